@@ -1,0 +1,38 @@
+# Everything that people and CI run. PYTHON names the interpreter of an environment with requirements-dev.txt.
+PYTHON ?= .venv/bin/python
+BIN = $(dir $(PYTHON))
+
+.PHONY: check format lint types imports sizes test schemas requirements
+
+check: lint types imports sizes test
+
+lint:
+	$(BIN)ruff format --check .
+	$(BIN)ruff check .
+
+format:
+	$(BIN)ruff format .
+	$(BIN)ruff check --fix .
+
+types:
+	$(BIN)mypy
+
+imports:
+	$(BIN)lint-imports --no-cache
+
+# A longer file has two subjects.
+sizes:
+	@wc -l main.py monitor/*.py | awk '$$2 != "total" && $$1 > 300 {print $$2 ": " $$1 " lines, 300 allowed"; bad = 1} END {exit bad}'
+	@wc -l tests/*.py | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, 400 allowed"; bad = 1} END {exit bad}'
+
+test:
+	$(PYTHON) -m pytest -m "not kafka and not clients" --cov --cov-report=term-missing
+
+# The committed JSON Schemas, from the code.
+schemas:
+	$(PYTHON) -m monitor.config_schema > monitor/config.schema.json
+	$(PYTHON) -m monitor.result_schema > monitor/result.schema.json
+
+requirements:
+	$(BIN)pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt requirements.in
+	$(BIN)pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements-dev.txt requirements-dev.in

@@ -1,0 +1,1 @@
+"""Website health monitor: checks websites and keeps every result."""
