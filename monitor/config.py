@@ -1,0 +1,193 @@
+"""The configuration: every key, what it allows, its default.
+
+Times are seconds. `monitor.load` reads a file into it, `monitor.values` says what each kind of value allows.
+"""
+
+import socket
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from monitor import values
+from monitor.public_url import public_url
+from monitor.rules import EMBEDDED
+from monitor.values import Count, Many, OneOrMany, Seconds, Size
+
+SLEEP_DURATION_S = 60.0
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class BasicAuth(_Strict):
+    """User and password for HTTP's basic authentication."""
+
+    username: values.Username
+    password: values.Secret
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # pydantic's own deprecated `json` gives way to the key
+
+    class Expect(_Strict):
+        """What must hold, all at once, for a response to be up."""
+
+        status: Annotated[tuple[values.Status, ...], Many, OneOrMany(), values.NotEmpty] = ("200-399",)
+        """Codes (200), ranges ("200-399") and classes ("2xx")."""
+        body_regex: Annotated[tuple[values.Regex, ...], Many, OneOrMany()] = ()
+        """Regular expressions that must be found in the body."""
+        body_not_regex: Annotated[tuple[values.Regex, ...], Many, OneOrMany()] = ()
+        """Regular expressions that must not be found in the body."""
+        header_regex: dict[values.HeaderName, values.Regex] = {}
+        """By header name: a regular expression that must be found in its value."""
+        header_not_regex: dict[values.HeaderName, values.Regex] = {}
+        """By header name: a regular expression that must not be found in its value."""
+        json: Annotated[tuple[values.JmesPath, ...], Many, OneOrMany()] = ()  # type: ignore[assignment]
+        """JMESPath expressions that must be true of the body."""
+        max_response_time_s: Seconds | None = None
+        """The longest response time that is still up."""
+        min_certificate_days: Annotated[float, Field(ge=0, le=36_500)] | None = None
+        """The days for which the server's certificates must still be valid."""
+
+
+class MonitorSettings(_Strict):
+    """All that can be said of every monitor at once."""
+
+    interval_s: Seconds = SLEEP_DURATION_S
+    """Seconds from the start of one check to the start of the next; by default `sleep_duration`."""
+    timeout_s: Seconds = 10.0
+    """The longest that a check may take."""
+    method: values.Method = "GET"
+    headers: dict[values.HeaderName, values.HeaderValue] = {}
+    """Request headers."""
+    body: values.Secret | None = None
+    """The request's body."""
+    basic_auth: BasicAuth | None = None
+    bearer_token: values.HeaderValue | None = None
+    follow_redirects: bool = True
+    max_redirects: Size = 10
+    verify_tls: bool = True
+    """Whether the server's certificate must be trusted and name the host."""
+    ca_file: values.AuthoritiesFile | None = None
+    """PEM file of the authorities to trust instead of the system's."""
+    client_cert: values.ExistingFile | None = None
+    """PEM file of the client's certificate."""
+    client_key: values.ExistingFile | None = None
+    """PEM file of its key; by default `client_cert` has both."""
+    server_name: values.Host | None = None
+    """The name to ask for and to expect in TLS, instead of the URL's host."""
+    ip_family: Literal["any", 4, 6] = "any"
+    proxy: values.Proxy | None = None
+    """http:// URL of a proxy."""
+    reuse_connection: bool = False
+    """Whether to keep the connection from check to check."""
+    max_body_bytes: Size = 1_048_576
+    """Reading stops there; counted after decompression."""
+    store_body: Literal["always", "on_failure", "never"] = "always"
+    store_body_bytes: Size = 65_536
+    """The stored body is cut there."""
+    expect: Expect = Expect()
+    degraded_after_s: Seconds | None = None
+    """A response time above this is up, but degraded."""
+    failures_to_open: Count = 3
+    """Failed checks in a row that open an incident."""
+    successes_to_resolve: Count = 2
+    """Passed checks in a row that resolve it."""
+    group: values.Name | None = None
+    labels: dict[str, str] = {}
+    paused: bool = False
+    """Whether not to check for now."""
+
+
+class Monitor(MonitorSettings):
+    """A monitor with all that holds for it."""
+
+    name: values.Name
+    url: Annotated[values.Url, Field(repr=False)]
+    """As configured, with its secret parts; for the request only."""
+
+    @property
+    def public_url(self) -> str:
+        """The URL to show: no user, password, secret query values or values from the environment."""
+        return public_url(self.url)
+
+
+class Settings(_Strict):
+    """All top-level keys that mean the same in the file and in the program."""
+
+    pg_uri: Annotated[values.Database, Field(json_schema_extra={"default": EMBEDDED})] = SecretStr(EMBEDDED)
+    """postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=…, or "embedded"."""
+    kafka_bootstrap: values.Bootstrap = EMBEDDED
+    """host:port[,host:port], or "embedded"."""
+    kafka_topic: values.Topic = "website_health"
+    """Created if missing."""
+    kafka_partitions: Annotated[int, Field(ge=1, le=100_000)] = 6
+    """Partitions of a topic that has to be created."""
+    kafka_ssl_dir: values.FilePath = Field(default=Path("ssl_kafka"), validate_default=True)
+    """Folder of ca.pem, service.cert and service.key; all three there: TLS with a client certificate."""
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_username: str | None = None
+    kafka_password: values.Secret | None = None
+    kafka_group: values.Name = "website-health-store"
+    """Consumer group of the storing side."""
+    kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
+    location: values.Name = Field(default_factory=socket.gethostname)
+    """Where this process checks from; by default the host name."""
+    data_dir: values.FilePath = Field(default=Path("data"), validate_default=True)
+    """Folder of the outbox and the embedded servers."""
+    outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = 1024.0
+    """Past it the oldest results are dropped."""
+    max_concurrent_checks: Count = 500
+    max_checks_per_host: Count = 6
+    retention_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
+    """Days for which each single result is kept."""
+    shutdown_grace_s: Seconds = 10.0
+    web_host: values.Host = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
+    """0: any free port; null: no page."""
+    web_token: values.HeaderValue | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    alerts: Annotated[dict[str, Any], Field(repr=False)] = {}
+
+
+class Config(Settings):
+    """The configuration in effect: defaults merged into the monitors, paths absolute."""
+
+    monitors: tuple[Monitor, ...]
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+
+
+class WrittenMonitor(MonitorSettings):
+    """A monitor as the file has it."""
+
+    name: values.Name | None = None
+    """By default the URL; no two monitors share one."""
+    url: Annotated[values.Url, Field(repr=False)]
+
+
+class WrittenConfig(Settings):
+    """The configuration as the file has it."""
+
+    schema_: Annotated[str | None, Field(alias="$schema", repr=False)] = None
+    """The JSON Schema of this file, for editors."""
+    url_to_monitor: Annotated[tuple[values.Url, ...], Many, OneOrMany(), Field(repr=False)] = ()
+    """URLs to monitor; short for `monitors`."""
+    sleep_duration: Seconds = SLEEP_DURATION_S
+    """Seconds from the start of one check to the start of the next, where a monitor has no `interval_s`."""
+    monitors: Annotated[tuple[WrittenMonitor, ...], Many] = ()
+    defaults: MonitorSettings = MonitorSettings()
+    """Any key of a monitor but name and url, for all monitors."""
+    kafka_security_protocol: Protocol | None = None
+    """By default SSL when `kafka_ssl_dir` has its three files, else PLAINTEXT."""

@@ -1,0 +1,154 @@
+"""Reads the configuration file, or says everything that is wrong with it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
+from monitor.document import Expansion, InvalidJsonError, Place, parse
+from monitor.kafka_security import effective_protocol, security_mistakes
+from monitor.mistakes import line, place_of, position, sentence
+from monitor.public_url import public_url
+from monitor.rules import MAX_NAME_LENGTH, kind
+from monitor.text_file import UnreadableError
+from monitor.tls_files import check_pair
+
+Mistake = tuple[Place, str]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `mistakes` has one line for each thing that is wrong."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read the file; relative paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: with all mistakes at once.
+
+    """
+    try:
+        document = parse(path)
+    except (UnreadableError, InvalidJsonError) as error:
+        raise ConfigError([line(path, (), str(error))]) from error
+    if not isinstance(document, dict):
+        raise ConfigError([line(path, (), f"is {kind(document)}; must be an object")])
+    expansion = Expansion(environ)
+    expanded = expansion.of(document)
+    mistakes = list(expansion.mistakes.items())
+    written = _validate(expanded, path.absolute().parent, mistakes)
+    _note(mistakes, _names_in_use_twice(expanded))
+    _note(mistakes, _contradictions(written, {place[0] for place, _ in mistakes}))
+    if mistakes:
+        mistakes.sort(key=lambda mistake: position(mistake[0], document))
+        raise ConfigError([line(path, place, text) for place, text in mistakes])
+    return _effective(written)
+
+
+def _note(mistakes: list[Mistake], found: Iterable[Mistake]) -> None:
+    """Add what was found, except at places that are, or belong to, a place known to be wrong."""
+    known = {place for place, _ in mistakes}
+    mistakes += [
+        (place, text)
+        for place, text in dict.fromkeys(found)
+        if not any(place[:length] in known for length in range(1, len(place) + 1))
+    ]
+
+
+def _validate(document: dict[str, Any], folder: Path, mistakes: list[Mistake]) -> WrittenConfig:
+    """Validate; note what is wrong, and return what the rest of the document says."""
+    context = {"folder": folder}
+    try:
+        return WrittenConfig.model_validate(document, context=context)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+    _note(mistakes, [(place_of(error, document), sentence(error)) for error in errors])
+    wrong = {error["loc"][0] for error in errors}
+    sound = {key: value for key, value in document.items() if key not in wrong}
+    return WrittenConfig.model_validate(sound, context=context)
+
+
+def _name(name: str | None, url: str) -> str:
+    default = public_url(url)
+    return name or (default if len(default) <= MAX_NAME_LENGTH else default[: MAX_NAME_LENGTH - 1] + "…")
+
+
+def _names_in_use_twice(document: dict[str, Any]) -> Iterator[Mistake]:
+    """Look for names used again, also between monitors that have other mistakes."""
+    urls = document.get("url_to_monitor")
+    named: list[tuple[Place, object, object]] = [(("url_to_monitor",), None, urls)]
+    if isinstance(urls, list):
+        named = [(("url_to_monitor", at), None, url) for at, url in enumerate(urls)]
+    monitors = document.get("monitors")
+    for at, monitor in enumerate(monitors if isinstance(monitors, list) else []):
+        if isinstance(monitor, dict):
+            name = monitor.get("name")
+            key = "url" if name is None else "name"
+            named.append((("monitors", at, key), name, monitor.get("url")))
+    seen = set()
+    for place, name, url in named:
+        if isinstance(url, str) and isinstance(name, str | None):
+            effective = _name(name, url)
+            if effective in seen:
+                yield place, "another monitor has this name; must be unique, give it a name of its own"
+            seen.add(effective)
+
+
+def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[Mistake]:
+    """Look at what is right by itself and wrong together; `wrong` keys are left out."""
+    if (
+        not written.monitors
+        and not written.url_to_monitor
+        and wrong.isdisjoint({"monitors", "url_to_monitor"})
+    ):
+        yield (), "nothing to monitor; must have url_to_monitor, or monitors with one or more"
+    if not any(str(key).startswith("kafka_") for key in wrong):
+        for key, text in security_mistakes(written):
+            yield (key,), text
+    if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults"}):
+        for monitor, place in _monitors(written):
+            for key, text in _monitor_contradictions(_merged(monitor, written)):
+                yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
+
+
+def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:
+    if monitor.basic_auth is not None and monitor.bearer_token is not None:
+        yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
+    if monitor.client_cert is None:
+        if monitor.client_key is not None:
+            yield "client_key", "given without client_cert; must be together"
+        return
+    try:
+        check_pair(monitor.client_cert, monitor.client_key or monitor.client_cert)
+    except ValueError as error:
+        yield "client_cert", str(error)
+
+
+def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
+    """Let a monitor's own keys win over the defaults; all values are validated already."""
+    chosen: dict[str, Any] = {"interval_s": written.sleep_duration}
+    for settings in (written.defaults, monitor):
+        chosen.update((key, getattr(settings, key)) for key in settings.model_fields_set)
+    return Monitor.model_construct(**{**chosen, "name": _name(monitor.name, monitor.url)})
+
+
+def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, Place]]:
+    """Go through all monitors, with their places in the file."""
+    for url in written.url_to_monitor:
+        yield WrittenMonitor(url=url), ("url_to_monitor",)
+    for at, monitor in enumerate(written.monitors):
+        yield monitor, ("monitors", at)
+
+
+def _effective(written: WrittenConfig) -> Config:
+    return Config.model_construct(
+        **{key: getattr(written, key) for key in Settings.model_fields},
+        kafka_security_protocol=effective_protocol(written),
+        monitors=tuple(_merged(monitor, written) for monitor, _ in _monitors(written)),
+    )

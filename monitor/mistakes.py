@@ -1,0 +1,113 @@
+"""What is wrong with a configuration file, one line for each mistake, without showing a value."""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from monitor.config import BasicAuth, Expect, MonitorSettings, WrittenConfig, WrittenMonitor
+from monitor.document import Place
+from monitor.rules import kind
+
+_MODELS: dict[str | None, type[BaseModel]] = {
+    None: WrittenConfig,
+    "monitors": WrittenMonitor,
+    "defaults": MonitorSettings,
+    "expect": Expect,
+    "basic_auth": BasicAuth,
+}
+
+_ALLOWED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "tuple_type": "a list",
+}
+
+_SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "missing": lambda _: "missing; must be given",
+    "literal_error": lambda limit: f"not one of the choices; must be {limit['expected']}",
+    "greater_than": lambda limit: f"too small; must be greater than {limit['gt']:g}",
+    "greater_than_equal": lambda limit: f"too small; must be at least {limit['ge']:.12g}",
+    "less_than_equal": lambda limit: f"too large; must be at most {limit['le']:.12g}",
+    "value_error": lambda limit: str(limit["error"]),
+}
+
+
+def _keys(place: Place) -> list[str]:
+    parent = next((step for step in reversed(place[:-1]) if isinstance(step, str)), None)
+    fields = _MODELS[parent].model_fields
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _unknown_key(place: Place) -> str:
+    keys = _keys(place)
+    nearest = difflib.get_close_matches(str(place[-1]), keys, n=1)
+    if place[0] == "defaults" and place[1:] in {("name",), ("url",)}:
+        return "not a default; must be given in each monitor"
+    return (
+        f'unknown key; did you mean "{nearest[0]}"?'
+        if nearest
+        else f"unknown key; known are {', '.join(keys)}"
+    )
+
+
+def sentence(error: ErrorDetails) -> str:
+    """Say what is wrong and what is allowed, in our own words; the value itself is not shown."""
+    of_type = error["type"]
+    if of_type in _ALLOWED:
+        return f"is {kind(error['input'])}; must be {_ALLOWED[of_type]}"
+    if of_type == "extra_forbidden":
+        return _unknown_key(error["loc"])
+    return _SENTENCES[of_type](error.get("ctx", {}))
+
+
+def place_of(error: ErrorDetails, document: Any) -> Place:
+    """Find the place in the document that the error is about, without pydantic's own additions to it."""
+    place: list[str | int] = []
+    for step in error["loc"]:
+        inside = isinstance(document, dict) and step in document
+        inside = inside or (isinstance(document, list) and isinstance(step, int))
+        if inside:
+            document = document[step]
+        if inside or (error["type"] == "missing" and isinstance(document, dict)):
+            place.append(step)
+    return tuple(place)
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if re.fullmatch(r"[\w$-]{1,80}", step) else f"[{json.dumps(step[:80])}]"
+
+
+def line(file: object, place: Place, text: str) -> str:
+    """Write one line: the file, the JSON path, what is wrong; what is allowed."""
+    path = "".join(map(_step, place)).removeprefix(".")
+    whole = f"{file}: {path}: {text}" if path else f"{file}: {text}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
+
+
+def position(place: Place, document: Any) -> list[int]:
+    """Order places as the document has them; what is missing comes last."""
+    order = []
+    for step in place:
+        steps: Iterable[str | int] = document if isinstance(document, dict) else ()
+        at = (
+            step
+            if isinstance(step, int)
+            else next((n for n, key in enumerate(steps) if key == step), len(list(steps)))
+        )
+        order.append(at)
+        try:
+            document = document[step]
+        except (LookupError, TypeError):
+            document = None
+    return order

@@ -1,0 +1,78 @@
+"""A URL as it may be shown: without user, password, secret query values and environment variables."""
+
+import re
+from itertools import groupby
+from typing import Self
+from urllib.parse import unquote_plus
+
+MASK = "***"
+
+_SECRET_WORDS = frozenset(
+    (
+        "accesskey",
+        "apikey",
+        "auth",
+        "authorization",
+        "bearer",
+        "code",
+        "credential",
+        "credentials",
+        "hmac",
+        "jwt",
+        "key",
+        "pass",
+        "passphrase",
+        "passwd",
+        "password",
+        "pwd",
+        "secret",
+        "session",
+        "sessionid",
+        "sid",
+        "sig",
+        "signature",
+        "token",
+    )
+)
+_SECRET_ENDINGS = ("apikey", "password", "secret", "sessionid", "signature", "token")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#]*)=(?P<value>[^&;#]*)")
+
+
+class Expanded(str):
+    """A string with parts that came from the environment; `spans` are their starts and ends."""
+
+    __slots__ = ("spans",)
+
+    spans: tuple[tuple[int, int], ...]
+
+    def __new__(cls, text: str, spans: tuple[tuple[int, int], ...]) -> Self:
+        """Mark the `spans` of the text."""
+        expanded = super().__new__(cls, text)
+        expanded.spans = spans
+        return expanded
+
+
+def names_a_secret(parameter: str) -> bool:
+    """Tell whether a query parameter of this name looks as if its value were a secret."""
+    words = [word.lower() for word in _WORD.findall(parameter)]
+    return not _SECRET_WORDS.isdisjoint(words) or "".join(words).endswith(_SECRET_ENDINGS)
+
+
+def public_url(url: str) -> str:
+    """Write the URL for people, logs and tables; an `Expanded` one's environment variables are masked."""
+    authority = url.find("://") + len("://")
+    rest = next((at for at in range(authority, len(url)) if url[at] in "/?#"), len(url))
+    shown_from = url.rfind("@", authority, rest) + 1
+    masked = bytearray(len(url))
+    for start, end in url.spans if isinstance(url, Expanded) else ():
+        masked[start:end] = b"\1" * (end - start)
+    for parameter in _PARAMETER.finditer(url, rest):
+        if names_a_secret(unquote_plus(parameter["name"])):
+            start, end = parameter.span("value")
+            masked[start:end] = b"\1" * (end - start)
+    shown = [at for at in range(len(url)) if not authority <= at < shown_from]
+    return "".join(
+        MASK if hidden else "".join(url[at] for at in places)
+        for hidden, places in groupby(shown, key=masked.__getitem__)
+    )

@@ -1,0 +1,95 @@
+"""The kinds of value that the configuration has, as pydantic and JSON Schema know them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    SecretStr,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from monitor import rules
+
+_FROM_ENVIRONMENT = r"\$\{"
+
+
+class OneOrMany:
+    """Marks a tuple for which one value may stand alone."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, (list, tuple)) else (value,), handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
+
+
+def _about_secret(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda secret: SecretStr(check(secret.get_secret_value())))
+
+
+_SECRET_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {"file": {"type": "string", "description": "Read from this file."}},
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+NotEmpty = AfterValidator(rules.check_not_empty)
+Many = Field(strict=False)  # a JSON list becomes a tuple
+Seconds = Annotated[float, Field(ge=0.001, le=31_536_000)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Name = Annotated[str, AfterValidator(rules.check_name), WithJsonSchema({"type": "string", "minLength": 1})]
+Host = Annotated[str, AfterValidator(rules.check_host)]
+Topic = Annotated[str, AfterValidator(rules.check_topic)]
+Bootstrap = Annotated[str, AfterValidator(rules.check_bootstrap)]
+Method = Annotated[str, AfterValidator(rules.check_method)]
+HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
+Username = Annotated[str, AfterValidator(rules.check_username)]
+Regex = Annotated[str, AfterValidator(rules.check_regex)]
+JmesPath = Annotated[str, AfterValidator(rules.check_jmespath)]
+Url = Annotated[
+    str,
+    PlainValidator(rules.check_url),
+    WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
+]
+Status = Annotated[
+    str | int,
+    PlainValidator(rules.check_status),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 100, "maximum": 599},
+                {
+                    "type": "string",
+                    "pattern": rf"^[1-5]([xX]{{2}}|[0-9]{{2}}(-[1-5][0-9]{{2}})?)$|{_FROM_ENVIRONMENT}",
+                },
+            ]
+        }
+    ),
+]
+FilePath = Annotated[Path, PlainValidator(rules.absolute_path), WithJsonSchema({"type": "string"})]
+ExistingFile = Annotated[FilePath, AfterValidator(rules.check_readable_file)]
+AuthoritiesFile = Annotated[FilePath, AfterValidator(rules.check_authorities_file)]
+Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema(_SECRET_SCHEMA)]
+HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
+Proxy = Annotated[Secret, _about_secret(rules.check_proxy)]
+Database = Annotated[Secret, _about_secret(rules.check_database)]

@@ -1,0 +1,250 @@
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from monitor.config import BasicAuth, Config, Expect, Monitor
+from monitor.load import load
+from monitor.public_url import Expanded, public_url
+
+Read = Callable[..., Config]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def write_and_load(environ: dict[str, str] | None = None, **document: Any) -> Config:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        return load(path, environ or {})
+
+    return write_and_load
+
+
+def test_the_file_of_the_repository_runs_as_it_is() -> None:
+    folder = Path(__file__).parent.parent
+
+    config = load(folder / "config.json", {})
+
+    assert [(monitor.name, monitor.interval_s) for monitor in config.monitors] == [
+        ("https://www.python.org/", 60)
+    ]
+    assert config.pg_uri.get_secret_value() == config.kafka_bootstrap == "embedded"
+    assert config.kafka_security_protocol == "PLAINTEXT"
+
+
+def test_the_defaults_are_those_of_the_contract(read: Read, tmp_path: Path) -> None:
+    config = read(url_to_monitor="https://example.org/")
+
+    monitor = Monitor(name="https://example.org/", url="https://example.org/")
+    assert config == Config(
+        monitors=(monitor,),
+        location=socket.gethostname(),
+        data_dir=tmp_path / "data",
+        kafka_ssl_dir=tmp_path / "ssl_kafka",
+    )
+    assert (config.web_host, config.web_port, config.web_token) == ("127.0.0.1", 8080, None)
+    assert (config.kafka_partitions, config.kafka_group) == (6, "website-health-store")
+    assert (config.max_concurrent_checks, config.max_checks_per_host, config.retention_days) == (500, 6, 90)
+    assert (monitor.timeout_s, monitor.method, monitor.max_redirects, monitor.max_body_bytes) == (
+        10,
+        "GET",
+        10,
+        1048576,
+    )
+    assert (monitor.store_body, monitor.store_body_bytes, monitor.expect.status) == (
+        "always",
+        65536,
+        ("200-399",),
+    )
+    assert (monitor.failures_to_open, monitor.successes_to_resolve) == (3, 2)
+
+
+def test_a_list_of_urls_and_monitors_go_together(read: Read) -> None:
+    config = read(
+        url_to_monitor=["https://a.example/", "https://b.example/"],
+        monitors=[{"name": "c", "url": "https://c.example/"}],
+    )
+
+    assert [monitor.name for monitor in config.monitors] == ["https://a.example/", "https://b.example/", "c"]
+
+
+def test_a_monitor_wins_over_the_defaults_and_they_over_the_sleep_duration(read: Read) -> None:
+    config = read(
+        sleep_duration=5,
+        monitors=[
+            {"url": "https://a.example/", "interval_s": 7},
+            {
+                "url": "https://b.example/",
+                "headers": {"B": "2"},
+                "expect": {"body_regex": "b"},
+                "group": None,
+            },
+        ],
+        defaults={"timeout_s": 3, "headers": {"A": "1"}, "expect": {"status": [200]}, "group": "g"},
+    )
+
+    a, b = config.monitors
+    assert (a.interval_s, a.timeout_s, a.expect.status, a.group) == (7, 3, (200,), "g")
+    assert (b.interval_s, b.timeout_s, b.expect.status, b.group) == (5, 3, ("200-399",), None)
+    assert b.headers == {"B": SecretStr("2")}
+
+
+def test_an_interval_among_the_defaults_wins_over_the_sleep_duration(read: Read) -> None:
+    config = read(url_to_monitor="https://a.example/", sleep_duration=5, defaults={"interval_s": 6})
+
+    assert config.monitors[0].interval_s == 6
+
+
+def test_what_has_several_spellings_is_kept_in_one(read: Read) -> None:
+    config = read(
+        kafka_bootstrap="a.example:9092, [::1]:9093",
+        monitors=[
+            {
+                "url": "https://a.example/",
+                "method": "post",
+                "expect": {"status": "2XX", "body_regex": "one", "json": ["length(a) > `1`", "b[0:2]"]},
+            },
+            {"url": "https://[::1]:8443/", "expect": {"status": ["204", 301, "400-499"]}, "ip_family": 6},
+        ],
+    )
+
+    a, b = config.monitors
+    assert config.kafka_bootstrap == "a.example:9092,[::1]:9093"
+    assert (a.method, a.expect.status, a.expect.body_regex) == ("POST", ("2xx",), ("one",))
+    assert a.expect.json == ("length(a) > `1`", "b[0:2]")
+    assert (b.expect.status, b.ip_family) == ((204, 301, "400-499"), 6)
+
+
+def test_variables_and_dollars_are_replaced_in_strings_only(read: Read) -> None:
+    config = read(
+        {"NAME": "shop", "EMPTY": ""},
+        url_to_monitor="https://example.org/",
+        location="$$${NAME}$$${EMPTY} $ costs",
+        alerts={"${NAME}": ["${NAME}", 1, None]},
+        defaults={"expect": {"body_regex": ["^total: 5$", "$${NAME}"]}},
+    )
+
+    assert config.location == "$shop$ $ costs"
+    assert config.alerts == {"${NAME}": ["shop", 1, None]}
+    assert config.monitors[0].expect.body_regex == ("^total: 5$", "${NAME}")
+
+
+def test_secrets_come_from_files_beside_the_configuration(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    (tmp_path / "uri").write_text("postgresql://user:s3cret@db/x?sslmode=require\n")
+    password = {"file": "password"}
+
+    config = read(
+        {"DIR": str(tmp_path)},
+        pg_uri={"file": "${DIR}/uri"},
+        web_token=password,
+        monitors=[
+            {
+                "url": "https://a.example/",
+                "basic_auth": {"username": "u", "password": password},
+                "headers": {"X-Key": password},
+                "body": password,
+                "proxy": "http://u:p@proxy.example:3128",
+            },
+            {"url": "https://b.example/", "bearer_token": password},
+        ],
+    )
+
+    s3cret = SecretStr("s3cret")
+    a, b = config.monitors
+    assert config.pg_uri.get_secret_value() == "postgresql://user:s3cret@db/x?sslmode=require"
+    assert a.basic_auth == BasicAuth(username="u", password=s3cret)
+    assert a.headers["X-Key"] == a.body == b.bearer_token == config.web_token == s3cret
+    assert a.proxy == SecretStr("http://u:p@proxy.example:3128")
+    assert "s3cret" not in f"{config} {config!r} {config.monitors!r}"
+
+
+def test_paths_are_relative_to_the_file(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+
+    config = read(url_to_monitor="https://a.example/", data_dir="d", kafka_ssl_dir="/k")
+
+    assert (config.data_dir, config.kafka_ssl_dir) == (tmp_path / "d", Path("/k"))
+
+
+def test_a_byte_order_mark_and_a_schema_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"$schema": "x", "url_to_monitor": "http://münchen.example/"}', encoding="utf-8-sig")
+
+    assert load(path, {}).monitors[0].name == "http://münchen.example/"
+
+
+def test_a_name_that_comes_from_a_long_url_is_cut(read: Read) -> None:
+    config = read(url_to_monitor="https://a.example/" + "a" * 300)
+
+    assert len(config.monitors[0].name) == 200
+    assert config.monitors[0].name.endswith("a…")
+    assert len(config.monitors[0].url) == 318
+
+
+def test_the_default_name_shows_no_secret(read: Read) -> None:
+    config = read(
+        {"TOKEN": "s3cret", "EMPTY": ""},
+        url_to_monitor=[
+            "https://user:s3cret@a.example/?key=s3cret&q=1",
+            "https://b.example/${TOKEN}/x${EMPTY}",
+        ],
+    )
+
+    assert [monitor.name for monitor in config.monitors] == [
+        "https://a.example/?key=***&q=1",
+        "https://b.example/***/x",
+    ]
+    assert [monitor.public_url for monitor in config.monitors] == [
+        monitor.name for monitor in config.monitors
+    ]
+    assert config.monitors[1].url == "https://b.example/s3cret/x"
+    assert "s3cret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://u@a.example?x=1", "https://a.example?x=1"),
+        ("https://u:p@ss@a.example/@b", "https://a.example/@b"),
+        ("https://a.example/@b", "https://a.example/@b"),
+        (
+            "https://a.example/?access_token=1&X-Amz-Signature=2&apiKey=3",
+            "https://a.example/?access_token=***&X-Amz-Signature=***&apiKey=***",
+        ),
+        (
+            "https://a.example/?mytoken=1&%74oken=2&monkey=3&token=",
+            "https://a.example/?mytoken=***&%74oken=***&monkey=3&token=",
+        ),
+        (
+            "https://a.example/;jsessionid=1#access_token=2&a=3",
+            "https://a.example/;jsessionid=***#access_token=***&a=3",
+        ),
+        (
+            "https://a.example/?author=1&keyboard=2&API_KEY=3&PWD=4",
+            "https://a.example/?author=1&keyboard=2&API_KEY=***&PWD=***",
+        ),
+        (Expanded("https://u:env@a.example/env", ((10, 13), (24, 27))), "https://a.example/***"),
+    ],
+)
+def test_secret_parts_of_a_url_are_not_shown(url: str, shown: str) -> None:
+    assert public_url(url) == shown
+
+
+def test_what_is_built_in_code_is_checked_as_well() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Monitor(name="a", url="ftp://user:s3cret@a.example/", expect=Expect(json=("(",)))
+
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    monitor = Monitor(name="a", url="http://a.example/")
+
+    with pytest.raises(ValidationError):
+        monitor.name = "b"

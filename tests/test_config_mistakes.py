@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.config import Config, MonitorSettings, WrittenConfig, WrittenMonitor
+from monitor.load import ConfigError, load
+
+FOLDER = Path(__file__).with_name("config")
+ENVIRON = {"SECRET": "s3cret", "NOT_UTF8": "\udcff"}
+
+
+def mistakes(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(path, ENVIRON)
+    return refused.value.mistakes
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+def test_each_mistake_is_said_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").replace("{folder}", str(FOLDER))
+    monkeypatch.chdir(FOLDER)
+
+    found = mistakes(Path(f"{name}.json"))
+
+    assert found == expected.splitlines()
+    assert "s3cret" not in "".join(found)
+
+
+def test_every_expectation_has_its_file() -> None:
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {path.stem for path in FOLDER.glob("*.json")}
+
+
+def test_a_missing_file_is_a_mistake(tmp_path: Path) -> None:
+    assert mistakes(tmp_path / "no.json") == [f"{tmp_path}/no.json: No such file or directory"]
+
+
+def test_a_directory_is_a_mistake(tmp_path: Path) -> None:
+    assert mistakes(tmp_path) == [f"{tmp_path}: Is a directory"]
+
+
+def test_an_endless_file_is_a_mistake() -> None:
+    assert mistakes(Path("/dev/zero")) == ["/dev/zero: too large; at most 16000000 bytes are read"]
+
+
+def test_the_error_has_all_lines_as_its_text() -> None:
+    assert str(ConfigError(["a", "b"])) == "a\nb"
+
+
+@pytest.mark.parametrize("monitors", [[], [{"url": "https://b.example/"}, {"url": "https://c.example/"}]])
+def test_a_mistake_in_defaults_that_shows_in_several_monitors_is_said_once(
+    tmp_path: Path, monitors: list[Any]
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps(
+            {
+                "url_to_monitor": "https://a.example/",
+                "monitors": monitors,
+                "defaults": {"client_key": "config.json"},
+            }
+        )
+    )
+
+    assert mistakes(path) == [f"{path}: defaults.client_key: given without client_cert; must be together"]
+
+
+KEYS = sorted(
+    {
+        field.alias or name
+        for model in (WrittenConfig, WrittenMonitor, MonitorSettings)
+        for name, field in model.model_fields.items()
+    }
+    | {"file", "status", "json", "body_regex", "username", "password"}
+)
+STRINGS = st.one_of(
+    st.text(st.characters()),
+    st.text(alphabet="${}NAME(a[|`?.*+:/@"),
+    st.sampled_from(
+        ["http://example.org/", "embedded", "a:1", "SSL", "SASL_SSL", "postgres://", ".", "200-399"]
+    ),
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.integers(10**306, 10**310) | STRINGS
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(STRINGS, inner, max_size=4)
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+DOCUMENTS = VALUES | st.fixed_dictionaries(
+    {"url_to_monitor": STRINGS},
+    optional={key: VALUES for key in KEYS if key in WrittenConfig.model_fields and key != "url_to_monitor"},
+)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("any") / "config.json"
+
+
+def outcome(path: Path) -> Config | list[str]:
+    try:
+        return load(path, ENVIRON)
+    except ConfigError as error:
+        return error.mistakes
+
+
+def accepts_or_says_why(path: Path) -> None:
+    found = outcome(path)
+
+    if isinstance(found, Config):
+        assert found.monitors
+    else:
+        assert 0 < len(found) == len(set(found))
+        assert all(line.isprintable() and line.startswith(f"{path}: ") for line in found)
+
+
+@settings(deadline=None, max_examples=300)
+@given(document=DOCUMENTS)
+def test_any_json_is_accepted_or_refused_with_its_mistakes(document: Any, scratch: Path) -> None:
+    scratch.write_text(json.dumps(document))
+
+    accepts_or_says_why(scratch)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    monitor=st.fixed_dictionaries(
+        {"url": STRINGS},
+        optional={key: VALUES for key in KEYS if key in WrittenMonitor.model_fields and key != "url"},
+    )
+)
+def test_any_monitor_is_accepted_or_refused_with_its_mistakes(monitor: Any, scratch: Path) -> None:
+    scratch.write_text(json.dumps({"monitors": [monitor], "url_to_monitor": "http://example.org/"}))
+
+    accepts_or_says_why(scratch)
+
+
+@settings(deadline=None)
+@given(content=st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_accepted_or_refused_with_their_mistakes(content: bytes, scratch: Path) -> None:
+    scratch.write_bytes(content)
+
+    accepts_or_says_why(scratch)

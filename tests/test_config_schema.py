@@ -1,0 +1,102 @@
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from monitor import config_schema
+from monitor.config_schema import schema
+from monitor.load import load
+
+FOLDER = Path(__file__).with_name("config")
+FILE = Path(config_schema.__file__).with_name("config.schema.json")
+VALIDATOR = Draft202012Validator(schema())
+
+
+def test_the_schema_of_the_repository_is_the_one_made_from_the_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runpy.run_path(config_schema.__file__, run_name="__main__")
+
+    assert FILE.read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(schema())
+
+
+def test_the_file_of_the_repository_is_valid_and_names_the_schema() -> None:
+    path = Path(__file__).parent.parent / "config.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+
+    VALIDATOR.validate(document)
+    assert (path.parent / document["$schema"]).samefile(FILE)
+
+
+GOOD: list[dict[str, Any]] = [
+    {"url_to_monitor": ["https://a.example/", "HTTP://b.example"]},
+    {"url_to_monitor": "${URL}", "log_level": "${LEVEL}", "pg_uri": {"file": "secret"}},
+    {
+        "monitors": [
+            {
+                "name": "a",
+                "url": "https://a.example/",
+                "headers": {"A": "1", "B": {"file": "secret"}},
+                "basic_auth": {"username": "u", "password": {"file": "secret"}},
+                "bearer_token": None,
+                "ip_family": 4,
+                "expect": {"status": [200, "2xx", "300-399"], "body_regex": "a", "json": ["a", "b"]},
+            }
+        ],
+        "defaults": {"timeout_s": 1.5, "labels": {"a": "b"}, "expect": {"status": "2xx"}},
+        "web_port": None,
+        "alerts": {"anything": [1]},
+    },
+]
+
+
+@pytest.mark.parametrize("document", GOOD)
+def test_what_the_program_accepts_the_schema_accepts(document: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(document))
+    (tmp_path / "secret").write_text("embedded")
+
+    load(path, {"URL": "https://a.example/", "LEVEL": "debug"})
+    VALIDATOR.validate(document)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "half_a_surrogate_pair",
+        "key_given_twice",
+        "mistake_in_defaults_is_said_once",
+        "monitor_is_a_string",
+        "monitors_is_an_object",
+        "name_used_twice",
+        "no_url",
+        "not_a_number",
+        "not_an_object",
+        "nothing_to_monitor",
+        "secret_is_a_number",
+        "status_illegal",
+        "too_small_and_too_large",
+        "unknown_choice",
+        "unknown_key",
+        "unknown_key_in_basic_auth",
+        "unknown_key_in_expect",
+        "unknown_key_like_no_other",
+        "unknown_key_that_needs_quotes",
+        "url_in_defaults",
+        "url_is_a_number",
+        "url_of_another_scheme",
+        "url_without_host",
+        "wrong_types",
+    ],
+)
+def test_an_editor_sees_mistakes_of_structure(name: str) -> None:
+    document = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+    assert not VALIDATOR.is_valid(document)
