@@ -1,0 +1,164 @@
+"""What one check found, and the JSON in which it travels.
+
+Durations are seconds (float), instants are Unix seconds (float), sizes are bytes.
+"""
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+from uuid import UUID, uuid5
+
+import msgspec
+
+_NAMESPACE = UUID("7a1f7b0c-6f0e-4d0e-9a57-0c6a4a4b9d11")
+
+# Kafka's default for `message.max.bytes` is 1,048,588 with the batch's own overhead in it.
+MAX_MESSAGE_BYTES = 1_000_000
+
+
+class Reason(StrEnum):
+    """Why a check failed; what a site can do to us, never our own trouble."""
+
+    DNS_NOT_FOUND = "dns_not_found"
+    DNS_ERROR = "dns_error"
+    DNS_TIMEOUT = "dns_timeout"
+    CONNECT_REFUSED = "connect_refused"
+    CONNECT_UNREACHABLE = "connect_unreachable"
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECT_ERROR = "connect_error"
+    TLS_EXPIRED = "tls_expired"
+    TLS_HOSTNAME = "tls_hostname"
+    TLS_UNTRUSTED = "tls_untrusted"
+    TLS_SELF_SIGNED = "tls_self_signed"
+    TLS_ERROR = "tls_error"
+    RESPONSE_TIMEOUT = "response_timeout"
+    BODY_TIMEOUT = "body_timeout"
+    DISCONNECTED = "disconnected"
+    PROTOCOL_ERROR = "protocol_error"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    STATUS = "status"
+    HEADER = "header"
+    BODY = "body"
+    JSON = "json"
+    BODY_TOO_LARGE = "body_too_large"
+    TOO_SLOW = "too_slow"
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    BLOCKED_ADDRESS = "blocked_address"
+
+
+class Phases(msgspec.Struct, frozen=True):
+    """Seconds spent in each part of a check, over all redirects; null where it did not run."""
+
+    resolve: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    processing: float | None = None
+    transfer: float | None = None
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of one monitor, as it travels through Kafka; the field names are the message's."""
+
+    timestamp: float
+    response_data: str
+    response_status: int | None
+    response_time: float
+    schema: Literal[1] = 1
+    id: UUID
+    monitor: str
+    url: str
+    location: str
+    scheduled_at: float
+    up: bool
+    reason: str | None = None
+    detail: str | None = None
+    phases: Phases = Phases()
+    redirects: int = 0
+    http_version: str | None = None
+    ip: str | None = None
+    body_bytes: int = 0
+    body_truncated: bool = False
+    certificate_expires_at: float | None = None
+
+
+class OriginalResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The message of the program's first version: these four fields and no others."""
+
+    timestamp: float
+    response_data: str
+    response_status: int | None
+    response_time: float
+
+
+class Message(NamedTuple):
+    """A result on its way to Kafka: the monitor's name and the result's JSON, both in UTF-8."""
+
+    key: bytes
+    value: bytes
+
+
+class InvalidMessageError(ValueError):
+    """The bytes are no result; the text says where they are wrong."""
+
+
+class OwnTroubleError(Exception):
+    """This machine could not make the check; that says nothing about the site."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(CheckResult)
+_original_decoder = msgspec.json.Decoder(OriginalResult)
+
+
+def result_id(location: str, monitor: str, scheduled_at: float) -> UUID:
+    """Name a slot, so that the same slot checked or delivered twice is one result."""
+    return uuid5(_NAMESPACE, f"{len(location)}:{location}{len(monitor)}:{monitor}{scheduled_at!r}")
+
+
+def encode(result: CheckResult, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
+    """Write the result as JSON of at most `max_bytes`, cutting the body further where it must."""
+    value = _encoder.encode(result)
+    while len(value) > max_bytes and result.response_data:
+        kept = len(result.response_data) * max_bytes // len(value) * 9 // 10
+        result = msgspec.structs.replace(
+            result, response_data=result.response_data[:kept], body_truncated=True
+        )
+        value = _encoder.encode(result)
+    return Message(result.monitor.encode(), value)
+
+
+def shrink(message: Message) -> Message | None:
+    """Halve a message that a broker calls too large, at its body's cost; `None` when there is no body left."""
+    result = _decoder.decode(message.value)
+    if not result.response_data:
+        return None
+    return encode(result, len(message.value) // 2)
+
+
+def decode(value: bytes) -> CheckResult:
+    """Read a message of this version or of the first one.
+
+    A message of the first version gets an identity made from its bytes.
+
+    Raises:
+        InvalidMessageError: it is neither; says what is wrong and where.
+
+    """
+    try:
+        return _decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            original = _original_decoder.decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise InvalidMessageError(str(error)) from error
+    return CheckResult(
+        timestamp=original.timestamp,
+        response_data=original.response_data,
+        response_status=original.response_status,
+        response_time=original.response_time,
+        id=uuid5(_NAMESPACE, value.hex()),
+        monitor="",
+        url="",
+        location="",
+        scheduled_at=original.timestamp,
+        up=original.response_status is not None and 200 <= original.response_status < 400,  # noqa: PLR2004
+    )

@@ -1,0 +1,180 @@
+"""When each monitor is checked, and how many checks run at once.
+
+A monitor is due at `offset + k * interval_s` of the wall clock; the offset is a
+stable hash of its name, so monitors are spread by construction, do not drift, and
+keep their slots over a restart. Waiting and lateness use the monotonic clock.
+"""
+
+import asyncio
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+from urllib.parse import urlsplit
+
+from monitor.config import Monitor
+from monitor.result import CheckResult, Message, OwnTroubleError, encode
+
+log = logging.getLogger(__name__)
+
+RAMP_PER_S = 50
+_REPEATED_SLOT_S = 0.001
+
+
+class Checker(Protocol):
+    """Checks one monitor."""
+
+    async def check(self, scheduled_at: float) -> CheckResult:
+        """Check once, for the slot `scheduled_at` (Unix seconds)."""
+
+    async def close(self) -> None:
+        """Let go of what the checks used."""
+
+
+def offset_s(name: str, interval_s: float) -> float:
+    """Place a monitor within its interval: the same for the same name, on every machine."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64 * interval_s
+
+
+@dataclass(slots=True)
+class Slots:
+    """The slots of one monitor, in the order in which they are used; each is used once.
+
+    A wall clock that is set back repeats slots: a repeated one is told apart by a
+    millisecond for each time that this happened, since a slot names its result.
+    """
+
+    offset_s: float
+    interval_s: float
+    _last: int | None = None
+    _highest: int | None = None
+    _repeats: int = 0
+
+    def next(self, now: float) -> float:
+        """Take the first unused slot after `now` (Unix seconds)."""
+        index = math.floor((now - self.offset_s) / self.interval_s) + 1
+        if self._last is not None and index == self._last:
+            index += 1
+        if self._last is not None and index < self._last:
+            self._repeats += 1
+        if self._highest is None or index > self._highest:
+            self._highest = index
+            self._repeats = 0
+        self._last = index
+        return round(self.offset_s + index * self.interval_s + self._repeats * _REPEATED_SLOT_S, 6)
+
+    def passed(self, since: float, elapsed_s: float) -> int:
+        """Count the slots within `elapsed_s` after `since` (Unix seconds)."""
+        index = (since - self.offset_s) / self.interval_s
+        return math.floor(index + elapsed_s / self.interval_s + 1e-9) - math.floor(index + 1e-9)
+
+
+@dataclass(slots=True)
+class _Entry:
+    monitor: Monitor
+    checker: Checker
+    checking: bool = False
+    ending: bool = False
+    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+    def end(self) -> None:
+        """Let a running check finish; start no other."""
+        self.ending = True
+        if self.task is not None and not self.checking:
+            self.task.cancel()
+
+
+class Schedule:
+    """Runs the checks of all monitors and puts each result into the queue.
+
+    Use as a context: on leaving, no new check starts, and running ones finish; with
+    `once`, each monitor is checked once, and leaving waits for that. A checker that
+    raises anything but `OwnTroubleError` is a bug and ends the context with it.
+    """
+
+    def __init__(
+        self,
+        queue: asyncio.Queue[Message | None],
+        *,
+        max_concurrent_checks: int,
+        max_checks_per_host: int,
+        once: bool = False,
+        on_result: Callable[[CheckResult], None] = lambda _: None,
+    ) -> None:
+        self._queue = queue
+        self._concurrent = asyncio.Semaphore(max_concurrent_checks)
+        self._max_checks_per_host = max_checks_per_host
+        self._hosts: dict[str, asyncio.Semaphore] = {}
+        self._once = once
+        self._on_result = on_result
+        self._tasks = asyncio.TaskGroup()
+        self._entries: dict[str, _Entry] = {}
+        self.checks = 0
+        self.skipped = 0
+        self.own_troubles = 0
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await asyncio.sleep(0)  # a task that has not begun would not close its checker
+        for entry in self._entries.values():
+            if not self._once:
+                entry.end()
+        await self._tasks.__aexit__(*failure)  # type: ignore[arg-type]
+
+    def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
+        """Check each of these at once (the first checks on a ramp), then at its slots."""
+        for position, (monitor, checker) in enumerate(checkers):
+            entry = _Entry(monitor, checker)
+            self._entries[monitor.name] = entry
+            entry.task = self._tasks.create_task(
+                self._watch(entry, position / RAMP_PER_S), name=f"monitor {monitor.name}"
+            )
+
+    def remove(self, name: str) -> None:
+        """Stop checking this monitor; a check that runs now still counts."""
+        self._entries.pop(name).end()
+
+    async def _watch(self, entry: _Entry, delay_s: float) -> None:
+        monitor = entry.monitor
+        slots = Slots(offset_s(monitor.name, monitor.interval_s), monitor.interval_s)
+        host = urlsplit(monitor.url).hostname or ""
+        limit = self._hosts.setdefault(host, asyncio.Semaphore(self._max_checks_per_host))
+        try:
+            await asyncio.sleep(delay_s)
+            due_at = round(time.time(), 6)
+            while not entry.ending:
+                began = time.monotonic()
+                async with limit, self._concurrent:
+                    await self._check(entry, due_at)
+                if self._once:
+                    break
+                self.skipped += slots.passed(due_at, time.monotonic() - began)
+                now = time.time()
+                due_at = slots.next(now)
+                await asyncio.sleep(due_at - now)
+        finally:
+            await entry.checker.close()
+
+    async def _check(self, entry: _Entry, due_at: float) -> None:
+        entry.checking = True
+        try:
+            result = await entry.checker.check(due_at)
+        except OwnTroubleError as trouble:
+            self.own_troubles += 1
+            log.warning("no check of %s: %s", entry.monitor.name, trouble)
+        else:
+            self.checks += 1
+            self._on_result(result)
+            message = encode(result)
+            if log.isEnabledFor(logging.INFO):
+                log.info("Message produced from URL health monitor: %s", message.value.decode())
+            await self._queue.put(message)
+        finally:
+            entry.checking = False

@@ -1,0 +1,307 @@
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.config import Monitor
+from monitor.result import CheckResult, Message, OwnTroubleError, decode, result_id
+from monitor.schedule import Schedule, Slots, offset_s
+
+INTERVALS = st.floats(0.05, 86_400)
+NOW = 1_790_000_000.0
+
+
+def monitor(name: str, interval_s: float = 60, host: str | None = None) -> Monitor:
+    return Monitor(name=name, url=f"http://{host or name}.test/", interval_s=interval_s)
+
+
+class Site:
+    """Stands where the probe stands; answers when it is told to."""
+
+    def __init__(self, of: Monitor, trouble: Exception | None = None) -> None:
+        self.monitor = of
+        self.trouble = trouble
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.started: list[float] = []
+        self.late_s: list[float] = []
+        self.closed = False
+
+    async def check(self, scheduled_at: float) -> CheckResult:
+        now = time.time()
+        self.started.append(scheduled_at)
+        self.late_s.append(now - scheduled_at)
+        if self.trouble:
+            raise self.trouble
+        await self.answers.wait()
+        return CheckResult(
+            timestamp=now,
+            response_data="",
+            response_status=200,
+            response_time=0.0,
+            id=result_id("here", self.monitor.name, scheduled_at),
+            monitor=self.monitor.name,
+            url=self.monitor.url,
+            location="here",
+            scheduled_at=scheduled_at,
+            up=True,
+        )
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def make_schedule(queue: asyncio.Queue[Message | None], **limits: int) -> Schedule:
+    return Schedule(
+        queue,
+        max_concurrent_checks=limits.get("concurrent", 500),
+        max_checks_per_host=limits.get("per_host", 6),
+    )
+
+
+async def take(queue: asyncio.Queue[Message | None], count: int) -> list[CheckResult]:
+    async with asyncio.timeout(10):
+        messages = [await queue.get() for _ in range(count)]
+    return [decode(message.value) for message in messages if message]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - polled with a limit
+            await asyncio.sleep(0.005)
+
+
+@given(name=st.text(), interval_s=INTERVALS)
+def test_an_offset_lies_within_the_interval_and_stays(name: str, interval_s: float) -> None:
+    assert 0 <= offset_s(name, interval_s) <= interval_s
+    assert offset_s(name, interval_s) == offset_s(name, interval_s)
+
+
+def test_offsets_spread_monitors_over_the_interval() -> None:
+    tenths = Counter(int(offset_s(f"https://site-{n}.example/", 60) // 6) for n in range(2_000))
+
+    assert len(tenths) == 10
+    assert max(tenths.values()) < 260
+
+
+@given(interval_s=INTERVALS, pauses=st.lists(st.floats(0, 5), min_size=1, max_size=30))
+def test_slots_lie_on_the_grid_ahead_and_are_used_once(interval_s: float, pauses: list[float]) -> None:
+    offset = offset_s("a", interval_s)
+    slots = Slots(offset, interval_s)
+    now, used = NOW, []
+
+    for pause in pauses:
+        slot = slots.next(now)
+        used.append(slot)
+        assert slot > now - 1e-6
+        assert abs((slot - offset) / interval_s - round((slot - offset) / interval_s)) * interval_s < 1e-5
+        now = slot + pause * interval_s
+
+    assert used == sorted(set(used))
+
+
+def test_waking_a_little_early_does_not_use_a_slot_twice() -> None:
+    slots = Slots(0, 60)
+    first = slots.next(NOW)
+
+    assert slots.next(first - 0.001) == first + 60
+
+
+def test_a_clock_that_is_set_back_gives_slots_of_their_own() -> None:
+    slots = Slots(0, 60)
+    before = [slots.next(NOW + 60 * n) for n in range(3)]
+
+    repeated = [slots.next(NOW + 60 * n) for n in range(3)]
+    again = slots.next(NOW)
+    later = slots.next(NOW + 600)
+
+    assert [round(b - a, 6) for a, b in zip(before, repeated, strict=True)] == [0.001, 0.001, 0.001]
+    assert round(again - before[0], 6) == 0.002
+    assert later % 60 == 0
+
+
+def test_slots_that_pass_during_a_check_are_counted() -> None:
+    slots = Slots(0, 60)
+
+    assert slots.passed(NOW - NOW % 60, 59.9) == 0
+    assert slots.passed(NOW - NOW % 60, 60) == 1
+    assert slots.passed(NOW - NOW % 60, 185) == 3
+
+
+async def test_the_first_check_is_at_once_and_the_next_at_the_slot() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=0.2))
+    began = time.time()
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        results = await take(queue, 4)
+
+    assert results[0].timestamp - began < 0.15
+    grid = [(r.scheduled_at - offset_s("a", 0.2)) / 0.2 for r in results[1:]]
+    assert all(abs(k - round(k)) < 1e-3 for k in grid)
+    assert [round(k) - round(grid[0]) for k in grid] == [0, 1, 2]
+    assert site.closed
+    assert schedule.checks >= 4
+
+
+async def test_first_checks_come_on_a_ramp() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    sites = [Site(monitor(f"m{n}", interval_s=3_600)) for n in range(26)]
+
+    async with make_schedule(queue) as schedule:
+        schedule.add((site.monitor, site) for site in sites)
+        results = await take(queue, 26)
+
+    took = results[-1].timestamp - results[0].timestamp
+    assert took == pytest.approx(0.5, abs=0.15)
+    assert all(site.closed for site in sites)
+
+
+async def test_a_slot_that_comes_during_a_check_is_skipped_and_counted() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("slow", interval_s=0.1))
+    site.answers.clear()
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        await until(lambda: len(site.started) == 1)
+        asyncio.get_running_loop().call_later(0.35, site.answers.set)
+        await until(lambda: len(site.started) == 2)
+
+    assert schedule.skipped in (3, 4)
+
+
+async def test_a_hanging_site_delays_no_other() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    hanging = [Site(monitor(f"h{n}", interval_s=0.1, host="hangs")) for n in range(20)]
+    for site in hanging:
+        site.answers.clear()
+    lively = Site(monitor("lively", interval_s=0.1))
+
+    async with make_schedule(queue, concurrent=8, per_host=6) as schedule:
+        schedule.add((site.monitor, site) for site in hanging)
+        schedule.add([(lively.monitor, lively)])
+        results = await take(queue, 8)
+        assert sum(len(site.started) for site in hanging) == 6
+        for site in hanging:
+            site.answers.set()
+
+    assert {result.monitor for result in results} == {"lively"}
+    assert schedule.skipped == 0 or max(lively.late_s) < 0.1
+
+
+async def test_no_more_checks_run_at_once_than_allowed() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    sites = [Site(monitor(f"m{n}", interval_s=60)) for n in range(5)]
+    for site in sites:
+        site.answers.clear()
+
+    async with make_schedule(queue, concurrent=2) as schedule:
+        schedule.add((site.monitor, site) for site in sites)
+        await until(lambda: sum(len(site.started) for site in sites) == 2)
+        await asyncio.sleep(0.2)
+        assert sum(len(site.started) for site in sites) == 2
+        for site in sites:
+            site.answers.set()
+        await take(queue, 5)
+
+
+async def test_most_checks_start_on_time() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    sites = [Site(monitor(f"m{n}", interval_s=0.5)) for n in range(100)]
+
+    async with make_schedule(queue) as schedule:
+        schedule.add((site.monitor, site) for site in sites)
+        await take(queue, 600)
+
+    late = sorted(late for site in sites for late in site.late_s)
+    assert late[int(len(late) * 0.99)] < 0.25
+
+
+async def test_leaving_waits_for_the_running_check_and_starts_no_other() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    running, waiting = Site(monitor("running", 0.05)), Site(monitor("waiting", 3_600))
+    running.answers.clear()
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(running.monitor, running), (waiting.monitor, waiting)])
+        await until(lambda: len(running.started) == 1 and len(waiting.started) == 1)
+        asyncio.get_running_loop().call_later(0.2, running.answers.set)
+
+    assert len(await take(queue, 2)) == 2
+    assert queue.empty()
+    assert running.closed
+    assert waiting.closed
+
+
+async def test_a_removed_monitor_stops_and_the_others_go_on() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    gone, kept = Site(monitor("gone", 0.05)), Site(monitor("kept", 0.05))
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(gone.monitor, gone), (kept.monitor, kept)])
+        await until(lambda: len(gone.started) > 1)
+        schedule.remove("gone")
+        await until(lambda: gone.closed)
+        checks, kept_checks = len(gone.started), len(kept.started)
+        await until(lambda: len(kept.started) > kept_checks + 3)
+
+    assert len(gone.started) == checks
+
+
+async def test_own_trouble_is_counted_and_recorded_against_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", 0.05), OwnTroubleError("no free file handle"))
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        await until(lambda: schedule.own_troubles > 1)
+
+    assert queue.empty()
+    assert "no check of a: no free file handle" in caplog.text
+
+
+async def test_a_bug_in_a_checker_ends_the_schedule() -> None:
+    site = Site(monitor("a", 0.05), ZeroDivisionError("bug"))
+
+    async def run() -> None:
+        async with make_schedule(asyncio.Queue()) as schedule:
+            schedule.add([(site.monitor, site)])
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await run()
+
+    assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_each_result_is_logged_as_it_is_produced(caplog: pytest.LogCaptureFixture) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", 3_600))
+    caplog.set_level("INFO")
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        message = await queue.get()
+
+    assert message
+    assert f"Message produced from URL health monitor: {message.value.decode()}" in caplog.messages
+
+
+async def test_once_checks_each_monitor_once_and_leaving_waits_for_that() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    results: list[CheckResult] = []
+    sites = [Site(monitor(f"m{n}", interval_s=0.05)) for n in range(3)]
+
+    async with Schedule(
+        queue, max_concurrent_checks=2, max_checks_per_host=2, once=True, on_result=results.append
+    ) as schedule:
+        schedule.add((site.monitor, site) for site in sites)
+
+    assert sorted(result.monitor for result in results) == ["m0", "m1", "m2"]
+    assert await take(queue, 3) == results
