@@ -1,0 +1,38 @@
+"""The body of a response as text that can be stored. Pure."""
+
+import codecs
+import re
+
+# Not what text is written in: slow, or able to make what no text may hold.
+_REFUSED = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
+
+_CHARSET = re.compile(r"""charset\s{0,9}=\s{0,9}["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
+
+
+def charset_in(content_type: str) -> str | None:
+    """Find the charset that a Content-Type header declares."""
+    declared = _CHARSET.search(content_type)
+    return declared[1] if declared else None
+
+
+def as_text(body: bytes | bytearray, charset: str | None, limit: int) -> tuple[str, bool]:
+    """Read the body's beginning as text of at most `limit` bytes of UTF-8.
+
+    Returns the text and whether it was cut. An unknown or missing charset is read as
+    UTF-8; what it cannot be read becomes U+FFFD, as does NUL, which PostgreSQL refuses.
+    """
+    # No charset needs more than 4 bytes for what is one byte of UTF-8.
+    beginning = body[: 4 * limit + 4]
+    text = _decoded(beginning, charset).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    stored = text.encode("utf-8", "replace")
+    return stored[:limit].decode("utf-8", "ignore"), len(stored) > limit or len(beginning) < len(body)
+
+
+def _decoded(body: bytes | bytearray, charset: str | None) -> str:
+    if charset:
+        try:
+            if codecs.lookup(charset).name not in _REFUSED:
+                return body.decode(charset, "replace")
+        except (LookupError, ValueError):
+            pass
+    return body.decode("utf-8", "replace")

@@ -1,0 +1,196 @@
+"""What an exception during a check says about the site.
+
+Own trouble (no file descriptor, port, thread or memory left) says nothing about the
+site and becomes an `OwnTroubleError`; what is known as neither is our bug and is
+raised as it is. Texts are made here, for a person; of what the exceptions say only
+the peer's own words are taken, escaped and cut, since URLs in them carry secrets.
+"""
+
+import errno
+import os
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from monitor.result import OwnTroubleError, Reason
+from monitor.timing import Stage, Timing
+
+Failure = tuple[Reason, str]  # the reason, and the detail for a person
+
+
+_OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+_NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
+
+_UNREACHABLE = (Reason.CONNECT_UNREACHABLE, "cannot be reached")
+# Several addresses can fail in several ways: the first of these that occurred is told.
+_CONNECT: dict[int, Failure] = {
+    errno.ECONNREFUSED: (Reason.CONNECT_REFUSED, "refused the connection"),
+    errno.ETIMEDOUT: (Reason.CONNECT_TIMEOUT, "did not accept the connection in time"),
+    errno.EHOSTUNREACH: _UNREACHABLE,
+    errno.ENETUNREACH: _UNREACHABLE,
+    errno.EADDRNOTAVAIL: _UNREACHABLE,
+}
+
+# X509_V_ERR_ codes of OpenSSL; all others are `tls_untrusted`.
+_CERTIFICATE = {
+    10: Reason.TLS_EXPIRED,
+    18: Reason.TLS_SELF_SIGNED,
+    62: Reason.TLS_HOSTNAME,
+    63: Reason.TLS_HOSTNAME,
+    64: Reason.TLS_HOSTNAME,
+}
+
+_TIMEOUT = {
+    Stage.BETWEEN: (Reason.CONNECT_TIMEOUT, "no connection"),
+    Stage.RESOLVE: (Reason.DNS_TIMEOUT, "no answer from DNS"),
+    Stage.CONNECT: (Reason.CONNECT_TIMEOUT, "no connection"),
+    Stage.TLS: (Reason.TLS_ERROR, "the TLS handshake did not finish"),
+    Stage.PROCESSING: (Reason.RESPONSE_TIMEOUT, "no response"),
+    Stage.TRANSFER: (Reason.BODY_TIMEOUT, "the body did not end"),
+}
+
+
+def timed_out(timing: Timing, timeout_s: float) -> Failure:
+    """Tell what a check that ran out of time was waiting for."""
+    reason, what = _TIMEOUT[timing.stage]
+    return reason, f"{what} within {timeout_s:g} s"
+
+
+def explain(error: Exception, timing: Timing) -> Failure:
+    """Tell what went wrong in a check, for one of `FAILURES`.
+
+    Raises:
+        OwnTroubleError: this machine is at fault.
+        Exception: the error itself: a bug of ours.
+
+    """
+    return next(tell for kind, tell in _KINDS if isinstance(error, kind))(error, timing)
+
+
+def quoted(text: str, limit: int = 200) -> str:
+    """Put a peer's words on one line, without control characters, cut at `limit` characters."""
+    line = " ".join(text[: 4 * limit].split())
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)[:limit]
+
+
+def _dns(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:
+    cause = error.os_error
+    if not isinstance(cause, socket.gaierror):
+        _refuse_own_trouble({cause.errno}, error)
+    elif cause.errno == socket.EAI_MEMORY:
+        raise OwnTroubleError("no memory for a DNS look-up") from error
+    elif cause.errno == socket.EAI_AGAIN:
+        _refuse_full_table(error)
+    elif cause.errno in _NOT_FOUND:
+        return Reason.DNS_NOT_FOUND, f"DNS has no address of {quoted(error.host)}"
+    return Reason.DNS_ERROR, f"the DNS look-up of {quoted(error.host)} failed: {cause.strerror}"
+
+
+def _refuse_full_table(error: Exception) -> None:
+    """Tell a look-up that got no file descriptor, which `EAI_AGAIN` hides, from a DNS in trouble."""
+    try:
+        socket.socket().close()
+    except OSError as full:
+        raise OwnTroubleError(str(full.strerror)) from error
+
+
+def _certificate(error: aiohttp.ClientConnectorCertificateError, _: Timing) -> Failure:
+    cause = error.certificate_error
+    code, message = getattr(cause, "verify_code", 0), getattr(cause, "verify_message", "")
+    reason = _CERTIFICATE.get(code, Reason.TLS_UNTRUSTED)
+    return reason, f"the certificate was not accepted: {quoted(message)}"
+
+
+def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
+    cause = error.os_error
+    if timing.stage is Stage.TLS:
+        return _tls(cause)
+    # Where several addresses failed in several ways, the numbers are in the text only.
+    codes = {cause.errno, *map(int, re.findall(r"\[Errno (\d+)\]", str(cause)))}
+    _refuse_own_trouble(codes, error)
+    where = f"{timing.ip or quoted(error.host)} port {error.port}"
+    if codes == {errno.EADDRNOTAVAIL} and ":" not in where:
+        raise OwnTroubleError("no local port left") from error
+    for code, (reason, did) in _CONNECT.items():
+        if code in codes:
+            return reason, f"{where} {did}"
+    return Reason.CONNECT_ERROR, f"{where} could not be connected to: {quoted(str(cause.strerror))}"
+
+
+def _tls(cause: object) -> Failure:
+    what = getattr(cause, "reason", None) or "the connection was closed"
+    return Reason.TLS_ERROR, f"the TLS handshake failed: {quoted(what)}"
+
+
+def _refuse_own_trouble(codes: AbstractSet[int | None], error: Exception) -> None:
+    if own := _OWN_TROUBLE & codes:
+        raise OwnTroubleError(os.strerror(own.pop())) from error
+
+
+def _payload(error: aiohttp.ClientPayloadError, _: Timing) -> Failure:
+    if str(error).startswith("Response payload is not completed"):
+        return Reason.DISCONNECTED, "the connection was closed in the middle of the body"
+    return Reason.PROTOCOL_ERROR, "the body is not encoded as its headers say"
+
+
+def _lost(error: Exception, timing: Timing) -> Failure:
+    for each in (error, error.__cause__):
+        if isinstance(each, ssl.SSLError):
+            return _tls(each)
+    _refuse_own_trouble({getattr(error, "errno", None)}, error)
+    where = "in the middle of the body" if timing.stage is Stage.TRANSFER else "before a response"
+    return Reason.DISCONNECTED, f"the connection was closed {where}"
+
+
+def _proxy(error: aiohttp.ClientHttpProxyError, _: Timing) -> Failure:
+    return Reason.CONNECT_ERROR, f"the proxy answered {error.status} to CONNECT"
+
+
+def _response(error: aiohttp.ClientResponseError | HttpProcessingError, _: Timing) -> Failure:
+    return Reason.PROTOCOL_ERROR, f"not valid HTTP: {quoted(error.message)}"
+
+
+def _address(error: Exception, timing: Timing) -> Failure:
+    if not timing.connections:
+        raise error
+    redirected = timing.stage is Stage.PROCESSING or timing.connections > 1
+    what = "the redirect leads to an address that" if redirected else "the URL"
+    return Reason.PROTOCOL_ERROR, f"{what} cannot be used"
+
+
+def _thread(error: RuntimeError, timing: Timing) -> Failure:
+    if timing.stage in (Stage.RESOLVE, Stage.CONNECT):
+        raise OwnTroubleError(str(error)) from error
+    raise error
+
+
+def _memory(error: MemoryError, _: Timing) -> Failure:
+    raise OwnTroubleError("no memory left") from error
+
+
+# First match wins: aiohttp's certificate and DNS errors are connector errors too.
+_KINDS: tuple[tuple[type[Exception], Callable[[Any, Timing], Failure]], ...] = (
+    (aiohttp.ClientConnectorDNSError, _dns),
+    (aiohttp.ClientConnectorCertificateError, _certificate),
+    (aiohttp.ClientConnectorError, _connector),
+    (aiohttp.ClientHttpProxyError, _proxy),
+    (aiohttp.ClientResponseError, _response),
+    (HttpProcessingError, _response),
+    (aiohttp.ClientPayloadError, _payload),
+    (aiohttp.ClientOSError, _lost),
+    (aiohttp.ClientConnectionResetError, _lost),
+    (aiohttp.ServerDisconnectedError, _lost),
+    (aiohttp.RedirectClientError, _address),
+    (ValueError, _address),
+    (RuntimeError, _thread),
+    (MemoryError, _memory),
+)
+
+FAILURES = tuple(kind for kind, _ in _KINDS)

@@ -1,0 +1,271 @@
+"""One check of one URL.
+
+A site that is down is a result, not an error: `check` returns a `CheckResult` for all
+that a website can do to us. It raises `OwnTroubleError` when this machine cannot make
+the check, and anything else only for a bug of ours.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from base64 import b64encode
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+from yarl import URL
+
+from monitor.body import as_text, charset_in
+from monitor.certificate import expires_at
+from monitor.config import Monitor
+from monitor.expect import Response, first_failed, status_in
+from monitor.failure import FAILURES, Failure, explain, timed_out
+from monitor.resolve import GetAddrInfo, Resolver
+from monitor.result import CheckResult, OwnTroubleError, Reason, result_id
+from monitor.timing import Stage, TimedConnector, Timing, current
+
+USER_AGENT = "website-health-monitor/0.1"
+
+_FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+_IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+
+
+class Network:
+    """What all probes share: look-ups, connectors and TLS contexts (these are large)."""
+
+    def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
+        self._resolver = Resolver(max_lookups, getaddrinfo)
+        self._connectors: dict[tuple[object, bool], TimedConnector] = {}
+        self._tls: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connector in self._connectors.values():
+            await connector.close()
+        await self._resolver.close()
+
+    def connector(self, ip_family: Literal["any", 4, 6], *, keep: bool) -> TimedConnector:
+        """Get the connector for this family; it keeps connections, or does not."""
+        key = (ip_family, keep)
+        if key not in self._connectors:
+            self._connectors[key] = TimedConnector(self._resolver, _FAMILIES[ip_family], keep=keep)
+        return self._connectors[key]
+
+    def tls(
+        self, *, verify: bool, ca_file: Path | None, client_cert: Path | None, client_key: Path | None
+    ) -> ssl.SSLContext:
+        """Get the TLS context for these settings; `ca_file` stands in for the system's CAs.
+
+        Raises:
+            OSError: a file cannot be read or does not hold what it should.
+
+        """
+        key = (verify, ca_file, client_cert, client_key)
+        if key not in self._tls:
+            context = ssl.create_default_context(cafile=ca_file)
+            context.set_alpn_protocols(["http/1.1"])
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if client_cert is not None:
+                context.load_cert_chain(client_cert, client_key, password="")  # asks nobody for one
+            self._tls[key] = context
+        return self._tls[key]
+
+
+class _Seen:
+    """What a check has seen of the final response."""
+
+    __slots__ = ("body", "charset", "complete", "redirects", "status", "truncated", "version")
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.version: str | None = None
+        self.redirects: int | None = None
+        self.charset: str | None = None
+        self.body = bytearray()
+        self.complete = False
+        self.truncated = False
+
+
+class Probe:
+    """Checks one monitor; use it from one task at a time."""
+
+    def __init__(self, monitor: Monitor, location: str, network: Network) -> None:
+        self._monitor = monitor
+        self._location = location
+        self._network = network
+        self._public_url = monitor.public_url
+        self._url = URL(monitor.url).with_user(None)
+        self._expectations = (status_in(monitor.expect.status),)
+        self._jar = aiohttp.CookieJar(unsafe=True)
+        self._session: aiohttp.ClientSession | None = None
+        self._request: dict[str, Any] = {}
+
+    async def check(self, scheduled_at: float) -> CheckResult:
+        """Check once, for the slot `scheduled_at` (Unix seconds); ends within `timeout_s`.
+
+        Raises:
+            OwnTroubleError: this machine could not make the check.
+
+        """
+        session = self._session or self._open_session()
+        seen = _Seen()
+        timing = Timing()
+        current.set(timing)
+        timestamp = time.time()
+        failure: Failure | None = None
+        try:
+            async with asyncio.timeout(self._monitor.timeout_s):
+                await self._fetch(session, timing, seen)
+        except TimeoutError:
+            failure = timed_out(timing, self._monitor.timeout_s)
+        except aiohttp.TooManyRedirects as error:
+            seen.status = error.history[-1].status
+            seen.redirects = self._monitor.max_redirects
+            failure = Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects"
+        except FAILURES as error:
+            failure = explain(error, timing)
+        finally:
+            if timing.transport is not None and not (seen.complete and self._monitor.reuse_connection):
+                timing.transport.abort()
+        return self._result(scheduled_at, timestamp, timing, seen, failure)
+
+    async def close(self) -> None:
+        """Let go of the session; the network's connections stay."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        monitor = self._monitor
+        try:
+            tls = self._network.tls(
+                verify=monitor.verify_tls,
+                ca_file=monitor.ca_file,
+                client_cert=monitor.client_cert,
+                client_key=monitor.client_key,
+            )
+        except OSError as error:
+            raise OwnTroubleError(f"the TLS files cannot be used: {error}") from error
+        self._request = {
+            "data": monitor.body.get_secret_value().encode() if monitor.body else None,
+            "allow_redirects": monitor.follow_redirects,
+            "max_redirects": monitor.max_redirects + 1,  # aiohttp counts the one too many
+            "ssl": tls,
+            "server_hostname": monitor.server_name,
+            "proxy": monitor.proxy.get_secret_value() if monitor.proxy else None,
+        }
+        self._session = aiohttp.ClientSession(
+            connector=self._network.connector(monitor.ip_family, keep=monitor.reuse_connection),
+            connector_owner=False,
+            cookie_jar=self._jar,
+            headers=_headers(monitor),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            max_line_size=65536,
+            max_field_size=65536,
+            max_headers=512,
+        )
+        # aiohttp would repeat a failed request, also on a new connection: a failure unseen.
+        self._session._retry_connection = False  # noqa: SLF001
+        return self._session
+
+    async def _fetch(self, session: aiohttp.ClientSession, timing: Timing, seen: _Seen) -> None:
+        self._jar.clear()
+        response = await self._send(session, timing)
+        timing.enter(Stage.TRANSFER)
+        seen.status = response.status
+        seen.redirects = len(response.history)
+        seen.version = ".".join(map(str, response.version or ()))
+        try:
+            await self._read(response, seen)
+        finally:
+            response.close()
+        if seen.complete and timing.protocol is not None:
+            # A body without a length ends with the connection: a reset is no such end.
+            lost = timing.protocol.exception()
+            if isinstance(lost, aiohttp.ClientOSError):
+                raise lost
+
+    async def _send(self, session: aiohttp.ClientSession, timing: Timing) -> aiohttp.ClientResponse:
+        method = self._monitor.method
+        try:
+            return await session.request(method, self._url, **self._request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            # A kept connection may have been closed by the site just now: no failure.
+            if not timing.kept or timing.connections > 1 or method not in _IDEMPOTENT:
+                raise
+        timing.connections = 0
+        return await session.request(method, self._url, **self._request)
+
+    async def _read(self, response: aiohttp.ClientResponse, seen: _Seen) -> None:
+        limit = self._monitor.max_body_bytes
+        seen.charset = charset_in(response.headers.get("Content-Type", ""))
+        while chunk := await response.content.readany():
+            seen.body += chunk
+            if len(seen.body) > limit:
+                del seen.body[limit:]
+                seen.truncated = True
+                return
+        if (error := response.content.exception()) is not None:
+            raise error
+        seen.complete = True
+
+    def _result(
+        self, scheduled_at: float, timestamp: float, timing: Timing, seen: _Seen, failure: Failure | None
+    ) -> CheckResult:
+        monitor = self._monitor
+        response_time = timing.end()
+        if failure is None and seen.status is not None:
+            failure = first_failed(self._expectations, Response(seen.status))
+        reason, detail = failure or (None, None)
+        text, cut = "", False
+        if monitor.store_body == "always" or (monitor.store_body == "on_failure" and failure):
+            text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes)
+        return CheckResult(
+            timestamp=timestamp,
+            response_data=text,
+            response_status=seen.status,
+            response_time=response_time,
+            id=result_id(self._location, monitor.name, scheduled_at),
+            monitor=monitor.name,
+            url=self._public_url,
+            location=self._location,
+            scheduled_at=scheduled_at,
+            up=failure is None,
+            reason=reason,
+            detail=detail,
+            phases=timing.phases(),
+            redirects=max(0, timing.connections - 1) if seen.redirects is None else seen.redirects,
+            http_version=seen.version,
+            ip=timing.ip,
+            body_bytes=len(seen.body),
+            body_truncated=seen.truncated or cut,
+            certificate_expires_at=expires_at(timing.certificate) if timing.certificate else None,
+        )
+
+
+def _headers(monitor: Monitor) -> dict[str, str]:
+    headers = {"User-Agent": USER_AGENT}
+    url = URL(monitor.url)
+    if monitor.bearer_token:
+        headers["Authorization"] = f"Bearer {monitor.bearer_token.get_secret_value()}"
+    elif monitor.basic_auth:
+        headers["Authorization"] = _basic(
+            monitor.basic_auth.username, monitor.basic_auth.password.get_secret_value()
+        )
+    elif url.user is not None or url.password is not None:
+        headers["Authorization"] = _basic(url.user or "", url.password or "")
+    for name, value in monitor.headers.items():
+        headers = {kept: text for kept, text in headers.items() if kept.lower() != name.lower()}
+        headers[name] = value.get_secret_value()
+    return headers
+
+
+def _basic(username: str, password: str) -> str:
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()

@@ -1,0 +1,61 @@
+"""Whose fault a failure is, where no real server can be made to show it."""
+
+import errno
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from monitor.failure import explain, quoted, timed_out
+from monitor.result import OwnTroubleError, Reason
+from monitor.timing import Stage, Timing
+
+
+def at(stage: Stage, ip: str = "10.0.0.1") -> Timing:
+    timing = Timing()
+    timing.enter(stage)
+    timing.ip = ip
+    return timing
+
+
+def refused(code: int) -> aiohttp.ClientConnectorError:
+    key = ConnectionKey(
+        "a.test", 80, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+    )
+    return aiohttp.ClientConnectorError(key, OSError(code, "told by the system"))
+
+
+def test_no_local_port_left_is_our_trouble() -> None:
+    with pytest.raises(OwnTroubleError, match="no local port left"):
+        explain(refused(errno.EADDRNOTAVAIL), at(Stage.CONNECT))
+
+
+def test_no_address_of_ours_to_reach_ip6_is_the_sites() -> None:
+    failure = explain(refused(errno.EADDRNOTAVAIL), at(Stage.CONNECT, "2001:db8::1"))
+
+    assert failure == (Reason.CONNECT_UNREACHABLE, "2001:db8::1 port 80 cannot be reached")
+
+
+def test_memory_that_ran_out_is_our_trouble() -> None:
+    with pytest.raises(OwnTroubleError, match="no memory left"):
+        explain(MemoryError(), at(Stage.TRANSFER))
+
+
+def test_no_buffer_left_to_send_from_is_our_trouble() -> None:
+    with pytest.raises(OwnTroubleError, match="No buffer space available"):
+        explain(aiohttp.ClientOSError(errno.ENOBUFS, "told by the system"), at(Stage.PROCESSING))
+
+
+@pytest.mark.parametrize("bug", [RuntimeError("a bug"), ValueError("a bug")])
+def test_a_bug_of_ours_is_raised(bug: Exception) -> None:
+    with pytest.raises(type(bug), match="a bug"):
+        explain(bug, at(Stage.BETWEEN))
+
+
+def test_a_check_that_had_no_time_to_begin_timed_out_connecting() -> None:
+    assert timed_out(at(Stage.BETWEEN), 0.001) == (Reason.CONNECT_TIMEOUT, "no connection within 0.001 s")
+
+
+def test_words_of_a_peer_stay_on_one_line_and_are_cut() -> None:
+    assert quoted("a\r\nb \x1b[31m\u202e") == "a b \ufffd[31m\ufffd"
+    assert quoted("x" * 1000, 5) == "xxxxx"
