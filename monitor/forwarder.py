@@ -1,0 +1,253 @@
+"""Results from the queue through the outbox to the topic.
+
+Acknowledged means removed. Where the topic may vanish (the embedded broker's),
+stored in the database means removed.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+
+from monitor.collector import Collector
+from monitor.lanes import Lane, Partitions
+from monitor.outbox import Outbox, OutboxError
+from monitor.outbox_file import Row
+from monitor.unstored import Unstored, Vanishing
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+    from monitor.result import Message
+
+RUN_ROWS = 500
+RUN_BYTES = 1 << 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds; `line_s` is the least time between two lines about one outage."""
+
+    acknowledge_s: float = 20.0
+    first_retry_s: float = 0.5
+    longest_retry_s: float = 5.0
+    line_s: float = 10.0
+    look_s: float = 0.5
+
+
+class Forwarder:
+    """The stage between the checks and Kafka; results of one monitor keep their order.
+
+    `open_producer` returns a started producer and has made the topic; it raises
+    `KafkaError`, `OSError` or `TimeoutError` when Kafka is away, which is waited
+    for. Both callables are bounded in time. A closed producer sends no more.
+    """
+
+    def __init__(
+        self,
+        queue: "asyncio.Queue[Message | None]",
+        outbox: Outbox,
+        topic: str,
+        open_producer: "Callable[[], Awaitable[AIOKafkaProducer]]",
+        close_producer: "Callable[[AIOKafkaProducer], Awaitable[None]]",
+        *,
+        log: Vanishing | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.sent = 0
+        self.retried = 0
+        self.away = False
+        self._outbox = outbox
+        self._topic = topic
+        self._open_producer = open_producer
+        self._close_producer = close_producer
+        self._log = log
+        self._patience = patience or Patience()
+        self._wake = asyncio.Event()
+        self._collector = Collector(queue, outbox, self._wake.set)
+        self._producer: AIOKafkaProducer | None = None
+        self._partitions = Partitions(DefaultPartitioner())
+        self._retry_s = self._patience.first_retry_s
+        self._next_line_at = 0.0
+        self._run: list[Row] = []
+        self._cursor = 0
+        self._epoch = log.epoch if log else 0
+        self._unstored = Unstored()
+        self._nameless: set[int] = set()
+        self._safe: set[int] = set()
+        self._removed_at = 0.0
+
+    @property
+    def oldest_unacknowledged(self) -> int | None:
+        """The number of the first row that is being sent and not acknowledged."""
+        return self._run[0].seq if self._run else None
+
+    @property
+    def waiting(self) -> int:
+        """How many results are not safe yet."""
+        return self._outbox.rows - len(self._safe)
+
+    async def run(self, deadline: asyncio.Event) -> None:
+        """Forward until the queue yields `None` and all is safe, or `deadline` is set.
+
+        What is not safe by then stays in the outbox. The queue is emptied into it in
+        either case. Cancelling loses nothing that was taken from the queue.
+        """
+        async with asyncio.TaskGroup() as group:
+            sender = group.create_task(self._forward())
+            watch = group.create_task(_cancel_when(deadline, sender))
+            await self._collector.run()
+            await asyncio.wait([sender])
+            watch.cancel()
+
+    def stored(self, ids: Iterable[UUID]) -> None:
+        """Take note that these results are in the database; for a topic that may vanish."""
+        self._safe.update(self._unstored.take(ids))
+        self._wake.set()
+
+    async def _forward(self) -> None:
+        try:
+            while await self._survive(self._forward_run):
+                pass
+        finally:
+            await self._abandon()
+            await self._remove_safe()
+
+    async def _survive(self, step: Callable[[], Awaitable[bool]]) -> bool:
+        """Take the step; when something that it needs is away, wait a while. False at the end."""
+        try:
+            return await step()
+        except OutboxError as error:
+            await self._pause("The outbox fails", error)
+        except (KafkaError, OSError) as error:
+            self.away = True
+            await self._abandon()
+            await self._pause("Kafka takes no results", error)
+        return True
+
+    async def _pause(self, what: str, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._next_line_at:
+            self._next_line_at = now + self._patience.line_s
+            reason = str(error) or type(error).__name__
+            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, reason)
+        self.retried += 1
+        await asyncio.sleep(self._retry_s)
+        self._retry_s = min(2 * self._retry_s, self._patience.longest_retry_s)
+
+    async def _abandon(self) -> None:
+        """Close the producer; what it has not acknowledged is sent again by the next one."""
+        producer, self._producer = self._producer, None
+        if producer:
+            await self._close_producer(producer)
+
+    async def _forward_run(self) -> bool:
+        """Send the next run of rows, or the rest of the last one."""
+        if not await self._next_run():
+            return False
+        if self._producer is None:
+            self._producer = await self._open_producer()
+        async with asyncio.timeout(self._patience.acknowledge_s):
+            await self._send(self._producer)
+        if self.away:
+            _log.info("Kafka takes results again, %d wait in the outbox", self.waiting)
+        self.away = False
+        self._next_line_at = 0.0
+        self._retry_s = self._patience.first_retry_s
+        return True
+
+    async def _next_run(self) -> bool:
+        """Wait until there is something to send; false when there will be nothing more."""
+        while True:
+            self._wake.clear()
+            ended = self._collector.ended
+            if len(self._safe) >= RUN_ROWS or time.monotonic() >= self._removed_at + self._patience.look_s:
+                await self._remove_safe()
+            if self._log:
+                await self._renew(self._log)
+            if self._run or await self._read():
+                return True
+            if ended and not self._unstored:
+                return False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience.look_s if self._unstored or self._safe else None):
+                    await self._wake.wait()
+
+    async def _renew(self, log: Vanishing) -> None:
+        """Recycle a topic that is used up and stored; begin again when it is a new one."""
+        if log.exhausted and not self._unstored:
+            await log.recycle()
+        if log.epoch != self._epoch:
+            self._epoch = log.epoch
+            self._unstored.clear()
+            self._run = []
+            self._cursor = 0
+
+    async def _read(self) -> bool:
+        """Read the next run, if there is one and it may be sent."""
+        room = RUN_ROWS
+        if self._log:
+            room = 0 if self._log.exhausted else min(room, self._unstored.room_rows)
+        while room and not self._run and self._cursor < self._outbox.last_seq:
+            last = self._outbox.last_seq
+            rows = await self._outbox.after(self._cursor, room, RUN_BYTES)
+            self._cursor = rows[-1].seq if rows else last
+            self._run = [row for row in rows if row.seq not in self._safe]
+        return bool(self._run)
+
+    async def _remove_safe(self) -> None:
+        if self._safe:
+            safe, self._safe = self._safe, set()
+            self._removed_at = time.monotonic()
+            with suppress(OutboxError):
+                await self._outbox.remove(safe)
+            self._collector.make_room()
+
+    async def _send(self, producer: "AIOKafkaProducer") -> None:
+        """Send the run, in each partition one batch after the other: none can overtake another."""
+        if self._log:
+            self._nameless = self._unstored.add(self._run)
+        lanes = self._partitions.split(self._run, await producer.partitions_for(self._topic))
+        while lanes:
+            for lane in lanes:
+                await lane.send(producer, self._topic)
+            await asyncio.wait([lane.receipt for lane in lanes])
+            failures = [failure for lane in lanes if (failure := self._settle(lane))]
+            if failures:
+                raise failures[0]
+            lanes = [lane for lane in lanes if lane.rows]
+
+    def _settle(self, lane: Lane) -> BaseException | None:
+        """Take note of what became of the lane's batch; return an error that only waiting helps against."""
+        failure: BaseException | None = lane.receipt.exception()
+        if failure is None:
+            self._acknowledge(lane.take_sent())
+        elif isinstance(failure, MessageSizeTooLargeError):
+            if lane.make_smaller():
+                return None
+            failure = MessageSizeTooLargeError(f"a result of {lane.first_monitor}, even without its body")
+        return failure
+
+    def _acknowledge(self, rows: list[Row]) -> None:
+        seqs = {row.seq for row in rows}
+        self._run = [row for row in self._run if row.seq not in seqs]
+        self.sent += len(rows)
+        if self._log:
+            self._log.records += len(rows)
+            self._log.bytes += sum(row.size for row in rows)
+            seqs &= self._nameless
+        self._safe |= seqs
+
+
+async def _cancel_when(deadline: asyncio.Event, task: "asyncio.Task[None]") -> None:
+    await deadline.wait()
+    task.cancel()

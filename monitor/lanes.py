@@ -1,0 +1,94 @@
+"""How the rows of a run are spread over the partitions of a topic, and batched."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from monitor.outbox_file import Row
+from monitor.result import Message, shrink
+
+if TYPE_CHECKING:
+    import asyncio
+
+_log = logging.getLogger(__name__)
+
+
+class Lane:
+    """The rows of a run that go to one partition, in their order."""
+
+    receipt: "asyncio.Future[object]"
+
+    def __init__(self, partition: int) -> None:
+        self.rows: list[Row] = []
+        self._partition = partition
+        self._limit = sys.maxsize
+        self._count = 0
+
+    async def send(self, producer: Any, topic: str) -> None:
+        """Send as many of the rows as one batch holds; `receipt` says what became of it."""
+        batch = producer.create_batch()
+        self._count = 0
+        for row in self.rows[: self._limit]:
+            if batch.append(key=row.key, value=row.value, timestamp=None) is None:
+                break
+            self._count += 1
+        self.receipt = await producer.send_batch(batch, topic, partition=self._partition)
+        self.receipt.add_done_callback(_look_at)
+
+    def take_sent(self) -> list[Row]:
+        """Take the batch's rows out."""
+        rows, self.rows = self.rows[: self._count], self.rows[self._count :]
+        return rows
+
+    @property
+    def first_monitor(self) -> str:
+        """Whose result is next."""
+        return self.rows[0].key.decode(errors="replace")
+
+    def make_smaller(self) -> bool:
+        """Make a batch that is too large for Kafka smaller: fewer rows, or half a body; false without one."""
+        if self._count > 1:
+            self._limit = self._count // 2
+            return True
+        seq, *message = self.rows[0]
+        try:
+            smaller = shrink(Message(*message))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            smaller = None
+        if smaller:
+            _log.warning("A result of %s is too large for Kafka: half of it is cut", self.first_monitor)
+            self.rows[0] = Row(seq, *smaller)
+        return smaller is not None
+
+
+class Partitions:
+    """Which partition a key belongs to: the same as other Kafka clients think."""
+
+    def __init__(self, choose: Callable[[bytes, list[int], list[int]], int]) -> None:
+        self._all: list[int] = []
+        self._of_key: dict[bytes, int] = {}
+        self._choose = choose
+
+    def split(self, rows: Iterable[Row], partitions: Iterable[int]) -> list[Lane]:
+        """Distribute the rows."""
+        if self._all != sorted(partitions):
+            self._all = sorted(partitions)
+            self._of_key.clear()
+        lanes: dict[int, Lane] = {}
+        for row in rows:
+            partition = self._of_key.get(row.key)
+            if partition is None:
+                partition = self._of_key[row.key] = self._choose(row.key, self._all, self._all)
+            lane = lanes.get(partition)
+            if lane is None:
+                lane = lanes[partition] = Lane(partition)
+            lane.rows.append(row)
+        return list(lanes.values())
+
+
+def _look_at(receipt: "asyncio.Future[object]") -> None:
+    """Look at the error of a batch whose producer was abandoned, so that asyncio does not complain."""
+    receipt.exception()

@@ -1,0 +1,191 @@
+"""A topic that may vanish: results wait in the outbox until they are stored."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from monitor import unstored
+from monitor.forwarder import Forwarder
+from monitor.kafka_closing import close as close_producer
+from monitor.outbox import Outbox, open_outbox
+from monitor.outbox_file import Row
+from monitor.result import Message, decode
+from tests.forwarding import HASTE, Line, Log, identity, message, outbox_path, until
+
+Queue = asyncio.Queue[Message | None]
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    line = Line()
+    await line.start_broker()
+    yield line
+    await line.stop()
+
+
+@pytest.fixture
+async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
+    outbox = await open_outbox(outbox_path(tmp_path), 100_000_000)
+    yield outbox
+    await outbox.close()
+
+
+def forwarder(line: Line, queue: Queue, outbox: Outbox, log: Log) -> Forwarder:
+    return Forwarder(queue, outbox, line.topic, line.open_producer, close_producer, log=log, patience=HASTE)
+
+
+def queue_of(*messages: Message | None) -> Queue:
+    queue: Queue = asyncio.Queue()
+    for queued in messages:
+        queue.put_nowait(queued)
+    return queue
+
+
+async def numbers(line: Line, count: int) -> list[float]:
+    return sorted(decode(one.value).scheduled_at for one in chain(*await line.read(count)))
+
+
+async def test_a_result_stays_in_the_outbox_until_it_is_stored(line: Line, outbox: Outbox) -> None:
+    log = Log(line, 1_000)
+    stage = forwarder(line, queue_of(*map(message, range(10)), None), outbox, log)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 10, "all are acknowledged")
+    assert (outbox.rows, log.records) == (10, 10)
+    assert log.bytes == outbox.bytes
+
+    stage.stored([identity(number) for number in range(5)])
+    await until(lambda: outbox.rows == 5, "the stored ones have left")
+    assert not running.done()
+    stage.stored([identity(number) for number in range(3, 10)])
+    await running
+
+    assert outbox.rows == 0
+
+
+async def test_what_is_not_stored_at_the_deadline_is_sent_again_after_the_restart(
+    line: Line, outbox: Outbox
+) -> None:
+    stage = forwarder(line, queue_of(*map(message, range(10)), None), outbox, Log(line, 1_000))
+    deadline = asyncio.Event()
+    running = asyncio.create_task(stage.run(deadline))
+    await until(lambda: stage.sent == 10, "all are acknowledged")
+    stage.stored([identity(3)])
+    deadline.set()
+    await running
+    await until(lambda: outbox.rows == 9, "the stored one has left")
+
+    again = forwarder(line, queue_of(None), outbox, Log(line, 1_000))
+    running = asyncio.create_task(again.run(asyncio.Event()))
+    await until(lambda: again.sent == 9, "the rest is acknowledged again")
+    again.stored([identity(number) for number in range(10)])
+    await running
+
+
+async def test_no_more_than_the_window_is_sent_and_not_stored(
+    line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unstored, "WINDOW_ROWS", 7)
+    stage = forwarder(line, queue_of(*map(message, range(20)), None), outbox, Log(line, 1_000))
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+
+    await until(lambda: stage.sent == 7, "the window is full")
+    stage.stored([identity(0), identity(5)])
+    await until(lambda: stage.sent == 9, "two more were admitted")
+    stage.stored([identity(number) for number in range(9)])
+    await until(lambda: stage.sent == 16, "seven more were admitted")
+    stage.stored([identity(number) for number in range(16)])
+    await until(lambda: stage.sent == 20, "all were admitted")
+    stage.stored([identity(number) for number in range(20)])
+
+    await running
+    assert await numbers(line, 20) == list(range(20))
+
+
+async def test_large_results_fill_the_window_by_their_bytes(
+    line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unstored, "WINDOW_BYTES", 1_500_000)
+    sent = [message(number, body="x" * 400_000) for number in range(8)]
+    stage = forwarder(line, queue_of(*sent, None), outbox, Log(line, 1_000))
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+
+    await until(lambda: stage.sent == 4, "the window is full")
+    stage.stored([identity(number) for number in range(4)])
+    await until(lambda: stage.sent == 8, "the others were admitted")
+    stage.stored([identity(number) for number in range(8)])
+
+    await running
+
+
+async def test_a_topic_that_is_used_up_is_recycled_when_all_of_it_is_stored(
+    line: Line, outbox: Outbox
+) -> None:
+    log = Log(line, 10)
+    queue = queue_of(*map(message, range(12)))
+    stage = forwarder(line, queue, outbox, log)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 12 and outbox.rows == 12, "the first are acknowledged")
+    for number in range(12, 15):
+        queue.put_nowait(message(number))
+    queue.put_nowait(None)
+    await until(lambda: outbox.rows == 15, "more wait")
+    stage.stored([identity(number) for number in range(11)])
+    await until(lambda: outbox.rows == 4, "the stored ones have left")
+    assert (log.epoch, stage.sent) == (1, 12)
+
+    stage.stored([identity(11)])
+    await until(lambda: stage.sent == 15, "the rest is acknowledged")
+
+    assert log.epoch == 2
+    assert await numbers(line, 3) == [12, 13, 14]
+    stage.stored([identity(number) for number in range(12, 15)])
+    await running
+    assert outbox.rows == 0
+
+
+async def test_when_the_broker_dies_all_that_is_not_stored_is_sent_again(line: Line, outbox: Outbox) -> None:
+    log = Log(line, 1_000)
+    queue = queue_of(*map(message, range(10)))
+    stage = forwarder(line, queue, outbox, log)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 10, "all are acknowledged")
+    stage.stored([identity(number) for number in range(4)])
+
+    await line.kill_broker()
+    queue.put_nowait(message(10))
+    await line.start_broker()
+    log.renewed()
+
+    await until(lambda: log.records >= 7, "the others are acknowledged again")
+    assert await numbers(line, 7) == [4, 5, 6, 7, 8, 9, 10]
+    queue.put_nowait(None)
+    stage.stored([identity(number) for number in range(11)])
+    await running
+    assert outbox.rows == 0
+
+
+async def test_damaged_results_are_not_waited_for(line: Line, outbox: Outbox) -> None:
+    damaged = [Message(b"site", b'{"id": "\xff'), Message(b"site", b"\0" * 20), message(2)]
+    stage = forwarder(line, queue_of(*damaged, None), outbox, Log(line, 1_000))
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: outbox.rows == 1, "the damaged ones have left")
+
+    stage.stored([identity(2)])
+
+    await running
+
+
+async def test_a_result_that_is_expected_twice_counts_once() -> None:
+    expected = unstored.Unstored()
+    row = Row(1, *message(1))
+    before = expected.room_rows
+
+    expected.add([row])
+    expected.add([row])
+
+    assert expected.room_rows == before - 1
+    assert expected.take([identity(1), identity(1)]) == [1]
+    assert expected._bytes == 0
