@@ -1,0 +1,231 @@
+"""From the topic to the store; what can never be stored is set aside, one by one.
+
+A message is committed when its row, or its dead letter, is there, so a crash repeats messages and loses
+none; the store keeps one row of a result however often it comes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaError
+
+from monitor.bounded import StoppedError, started, unless_stopped
+from monitor.dead_letter import DeadLetter, SetAside
+from monitor.result import CheckResult, InvalidMessageError, decode
+from monitor.store import RefusedError, StoreUnavailableError
+
+BATCH = 1_000
+_POLL_S = 1.0
+_FETCH_S = 60.0  # a rebalance among many consumers takes a while
+_COMMIT_S = 5.0
+_SET_ASIDE_S = 60.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Decoded(NamedTuple):
+    """A consumed record, and the result in it."""
+
+    record: Any
+    result: CheckResult
+
+
+class Saver(Protocol):
+    """Where results go: a `Store`."""
+
+    async def save(self, results: Sequence[CheckResult], /) -> int:
+        """Store all or none."""
+
+
+class Epochal(Protocol):
+    """A topic whose records may vanish; `epoch` has changed when they did."""
+
+    @property
+    def epoch(self) -> int:
+        """Equal as long as offsets keep their meaning."""
+
+
+async def ingest(
+    open_consumer: Callable[[], Any],
+    store: Saver,
+    set_aside: SetAside,
+    stop: asyncio.Event,
+    *,
+    log: Epochal | None = None,
+    on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
+) -> None:
+    """Store results until `stop` is set; the batch in hand is then saved and committed first.
+
+    A cluster or a database that is away is waited for. At `stop` with the database away, or when cancelled,
+    the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not started, that
+    commits nothing by itself. `on_stored` is told of results that are stored or set aside, before the commit.
+    """
+    ingestion = _Ingestion(store, set_aside, stop, log, on_stored)
+    delays = _delays()
+    with suppress(StoppedError):
+        while not stop.is_set():
+            try:
+                async with started(open_consumer(), stop) as consumer:
+                    delays = _delays()
+                    await ingestion.run(consumer)
+            except (KafkaError, OSError) as error:
+                delay = next(delays)
+                _log.warning("Kafka is away, trying again in %s s: %s", delay, _line(error))
+                await _pause(stop, delay)
+
+
+def decode_all(records: Sequence[Any]) -> tuple[list[Decoded], list[DeadLetter]]:
+    """Tell the results from what is none."""
+    decoded, dead = [], []
+    for record in records:
+        try:
+            decoded.append(Decoded(record, decode(record.value or b"")))
+        except InvalidMessageError as error:
+            dead.append(DeadLetter(record, str(error)))
+    return decoded, dead
+
+
+async def save_apart(
+    save: Callable[[Sequence[CheckResult]], Awaitable[None]], decoded: Sequence[Decoded]
+) -> list[DeadLetter]:
+    """Save all that can be saved, halving what is refused; returns those that are refused alone."""
+    try:
+        await save([each.result for each in decoded])
+    except RefusedError as error:
+        if len(decoded) == 1:
+            return [DeadLetter(decoded[0].record, str(error))]
+        middle = len(decoded) // 2
+        return await save_apart(save, decoded[:middle]) + await save_apart(save, decoded[middle:])
+    return []
+
+
+class _Ingestion:
+    """One stage over the lives of many consumers: what it remembers is the epoch that offsets belong to."""
+
+    def __init__(
+        self,
+        store: Saver,
+        set_aside: SetAside,
+        stop: asyncio.Event,
+        log: Epochal | None,
+        on_stored: Callable[[Sequence[UUID]], None],
+    ) -> None:
+        self._store = store
+        self._set_aside = set_aside
+        self._stop = stop
+        self._topic = log
+        self._on_stored = on_stored
+        self._epoch = self._current_epoch()
+
+    async def run(self, consumer: Any) -> None:
+        while not self._stop.is_set():
+            epoch = self._current_epoch()
+            if epoch != self._epoch and await _rewind(consumer):
+                self._epoch = epoch
+            records = await self._fetch(consumer)
+            if records:
+                await self._take_in(consumer, records)
+                if self._current_epoch() == epoch:
+                    await _commit(consumer, _ends(records))
+
+    def _current_epoch(self) -> int:
+        return self._topic.epoch if self._topic else 0
+
+    async def _fetch(self, consumer: Any) -> list[Any]:
+        fetching = consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)
+        batches = await unless_stopped(self._stop, fetching, _FETCH_S)
+        records = [record for batch in batches.values() for record in batch]
+        if _log.isEnabledFor(logging.INFO):
+            for record in records:
+                _log.info("AIOKafka Consumer fetched: %s", record.value)
+        return records
+
+    async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
+        """Return when each record has its row or its dead letter."""
+
+        async def save(results: Sequence[CheckResult]) -> None:
+            await self._insist(consumer, "PostgreSQL", lambda: self._store.save(results))
+
+        decoded, dead = decode_all(records)
+        dead += await save_apart(save, decoded)
+        if dead:
+            await self._insist(consumer, "Kafka", lambda: self._bury(dead))
+        self._on_stored([each.result.id for each in decoded])
+
+    async def _bury(self, dead: Sequence[DeadLetter]) -> None:
+        async with asyncio.timeout(_SET_ASIDE_S):
+            await self._set_aside(dead)
+
+    async def _insist(self, consumer: Any, name: str, attempt: Callable[[], Awaitable[object]]) -> None:
+        """Try until it is done, however long the other side is away; the consumer stays in its group."""
+        delays = _delays()
+        while True:
+            try:
+                await attempt()
+            except (StoreUnavailableError, KafkaError, OSError) as error:
+                delay = next(delays)
+                _log.warning("%s is away, trying again in %s s: %s", name, delay, _line(error))
+                await self._hold(consumer, delay)
+            else:
+                consumer.resume(*consumer.paused())
+                return
+
+    async def _hold(self, consumer: Any, delay_s: float) -> None:
+        """Poll without taking: what a rebalance makes fetchable after all is given back."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + delay_s
+        while (left_s := until - loop.time()) > 0:
+            consumer.pause(*consumer.assignment())
+            polling = consumer.getmany(timeout_ms=int(left_s * 1000) + 1)
+            for partition, records in (await unless_stopped(self._stop, polling, _FETCH_S)).items():
+                consumer.seek(partition, records[0].offset)
+
+
+async def _rewind(consumer: Any) -> bool:
+    """Start from the first record, also after the next rebalance; returns whether that is settled."""
+    starts = dict.fromkeys(consumer.assignment(), 0)
+    for partition in starts:
+        consumer.seek(partition, 0)
+    return await _commit(consumer, starts)
+
+
+async def _commit(consumer: Any, offsets: Mapping[TopicPartition, int]) -> bool:
+    """Commit what is still ours; what is not comes again elsewhere, and is stored once all the same."""
+    assigned = consumer.assignment()
+    ours = {partition: offset for partition, offset in offsets.items() if partition in assigned}
+    if not ours:
+        return False
+    try:
+        async with asyncio.timeout(_COMMIT_S):
+            await consumer.commit(ours)
+    except CommitFailedError as error:
+        _log.info("offsets were not committed, some results come again: %s", _line(error))
+        return False
+    return True
+
+
+def _ends(records: Sequence[Any]) -> dict[TopicPartition, int]:
+    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+
+
+async def _pause(stop: asyncio.Event, delay_s: float) -> None:
+    with suppress(TimeoutError):
+        await unless_stopped(stop, asyncio.Event().wait(), delay_s)
+
+
+def _delays() -> Iterator[float]:
+    """Seconds before each new attempt."""
+    delay_s = _FIRST_RETRY_S
+    while True:
+        yield delay_s
+        delay_s = min(2 * delay_s, _LAST_RETRY_S)
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

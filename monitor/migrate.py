@@ -1,0 +1,91 @@
+"""Brings a database to the schema that this program needs, one numbered SQL file after the other."""
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+# Any number that no other program on this database is likely to lock.
+_ADVISORY_LOCK = 0x6865616C7468
+
+_FOLDER = files("monitor.schema")
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS health_schema (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+class SchemaError(Exception):
+    """The database's schema is one that this program must not touch; waiting does not help."""
+
+
+class Migration(NamedTuple):
+    """One step of the schema; `checksum` tells when its text was changed after the fact."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the SQL, in hexadecimal digits."""
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def _read() -> tuple[Migration, ...]:
+    named = ((re.fullmatch(r"(\d{4})_(\w+)\.sql", path.name), path) for path in _FOLDER.iterdir())
+    return tuple(
+        sorted(Migration(int(name[1]), name[2], path.read_text("utf-8")) for name, path in named if name)
+    )
+
+
+MIGRATIONS = _read()
+
+
+async def migrate(connection: Any, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Apply what is missing, each migration in a transaction of its own; many processes may do so at once.
+
+    Raises:
+        SchemaError: the database is newer than the program, or was migrated by other texts.
+
+    """
+    while await _apply_next(connection, migrations):
+        pass
+
+
+async def _apply_next(connection: Any, migrations: Sequence[Migration]) -> bool:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
+        await connection.execute(_LEDGER)
+        rows = await connection.fetch("SELECT version, checksum FROM health_schema")
+        applied = {row["version"]: row["checksum"] for row in rows}
+        _refuse_strangers(applied, migrations)
+        for migration in migrations:
+            if migration.version not in applied:
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO health_schema (version, name, checksum) VALUES ($1, $2, $3)",
+                    migration.version,
+                    migration.name,
+                    migration.checksum,
+                )
+                return True
+    return False
+
+
+def _refuse_strangers(applied: Mapping[int, str], migrations: Sequence[Migration]) -> None:
+    known = {migration.version: migration for migration in migrations}
+    if newer := sorted(applied.keys() - known.keys()):
+        raise SchemaError(
+            f"the database is newer than this program: it has migration {newer[-1]}, not just {max(known)}"
+        )
+    for version, checksum in applied.items():
+        if known[version].checksum != checksum:
+            raise SchemaError(f"migration {version} of the database is not this program's")

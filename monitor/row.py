@@ -1,0 +1,57 @@
+"""How a result lies in the table: the statement that inserts rows, and the order of its columns."""
+
+from typing import Any
+
+from monitor.result import CheckResult
+
+# Each parameter is one column of all rows: an array travels and is planned once, whatever its length.
+INSERT = """
+INSERT INTO health_data (
+    timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
+    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
+    body_truncated, certificate_expires_at)
+SELECT
+    timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
+    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip::inet, body_bytes,
+    body_truncated, to_timestamp(certificate_expires_at)
+FROM unnest(
+    $1::float8[], $2::text[], $3::int[], $4::float8[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+    $9::float8[], $10::bool[], $11::text[], $12::text[],
+    $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::float8[], $18::int[], $19::text[],
+    $20::text[], $21::bigint[], $22::bool[], $23::float8[]
+) AS result (
+    timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
+    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
+    body_truncated, certificate_expires_at)
+ON CONFLICT DO NOTHING
+"""
+
+
+def row(result: CheckResult) -> tuple[Any, ...]:
+    """Lay out one result in the order of `INSERT`'s parameters; what no first version said is null."""
+    phases = result.phases
+    return (
+        result.timestamp,
+        result.response_data,
+        result.response_status,
+        result.response_time,
+        result.id,
+        result.monitor or None,
+        result.url or None,
+        result.location or None,
+        result.scheduled_at,
+        result.up,
+        result.reason,
+        result.detail,
+        phases.resolve,
+        phases.connect,
+        phases.tls,
+        phases.processing,
+        phases.transfer,
+        result.redirects,
+        result.http_version,
+        result.ip and result.ip.partition("%")[0],
+        result.body_bytes,
+        result.body_truncated,
+        result.certificate_expires_at,
+    )

@@ -1,0 +1,260 @@
+"""The results in PostgreSQL.
+
+What goes wrong is one of two: the database is away (`StoreUnavailableError`: wait and try again, the
+results are not to blame) or it cannot take these results (`RefusedError`: waiting does not help).
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import UUID
+
+import asyncpg
+
+from monitor.migrate import SchemaError, migrate
+from monitor.result import CheckResult
+from monitor.row import INSERT, row
+
+_DAY_S = 86_400
+_END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
+_MAX_DAYS = 30  # that one statement touches: each partition takes six of the server's locks
+_CONNECT_S = 10
+_COMMAND_S = 30
+_CLOSE_S = 3
+_MAX_ERROR_CHARS = 300
+_PARTITION_LOCK = 0x6865616C7469
+
+_SETTINGS = {
+    "application_name": "website-health-monitor",
+    "lock_timeout": "10s",
+    "statement_timeout": f"{_COMMAND_S}s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
+
+_DAYS_BEFORE = """
+SELECT inhrelid::regclass::text AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'health_data'::regclass AND relname ~ '^health_data_[0-9]{8}$' AND relname < $1
+"""
+
+_STORED = "SELECT result_id FROM health_data WHERE result_id = ANY($1)"
+
+
+class StoreUnavailableError(Exception):
+    """The database is away, full, busy or closed to us; its text is one line without secrets."""
+
+
+class RefusedError(Exception):
+    """At least one of the results can never be stored; its text is one line."""
+
+
+class Store:
+    """Results in one database, opened at first use.
+
+    Every method waits a bounded time and raises `StoreUnavailableError` when the database does not answer in
+    it, or `SchemaError` when its schema is not this program's. A cancelled call has stored all or nothing.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._pool: Any = None
+        self._opening = asyncio.Lock()
+        self._days: set[int] = set()
+
+    async def open(self) -> None:
+        """Connect and migrate, unless that is done; migrating takes as long as the original's rows need."""
+        async with self._opening:
+            self._pool = self._pool or await _connect(self._uri)
+
+    async def close(self) -> None:
+        """Give the connections back; statements that run get a moment to end."""
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._pool.close()
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def save(self, results: Sequence[CheckResult]) -> int:
+        """Store all of them, or none; returns how many were new.
+
+        Results that span more than thirty days are stored thirty days at a time, each time all or none.
+
+        Raises:
+            RefusedError: the database will never take at least one of them.
+
+        """
+        for result in results:
+            if not 0 <= result.scheduled_at < _END_OF_TIME:
+                raise RefusedError(f"scheduled_at {result.scheduled_at!r} is not between 1970 and 2100")
+        days = sorted({_day(result) for result in results})
+        if len(days) <= _MAX_DAYS:
+            return await self._save(results, days)
+        early = set(days[:_MAX_DAYS])
+        new = await self.save([result for result in results if _day(result) in early])
+        return new + await self.save([result for result in results if _day(result) not in early])
+
+    async def stored(self, ids: Iterable[UUID]) -> set[UUID]:
+        """Which of these results have a row."""
+        async with self._transaction() as connection:
+            rows = await connection.fetch(_STORED, list(ids))
+        return {found["result_id"] for found in rows}
+
+    async def maintain(self) -> None:
+        """Make the partitions of today and tomorrow, so that no result has to wait for its own."""
+        today = int(time.time() // _DAY_S)
+        await self._make_partitions([today, today + 1])
+
+    async def drop_expired(self, retention_days: float) -> int:
+        """Drop the days that are wholly older, returning how many; the first version's rows stay for good."""
+        first_kept = int(time.time() / _DAY_S - retention_days)
+        async with self._transaction() as connection:
+            rows = await connection.fetch(_DAYS_BEFORE, _partition(first_kept))
+        for day in rows:
+            async with self._transaction() as connection:
+                await connection.execute("SET LOCAL lock_timeout = '2s'")
+                await connection.execute(f"DROP TABLE IF EXISTS {day['name']}")
+        self._days = {day for day in self._days if day >= first_kept}
+        return len(rows)
+
+    async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
+        columns = [list(column) for column in zip(*map(row, results), strict=True)]
+        if not columns:
+            return 0
+        await self._make_partitions(days)
+        try:
+            return await self._insert(columns)
+        except _PartitionMissingError:
+            self._days.difference_update(days)
+            await self._make_partitions(days)
+            return await self._insert(columns)
+
+    async def _insert(self, columns: Sequence[list[Any]]) -> int:
+        async with self._transaction() as connection:
+            tag: str = await connection.execute(INSERT, *columns)
+        return int(tag.rpartition(" ")[2])
+
+    async def _make_partitions(self, days: Iterable[int]) -> None:
+        """Make what is missing, each in a transaction of its own; readers of other days are not blocked."""
+        for day in days:
+            if day not in self._days:
+                async with self._transaction() as connection:
+                    await connection.execute("SET LOCAL lock_timeout = '2s'")
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _PARTITION_LOCK)
+                    name = _partition(day)
+                    if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
+                        await connection.execute(f"CREATE TABLE {name} (LIKE health_data INCLUDING DEFAULTS)")
+                        await connection.execute(
+                            f"ALTER TABLE health_data ATTACH PARTITION {name}"
+                            f" FOR VALUES FROM ({day * _DAY_S}) TO ({(day + 1) * _DAY_S})"
+                        )
+                self._days.add(day)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        await self.open()
+        try:
+            async with self._pool.acquire(timeout=_CONNECT_S) as connection, connection.transaction():
+                yield connection
+        except _ERRORS as error:
+            raise _told_apart(error, self._uri) from None
+
+
+class _PartitionMissingError(RefusedError):
+    """The row's partition is not there, maybe because another process dropped it a moment ago."""
+
+
+async def open_store(uri: str) -> Store:
+    """Connect to the database and migrate it.
+
+    Raises:
+        StoreUnavailableError: it is away.
+        SchemaError: it holds a schema that is not for this program to touch.
+
+    """
+    store = Store(uri)
+    await store.open()
+    return store
+
+
+async def _connect(uri: str) -> Any:
+    try:
+        trust = _system_trust(uri)
+        settings = {**_SETTINGS, "lock_timeout": "60s"}
+        connection = await asyncpg.connect(uri, ssl=trust, timeout=_CONNECT_S, server_settings=settings)
+        try:
+            await migrate(connection)
+        finally:
+            connection.terminate()
+        return await asyncpg.create_pool(
+            uri,
+            ssl=trust,
+            min_size=0,
+            max_size=4,
+            timeout=_CONNECT_S,
+            command_timeout=_COMMAND_S,
+            server_settings=_SETTINGS,
+        )
+    except asyncpg.RaiseError as error:
+        raise SchemaError(_line(error, uri)) from None
+    except _ERRORS as error:
+        if type(error) is ValueError:
+            raise SchemaError("pg_uri cannot be read: is its password percent-encoded?") from None
+        if _blames_rows(error):
+            raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
+        raise StoreUnavailableError(_line(error, uri)) from None
+
+
+def _system_trust(uri: str) -> ssl.SSLContext | None:
+    """Stand in for libpq's `sslrootcert=system`, the default here; `None` leaves all to the URI."""
+    options = dict(parse_qsl(urlsplit(uri).query))
+    mode = options.get("sslmode", "")
+    if not mode.startswith("verify") or options.get("sslrootcert", "system") != "system":
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname = mode == "verify-full"
+    if "sslcert" in options:
+        context.load_cert_chain(options["sslcert"], options.get("sslkey"), options.get("sslpassword"))
+    return context
+
+
+def _blames_rows(error: Exception) -> bool:
+    """SQLSTATE classes 22, 23 and 54 (limits: an index entry's size), and what asyncpg cannot encode."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] in {"22", "23", "54"}
+    return isinstance(error, ValueError | OverflowError) and not isinstance(error, OSError)
+
+
+def _told_apart(error: Exception, uri: str) -> StoreUnavailableError | RefusedError:
+    if isinstance(error, asyncpg.CheckViolationError):
+        return _PartitionMissingError(_line(error, uri))
+    return (RefusedError if _blames_rows(error) else StoreUnavailableError)(_line(error, uri))
+
+
+def _line(error: Exception, uri: str) -> str:
+    """One line without the password, and without the row that PostgreSQL shows in the next ones."""
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    if password := urlsplit(uri).password:
+        text = text.replace(password, "***").replace(unquote(password), "***")
+    return text if len(text) <= _MAX_ERROR_CHARS else f"{text[:_MAX_ERROR_CHARS]}…"
+
+
+def _day(result: CheckResult) -> int:
+    return int(result.scheduled_at // _DAY_S)
+
+
+def _partition(day: int) -> str:
+    return f"health_data_{datetime.fromtimestamp(day * _DAY_S, UTC):%Y%m%d}"

@@ -1,0 +1,174 @@
+"""From the topic to the table: all of it, once, and what cannot be stored aside."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from monitor.result import encode
+from monitor.store import Store
+from tests.stream import Stream, eventually
+from tests.test_store import count, query, slots
+
+
+def values(number: int, first: int = 0) -> list[bytes]:
+    return [encode(each).value for each in slots(first + number)[first:]]
+
+
+async def stored(database: str, number: int) -> None:
+    async def reached() -> bool:
+        return await count(database) >= number
+
+    await eventually(f"{number} rows", reached)
+    assert await count(database) == number
+
+
+async def committed(stream: Stream, number: int) -> None:
+    async def reached() -> bool:
+        return await stream.committed() >= number
+
+    await eventually(f"{number} committed", reached)
+
+
+async def test_a_thousand_messages_become_a_thousand_rows(
+    database: str, store: Store, stream: Stream
+) -> None:
+    told: list[UUID] = []
+    await stream.send(*values(1_000))
+
+    async with stream.ingested(store, on_stored=told.extend):
+        await stored(database, 1_000)
+
+    assert await stream.committed() == 1_000
+    assert set(told) == {each.id for each in slots(1_000)}
+    assert await stream.dead() == []
+
+
+async def test_each_message_is_logged_as_the_first_version_did(
+    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.ingest")
+    (value,) = values(1)
+    await stream.send(value)
+
+    async with stream.ingested(store):
+        await stored(database, 1)
+
+    assert f"AIOKafka Consumer fetched: {value!r}" in caplog.messages
+
+
+async def test_a_message_that_comes_twice_is_one_row(database: str, store: Store, stream: Stream) -> None:
+    await stream.send(*values(50), *values(60))
+
+    async with stream.ingested(store):
+        await committed(stream, 110)
+
+    assert await count(database) == 60
+
+
+async def test_a_message_of_the_first_version_is_stored(database: str, store: Store, stream: Stream) -> None:
+    original = {"timestamp": 1.5, "response_data": "<html>", "response_status": 200, "response_time": 0.25}
+    await stream.send(json.dumps(original).encode())
+
+    async with stream.ingested(store):
+        await stored(database, 1)
+
+    (row,) = await query(database, "SELECT id, timestamp, data, status, time, monitor, up FROM health_data")
+    assert tuple(row) == (1, 1.5, "<html>", 200, 0.25, None, True)
+
+
+def spoilt(**changes: Any) -> bytes:
+    return json.dumps(json.loads(values(1)[0]) | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (b"<html>", "JSON is malformed"),
+        (b"\xff\xfe", "JSON is malformed"),
+        (spoilt(up="yes"), "Expected `bool`"),
+        (spoilt(response_status=99_999_999_999, id=str(UUID(int=1))), "out of int32 range"),
+        (spoilt(response_data="a\0b", id=str(UUID(int=1))), "invalid byte sequence"),
+        (spoilt(response_data="\ud800"), "surrogate"),
+        (spoilt(scheduled_at=-1), "scheduled_at"),
+    ],
+)
+async def test_one_bad_message_among_a_thousand_is_set_aside_alone(
+    database: str, store: Store, stream: Stream, bad: bytes, error: str
+) -> None:
+    good = values(999)
+    await stream.send(*good[:700], bad, *good[700:])
+
+    async with stream.ingested(store):
+        await committed(stream, 1_000)
+
+    assert await count(database) == 999
+    (dead,) = await stream.dead()
+    headers = {name: text.decode() for name, text in dead.headers}
+    assert (dead.key, dead.value) == (b"monitor 700", bad)
+    assert error in headers.pop("error")
+    assert float(headers.pop("failed_at")) == pytest.approx(dead.timestamp / 1000, abs=5)
+    assert headers.keys() == {"topic", "partition", "offset"}
+    assert headers["topic"] == stream.topic
+    assert int(headers["partition"]) in range(4)
+    assert int(headers["offset"]) in range(1_000)
+
+
+async def test_a_message_without_a_value_is_set_aside(database: str, store: Store, stream: Stream) -> None:
+    await stream.send(None, *values(1))
+
+    async with stream.ingested(store):
+        await committed(stream, 2)
+
+    assert await count(database) == 1
+    assert [dead.value for dead in await stream.dead()] == [None]
+
+
+async def test_a_dead_letter_that_is_too_large_keeps_what_is_known_of_it(
+    store: Store, stream: Stream
+) -> None:
+    bad = b"x" * 1_048_400
+    await stream.send(bad)
+
+    async with stream.ingested(store):
+        await committed(stream, 1)
+
+    (dead,) = await stream.dead()
+    assert dead.value is None
+    assert b"(its 1048400 bytes are too many to keep)" in dict(dead.headers)["error"]
+
+
+async def test_two_members_of_a_group_share_the_messages(database: str, store: Store, stream: Stream) -> None:
+    first: list[UUID] = []
+    second: list[UUID] = []
+
+    sent: list[bytes] = []
+
+    async def both_took_part() -> bool:
+        some = values(20, first=len(sent))
+        sent.extend(some)
+        await stream.send(*some)
+        return bool(first and second)
+
+    async with (
+        stream.ingested(store, on_stored=first.extend),
+        stream.ingested(store, on_stored=second.extend),
+    ):
+        await eventually("both members store", both_took_part)
+        await stored(database, len(sent))
+
+
+async def test_what_is_in_hand_at_the_stop_is_saved_and_committed(
+    database: str, store: Store, stream: Stream
+) -> None:
+    await stream.send(*values(500), key=b"one")
+    told = asyncio.Event()
+
+    async with stream.ingested(store, on_stored=lambda _: told.set()) as stop:
+        await told.wait()
+        stop.set()
+
+    assert await stream.committed() == await count(database) > 0

@@ -1,0 +1,350 @@
+"""What is stored, what is refused, and what an outage is."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import msgspec
+import pytest
+
+from monitor.migrate import SchemaError
+from monitor.result import CheckResult, Phases, Reason, result_id
+from monitor.store import RefusedError, Store, StoreUnavailableError, open_store
+from tests.postgres import PostgresServer
+
+SLOT = 1_760_000_000.5
+DAY_S = 86_400
+
+
+def result(scheduled_at: float = SLOT, **changes: Any) -> CheckResult:
+    found = CheckResult(
+        timestamp=scheduled_at + 0.25,
+        response_data="<html>ä</html>",
+        response_status=200,
+        response_time=0.5,
+        id=result_id("here", "shop", scheduled_at),
+        monitor="shop",
+        url="https://shop.example/",
+        location="here",
+        scheduled_at=scheduled_at,
+        up=True,
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
+def slots(count: int, step_s: float = 1.0) -> list[CheckResult]:
+    return [result(SLOT + slot * step_s) for slot in range(count)]
+
+
+async def query(uri: str, sql: str, *arguments: Any) -> list[Any]:
+    connection = await asyncpg.connect(uri)
+    try:
+        rows: list[Any] = await connection.fetch(sql, *arguments)
+    finally:
+        await connection.close()
+    return rows
+
+
+async def days(uri: str) -> list[str]:
+    found = await query(
+        uri, "SELECT relname FROM pg_class WHERE relname ~ '^health_data_[0-9]{8}$' ORDER BY 1"
+    )
+    return [row["relname"].removeprefix("health_data_") for row in found]
+
+
+async def count(uri: str) -> int:
+    return int((await query(uri, "SELECT count(*) FROM health_data"))[0][0])
+
+
+async def test_every_field_of_a_result_has_its_column(database: str, store: Store) -> None:
+    whole = result(
+        up=False,
+        reason=Reason.CERTIFICATE_EXPIRING,
+        detail="in 3 days",
+        phases=Phases(resolve=0.5, connect=0.25, tls=0.125, processing=1.5, transfer=None),
+        redirects=2,
+        http_version="1.1",
+        ip="2001:db8::1",
+        body_bytes=3_000_000_000,
+        body_truncated=True,
+        certificate_expires_at=1_800_000_000.0,
+    )
+
+    assert await store.save([whole]) == 1
+
+    (row,) = await query(database, "SELECT * FROM health_data")
+    assert tuple(row)[1:] == (
+        whole.timestamp,
+        "<html>ä</html>",
+        200,
+        0.5,
+        whole.id,
+        "shop",
+        "https://shop.example/",
+        "here",
+        SLOT,
+        False,
+        "certificate_expiring",
+        "in 3 days",
+        *(0.5, 0.25, 0.125, 1.5, None),
+        *(2, "1.1", ip_address("2001:db8::1"), 3_000_000_000, True),
+        datetime.fromtimestamp(1_800_000_000, UTC),
+    )
+
+
+async def test_what_the_first_version_did_not_say_is_null(database: str, store: Store) -> None:
+    await store.save([result(monitor="", url="", location="", response_status=None, ip="fe80::1%eth0")])
+
+    (row,) = await query(database, "SELECT monitor, url, location, status, host(ip) FROM health_data")
+    assert tuple(row) == (None, None, None, None, "fe80::1")
+
+
+async def test_a_result_that_comes_twice_is_one_row(database: str, store: Store) -> None:
+    first, second, third = slots(3)
+
+    assert await store.save([first, second, first]) == 2
+    assert await store.save([first, second, third]) == 1
+    assert await count(database) == 3
+
+
+async def test_ids_rise_in_the_order_of_the_results(database: str, store: Store) -> None:
+    await store.save(slots(50))
+
+    rows = await query(database, "SELECT scheduled_at FROM health_data ORDER BY id")
+    assert [row[0] for row in rows] == [each.scheduled_at for each in slots(50)]
+
+
+async def test_nothing_to_save_is_nothing_new(store: Store) -> None:
+    assert await store.save([]) == 0
+
+
+async def test_it_tells_which_results_are_stored(store: Store) -> None:
+    stored, other = slots(2)
+    await store.save([stored])
+
+    assert await store.stored([stored.id, other.id]) == {stored.id}
+
+
+async def test_rows_are_in_the_partition_of_their_utc_day(database: str, store: Store) -> None:
+    midnight = 1_760_054_400.0
+
+    await store.save([result(midnight - 0.001), result(midnight), result(0.0), result(4_102_444_799.9)])
+
+    assert await days(database) == ["19700101", "20251009", "20251010", "20991231"]
+
+
+async def test_results_of_very_many_days_are_all_stored(database: str, store: Store) -> None:
+    assert await store.save(slots(70, DAY_S)) == 70
+    assert len(await days(database)) == 70
+
+
+async def test_partitions_are_made_ahead(database: str, store: Store) -> None:
+    await store.maintain()
+    await store.maintain()
+
+    wanted = [datetime.fromtimestamp(time.time() + ahead, UTC).strftime("%Y%m%d") for ahead in (0, DAY_S)]
+    assert await days(database) == wanted
+
+
+async def test_expired_days_are_dropped_and_original_rows_are_kept(database: str, store: Store) -> None:
+    now = time.time()
+    kept, expired = result(now - 2 * DAY_S), result(now - 4 * DAY_S)
+    await store.save([kept, expired])
+    await query(database, "INSERT INTO health_data (timestamp, data, status, time) VALUES (1, 'old', 200, 1)")
+
+    assert await store.drop_expired(3) == 1
+    assert await store.drop_expired(3) == 0
+
+    rows = await query(database, "SELECT result_id FROM health_data ORDER BY id")
+    assert [row["result_id"] for row in rows] == [kept.id, None]
+    assert await store.save([expired]) == 1
+
+
+async def test_a_partition_that_another_process_dropped_is_made_again(database: str, store: Store) -> None:
+    await store.save([result()])
+    await query(database, "DROP TABLE health_data_20251009")
+
+    assert await store.save([result()]) == 1
+
+
+async def test_many_processes_may_need_the_same_partition_at_once(database: str) -> None:
+    stores = [await open_store(database) for _ in range(6)]
+
+    new = await asyncio.gather(*(each.save(slots(20)) for each in stores))
+
+    assert sum(new) == 20
+    for each in stores:
+        await each.close()
+
+
+async def test_a_reader_does_not_wait_for_a_new_partition(database: str, store: Store) -> None:
+    await store.save([result()])
+    reader = await asyncpg.connect(database)
+    async with reader.transaction():
+        await reader.fetch("SELECT * FROM health_data WHERE scheduled_at BETWEEN $1 AND $1 + 1", SLOT)
+
+        assert await store.save([result(SLOT + DAY_S)]) == 1
+
+    await reader.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"response_status": 99_999_999_999},
+        {"response_data": "a\0b"},
+        {"detail": "\ud800"},
+        {"ip": "not an address"},
+        {"certificate_expires_at": 1e300},
+        {"phases": Phases(tls=1e300)},
+        {"body_bytes": 2**70},
+        {"monitor": "".join(chr(33 + n * n % 9_000) for n in range(5_000))},
+    ],
+)
+async def test_a_result_that_fits_no_row_is_refused_with_its_batch(
+    database: str, store: Store, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await store.save([*slots(2), result(SLOT + 9, **changes)])
+
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) <= 301
+    assert await count(database) == 0
+
+
+@pytest.mark.parametrize("scheduled_at", [-0.5, 4_102_444_800.0, 1e300, float("nan"), float("inf")])
+async def test_a_slot_outside_of_this_age_is_refused(store: Store, scheduled_at: float) -> None:
+    with pytest.raises(RefusedError, match="scheduled_at"):
+        await store.save([result(scheduled_at)])
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        "DROP TABLE health_data",
+        "ALTER DATABASE {name} SET default_transaction_read_only = on",
+        "ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+    ],
+)
+async def test_trouble_of_the_database_blames_no_result(
+    database: str, store: Store, postgres_server: PostgresServer, outage: str
+) -> None:
+    name = urlsplit(database).path[1:]
+    await store.save([result()])
+    postgres_server.sql(outage.format(name=name), "postgres" if "ALTER" in outage else name)
+    postgres_server.disconnect(name)
+
+    for _ in "the broken connection", "a new one":
+        with pytest.raises(StoreUnavailableError) as away:
+            await store.save(slots(2))
+        assert "\n" not in str(away.value)
+
+
+async def test_a_table_that_is_locked_is_an_outage(database: str, store: Store) -> None:
+    owner = await asyncpg.connect(database)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE health_data")
+
+        with pytest.raises(StoreUnavailableError, match="lock timeout"):
+            await store.save([result()])
+
+    assert await store.save([result()]) == 1
+    await owner.close()
+
+
+async def test_a_role_without_rights_is_an_outage(
+    empty_database: str, postgres_server: PostgresServer
+) -> None:
+    postgres_server.sql("CREATE ROLE guest LOGIN")
+
+    with pytest.raises(StoreUnavailableError, match="permission denied"):
+        await open_store(empty_database.replace("postgres@", "guest@"))
+
+    postgres_server.sql("DROP ROLE guest")
+
+
+async def test_a_database_that_is_not_there_is_an_outage(postgres_server: PostgresServer) -> None:
+    with pytest.raises(StoreUnavailableError, match='database "missing" does not exist'):
+        await open_store(postgres_server.uri("missing"))
+
+
+async def test_an_error_never_shows_the_password() -> None:
+    for password in ("s3cret", "s3%2Fcret"):
+        with pytest.raises(StoreUnavailableError) as away:
+            await open_store(f"postgresql://monitor:{password}@{password}:1/db")
+        assert "cret" not in str(away.value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://monitor:s3/cret@localhost/db", "postgresql://localhost/db?sslmode=maybe"]
+)
+async def test_a_malformed_address_is_said_at_once(uri: str) -> None:
+    with pytest.raises(SchemaError) as said:
+        await open_store(uri)
+
+    assert "cret" not in str(said.value)
+
+
+async def test_a_server_that_is_killed_is_an_outage_and_then_answers_again(
+    own_postgres_server: PostgresServer,
+) -> None:
+    store = await open_store(own_postgres_server.uri())
+    await store.save(slots(1))
+
+    own_postgres_server.kill()
+    with pytest.raises(StoreUnavailableError):
+        await store.save(slots(2))
+    own_postgres_server.start()
+
+    assert await store.save(slots(2)) == 1
+    await store.close()
+
+
+async def test_a_store_may_be_used_before_its_database_is_there(own_postgres_server: PostgresServer) -> None:
+    own_postgres_server.stop()
+    store = Store(own_postgres_server.uri())
+
+    with pytest.raises(StoreUnavailableError, match="No such file"):
+        await store.save(slots(1))
+    await store.close()
+    own_postgres_server.start()
+
+    assert await store.save(slots(1)) == 1
+    await store.close()
+
+
+async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: Store) -> None:
+    await store.save(slots(1))
+    saving = asyncio.create_task(store.save(slots(1_000)))
+    await asyncio.wait({saving}, timeout=0.002)
+    saving.cancel()
+    await asyncio.gather(saving, return_exceptions=True)
+
+    assert await count(database) in {1, 1_000}
+    assert await store.save(slots(1_000)) + 1 in {1, 1_000}
+
+
+async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.store._CLOSE_S", 0.05)
+    running = asyncio.Event()
+
+    async def endless() -> None:
+        async with store._transaction() as connection:
+            running.set()
+            await connection.fetch("SELECT pg_sleep(600)")
+
+    statement = asyncio.create_task(endless())
+    await running.wait()
+
+    await store.close()
+
+    with pytest.raises(StoreUnavailableError):
+        await statement
+    with pytest.raises(StoreUnavailableError, match="pool is closed"):
+        await store.save(slots(1))
