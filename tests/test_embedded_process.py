@@ -1,0 +1,65 @@
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from monitor.embedded_account import EmbeddedError
+from monitor.embedded_process import Child, end
+
+
+def child(log_path: Path) -> Child:
+    return Child("The server", log_path, ((signal.SIGINT, 5.0),), signal.SIGKILL)
+
+
+async def test_one_that_is_not_ready_in_time_is_told_with_the_last_line_of_its_log(tmp_path: Path) -> None:
+    server = child(tmp_path / "log")
+    server.launch(["sh", "-c", "echo first; echo last; echo; exec sleep 60"], tmp_path)
+
+    with pytest.raises(EmbeddedError, match=r"^The server takes more than 0\.3 s; .*/log ends with: last$"):
+        await server.until(lambda: False, 0.3)
+
+    await server.end()
+
+
+async def test_one_that_fails_without_a_word_is_told(tmp_path: Path) -> None:
+    server = child(tmp_path / "log")
+    server.launch(["sh", "-c", "exit 3"], tmp_path)
+
+    with pytest.raises(
+        EmbeddedError, match=r"^The server ended with exit code 3; .* ends with: \(nothing\)$"
+    ):
+        await server.succeeds(10)
+
+
+async def test_one_that_works_too_long_is_told(tmp_path: Path) -> None:
+    server = child(tmp_path / "log")
+    server.launch(["sleep", "60"], tmp_path)
+
+    with pytest.raises(EmbeddedError, match=r"takes more than 0\.1 s"):
+        await server.succeeds(0.1)
+
+    await server.end()
+
+
+async def test_the_end_of_one_that_was_never_started_is_nothing(tmp_path: Path) -> None:
+    await child(tmp_path / "log").end()
+
+
+async def test_one_that_ignores_all_signals_is_killed(tmp_path: Path) -> None:
+    server = Child("The server", tmp_path / "log", ((signal.SIGINT, 0.1),), signal.SIGKILL)
+    server.launch(["sh", "-c", "trap '' INT; echo; while :; do sleep 1; done"], tmp_path)
+    await server.until(lambda: (tmp_path / "log").stat().st_size > 0, 10)
+
+    await server.end()
+
+    assert server.process.wait(10) == -signal.SIGKILL
+
+
+async def test_an_orphan_that_is_gone_already_needs_no_end(tmp_path: Path) -> None:
+    server = child(tmp_path / "log")
+    server.launch(["sleep", "60"], tmp_path)
+    orphan = psutil.Process(server.process.pid)
+    await server.end()
+
+    await end(orphan, ((signal.SIGINT, 60.0), (signal.SIGKILL, 60.0)))

@@ -1,0 +1,56 @@
+import os
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.embedded import eventually, gone, program
+
+ORDINARY = 65_534
+
+
+def uids() -> list[int]:
+    return [0, ORDINARY] if os.geteuid() == 0 else [os.geteuid()]
+
+
+@pytest.fixture(params=uids(), ids=lambda uid: "root" if uid == 0 else "ordinary")
+def account(request: pytest.FixtureRequest, short_dir: Path) -> int:
+    uid: int = request.param
+    os.chown(short_dir, uid, -1)
+    return uid
+
+
+async def count_starts(uri: str) -> int:
+    connection = await asyncpg.connect(uri)
+    await connection.execute("CREATE TABLE IF NOT EXISTS starts (n integer)")
+    await connection.execute("INSERT INTO starts VALUES (1)")
+    starts: int = await connection.fetchval("SELECT count(*) FROM starts")
+    await connection.close()
+    return starts
+
+
+async def test_a_killed_program_leaves_no_server_and_loses_no_row(account: int, short_dir: Path) -> None:
+    with program(short_dir, account) as (process, told):
+        assert told["uid"] == account
+        assert await count_starts(told["uri"]) == 1
+        process.kill()
+        await eventually(lambda: all(map(gone, told["pids"])), "servers gone with the program")
+
+    with program(short_dir, account) as (_, again):
+        assert await count_starts(again["uri"]) == 2
+
+    await eventually(lambda: all(map(gone, again["pids"])), "servers gone after an orderly end", 0)
+
+
+async def test_servers_that_outlive_a_killed_program_are_ended_by_the_next(
+    account: int, short_dir: Path
+) -> None:
+    with program(short_dir, account, path="/without-setpriv") as (process, left):
+        await count_starts(left["uri"])
+        process.kill()
+        process.wait()
+    assert not any(map(gone, left["pids"]))
+
+    with program(short_dir, account, path="/without-setpriv") as (_, told):
+        assert await count_starts(told["uri"]) == 2
+        assert all(map(gone, left["pids"]))
