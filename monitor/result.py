@@ -101,7 +101,7 @@ class InvalidMessageError(ValueError):
 
 
 class OwnTroubleError(Exception):
-    """This machine could not make the check; that says nothing about the site."""
+    """Our own machine could not make the check; that says nothing about the site."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -127,7 +127,7 @@ def encode(result: CheckResult, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
 
 
 def shrink(message: Message) -> Message | None:
-    """Halve a message that a broker calls too large, at its body's cost; `None` when there is no body left."""
+    """Halve a message that is too large for a broker, at its body's cost; `None` when there is none left."""
     result = _decoder.decode(message.value)
     if not result.response_data:
         return None

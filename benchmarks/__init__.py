@@ -1,0 +1,1 @@
+"""Each prints figures and a ratio to something bare, measured in the same run."""

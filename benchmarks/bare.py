@@ -1,0 +1,30 @@
+"""What aiohttp costs alone: the same requests on the same loop, nothing recorded.
+
+`python -m benchmarks.bare URL RATE SECONDS` prints the CPU microseconds for each request.
+"""
+
+import asyncio
+import sys
+import time
+
+import aiohttp
+import uvloop
+
+
+async def fetch(session: aiohttp.ClientSession, url: str) -> None:
+    async with session.get(url) as response:
+        await response.read()
+
+
+async def bare(url: str, rate: float, seconds: float) -> float:
+    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as tasks:
+        began, cpu = time.monotonic(), time.process_time()
+        for count in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, began + count / rate - time.monotonic()))
+            tasks.create_task(fetch(session, url))
+    return (time.process_time() - cpu) / (rate * seconds) * 1e6
+
+
+if __name__ == "__main__":
+    print(uvloop.run(bare(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))))

@@ -1,0 +1,75 @@
+"""The site and the program as processes of their own, and the CPU that they use."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextmanager
+def site(delay_s: float = 0.0) -> Iterator[str]:
+    """Serve the site; give its URL."""
+    command = [sys.executable, "-m", "benchmarks.site", str(delay_s)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin and process.stdout  # noqa: PT018, S101 - for the type checker
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        process.stdin.close()
+
+
+@contextmanager
+def program(config: dict[str, Any]) -> Iterator[tuple[psutil.Process, str]]:
+    """Run `main.py` on embedded servers; give its process and the database's URI."""
+    with tempfile.TemporaryDirectory(prefix="whm-") as folder:
+        path = Path(folder, "config.json")
+        path.write_text(json.dumps({"data_dir": "data", "log_level": "warning"} | config))
+        with subprocess.Popen([sys.executable, "main.py", "--config", str(path)], cwd=ROOT) as process:
+            yield psutil.Process(process.pid), f"postgresql://postgres@/postgres?host={folder}/data/socket"
+            process.terminate()
+
+
+def cpu_s(process: psutil.Process) -> dict[str, float]:
+    """Sum up the CPU seconds so far: the program, its broker, its PostgreSQL."""
+    times = process.cpu_times()
+    used = {"program": times.user + times.system, "broker": 0.0, "PostgreSQL": 0.0}
+    for child in process.children(recursive=True):
+        try:
+            times = child.cpu_times()
+            used["broker" if "tansu" in child.name() else "PostgreSQL"] += times.user + times.system
+        except psutil.NoSuchProcess:
+            continue
+    return used
+
+
+async def rows(uri: str) -> int:
+    """Count what is stored."""
+    connection = await asyncpg.connect(uri)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM health_data"))
+    finally:
+        await connection.close()
+
+
+async def first_rows(uri: str, at_least: int, limit_s: float = 60) -> None:
+    """Wait until the database holds so many rows."""
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        try:
+            if await rows(uri) >= at_least:
+                return
+        except (OSError, asyncpg.PostgresError):
+            pass
+        await asyncio.sleep(0.2)
+    raise TimeoutError(f"no {at_least} rows within {limit_s} s")

@@ -1,0 +1,76 @@
+"""The configuration file, looked at again and again while the program runs."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from monitor.config import Config, Monitor
+from monitor.load import ConfigError, load
+from monitor.probe import Network, Probe
+from monitor.reload import difference
+from monitor.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+
+class Following:
+    """What the running program does, held to what the file says."""
+
+    def __init__(self, config: Config, path: Path, environ: Mapping[str, str], network: Network) -> None:
+        self._config = config
+        self._path = path
+        self._environ = environ
+        self._network = network
+        self._seen = self._signature()
+
+    def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Probe]]:
+        """Make a probe for each monitor that is not paused."""
+        for monitor in monitors:
+            if not monitor.paused:
+                yield monitor, Probe(monitor, self._config.location, self._network)
+
+    async def look(self, schedule: Schedule, *, now: bool) -> None:
+        """Read the file again if it changed, or at once if `now`; mistakes in it change nothing."""
+        signature = self._signature()
+        if signature is None or (signature == self._seen and not now):
+            return
+        self._seen = signature
+        try:
+            config = await asyncio.to_thread(load, self._path, self._environ)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                log.error("configuration not taken: %s", mistake)  # noqa: TRY400 - no bug, no traceback
+            return
+        self._take(config, schedule)
+
+    def _take(self, config: Config, schedule: Schedule) -> None:
+        change = difference(self._config, config)
+        before = {monitor.name: monitor for monitor in self._config.monitors}
+        for name in change.removed:
+            if not before[name].paused:
+                schedule.remove(name)
+        schedule.add(self.checkers(change.added))
+        logging.getLogger().setLevel(config.log_level.upper())
+        log.info("configuration taken: %d monitors removed, %d added", len(change.removed), len(change.added))
+        tell(change.added)
+        if change.needs_restart:
+            log.warning("these keys take effect at the next start: %s", ", ".join(change.needs_restart))
+        self._config = self._config.model_copy(
+            update={"monitors": config.monitors, "log_level": config.log_level}
+        )
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Tell one state of the file from another; `None` while it is not there."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def tell(monitors: Iterable[Monitor]) -> None:
+    """Log what is monitored."""
+    for monitor in monitors:
+        state = "paused" if monitor.paused else f"every {monitor.interval_s:g} s"
+        log.info("monitor %s: %s, %s", monitor.name, monitor.public_url, state)

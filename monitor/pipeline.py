@@ -1,0 +1,133 @@
+"""From the queue to the table: opens what that needs, runs it, and ends it in order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from monitor.config import Config
+from monitor.data_dir import locked
+from monitor.dead_letter import set_aside
+from monitor.embedded_broker import broker
+from monitor.embedded_postgres import postgres
+from monitor.forwarder import Forwarder
+from monitor.ingest import ingest
+from monitor.kafka_clients import consumer, producer, started_producer
+from monitor.kafka_closing import close
+from monitor.outbox import open_outbox
+from monitor.public_url import public_url
+from monitor.rules import EMBEDDED
+from monitor.store import Store, StoreUnavailableError
+from monitor.volatile_log import VolatileLog
+
+if TYPE_CHECKING:
+    from monitor.result import Message
+
+log = logging.getLogger(__name__)
+
+_MAX_QUEUED = 1_000
+_RESOURCES_S = 2.0  # of the grace, for closing what the stages used
+_UPKEEP_S = 3_600.0
+_UPKEEP_RETRY_S = 30.0
+
+
+class Pipeline:
+    """Takes results by `queue`, and has them stored; `store` reads them back."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
+        self.store = store
+        self._grace_s = config.shutdown_grace_s
+        self._ends_at: float | None = None
+
+    def begin_grace(self) -> None:
+        """From now on, all must be over within the grace."""
+        self._ends_at = asyncio.get_running_loop().time() + self._grace_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that the stages have left to hand on what they hold."""
+        if self._ends_at is None:
+            self.begin_grace()
+        assert self._ends_at is not None  # noqa: S101 - for the type checker
+        resources_s = min(_RESOURCES_S, self._grace_s / 4)
+        return max(0.0, self._ends_at - asyncio.get_running_loop().time() - resources_s)
+
+
+@asynccontextmanager
+async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
+    """Run everything after the checks.
+
+    On leaving, what is in the queue reaches the outbox; from there it goes on as far as the grace allows.
+
+    Raises:
+        DataDirError, EmbeddedError, OutboxError: it cannot start.
+        SchemaError: the database is not for this program.
+
+    """
+    async with AsyncExitStack() as resources:
+        resources.enter_context(locked(config.data_dir))
+        uri = config.pg_uri.get_secret_value()
+        shown = public_url(uri)
+        if uri == EMBEDDED:
+            uri = shown = await resources.enter_async_context(postgres(config.data_dir))
+        servers, volatile = config.kafka_bootstrap, None
+        if servers == EMBEDDED:
+            embedded = await resources.enter_async_context(broker(config.data_dir))
+            servers = embedded.bootstrap
+            volatile = VolatileLog(config, servers)
+            embedded.on_restart = volatile.restore
+            log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
+        log.info("database: %s", shown)
+        log.info("broker: %s, topic %s", servers, config.kafka_topic)
+        outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
+        resources.push_async_callback(outbox.close)
+        store = Store(uri)
+        resources.push_async_callback(store.close)
+        running = Pipeline(config, store)
+        forwarder = Forwarder(
+            running.queue,
+            outbox,
+            config.kafka_topic,
+            partial(started_producer, config, servers),
+            close,
+            log=volatile,
+        )
+        async with asyncio.TaskGroup() as stages:
+            deadline, stop = asyncio.Event(), asyncio.Event()
+            forwarding = stages.create_task(forwarder.run(deadline))
+            ingesting = stages.create_task(
+                ingest(
+                    partial(consumer, config, servers),
+                    store,
+                    partial(set_aside, partial(producer, config, servers), f"{config.kafka_topic}.dead"),
+                    stop,
+                    log=volatile,
+                    on_stored=forwarder.stored if volatile else lambda _: None,
+                )
+            )
+            upkeep = stages.create_task(_keep_up(store, config.retention_days))
+            yield running
+            await running.queue.put(None)
+            await asyncio.wait([forwarding], timeout=running.left_s)
+            deadline.set()
+            await asyncio.wait([forwarding])
+            stop.set()
+            upkeep.cancel()
+            await asyncio.wait([ingesting], timeout=running.left_s)
+            ingesting.cancel()
+
+
+async def _keep_up(store: Store, retention_days: float) -> None:
+    """Once an hour, make the next days' partitions and drop those that are too old."""
+    while True:
+        try:
+            await store.maintain()
+            dropped = await store.drop_expired(retention_days)
+            if dropped:
+                log.info("%d days of results, older than %g days, are dropped", dropped, retention_days)
+            await asyncio.sleep(_UPKEEP_S)
+        except StoreUnavailableError:
+            await asyncio.sleep(_UPKEEP_RETRY_S)

@@ -1,0 +1,124 @@
+"""The whole program: starts checking, follows the configuration, and stops in order."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from monitor.config import Config
+from monitor.data_dir import DataDirError
+from monitor.embedded_account import EmbeddedError
+from monitor.follow import Following, tell
+from monitor.migrate import SchemaError
+from monitor.outbox import OutboxError
+from monitor.pipeline import Pipeline, pipeline
+from monitor.probe import Network
+from monitor.result import CheckResult
+from monitor.schedule import Schedule
+from monitor.signals import Signals
+from monitor.store import StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
+_STORED_S = 60.0  # how long `check_once` waits for its rows
+_STORED_LOOK_S = 0.1
+_CHECKS_SHARE = 0.5  # of the grace; the rest is for handing on what they found
+
+
+class CannotGoOnError(Exception):
+    """Something that is no bug keeps the program from running; says what, in one line."""
+
+
+async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
+    """Check, forward and store until a signal asks for the end.
+
+    Raises:
+        CannotGoOnError: it cannot start, or the database is not for this program.
+
+    """
+    signals = Signals()
+    async with _pipeline(config) as running, Network(config.max_concurrent_checks) as network:
+        following = Following(config, path, environ, network)
+        try:
+            async with asyncio.timeout(None) as limit, _schedule(config, running) as schedule:
+                schedule.add(following.checkers(config.monitors))
+                tell(config.monitors)
+                while not signals.end.is_set():
+                    await following.look(schedule, now=signals.take_hangup())
+                    await signals.wait(_LOOK_S)
+                running.begin_grace()
+                asyncio.get_running_loop().call_later(config.shutdown_grace_s, _give_up)
+                limit.reschedule(asyncio.get_running_loop().time() + config.shutdown_grace_s * _CHECKS_SHARE)
+        except TimeoutError:
+            log.warning("checks that still ran are given up")
+
+
+def _give_up() -> None:
+    """End at once: what is not handed on by now is in the outbox, or in Kafka."""
+    log.warning("shutdown_grace_s is over, the rest waits for the next start")
+    os._exit(0)
+
+
+async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> Sequence[CheckResult]:
+    """Check every monitor once, through the whole pipeline, and return when the rows are there.
+
+    Raises:
+        CannotGoOnError: it cannot start, or the rows are not there after a minute (the outbox has them).
+
+    """
+    results: list[CheckResult] = []
+    async with _pipeline(config) as running, Network(config.max_concurrent_checks) as network:
+        following = Following(config, path, environ, network)
+        async with _schedule(config, running, results) as schedule:
+            schedule.add(following.checkers(config.monitors))
+        await _stored(running, results)
+    return results
+
+
+async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
+    ids = {result.id for result in results}
+    try:
+        async with asyncio.timeout(_STORED_S):
+            while True:
+                with suppress(StoreUnavailableError):
+                    ids -= await running.store.stored(ids)
+                    if not ids:
+                        return
+                await asyncio.sleep(_STORED_LOOK_S)
+    except TimeoutError:
+        raise CannotGoOnError(f"{len(ids)} results are not stored after {_STORED_S:g} s") from None
+
+
+@asynccontextmanager
+async def _pipeline(config: Config) -> AsyncIterator[Pipeline]:
+    """Tell what keeps the pipeline from running apart from bugs."""
+    told: list[BaseException] = []
+    try:
+        async with pipeline(config) as running:
+            yield running
+    except* (CannotGoOnError, DataDirError, EmbeddedError, OutboxError, SchemaError) as group:
+        told = _leaves(group)
+    if told:
+        raise CannotGoOnError("; ".join(str(error) for error in told))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def _schedule(config: Config, running: Pipeline, results: list[CheckResult] | None = None) -> Schedule:
+    """Make a schedule; with `results`, each monitor is checked once, and they collect what was found."""
+    return Schedule(
+        running.queue,
+        max_concurrent_checks=config.max_concurrent_checks,
+        max_checks_per_host=config.max_checks_per_host,
+        once=results is not None,
+        on_result=(lambda _: None) if results is None else results.append,
+    )

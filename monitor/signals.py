@@ -1,0 +1,49 @@
+"""What people tell a running program by signals."""
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import suppress
+
+log = logging.getLogger(__name__)
+
+
+class Signals:
+    """SIGTERM and SIGINT ask for the end, SIGHUP for another look at the configuration.
+
+    A second SIGTERM or SIGINT ends the program at once, with exit code 0: what it had
+    accepted is in the outbox.
+    """
+
+    def __init__(self) -> None:
+        self.end = asyncio.Event()
+        self._hangup = False
+        self._wake = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    async def wait(self, limit_s: float) -> None:
+        """Return at the next signal, or after `limit_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def take_hangup(self) -> bool:
+        """Tell whether SIGHUP came since the last time that this was asked."""
+        hangup, self._hangup = self._hangup, False
+        return hangup
+
+    def _end(self) -> None:
+        if self.end.is_set():
+            os._exit(0)
+        log.info("stopping; a second signal ends the program at once")
+        self.end.set()
+        self._wake.set()
+
+    def _hang_up(self) -> None:
+        self._hangup = True
+        self._wake.set()

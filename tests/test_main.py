@@ -1,0 +1,305 @@
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import psutil
+import psycopg2
+import pytest
+
+from tests.program import Program, Start, until
+
+DOWN = "http://127.0.0.1:9/"
+
+
+async def _fetch(uri: str, query: str) -> list[Any]:
+    connection = await asyncpg.connect(uri)
+    try:
+        return list(await connection.fetch(query))
+    finally:
+        await connection.close()
+
+
+def rows(uri: str, query: str = "SELECT * FROM health_data ORDER BY id") -> list[Any]:
+    return asyncio.run(_fetch(uri, query))
+
+
+def stored(uri: str, count: int) -> None:
+    def hold() -> bool:
+        try:
+            return len(rows(uri)) >= count
+        except asyncpg.UndefinedTableError:
+            return False
+
+    until(hold, f"{count} rows stored")
+
+
+@pytest.fixture
+def silent_site() -> Iterator[str]:
+    """The URL of a site that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+def test_a_fresh_machine_stores_its_first_result_within_8_s(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN, sleep_duration=60, pg_uri="embedded", kafka_bootstrap="embedded")
+    began = time.monotonic()
+
+    monitor.start()
+    monitor.prints(r"Message produced from URL health monitor: \{\"timestamp\":", limit_s=8)
+    monitor.prints(r"AIOKafka Consumer fetched: b'\{\"timestamp\":", limit_s=8)
+    uri = monitor.database()
+    stored(uri, 1)
+
+    assert time.monotonic() - began < 8
+    row = rows(uri)[0]
+    assert list(row.keys())[:5] == ["id", "timestamp", "data", "status", "time"]
+    assert (row["monitor"], row["up"], row["reason"]) == (DOWN, False, "connect_refused")
+    assert "broker: 127.0.0.1:" in monitor.printed()
+    assert f"monitor {DOWN}: {DOWN}, every 60 s" in monitor.printed()
+    servers = monitor.process.children(recursive=True)
+    assert monitor.stop() == 0
+    assert not psutil.wait_procs(servers, timeout=5)[1]
+
+    monitor.start()
+    monitor.prints("database: ", times=2)
+    stored(monitor.database(), 2)
+    assert monitor.stop() == 0
+    assert "Traceback" not in monitor.printed()
+
+
+def test_the_snippet_of_the_original_readme_works(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    monitor.start()
+    stored(monitor.database(), 1)
+
+    connection = psycopg2.connect(monitor.database())
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM health_data")
+        row = cursor.fetchone()
+    connection.close()
+
+    assert row
+    assert isinstance(row[0], int)
+    assert row[1] == pytest.approx(time.time(), abs=30)
+    assert row[2:4] == ("", None)
+    assert 0 <= row[4] < 5
+
+
+def test_checking_the_configuration_touches_nothing(program: Start) -> None:
+    monitor = program(url_to_monitor=[DOWN, "https://example.org/"])
+
+    code, said = monitor.run("--check-config")
+
+    assert (code, said) == (0, f"{monitor.path}: valid, 2 monitors\n")
+    assert not (monitor.folder / "d").exists()
+
+
+def test_a_bad_configuration_ends_in_2_and_a_line_for_each_mistake(program: Start) -> None:
+    monitor = program(url_to_monitor="ftp://x/", sleep_duration=-1)
+
+    code, said = monitor.run()
+
+    assert (code, said) == (2, "")
+    lines = monitor.printed().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{monitor.path}: ") for line in lines)
+    assert not (monitor.folder / "d").exists()
+
+
+def test_once_checks_through_the_whole_pipeline_and_prints_a_table(program: Start, database: str) -> None:
+    monitor = program(
+        pg_uri=database,
+        monitors=[{"name": "gone", "url": DOWN}, {"name": "off", "url": DOWN, "paused": True}],
+    )
+
+    code, said = monitor.run("--once")
+
+    assert code == 1
+    assert "gone" in said
+    assert "down" in said
+    assert "connect_refused" in said
+    assert "off" not in said
+    assert [row["monitor"] for row in rows(database)] == ["gone"]
+
+
+def test_a_change_of_the_file_takes_effect_within_2_s(program: Start, database: str) -> None:
+    kept, gone = ({"name": name, "url": DOWN, "interval_s": 0.2} for name in ("kept", "gone"))
+    monitor = program(
+        pg_uri=database, monitors=[kept, gone, {"name": "was off", "url": DOWN, "paused": True}]
+    )
+    monitor.start()
+    stored(database, 4)
+
+    monitor.write(
+        {
+            "pg_uri": database,
+            "kafka_group": "other",
+            "monitors": [kept, {"name": "new", "url": DOWN}, {"name": "off", "url": DOWN, "paused": True}],
+        }
+    )
+    monitor.prints("configuration taken: 2 monitors removed, 2 added", limit_s=2)
+
+    query = "SELECT monitor, count(*) FROM health_data GROUP BY monitor"
+    until(lambda: "new" in dict(rows(database, query)), "the new monitor checked", 2)
+    before = dict(rows(database, query))
+    until(lambda: dict(rows(database, query))["kept"] > before["kept"] + 5, "the kept one going on")
+    after = dict(rows(database, query))
+    assert after["gone"] <= before["gone"] + 1
+    assert "off" not in after
+    assert "these keys take effect at the next start: kafka_group" in monitor.printed()
+
+
+def test_a_bad_file_changes_nothing_and_a_hangup_reads_it_again(program: Start, database: str) -> None:
+    config = {"pg_uri": database, "monitors": [{"name": "kept", "url": DOWN, "interval_s": 0.2}]}
+    monitor = program(**config)
+    monitor.start()
+    stored(database, 1)
+
+    monitor.path.write_text("{")
+    monitor.prints("configuration not taken: .*config.json")
+    count = len(rows(database))
+    stored(database, count + 3)
+    monitor.path.unlink()
+    monitor.signal(signal.SIGHUP)
+    monitor.write(config)
+    monitor.prints("configuration taken: 0 monitors removed, 0 added")
+    monitor.signal(signal.SIGHUP)
+
+    monitor.prints("configuration taken: 0 monitors removed, 0 added", times=2)
+    assert monitor.stop() == 0
+
+
+def test_a_second_process_on_the_same_folder_is_refused(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    monitor.start()
+    monitor.prints("database: ")
+    second = Program(monitor.folder, {"url_to_monitor": DOWN})
+
+    code, _ = second.run()
+
+    assert code == 1
+    assert f"in use by another process, {monitor.process.pid}" in monitor.printed()
+    assert "Traceback" not in monitor.printed()
+
+
+def test_a_killed_program_leaves_nothing_behind_and_loses_nothing(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN, sleep_duration=0.05)
+    monitor.start()
+    uri = monitor.database()
+    stored(uri, 20)
+
+    servers = monitor.kill()
+
+    assert len(servers) > 1
+    assert not psutil.wait_procs(servers, timeout=10)[1]
+    produced = monitor.printed().count("Message produced")
+    monitor.start()
+    monitor.prints("database: ", times=2)
+    stored(monitor.database(), produced - 5)
+    assert monitor.stop() == 0
+
+
+def test_a_stop_under_load_loses_nothing(program: Start, database: str) -> None:
+    monitors = [{"name": f"m{n}", "url": DOWN, "interval_s": 0.2} for n in range(100)]
+    monitor = program(pg_uri=database, monitors=monitors, max_checks_per_host=100)
+    monitor.start()
+    stored(database, 1_500)
+    began = time.monotonic()
+
+    assert monitor.stop() == 0
+
+    assert time.monotonic() - began < 8
+    assert len(rows(database)) == monitor.printed().count("Message produced")
+
+
+def test_a_second_signal_ends_it_at_once(program: Start, database: str, silent_site: str) -> None:
+    monitor = program(pg_uri=database, url_to_monitor=silent_site, shutdown_grace_s=60)
+    monitor.start()
+    monitor.prints(f"monitor {silent_site}")
+    monitor.signal(signal.SIGINT)
+    monitor.prints("stopping")
+    began = time.monotonic()
+
+    monitor.signal(signal.SIGINT)
+
+    assert monitor.wait() == 0
+    assert time.monotonic() - began < 2
+
+
+def test_a_check_that_outlasts_the_grace_is_given_up(program: Start, database: str, silent_site: str) -> None:
+    monitor = program(pg_uri=database, url_to_monitor=silent_site, shutdown_grace_s=2)
+    monitor.start()
+    monitor.prints(f"monitor {silent_site}")
+    began = time.monotonic()
+
+    assert monitor.stop() == 0
+
+    assert time.monotonic() - began < 3
+    assert "checks that still ran are given up" in monitor.printed()
+
+
+def test_a_frozen_broker_cannot_hold_up_the_end(program: Start, database: str) -> None:
+    monitor = program(url_to_monitor=DOWN, sleep_duration=0.1, shutdown_grace_s=1, pg_uri=database)
+    monitor.start()
+    stored(database, 5)
+    servers = monitor.process.children()
+    for server in servers:
+        server.suspend()
+    began = time.monotonic()
+
+    assert monitor.stop() == 0
+
+    assert time.monotonic() - began < 1.6
+    assert "shutdown_grace_s is over" in monitor.printed()
+    assert not psutil.wait_procs(servers, timeout=5)[1]
+
+
+def test_days_older_than_the_retention_are_dropped_at_start(program: Start, database: str) -> None:
+    rows(database, "CREATE TABLE health_data_20200101 (LIKE health_data INCLUDING ALL)")
+    rows(
+        database,
+        "ALTER TABLE health_data ATTACH PARTITION health_data_20200101 "
+        "FOR VALUES FROM (1577836800) TO (1577923200)",
+    )
+    monitor = program(url_to_monitor=DOWN, pg_uri=database)
+
+    monitor.start()
+
+    monitor.prints("1 days of results, older than 90 days, are dropped")
+    assert not rows(database, "SELECT FROM pg_class WHERE relname = 'health_data_20200101'")
+
+
+def test_postgresql_that_is_away_at_start_is_waited_for(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN, sleep_duration=0.2, pg_uri="postgresql://me:hunter2@127.0.0.1:9/x")
+    monitor.start()
+
+    monitor.prints("Message produced", times=5)
+    monitor.prints("PostgreSQL is away")
+
+    assert monitor.stop() == 0
+    assert "hunter2" not in monitor.printed()
+
+
+def test_kafka_that_is_away_at_start_is_waited_for(program: Start, database: str) -> None:
+    monitor = program(url_to_monitor=DOWN, sleep_duration=0.2, pg_uri=database, kafka_bootstrap="127.0.0.1:9")
+    monitor.start()
+
+    monitor.prints("Message produced", times=5)
+    monitor.prints("Kafka is away")
+
+    assert monitor.stop() == 0
+
+
+def test_another_programs_table_is_not_touched(program: Start, empty_database: str) -> None:
+    rows(empty_database, "CREATE TABLE health_data (something text)")
+    monitor = program(url_to_monitor=DOWN, pg_uri=empty_database)
+
+    code, _ = monitor.run()
+
+    assert code == 1
+    assert "health_data" in monitor.printed()
+    assert "Traceback" not in monitor.printed()

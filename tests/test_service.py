@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from monitor import service
+from monitor.config import Config, Monitor
+from monitor.outbox import open_outbox
+from monitor.service import CannotGoOnError, check_once
+
+
+async def test_once_says_so_when_nothing_gets_stored(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_STORED_S", 0.5)
+    config = Config(
+        monitors=(Monitor(name="gone", url="http://127.0.0.1:9/"),),
+        data_dir=short_dir,
+        kafka_bootstrap="127.0.0.1:9",
+        pg_uri=SecretStr("postgresql://127.0.0.1:9/x"),
+        shutdown_grace_s=2,
+    )
+
+    with pytest.raises(CannotGoOnError, match="1 results are not stored"):
+        await check_once(config, short_dir / "config.json", {})
+
+    outbox = await open_outbox(short_dir / "outbox.sqlite", 10**6)
+    assert outbox.rows == 1
+    await outbox.close()
