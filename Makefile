@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports sizes test schemas requirements
+.PHONY: check format lint types imports sizes test schemas requirements chaos
 
 check: lint types imports sizes test
 
@@ -36,3 +36,7 @@ schemas:
 requirements:
 	$(BIN)pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt requirements.in
 	$(BIN)pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements-dev.txt requirements-dev.in
+
+# Break everything at random for ten minutes, on Apache Kafka, and count what was lost.
+chaos:
+	$(PYTHON) -m tests.chaos

@@ -6,7 +6,7 @@ import signal
 import stat
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import distribution
 from pathlib import Path
@@ -70,6 +70,11 @@ class _Cluster:
         self.child.launch([*command, *options], self._data_dir)
         await self.child.until(self._is_ready, _START_S)
 
+    def remove_sockets(self) -> None:
+        """Remove the sockets' folder, which may be outside the data folder, unless a killed server left one."""
+        with suppress(OSError):
+            self._sockets.rmdir()
+
     def _misleads(self) -> bool:
         """Tell whether the pid file is damaged, or names a process that is another program's by now.
 
@@ -120,8 +125,11 @@ async def postgres(data_dir: Path) -> AsyncIterator[str]:
 
     """
     cluster = _Cluster(data_dir)
-    async with kept_running(cluster.child, cluster.start, cluster.launch):
-        yield cluster.uri
+    try:
+        async with kept_running(cluster.child, cluster.start, cluster.launch):
+            yield cluster.uri
+    finally:
+        cluster.remove_sockets()
 
 
 def _make_private(folder: Path, account: Account) -> None:

@@ -1,0 +1,76 @@
+"""Compares what the site saw with what PostgreSQL holds. Pure."""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+# What a SIGKILL may take along: checks that ended so shortly before it.
+FORGIVEN_S = 0.1
+# An answer may not have been read yet when the program was killed.
+_READ_S = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored result, in the order of `id`."""
+
+    monitor: str
+    number: int | None
+    up: bool
+    reason: str | None
+
+
+@dataclass
+class Account:
+    answered: int = 0
+    rows: int = 0
+    lost: list[tuple[str, int]] = field(default_factory=list)
+    forgiven: int = 0
+    doubled: list[tuple[str, int]] = field(default_factory=list)
+    disordered: int = 0
+    wrongly_down: list[tuple[str, str | None]] = field(default_factory=list)
+    largest_gap_s: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return not (self.lost or self.doubled or self.wrongly_down)
+
+
+def account(answered: Mapping[str, Sequence[float]], rows: Iterable[Row], kills: Sequence[float]) -> Account:
+    """Hold each answered request against the rows; `kills` are the instants of SIGKILLs of the program."""
+    result = Account()
+    seen = _seen(rows, result)
+    for monitor, times in answered.items():
+        result.answered += len(times)
+        result.largest_gap_s = max([result.largest_gap_s, *(b - a for a, b in pairwise(times))])
+        for number, at in enumerate(times, 1):
+            count = seen[monitor][number]
+            if count > 1:
+                result.doubled.append((monitor, number))
+            elif count == 0 and _just_before(at, kills):
+                result.forgiven += 1
+            elif count == 0:
+                result.lost.append((monitor, number))
+    return result
+
+
+def _seen(rows: Iterable[Row], result: Account) -> defaultdict[str, Counter[int]]:
+    """Count how often each answer is stored; note what the rows say by themselves."""
+    seen: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    last: dict[str, int] = {}
+    for row in rows:
+        result.rows += 1
+        if not row.up:
+            result.wrongly_down.append((row.monitor, row.reason))
+        if row.number is not None:
+            seen[row.monitor][row.number] += 1
+            result.disordered += row.number < last.get(row.monitor, 0)
+            last[row.monitor] = row.number
+    return seen
+
+
+def _just_before(at: float, kills: Sequence[float]) -> bool:
+    index = bisect_right(kills, at - _READ_S)
+    return index < len(kills) and kills[index] - at <= FORGIVEN_S + _READ_S
