@@ -71,7 +71,7 @@ class _Cluster:
         await self.child.until(self._is_ready, _START_S)
 
     def remove_sockets(self) -> None:
-        """Remove the sockets' folder, which may be outside the data folder, unless a killed server left one."""
+        """Remove the socket's folder, which may be outside the data folder, once the server has left it."""
         with suppress(OSError):
             self._sockets.rmdir()
 

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
+    NodeNotReadyError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
@@ -30,7 +31,7 @@ CLIENT_ID = "website-health-monitor"
 EMBEDDED_PARTITIONS = 4
 _START_S = 20.0
 _ADMIN_S = 20.0
-_LOOK_S = 0.02
+_LOOK_S = 0.01
 _REPLICAS = 3
 _MAX_BATCH_BYTES = 512 << 10
 
@@ -177,10 +178,13 @@ async def _explained(config: Config, bootstrap: str, limit_s: float) -> AsyncIte
     try:
         async with asyncio.timeout(limit_s):
             yield
-    except (KafkaConnectionError, TimeoutError, AttributeError) as error:
+    except (KafkaConnectionError, NodeNotReadyError, TimeoutError, AttributeError) as error:
         # An `AttributeError` is how aiokafka says that the cluster has no controller just now.
+        what = (
+            f"no answer in {limit_s:g} s" if isinstance(error, TimeoutError) else "the cluster is not ready"
+        )
         reason = await diagnosis(bootstrap, config.kafka_ssl_dir, security(config))
-        raise KafkaConnectionError(reason or f"{bootstrap}: no answer in {limit_s:g} s") from error
+        raise KafkaConnectionError(reason or f"{bootstrap}: {what}") from error
 
 
 def _partitions(config: Config) -> dict[str, int]:
@@ -198,8 +202,10 @@ async def _make_missing(admin: AIOKafkaAdminClient, config: Config) -> None:
             [NewTopic(topic, count, replicas) for topic, count in missing.items()]
         )
         _refuse(answer.topic_errors, TopicAlreadyExistsError)
-    while not missing.keys() <= await _usable_topics(admin):  # noqa: ASYNC110 - nothing tells us
+    usable: set[str] = set()
+    while not missing.keys() <= usable:
         await asyncio.sleep(_LOOK_S)
+        usable = await _usable_topics(admin)
 
 
 def _refuse(topic_errors: list[tuple[Any, ...]], tolerated: type[KafkaError]) -> None:

@@ -14,7 +14,7 @@ from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
 from monitor.ingest import ingest
-from monitor.kafka_clients import consumer, producer, started_producer
+from monitor.kafka_clients import consumer, ensure_topics, producer, started_producer
 from monitor.kafka_closing import close
 from monitor.outbox import open_outbox
 from monitor.public_url import public_url
@@ -78,6 +78,7 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
             embedded = await resources.enter_async_context(broker(config.data_dir))
             servers = embedded.bootstrap
             volatile = VolatileLog(config, servers)
+            await ensure_topics(config, servers)
             embedded.on_restart = volatile.restore
             log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
         log.info("database: %s", shown)

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import jmespath  # type: ignore[import-untyped]
 from pydantic import SecretStr, ValidationInfo
@@ -22,6 +21,8 @@ MAX_NAME_LENGTH = 200
 _MAX_SECRET_BYTES = 1_000_000
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+# By ourselves: which brackets `urlsplit` takes changes with the release of Python.
+_WEB_ADDRESS = re.compile(r"(?P<scheme>[^:/?#]+)://(?P<place>[^/?#]+)")
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^][]+)\]|(?P<name>[^][:]+))(?::(?P<port>[0-9]{0,5}))?")
 _STATUS = re.compile(r"[1-5]xx|(?P<lowest>[1-5][0-9]{2})(?:-(?P<highest>[1-5][0-9]{2}))?", re.IGNORECASE)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
@@ -101,13 +102,10 @@ def _web_address(value: str, *schemes: str) -> str:
     allowed = " or ".join(f"{scheme}://HOST" for scheme in schemes)
     if not value.isprintable() or " " in value:
         raise ValueError(f"a space or a control character in the URL; must be {allowed}")
-    try:
-        parts = urlsplit(value)
-    except ValueError as error:
-        raise ValueError(f"not a URL; must be {allowed}") from error
-    if parts.scheme not in schemes or not parts.netloc:
+    match = _WEB_ADDRESS.match(value)
+    if match is None or match["scheme"].lower() not in schemes:
         raise ValueError(f"not such a URL; must be {allowed}")
-    _port_of(parts.netloc.rpartition("@")[2])
+    _port_of(match["place"].rpartition("@")[2])
     return value
 
 

@@ -78,6 +78,7 @@ class ApacheKafka:
         self.authority = trustme.CA()
         self._ports = dict(zip(LISTENERS, _free_ports(len(LISTENERS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
+        self._paused = False
         self._write_certificates()
         self._write_properties()
         scram = [f"{each}=[name=monitor,password={PASSWORD}]" for each in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
@@ -115,19 +116,22 @@ class ApacheKafka:
 
     def kill(self) -> None:
         if self._process:
-            self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process, self._paused = None, False
 
     def ensure_running(self) -> None:
+        if self._paused:
+            self.kill()
         if self._process is None:
             self.start()
-        self.resume()
 
     def pause(self) -> None:
+        """Let it accept connections and never answer; the next test gets a new process."""
         assert self._process
+        self._paused = True
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         assert self._process
@@ -181,7 +185,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _resolve() -> None:
+def resolve() -> None:
     if not list(LIBRARIES.glob("kafka_2.13-*.jar")):
         goal = ("dependency:copy-dependencies", f"-DoutputDirectory={LIBRARIES}")
         subprocess.run(["mvn", "-q", "-B", "-f", POM, *goal], check=True, timeout=300)
@@ -193,7 +197,7 @@ def _apache_kafka() -> Iterator[ApacheKafka]:
     if missing:
         reason = f"Apache Kafka needs {' and '.join(missing)}"
         pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
-    _resolve()
+    resolve()
     with TemporaryDirectory(prefix="whm-kafka-") as name:
         kafka = ApacheKafka(Path(name))
         try:

@@ -1,13 +1,13 @@
 import asyncio
 import gc
 import os
-import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError, TopicAlreadyExistsError
@@ -17,6 +17,7 @@ from monitor.embedded_broker import Broker
 from monitor.kafka_clients import _refuse, consumer, ensure_topics, producer, security, started_producer
 from monitor.kafka_closing import close
 from monitor.result import MAX_MESSAGE_BYTES
+from tests.embedded import eventually
 
 
 async def receive(config: Config, bootstrap: str, count: int) -> list[bytes]:
@@ -119,6 +120,16 @@ async def test_a_client_that_was_never_started_can_be_closed(
     await close(make(embedded_config, "127.0.0.1:1"))
 
 
+async def pause(broker: Broker) -> None:
+    process = psutil.Process(broker.child.process.pid)
+    process.suspend()
+    await eventually(lambda: process.status() == psutil.STATUS_STOPPED, "stopped")
+
+
+async def kill(broker: Broker) -> None:
+    broker.child.process.kill()
+
+
 async def started_pair(config: Config, broker: Broker) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
     sending = await started_producer(config, broker.bootstrap)
     receiving = consumer(config, broker.bootstrap)
@@ -136,13 +147,13 @@ async def test_closing_sends_what_was_not_sent_yet(embedded_config: Config, brok
     assert (await receipt).offset == 0
 
 
-@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("harm", [kill, pause])
 async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
-    embedded_config: Config, broker: Broker, harm: signal.Signals
+    embedded_config: Config, broker: Broker, harm: Callable[[Broker], Awaitable[None]]
 ) -> None:
     before = asyncio.all_tasks()
     sending, receiving = await started_pair(embedded_config, broker)
-    os.kill(broker.child.process.pid, harm)
+    await harm(broker)
     receipts = [
         await sending.send(embedded_config.kafka_topic, os.urandom(900_000), partition=partition)
         for partition in range(4)
@@ -162,7 +173,7 @@ async def test_cancelling_a_close_ends_the_client_all_the_same(
 ) -> None:
     before = asyncio.all_tasks()
     sending, receiving = await started_pair(embedded_config, broker)
-    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    await pause(broker)
     receipt = await sending.send(embedded_config.kafka_topic, b"late", key=b"site")
 
     with pytest.raises(TimeoutError):
@@ -175,12 +186,11 @@ async def test_cancelling_a_close_ends_the_client_all_the_same(
 
 async def test_a_closed_producer_sends_no_more(embedded_config: Config, broker: Broker) -> None:
     sending, receiving = await started_pair(embedded_config, broker)
-    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    await pause(broker)
     receipt = await sending.send(embedded_config.kafka_topic, b"late", key=b"site")
-    await asyncio.sleep(0)
 
     await close(sending, grace_s=0)
-    os.kill(broker.child.process.pid, signal.SIGCONT)
+    broker.child.process.resume()
 
     assert not receipt.done() or receipt.exception()
     receipt.cancel()
@@ -191,7 +201,7 @@ async def test_a_commit_that_was_given_up_is_no_complaint(
     embedded_config: Config, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending, receiving = await started_pair(embedded_config, broker)
-    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    await pause(broker)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await receiving.commit(dict.fromkeys(receiving.assignment(), 0))

@@ -19,7 +19,7 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from tests.apache_kafka import ApacheKafka, _resolve
+from tests.apache_kafka import ApacheKafka, resolve
 from tests.chaos.account import Account, Row, account
 from tests.chaos.faults import FAULTS, World
 from tests.chaos.site import Site
@@ -160,7 +160,7 @@ async def main(argv: Sequence[str]) -> int:
     print(f"seed {chosen.seed}", flush=True)
     with ExitStack() as after:
         folders = [Path(after.enter_context(TemporaryDirectory(prefix="whm-", dir="/tmp"))) for _ in range(3)]
-        _resolve()
+        resolve()
         kafka = ApacheKafka(folders[0])
         after.callback(kafka.kill)
         await asyncio.to_thread(kafka.start)
