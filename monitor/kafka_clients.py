@@ -5,8 +5,8 @@ All take the bootstrap address apart from the configuration, in which it may be 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -97,7 +97,7 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
     """
     embedded = config.kafka_bootstrap == EMBEDDED
     session_ms, heartbeat_ms, wait_ms = (2_000, 500, 50) if embedded else (10_000, 3_000, 500)
-    return AIOKafkaConsumer(
+    return _ExplainingConsumer(
         config.kafka_topic,
         bootstrap_servers=bootstrap,
         client_id=CLIENT_ID,
@@ -109,8 +109,23 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
         fetch_max_wait_ms=wait_ms,
         max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
         request_timeout_ms=_REQUEST_MS,
+        explained=lambda: _explained(config, bootstrap, _START_S),
         **security(config),
     )
+
+
+class _ExplainingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """Says at its start, as `started_producer` does, why a cluster does not let it in."""
+
+    def __init__(
+        self, topic: str, *, explained: Callable[[], AbstractAsyncContextManager[None]], **settings: Any
+    ) -> None:
+        super().__init__(topic, **settings)
+        self._explained = explained
+
+    async def start(self) -> None:
+        async with self._explained():
+            await super().start()
 
 
 async def started_producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
