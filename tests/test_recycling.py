@@ -1,0 +1,82 @@
+"""The real forwarder and the real storing side around the embedded broker that forgets."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from monitor.config import Config
+from monitor.dead_letter import DeadLetter
+from monitor.embedded_broker import Broker
+from monitor.forwarder import Forwarder
+from monitor.ingest import ingest
+from monitor.kafka_clients import consumer, ensure_topics, started_producer
+from monitor.kafka_closing import close
+from monitor.outbox import open_outbox
+from monitor.result import Message, encode, result_id
+from monitor.store import Store
+from monitor.volatile_log import VolatileLog
+from tests.test_result import result
+
+COUNT = 25_000
+BODY = "x" * 4_000
+
+
+def message(number: int) -> Message:
+    monitor, slot = f"m{number % 50}", 1_790_000_000.0 + number
+    return encode(
+        result(monitor=monitor, scheduled_at=slot, id=result_id("here", monitor, slot), response_data=BODY)
+    )
+
+
+async def refuse(letters: list[DeadLetter]) -> None:
+    raise AssertionError(letters[0].error)
+
+
+async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_killed(
+    embedded_config: Config, broker: Broker, store: Store, short_dir: Path
+) -> None:
+    servers = broker.bootstrap
+    await ensure_topics(embedded_config, servers)
+    log = VolatileLog(embedded_config, servers)
+    broker.on_restart = log.restore
+    outbox = await open_outbox(short_dir / "outbox.sqlite", 10**9)
+    queue: asyncio.Queue[Message | None] = asyncio.Queue(1_000)
+    forwarder = Forwarder(
+        queue,
+        outbox,
+        embedded_config.kafka_topic,
+        partial(started_producer, embedded_config, servers),
+        close,
+        log=log,
+    )
+    stop = asyncio.Event()
+    largest = 0
+
+    async with asyncio.timeout(100), asyncio.TaskGroup() as stages:
+        forwarding = stages.create_task(forwarder.run(asyncio.Event()))
+        stages.create_task(
+            ingest(
+                partial(consumer, embedded_config, servers),
+                store,
+                refuse,  # type: ignore[arg-type]
+                stop,
+                log=log,
+                on_stored=forwarder.stored,
+            )
+        )
+        for number in range(COUNT):
+            await queue.put(message(number))
+            if number % 1_000 == 0:
+                largest = max(largest, broker.child.process.memory_info().rss)
+            if number == COUNT // 2:
+                broker.child.process.kill()
+        await queue.put(None)
+        await forwarding
+        stop.set()
+
+    ids = [result_id("here", f"m{n % 50}", 1_790_000_000.0 + n) for n in range(COUNT)]
+    assert len(await store.stored(ids)) == COUNT
+    assert log.epoch >= 2
+    assert outbox.rows == 0
+    assert largest < 250 << 20
+    await outbox.close()
