@@ -1,3 +1,17 @@
 """Servers that tests share; each plugin module owns one kind."""
 
+import os
+from collections.abc import Generator
+
+import pytest
+
 pytest_plugins = ["tests.postgres", "tests.stream", "tests.broker", "tests.program", "tests.sites"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where REQUIRE_ALL=1 says that every program is there, a skipped test has failed."""
+    report = yield
+    if report.skipped and os.environ.get("REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+    return report

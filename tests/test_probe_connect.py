@@ -25,6 +25,11 @@ def fail_by(error: BaseException) -> Any:
     ("error", "reason", "detail"),
     [
         (socket.gaierror(socket.EAI_NONAME, "unknown"), Reason.DNS_NOT_FOUND, "DNS has no address of a.test"),
+        (
+            socket.gaierror(socket.EAI_FAIL, "server failure"),
+            Reason.DNS_ERROR,
+            "the DNS look-up of a.test failed: server failure",
+        ),
         (socket.gaierror(socket.EAI_NODATA, "no data"), Reason.DNS_NOT_FOUND, "DNS has no address of a.test"),
         (
             socket.gaierror(socket.EAI_AGAIN, "try again"),

@@ -4,16 +4,18 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
 import pytest
+import trustme
 
 from monitor.migrate import SchemaError
 from monitor.result import CheckResult, Phases, Reason, result_id
-from monitor.store import RefusedError, Store, StoreUnavailableError, open_store
+from monitor.store import RefusedError, Store, StoreUnavailableError, _system_trust, open_store
 from tests.postgres import PostgresServer
 
 SLOT = 1_760_000_000.5
@@ -348,3 +350,27 @@ async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
         await statement
     with pytest.raises(StoreUnavailableError, match="pool is closed"):
         await store.save(slots(1))
+
+
+@pytest.mark.parametrize(
+    ("query", "names_hosts"),
+    [
+        ("", None),
+        ("?sslmode=require", None),
+        ("?sslmode=verify-full&sslrootcert=/etc/ca.pem", None),
+        ("?sslmode=verify-full", True),
+        ("?sslmode=verify-full&sslrootcert=system", True),
+        ("?sslmode=verify-ca", False),
+    ],
+)
+def test_verifying_without_a_root_certificate_trusts_the_system(query: str, names_hosts: object) -> None:
+    trust = _system_trust(f"postgresql://db.example/health{query}")
+
+    assert (trust and trust.check_hostname) == names_hosts
+
+
+def test_a_clients_certificate_goes_with_the_systems_trust(tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("client@example.org")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
+
+    assert _system_trust(f"postgresql://db.example/health?sslmode=verify-full&sslcert={tmp_path}/client.pem")
