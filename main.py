@@ -4,13 +4,16 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.config import Config
 from monitor.load import ConfigError, load
+from monitor.replay import ReplayError, replay_dead_letters
 from monitor.service import CannotGoOnError, check_once, serve
+from monitor.signals import Signals
 from monitor.table import print_table
 
 if sys.platform == "win32":
@@ -26,6 +29,11 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check-config", action="store_true", help="say whether the configuration is valid")
     mode.add_argument("--once", action="store_true", help="check every monitor once and print a table")
+    mode.add_argument(
+        "--replay-dead-letters",
+        action="store_true",
+        help="send <kafka_topic>.dead through <kafka_topic> again",
+    )
     return parser.parse_args(argv)
 
 
@@ -42,15 +50,33 @@ def run(config: Config, options: argparse.Namespace) -> int:
         if options.once:
             results = runner.run(check_once(config, options.config, os.environ))
             print_table(results)
-            return 0 if all(result.up for result in results) else 1
+            unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
+            return 0 if not unchecked and all(result.up for result in results) else 1
+        if options.replay_dead_letters:
+            print(runner.run(replayed(config)))  # noqa: T201 - the answer
+            return 0
         runner.run(serve(config, options.config, os.environ))
         return 0
 
 
+async def replayed(config: Config) -> str:
+    """Replay until it is done or a signal asks for the end; say how many there were."""
+    return await replay_dead_letters(config, Signals().end)
+
+
+def occupy_standard_streams() -> None:
+    """Keep the numbers of standard streams that were closed from other files: uvloop aborts on such ones."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004
+        pass
+    os.close(number)
+
+
 def main(argv: Sequence[str]) -> int:
     """Do what the command line asks for; return the exit code."""
+    occupy_standard_streams()
     options = arguments(argv)
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if options.once else signal.default_int_handler)
         config = load(options.config, os.environ)
         if options.check_config:
             print(f"{options.config}: valid, {len(config.monitors)} monitors")  # noqa: T201 - the answer
@@ -59,7 +85,9 @@ def main(argv: Sequence[str]) -> int:
     except ConfigError as error:
         print(*error.mistakes, sep="\n", file=sys.stderr)  # noqa: T201 - before logging is set up
         return 2
-    except CannotGoOnError as error:
+    except KeyboardInterrupt:  # before `Signals` are there, or at --once
+        return 1 if options.once else 0
+    except (CannotGoOnError, ReplayError) as error:
         logging.getLogger("main").critical("%s", error)
         return 1
 
