@@ -156,7 +156,8 @@ class Store:
                     await connection.execute("SELECT pg_advisory_xact_lock($1)", _PARTITION_LOCK)
                     name = _partition(day)
                     if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
-                        await connection.execute(f"CREATE TABLE {name} (LIKE health_data INCLUDING DEFAULTS)")
+                        like = "LIKE health_data INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED"
+                        await connection.execute(f"CREATE TABLE {name} ({like})")
                         await connection.execute(
                             f"ALTER TABLE health_data ATTACH PARTITION {name}"
                             f" FOR VALUES FROM ({day * _DAY_S}) TO ({(day + 1) * _DAY_S})"

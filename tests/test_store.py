@@ -352,6 +352,17 @@ async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
         await store.save(slots(1))
 
 
+async def test_a_constraint_that_somebody_added_refuses_its_rows_and_no_others(
+    store: Store, database: str, postgres_server: PostgresServer
+) -> None:
+    name = urlsplit(database).path.strip("/")
+    postgres_server.sql("ALTER TABLE health_data ADD CONSTRAINT only_up CHECK (up)", name)
+
+    assert await store.save([result()]) == 1
+    with pytest.raises(RefusedError, match="only_up"):
+        await store.save([result(SLOT + DAY_S, up=False)])
+
+
 @pytest.mark.parametrize(
     ("query", "names_hosts"),
     [
