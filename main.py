@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monitor.config import Config
 from monitor.load import ConfigError, load
+from monitor.log_lines import LineHandler
 from monitor.replay import ReplayError, replay_dead_letters
 from monitor.service import CannotGoOnError, check_once, serve
 from monitor.signals import Signals
@@ -39,7 +40,10 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def log_to_stderr(level: str) -> None:
     """Log one line an event; what the libraries say of their own troubles, the stages say better."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    handler = LineHandler(2, getattr(sys.stderr, "encoding", "utf-8"))
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
+    )
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 

@@ -22,7 +22,8 @@ class Following:
         self._path = path
         self._environ = environ
         self._network = network
-        self._seen = self._signature()
+        self._seen: tuple[int, int, int] | None = None
+        self._looked = False  # the file may have changed since the program read it
 
     def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Probe]]:
         """Make a probe for each monitor that is not paused."""
@@ -33,8 +34,10 @@ class Following:
     async def look(self, schedule: Schedule, *, now: bool) -> None:
         """Read the file again if it changed, or at once if `now`; mistakes in it change nothing."""
         signature = self._signature()
-        if signature is None or (signature == self._seen and not now):
+        if not now and signature in (None, self._seen):
             return
+        first = not (now or self._looked)
+        self._looked = True
         self._seen = signature
         try:
             config = await asyncio.to_thread(load, self._path, self._environ)
@@ -42,7 +45,8 @@ class Following:
             for mistake in error.mistakes:
                 log.error("configuration not taken: %s", mistake)  # noqa: TRY400 - no bug, no traceback
             return
-        self._take(config, schedule)
+        if not (first and config == self._config):
+            self._take(config, schedule)
 
     def _take(self, config: Config, schedule: Schedule) -> None:
         change = difference(self._config, config)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.5
 _STORED_S = 60.0  # how long `check_once` waits for its rows
 _STORED_LOOK_S = 0.1
-_CHECKS_SHARE = 0.5  # of the grace; the rest is for handing on what they found
+_CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
 
 
 class CannotGoOnError(Exception):

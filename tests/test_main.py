@@ -1,16 +1,21 @@
 import asyncio
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import psutil
 import psycopg2
 import pytest
+import trustme
 
-from tests.program import Program, Start, until
+from tests.program import ROOT, Program, Start, until
 
 DOWN = "http://127.0.0.1:9/"
 
@@ -153,6 +158,85 @@ def test_a_change_of_the_file_takes_effect_within_2_s(program: Start, database: 
     assert "these keys take effect at the next start: kafka_group" in monitor.printed()
 
 
+def test_once_is_not_content_when_this_machine_could_not_check(program: Start) -> None:
+    monitor = program()
+    client = monitor.folder / "client.pem"
+    trustme.CA().issue_cert("client").private_key_and_cert_chain_pem.write_to_path(client)
+    monitor.write({"monitors": [{"name": "odd", "url": "https://127.0.0.1:9/", "client_cert": "client.pem"}]})
+    monitor.start("--once")
+    until((monitor.folder / "d" / "lock").exists, "started")
+
+    client.unlink()
+
+    assert monitor.wait() == 1
+    assert "no check of odd: the TLS files cannot be used" in monitor.printed()
+
+
+def test_once_can_be_interrupted(program: Start, silent_site: str, database: str) -> None:
+    monitor = program(pg_uri=database, url_to_monitor=silent_site)
+    monitor.start("--once")
+    monitor.prints("broker: ")
+
+    monitor.signal(signal.SIGINT)
+
+    assert monitor.wait() == 1
+    assert "Traceback" not in monitor.printed()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_starts_ends_it_in_order(program: Start, number: signal.Signals) -> None:
+    monitor = program()
+    monitor.path.unlink()
+    os.mkfifo(monitor.path)
+    monitor.start()
+    with monitor.path.open("w"):
+        monitor.signal(number)
+
+        assert monitor.wait() == 0
+    assert "Traceback" not in monitor.printed()
+
+
+def test_closed_standard_streams_do_no_harm(program: Start, database: str) -> None:
+    monitor = program(url_to_monitor=DOWN, pg_uri=database)
+    command = f"exec {sys.executable} main.py --once --config {monitor.path} <&- >&- 2>&-"
+
+    ended = subprocess.run(["sh", "-c", command], cwd=ROOT, check=False, timeout=60)
+
+    assert ended.returncode == 1
+    assert len(rows(database)) == 1
+
+
+def test_a_log_that_nobody_reads_stops_neither_the_checks_nor_the_end(program: Start, database: str) -> None:
+    monitor = program(url_to_monitor=DOWN, sleep_duration=0.02, pg_uri=database)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    command = [sys.executable, "main.py", "--config", str(monitor.path)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=writing)
+    try:
+        stored(database, 50)
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_change_while_the_program_starts_is_taken(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    monitor.start()
+    until((monitor.folder / "d" / "lock").exists, "started")
+
+    monitor.write({"url_to_monitor": f"{DOWN}changed"})
+
+    monitor.prints(f"monitor {DOWN}changed", limit_s=10)
+    assert monitor.stop() == 0
+
+
 def test_a_bad_file_changes_nothing_and_a_hangup_reads_it_again(program: Start, database: str) -> None:
     config = {"pg_uri": database, "monitors": [{"name": "kept", "url": DOWN, "interval_s": 0.2}]}
     monitor = program(**config)
@@ -165,6 +249,7 @@ def test_a_bad_file_changes_nothing_and_a_hangup_reads_it_again(program: Start, 
     stored(database, count + 3)
     monitor.path.unlink()
     monitor.signal(signal.SIGHUP)
+    monitor.prints("configuration not taken: .*config.json: No such file")
     monitor.write(config)
     monitor.prints("configuration taken: 0 monitors removed, 0 added")
     monitor.signal(signal.SIGHUP)

@@ -1,0 +1,69 @@
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.log_lines import LineHandler
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def record(text: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("x", logging.INFO, __file__, 1, text, arguments, None)
+
+
+def test_a_line_is_written_whole(pipe: tuple[int, int]) -> None:
+    LineHandler(pipe[1], "ascii").emit(record("%s ü", "x" * 10_000))
+
+    assert os.read(pipe[0], 100_000) == b"x" * 10_000 + b" \\xfc\n"
+
+
+def test_a_file_takes_a_line_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+b") as file:
+        LineHandler(file.fileno()).emit(record("x" * 100_000))
+        file.seek(0)
+
+        assert file.read() == b"x" * 100_000 + b"\n"
+
+
+def test_a_reader_who_stops_costs_lines_and_no_time(pipe: tuple[int, int]) -> None:
+    handler = LineHandler(pipe[1], patience_s=0.1)
+    began = time.monotonic()
+
+    for _ in range(100):
+        handler.emit(record("x" * 10_000))
+
+    assert time.monotonic() - began < 1
+    while len(os.read(pipe[0], 1 << 20)) == 1 << 20:
+        pass
+    handler.emit(record("again"))
+    handler.emit(record("and again"))
+    said = os.read(pipe[0], 1 << 20).decode()
+    assert said.splitlines()[1].endswith(" lines were missed, since nobody read them")
+    assert said.splitlines()[2:] == ["again", "and again"]
+
+
+def test_a_reader_who_is_gone_does_no_harm() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    LineHandler(writing).emit(record("x"))
+
+    os.close(writing)
+
+
+def test_a_line_that_cannot_be_formatted_is_a_bug_that_is_shown(
+    pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    LineHandler(pipe[1]).emit(record("%d", "no number"))
+
+    assert "Logging error" in capsys.readouterr().err
