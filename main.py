@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.config import Config
-from monitor.load import ConfigError, load
+from monitor.config_load import ConfigError, load
 from monitor.log_lines import LineHandler
 from monitor.replay import ReplayError, replay_dead_letters
 from monitor.service import CannotGoOnError, check_once, serve

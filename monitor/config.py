@@ -1,6 +1,6 @@
 """The configuration: every key, what it allows, its default.
 
-Times are seconds. `monitor.load` reads a file into it, `monitor.values` says what each kind of value allows.
+Times are seconds. `config_load` reads a file into it, `config_values` says what each kind of value allows.
 """
 
 import socket
@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from monitor import values
+from monitor import config_values as values
+from monitor.config_rules import EMBEDDED
+from monitor.config_values import Count, Many, OneOrMany, Seconds, Size
 from monitor.public_url import public_url
-from monitor.rules import EMBEDDED
-from monitor.values import Count, Many, OneOrMany, Seconds, Size
 
 SLEEP_DURATION_S = 60.0
 

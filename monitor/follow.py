@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from monitor.config import Config, Monitor
-from monitor.load import ConfigError, load
+from monitor.config_difference import difference
+from monitor.config_load import ConfigError, load
 from monitor.probe import Network, Probe
-from monitor.reload import difference
 from monitor.schedule import Schedule
 
 log = logging.getLogger(__name__)

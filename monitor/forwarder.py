@@ -16,11 +16,11 @@ from uuid import UUID
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from monitor.collector import Collector
-from monitor.lanes import Lane, Partitions
+from monitor.forwarder_collector import Collector
+from monitor.forwarder_lanes import Lane, Partitions
+from monitor.forwarder_unstored import Unstored, Vanishing
 from monitor.outbox import Outbox, OutboxError
 from monitor.outbox_file import Row
-from monitor.unstored import Unstored, Vanishing
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

@@ -21,11 +21,11 @@ from aiokafka.errors import (
 )
 
 from monitor.config import Config
+from monitor.config_rules import EMBEDDED
 from monitor.kafka_closing import close
 from monitor.kafka_diagnosis import diagnosis
 from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY
 from monitor.result import MAX_MESSAGE_BYTES
-from monitor.rules import EMBEDDED
 
 CLIENT_ID = "website-health-monitor"
 EMBEDDED_PARTITIONS = 4

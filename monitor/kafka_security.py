@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from monitor.config import Protocol, WrittenConfig
-from monitor.rules import EMBEDDED
-from monitor.tls_files import check_authorities, check_certificate, check_pair
+from monitor.config_rules import EMBEDDED
+from monitor.config_tls_files import check_authorities, check_certificate, check_pair
 
 AUTHORITIES, CERTIFICATE, KEY = FILES = ("ca.pem", "service.cert", "service.key")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from monitor.outbox_file import OutboxFile, Row, is_damage, is_no_room, up_to
+from monitor.outbox_salvage import salvage
 from monitor.result import Message
-from monitor.salvage import salvage
 
 _WINDOW_BYTES = 16 << 20
 _DROPPED_LINE_S = 10.0

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from monitor.config import Config
+from monitor.config_rules import EMBEDDED
 from monitor.data_dir import locked
 from monitor.dead_letter import set_aside
 from monitor.embedded_broker import broker
@@ -18,7 +19,6 @@ from monitor.kafka_clients import consumer, ensure_topics, producer, started_pro
 from monitor.kafka_closing import close
 from monitor.outbox import open_outbox
 from monitor.public_url import public_url
-from monitor.rules import EMBEDDED
 from monitor.store import Store, StoreUnavailableError
 from monitor.volatile_log import VolatileLog
 

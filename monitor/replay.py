@@ -16,8 +16,8 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from monitor.bounded import StoppedError, started, unless_stopped
 from monitor.config import Config
+from monitor.config_rules import EMBEDDED
 from monitor.kafka_clients import consumer, producer
-from monitor.rules import EMBEDDED
 
 BATCH = 100
 _PATIENCE_S = 60.0

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from monitor.config import BasicAuth, Config, Expect, Monitor
-from monitor.load import load
+from monitor.config_load import load
 from monitor.public_url import Expanded, public_url
 
 Read = Callable[..., Config]

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from monitor.config import Config
-from monitor.load import ConfigError, load
+from monitor.config_load import ConfigError, load
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config import Config, MonitorSettings, WrittenConfig, WrittenMonitor
-from monitor.load import ConfigError, load
+from monitor.config_load import ConfigError, load
 
 FOLDER = Path(__file__).with_name("config")
 ENVIRON = {"SECRET": "s3cret", "NOT_UTF8": "\udcff"}

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from monitor import config_schema
+from monitor.config_load import load
 from monitor.config_schema import schema
-from monitor.load import load
 
 FOLDER = Path(__file__).with_name("config")
 FILE = Path(config_schema.__file__).with_name("config.schema.json")

@@ -221,7 +221,7 @@ async def test_while_the_disk_fails_results_go_on_from_memory(
 
     assert outbox.rows == 0
     await arrive_in_order(line, early + late)
-    written = [record.message for record in caplog.records if record.name == "monitor.collector"]
+    written = [record.message for record in caplog.records if record.name == "monitor.forwarder_collector"]
     assert len(written) == 1
     assert written[0].startswith("The outbox cannot be written, results are kept in memory: ")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import unstored
+from monitor import forwarder_unstored as unstored
 from monitor.forwarder import Forwarder
 from monitor.kafka_closing import close as close_producer
 from monitor.outbox import Outbox, open_outbox

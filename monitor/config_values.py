@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from monitor import rules
+from monitor import config_rules as rules
 
 _FROM_ENVIRONMENT = r"\$\{"
 

@@ -7,13 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
-from monitor.document import Expansion, InvalidJsonError, Place, parse
+from monitor.config_document import Expansion, InvalidJsonError, Place, parse
+from monitor.config_mistakes import line, place_of, position, sentence
+from monitor.config_rules import MAX_NAME_LENGTH, kind
+from monitor.config_text_file import UnreadableError
+from monitor.config_tls_files import check_pair
 from monitor.kafka_security import effective_protocol, security_mistakes
-from monitor.mistakes import line, place_of, position, sentence
 from monitor.public_url import public_url
-from monitor.rules import MAX_NAME_LENGTH, kind
-from monitor.text_file import UnreadableError
-from monitor.tls_files import check_pair
 
 Mistake = tuple[Place, str]
 

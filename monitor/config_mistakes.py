@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from monitor.config import BasicAuth, Expect, MonitorSettings, WrittenConfig, WrittenMonitor
-from monitor.document import Place
-from monitor.rules import kind
+from monitor.config_document import Place
+from monitor.config_rules import kind
 
 _MODELS: dict[str | None, type[BaseModel]] = {
     None: WrittenConfig,

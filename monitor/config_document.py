@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monitor.config_text_file import read_text
 from monitor.public_url import Expanded
-from monitor.text_file import read_text
 
 MAX_BYTES = 16_000_000
 MAX_DEPTH = 100

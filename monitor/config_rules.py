@@ -13,8 +13,8 @@ from typing import Any
 import jmespath  # type: ignore[import-untyped]
 from pydantic import SecretStr, ValidationInfo
 
-from monitor.text_file import UnreadableError, read_text
-from monitor.tls_files import check_authorities
+from monitor.config_text_file import UnreadableError, read_text
+from monitor.config_tls_files import check_authorities
 
 EMBEDDED = "embedded"
 MAX_NAME_LENGTH = 200
