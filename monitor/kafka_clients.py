@@ -34,6 +34,7 @@ _ADMIN_S = 20.0
 _LOOK_S = 0.01
 _REPLICAS = 3
 _MAX_BATCH_BYTES = 512 << 10
+_METADATA_MS = 5_000  # a consumer whose topic was deleted only looks again after this time
 
 # aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
 # next batch then: later than the caller gives up the producer, who thereby keeps the order.
@@ -108,6 +109,7 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
         heartbeat_interval_ms=heartbeat_ms,
         fetch_max_wait_ms=wait_ms,
         max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
+        metadata_max_age_ms=_METADATA_MS,
         request_timeout_ms=_REQUEST_MS,
         explained=lambda: _explained(config, bootstrap, _START_S),
         **security(config),

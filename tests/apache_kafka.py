@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 LIBRARIES = POM.parent / "target" / "libraries"
 PASSWORD = "pass word"  # noqa: S105 - of a broker that lives for a minute
-LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "CONTROLLER")
-PROTOCOLS = {"EXPIRED": "SSL", "CONTROLLER": "PLAINTEXT"}
+LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "PROXIED", "CONTROLLER")
+PROTOCOLS = {"EXPIRED": "SSL", "PROXIED": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
 _WHICH_BROKERS = bytes.fromhex("0000000f 0003 0001 00000001 0001 74 00000000")
 
 _PROPERTIES = """
@@ -36,6 +36,7 @@ controller.quorum.voters=1@{CONTROLLER}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listeners={listeners}
+advertised.listeners={advertised}
 listener.security.protocol.map={protocols}
 log.dirs={directory}/logs
 auto.create.topics.enable=false
@@ -76,7 +77,9 @@ class ApacheKafka:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.authority = trustme.CA()
-        self._ports = dict(zip(LISTENERS, _free_ports(len(LISTENERS)), strict=True))
+        # Clients of the listener PROXIED are sent to `proxy_port`, where a test puts a proxy.
+        self.proxy_port, *ports = _free_ports(1 + len(LISTENERS))
+        self._ports = dict(zip(LISTENERS, ports, strict=True))
         self._process: subprocess.Popen[bytes] | None = None
         self._paused = False
         self._write_certificates()
@@ -95,6 +98,9 @@ class ApacheKafka:
 
     def bootstrap(self, listener: str, host: str = "127.0.0.1") -> str:
         return f"{host}:{self._ports[listener]}"
+
+    def port(self, listener: str) -> int:
+        return self._ports[listener]
 
     def client_files(self, directory: Path, authority: trustme.CA | None = None) -> None:
         """Put ca.pem, service.cert and service.key there, as a hosted Kafka hands them out."""
@@ -166,8 +172,11 @@ class ApacheKafka:
             (self.directory / name).write_bytes(key_pem + chain)
 
     def _write_properties(self) -> None:
+        addresses = {name: self.bootstrap(name) for name in LISTENERS if name != "CONTROLLER"}
+        addresses["PROXIED"] = f"127.0.0.1:{self.proxy_port}"
         text = _PROPERTIES.format(
             directory=self.directory,
+            advertised=",".join(f"{name}://{address}" for name, address in addresses.items()),
             CONTROLLER=self.bootstrap("CONTROLLER"),
             listeners=",".join(f"{name}://{self.bootstrap(name)}" for name in LISTENERS),
             protocols=",".join(f"{name}:{PROTOCOLS.get(name, name)}" for name in LISTENERS),

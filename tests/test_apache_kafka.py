@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 import trustme
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from pydantic import SecretStr
 
@@ -94,6 +95,31 @@ async def test_topics_are_made_once_with_their_partitions(apache_kafka: ApacheKa
     assert await sending.partitions_for(plain.kafka_topic) == set(range(7))
     assert await sending.partitions_for(f"{plain.kafka_topic}.dead") == {0}
     await close(sending)
+
+
+async def test_a_consumer_that_has_seen_its_topic_deleted_reads_the_new_one_within_seconds(
+    apache_kafka: ApacheKafka, files: Path
+) -> None:
+    plain = config(apache_kafka, "PLAINTEXT", files)
+    sending = await started_producer(plain, plain.kafka_bootstrap)
+    receiving = consumer(plain, plain.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=plain.kafka_bootstrap)
+    try:
+        await receiving.start()
+        await admin.start()
+        async with asyncio.timeout(30):
+            await admin.delete_topics([plain.kafka_topic])
+            while receiving.assignment():
+                await receiving.getmany(timeout_ms=100)
+            await ensure_topics(plain, plain.kafka_bootstrap)
+            await sending.send_and_wait(plain.kafka_topic, b"new", key=b"site")
+            while not (received := await receiving.getmany(timeout_ms=100)):
+                pass
+    finally:
+        await close(admin)
+        await close(sending)
+        await close(receiving)
+    assert [record.value for records in received.values() for record in records] == [b"new"]
 
 
 async def test_three_files_are_enough_for_tls_with_a_client_certificate(
