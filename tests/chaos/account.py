@@ -28,6 +28,7 @@ class Account:
     rows: int = 0
     lost: list[tuple[str, int]] = field(default_factory=list)
     forgiven: int = 0
+    deleted: int = 0
     doubled: list[tuple[str, int]] = field(default_factory=list)
     disordered: int = 0
     wrongly_down: list[tuple[str, str | None]] = field(default_factory=list)
@@ -38,8 +39,16 @@ class Account:
         return not (self.lost or self.doubled or self.wrongly_down)
 
 
-def account(answered: Mapping[str, Sequence[float]], rows: Iterable[Row], kills: Sequence[float]) -> Account:
-    """Hold each answered request against the rows; `kills` are the instants of SIGKILLs of the program."""
+def account(
+    answered: Mapping[str, Sequence[float]],
+    rows: Iterable[Row],
+    kills: Sequence[float],
+    deleted: Sequence[tuple[float, float]] = (),
+) -> Account:
+    """Hold each answered request against the rows; `kills` are the instants of SIGKILLs of the program.
+
+    `deleted` are the spans of answers that Kafka may have acknowledged and deleted again, unread.
+    """
     result = Account()
     seen = _seen(rows, result)
     for monitor, times in answered.items():
@@ -51,6 +60,8 @@ def account(answered: Mapping[str, Sequence[float]], rows: Iterable[Row], kills:
                 result.doubled.append((monitor, number))
             elif count == 0 and _just_before(at, kills):
                 result.forgiven += 1
+            elif count == 0 and any(first <= at <= last for first, last in deleted):
+                result.deleted += 1
             elif count == 0:
                 result.lost.append((monitor, number))
     return result

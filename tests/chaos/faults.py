@@ -1,32 +1,13 @@
 """What can go wrong, each as one coroutine that does it, waits, and mends it."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from time import time
 
 import asyncpg
 
-from tests.apache_kafka import ApacheKafka
-from tests.postgres import PostgresServer
-from tests.program import Program
-
-
-@dataclass
-class World:
-    """All that can be broken; `kills` are the instants at which the program was killed."""
-
-    program: Program
-    second: Program
-    kafka: ApacheKafka
-    postgres: PostgresServer
-    database: str
-    chance: random.Random
-    kills: list[float] = field(default_factory=list)
-
-    async def sql(self, statement: str, database: str | None = None) -> str:
-        return await asyncio.to_thread(self.postgres.sql, statement, database or self.database)
+from tests.chaos import faults_rare as rare
+from tests.chaos.world import World
 
 
 async def kill_program(world: World) -> None:
@@ -133,5 +114,15 @@ FAULTS: dict[str, Callable[[World], Awaitable[None]]] = {
         take_all_connections,
         second_process,
         freeze_second_process,
+        rare.cut_connections,
+        rare.black_hole,
+        rare.short_black_hole,
+        rare.lose_replies,
+        rare.remake_topic,
+        rare.remake_topic_at_once,
+        rare.delete_topic,
+        rare.run_out_of_retention,
+        rare.fill_outbox_disk,
+        rare.fill_postgres_disk,
     )
 }

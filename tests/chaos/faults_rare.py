@@ -1,0 +1,105 @@
+"""Rarer faults: the network, the topic, full disks."""
+
+import asyncio
+import time
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+
+from tests.chaos.world import World
+
+TOPIC = "website_health"
+PARTITIONS = 6
+# From a site's answer to its row, when nothing is in the way.
+_UNDER_WAY_S = 2.0
+
+
+async def cut_connections(world: World) -> None:
+    """Break all connections to Kafka again and again, then refuse new ones for a while."""
+    for _ in range(20):
+        world.proxy.cut()
+        await asyncio.sleep(world.chance.uniform(0, 0.5))
+    await world.proxy.refuse()
+    await asyncio.sleep(world.chance.uniform(0, 10))
+    await world.proxy.start()
+
+
+async def black_hole(world: World, seconds: float = 60) -> None:
+    """Let nothing through to Kafka and back, without a word; then all of it, late."""
+    world.proxy.black_hole()
+    await asyncio.sleep(seconds)
+    await world.proxy.start()
+
+
+async def short_black_hole(world: World) -> None:
+    await black_hole(world, 8)
+
+
+async def lose_replies(world: World) -> None:
+    """Let Kafka do what it is asked, and keep its answers back until the connection is cut."""
+    world.proxy.hold_replies()
+    await asyncio.sleep(10)
+    world.proxy.cut()
+    await world.proxy.start()
+
+
+async def remake_topic(world: World, gap_s: float | None = None) -> None:
+    """Delete the topic, once what is in it is stored but for the last instants, and make it anew."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap("PLAINTEXT"))
+    await admin.start()
+    try:
+        began = time.time() - _UNDER_WAY_S
+        await admin.delete_topics([TOPIC])
+        await asyncio.sleep(world.chance.uniform(0, 5) if gap_s is None else gap_s)
+        # The program may have made it by now, which is fine.
+        await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
+        world.deleted.append((began, time.time()))
+    finally:
+        await admin.close()
+
+
+async def remake_topic_at_once(world: World) -> None:
+    await remake_topic(world, 0)
+
+
+async def delete_topic(world: World) -> None:
+    """Delete the topic and leave it to the program to make it anew."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap("PLAINTEXT"))
+    await admin.start()
+    try:
+        began = time.time() - _UNDER_WAY_S
+        await admin.delete_topics([TOPIC])
+        world.deleted.append((began, time.time() + _UNDER_WAY_S))
+    finally:
+        await admin.close()
+
+
+async def run_out_of_retention(world: World) -> None:
+    """Delete the topic's records while PostgreSQL is away: the next one wanted is before the log's start."""
+    began = time.time() - _UNDER_WAY_S
+    await asyncio.to_thread(world.postgres.kill)
+    await asyncio.sleep(10)
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap("PLAINTEXT"))
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(TOPIC, n): RecordsToDelete(-1) for n in range(PARTITIONS)})
+    finally:
+        await admin.close()
+    world.deleted.append((began, time.time()))
+    await asyncio.sleep(2)
+    await asyncio.to_thread(world.postgres.start)
+
+
+async def fill_outbox_disk(world: World) -> None:
+    """Let the disk under the outbox be full while Kafka is away, and still when it is back."""
+    with world.disks["outbox"].full(1 << 20):
+        await asyncio.to_thread(world.kafka.kill)
+        await asyncio.sleep(20)
+        await asyncio.to_thread(world.kafka.start)
+        await asyncio.sleep(10)
+
+
+async def fill_postgres_disk(world: World) -> None:
+    """Let the disk under the table be full."""
+    with world.disks["postgres"].full():
+        await asyncio.sleep(20)
