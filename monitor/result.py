@@ -16,7 +16,7 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 
 class Reason(StrEnum):
-    """Why a check failed; what a site can do to us, never our own trouble."""
+    """Why a check is not up; all but the last are what a site can do to us."""
 
     DNS_NOT_FOUND = "dns_not_found"
     DNS_ERROR = "dns_error"
@@ -43,6 +43,7 @@ class Reason(StrEnum):
     TOO_SLOW = "too_slow"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     BLOCKED_ADDRESS = "blocked_address"
+    MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: says nothing about the site
 
 
 class Phases(msgspec.Struct, frozen=True):
@@ -53,6 +54,34 @@ class Phases(msgspec.Struct, frozen=True):
     tls: float | None = None
     processing: float | None = None
     transfer: float | None = None
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """What the last hop's peer agreed to and presented; names as the `cryptography` library writes them."""
+
+    version: str
+    """`TLS 1.3`"""
+    cipher: str
+    """`TLS_AES_256_GCM_SHA384`"""
+    sha256: str
+    """Of the peer's certificate in DER, hex digits."""
+    subject: str
+    issuer: str
+    alternatives: str
+    """The names that it is for, joined by commas."""
+    serial_number: str
+    """Hex digits."""
+    chain_expires_at: float | None
+    """Earliest expiry of the chain that was verified; null where none was."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What a response that was not accepted looked like."""
+
+    headers: dict[str, str]
+    """Credentials are masked; values of one name are joined by commas."""
+    body: str
+    """Its first 1,024 bytes as text."""
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +97,10 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     location: str
     scheduled_at: float
-    up: bool
+    up: bool | None
+    """Null: the check says nothing about the site."""
+    degraded: bool = False
+    """Up, but slower than `degraded_after_s`."""
     reason: str | None = None
     detail: str | None = None
     phases: Phases = Phases()
@@ -77,7 +109,14 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     ip: str | None = None
     body_bytes: int = 0
     body_truncated: bool = False
+    content_length: int | None = None
+    """As the header says it."""
+    last_modified_at: float | None = None
+    """As the header says it."""
     certificate_expires_at: float | None = None
+    """Earliest expiry of the chain that was presented, verified or not."""
+    tls: Tls | None = None
+    evidence: Evidence | None = None
 
 
 class OriginalResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from monitor.result import CheckResult
 
 # Each parameter is one column of all rows: an array travels and is planned once, whatever its length.
@@ -9,20 +11,20 @@ INSERT = """
 INSERT INTO health_data (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
-    body_truncated, certificate_expires_at)
+    body_truncated, certificate_expires_at, degraded, tls, evidence)
 SELECT
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip::inet, body_bytes,
-    body_truncated, to_timestamp(certificate_expires_at)
+    body_truncated, to_timestamp(certificate_expires_at), degraded, tls::jsonb, evidence::jsonb
 FROM unnest(
     $1::float8[], $2::text[], $3::int[], $4::float8[], $5::uuid[], $6::text[], $7::text[], $8::text[],
     $9::float8[], $10::bool[], $11::text[], $12::text[],
     $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::float8[], $18::int[], $19::text[],
-    $20::text[], $21::bigint[], $22::bool[], $23::float8[]
+    $20::text[], $21::bigint[], $22::bool[], $23::float8[], $24::bool[], $25::text[], $26::text[]
 ) AS result (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
-    body_truncated, certificate_expires_at)
+    body_truncated, certificate_expires_at, degraded, tls, evidence)
 ON CONFLICT DO NOTHING
 """
 
@@ -54,4 +56,11 @@ def row(result: CheckResult) -> tuple[Any, ...]:
         result.body_bytes,
         result.body_truncated,
         result.certificate_expires_at,
+        result.degraded,
+        _json(result.tls),
+        _json(result.evidence),
     )
+
+
+def _json(part: msgspec.Struct | None) -> str | None:
+    return None if part is None else msgspec.json.encode(part).decode()

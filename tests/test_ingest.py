@@ -89,7 +89,7 @@ def spoilt(**changes: Any) -> bytes:
     [
         (b"<html>", "JSON is malformed"),
         (b"\xff\xfe", "JSON is malformed"),
-        (spoilt(up="yes"), "Expected `bool`"),
+        (spoilt(up="yes"), "Expected `bool | null`"),
         (spoilt(response_status=99_999_999_999, id=str(UUID(int=1))), "out of int32 range"),
         (spoilt(response_data="a\0b", id=str(UUID(int=1))), "invalid byte sequence"),
         (spoilt(response_data="\ud800"), "surrogate"),

@@ -72,6 +72,9 @@ async def test_a_fresh_table_begins_with_the_five_original_columns(database: str
         ("body_bytes", "bigint"),
         ("body_truncated", "boolean"),
         ("certificate_expires_at", "timestamp with time zone"),
+        ("degraded", "boolean"),
+        ("tls", "jsonb"),
+        ("evidence", "jsonb"),
     ]
 
 

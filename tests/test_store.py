@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from monitor.migrate import SchemaError
-from monitor.result import CheckResult, Phases, Reason, result_id
+from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
 from monitor.store import RefusedError, Store, StoreUnavailableError, _system_trust, open_store
 from tests.postgres import PostgresServer
 
@@ -74,12 +74,20 @@ async def test_every_field_of_a_result_has_its_column(database: str, store: Stor
         body_bytes=3_000_000_000,
         body_truncated=True,
         certificate_expires_at=1_800_000_000.0,
+        degraded=True,
+        tls=Tls(
+            "TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=a", "CN=b", "a, b", "01", 1_900_000_000.0
+        ),
+        evidence=Evidence({"Server": "a"}, "Not Ü"),
     )
 
     assert await store.save([whole]) == 1
 
     (row,) = await query(database, "SELECT * FROM health_data")
-    assert tuple(row)[1:] == (
+    *others, tls, evidence = tuple(row)[1:]
+    assert msgspec.json.decode(tls, type=Tls) == whole.tls
+    assert msgspec.json.decode(evidence, type=Evidence) == whole.evidence
+    assert tuple(others) == (
         whole.timestamp,
         "<html>ä</html>",
         200,
@@ -94,7 +102,7 @@ async def test_every_field_of_a_result_has_its_column(database: str, store: Stor
         "in 3 days",
         *(0.5, 0.25, 0.125, 1.5, None),
         *(2, "1.1", ip_address("2001:db8::1"), 3_000_000_000, True),
-        datetime.fromtimestamp(1_800_000_000, UTC),
+        *(datetime.fromtimestamp(1_800_000_000, UTC), True),
     )
 
 
