@@ -75,9 +75,7 @@ async def test_every_field_of_a_result_has_its_column(database: str, store: Stor
         body_truncated=True,
         certificate_expires_at=1_800_000_000.0,
         degraded=True,
-        tls=Tls(
-            "TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=a", "CN=b", "a, b", "01", 1_900_000_000.0
-        ),
+        tls=Tls("TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=a", "CN=b", "a, b", "01", 1_900_000_000.0),
         evidence=Evidence({"Server": "a"}, "Not Ü"),
     )
 
