@@ -89,6 +89,8 @@ class MonitorSettings(_Strict):
     server_name: values.Host | None = None
     """The name to ask for and to expect in TLS, instead of the URL's host."""
     ip_family: Literal["any", 4, 6] = "any"
+    resolver: Annotated[tuple[values.DnsServer, ...], Many, OneOrMany()] = ()
+    """DNS servers (IP[:PORT]) to ask instead of the system; the next where one does not answer."""
     proxy: values.Proxy | None = None
     """http:// URL of a proxy."""
     reuse_connection: bool = False

@@ -47,7 +47,8 @@ def kind(value: object) -> str:
     return kinds.get(type(value), "a string")
 
 
-def _string(value: object, allowed: str = "a string") -> str:
+def string(value: object, allowed: str = "a string") -> str:
+    """Allow strings."""
     if not isinstance(value, str):
         raise ValueError(f"is {kind(value)}; must be {allowed}")  # noqa: TRY004 - pydantic takes no TypeError
     return value
@@ -85,8 +86,8 @@ def check_host(host: str) -> str:
     return host
 
 
-def _port_of(address: str) -> int | None:
-    """Check HOST[:PORT], with an IPv6 address in brackets."""
+def port_of(address: str) -> int | None:
+    """Find the port of HOST[:PORT], with an IPv6 address in brackets; allow nothing else."""
     match = _ADDRESS.fullmatch(address)
     if match is None or (match["ipv6"] and ":" not in match["ipv6"]):
         raise ValueError("not a host and a port; must be HOST or HOST:PORT, [IPV6] or [IPV6]:PORT")
@@ -105,13 +106,13 @@ def _web_address(value: str, *schemes: str) -> str:
     match = _WEB_ADDRESS.match(value)
     if match is None or match["scheme"].lower() not in schemes:
         raise ValueError(f"not such a URL; must be {allowed}")
-    _port_of(match["place"].rpartition("@")[2])
+    port_of(match["place"].rpartition("@")[2])
     return value
 
 
 def check_url(value: object) -> str:
     """Allow URLs of HTTP with a host."""
-    return _web_address(_string(value, "a URL"), "http", "https")
+    return _web_address(string(value, "a URL"), "http", "https")
 
 
 def check_proxy(value: str) -> str:
@@ -139,7 +140,7 @@ def check_bootstrap(servers: str) -> str:
         return servers
     addresses = [address.strip() for address in servers.split(",")]
     try:
-        complete = all(_port_of(address) is not None for address in addresses)
+        complete = all(port_of(address) is not None for address in addresses)
     except ValueError:
         complete = False
     if not complete:
@@ -241,7 +242,7 @@ def check_not_empty(many: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def absolute_path(value: object, context: ValidationInfo) -> Path:
     """Allow paths; relative ones are relative to the configuration's folder."""
-    path = value if isinstance(value, Path) else Path(_string(value, "a path"))
+    path = value if isinstance(value, Path) else Path(string(value, "a path"))
     if "\0" in str(path):
         raise ValueError("NUL inside; must be a path")
     return (_folder(context) / path).absolute()

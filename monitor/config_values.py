@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from monitor import config_addresses as addresses
 from monitor import config_rules as rules
 
 _FROM_ENVIRONMENT = r"\$\{"
@@ -71,6 +72,7 @@ Url = Annotated[
     PlainValidator(rules.check_url),
     WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
 ]
+DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
 Status = Annotated[
     str | int,
     PlainValidator(rules.check_status),

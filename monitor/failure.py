@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from monitor.no_address import NoAddressError
 from monitor.result import OwnTroubleError, Reason
 from monitor.timing import Stage, Timing
 
@@ -82,6 +83,8 @@ def quoted(text: str, limit: int = 200) -> str:
 
 def _dns(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:
     cause = error.os_error
+    if isinstance(cause, NoAddressError):
+        return cause.reason, quoted(cause.detail)
     if not isinstance(cause, socket.gaierror):
         _refuse_own_trouble({cause.errno}, error)
     elif cause.errno == socket.EAI_MEMORY:

@@ -12,7 +12,7 @@ import time
 from base64 import b64encode
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import aiohttp
 from yarl import URL
@@ -23,12 +23,14 @@ from monitor.config import Monitor
 from monitor.expect import Response, first_failed, status_in
 from monitor.failure import FAILURES, Failure, explain, timed_out
 from monitor.resolve import GetAddrInfo, Resolver
+from monitor.resolve_dns import DnsResolver
 from monitor.result import CheckResult, OwnTroubleError, Reason, result_id
 from monitor.timing import Stage, TimedConnector, Timing, current
 
 USER_AGENT = "website-health-monitor/0.1"
 
 _FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+_LOOK_UP_SHARE = 0.5  # of the timeout, for DNS servers that do not answer
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 
 
@@ -37,7 +39,7 @@ class Network:
 
     def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
         self._resolver = Resolver(max_lookups, getaddrinfo)
-        self._connectors: dict[tuple[object, bool], TimedConnector] = {}
+        self._connectors: dict[tuple[object, ...], TimedConnector] = {}
         self._tls: dict[tuple[object, ...], ssl.SSLContext] = {}
 
     async def __aenter__(self) -> Self:
@@ -50,11 +52,16 @@ class Network:
             await connector.close()
         await self._resolver.close()
 
-    def connector(self, ip_family: Literal["any", 4, 6], *, keep: bool) -> TimedConnector:
-        """Get the connector for this family; it keeps connections, or does not."""
-        key = (ip_family, keep)
+    def connector(self, monitor: Monitor) -> TimedConnector:
+        """Get the connector for what this monitor says of DNS, addresses and kept connections."""
+        limit_s = monitor.timeout_s * _LOOK_UP_SHARE if monitor.resolver else None
+        key = (monitor.ip_family, monitor.reuse_connection, monitor.resolver, limit_s)
         if key not in self._connectors:
-            self._connectors[key] = TimedConnector(self._resolver, _FAMILIES[ip_family], keep=keep)
+            self._connectors[key] = TimedConnector(
+                self._resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),
+                _FAMILIES[monitor.ip_family],
+                keep=monitor.reuse_connection,
+            )
         return self._connectors[key]
 
     def tls(
@@ -162,7 +169,7 @@ class Probe:
             "proxy": monitor.proxy.get_secret_value() if monitor.proxy else None,
         }
         self._session = aiohttp.ClientSession(
-            connector=self._network.connector(monitor.ip_family, keep=monitor.reuse_connection),
+            connector=self._network.connector(monitor),
             connector_owner=False,
             cookie_jar=self._jar,
             headers=_headers(monitor),

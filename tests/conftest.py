@@ -5,7 +5,14 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.postgres", "tests.stream", "tests.broker", "tests.program", "tests.sites"]
+pytest_plugins = [
+    "tests.postgres",
+    "tests.stream",
+    "tests.broker",
+    "tests.program",
+    "tests.sites",
+    "tests.dns_server",
+]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,119 @@
+"""DNS look-ups that ask servers of the monitor's choice, past the system's resolver.
+
+Names are asked as they are: no search domains, no hosts file, no cache.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Sequence
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+from aiohttp.abc import AbstractResolver, ResolveResult
+from dns.rdatatype import AAAA, A, RdataType
+
+from monitor.no_address import NoAddressError
+from monitor.result import Reason
+
+MAX_ANSWER_S = 2.0  # for which one server is waited for
+_ROUNDS = 2  # a datagram can get lost
+_RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+_TYPES = {socket.AF_UNSPEC: (AAAA, A), socket.AF_INET: (A,), socket.AF_INET6: (AAAA,)}
+_OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class DnsResolver(AbstractResolver):
+    """Asks the first of `servers` (HOST:PORT) that answers, within `limit_s` and in two rounds.
+
+    A server that does not answer in its share of the limit, or in 2 s, or answers that it
+    cannot say, makes way for the next. A and AAAA are asked for at the same time; where one
+    of them is found, the other's failure is none.
+    """
+
+    def __init__(self, servers: Sequence[str], limit_s: float) -> None:
+        self._servers = servers
+        self._answer_s = min(MAX_ANSWER_S, limit_s / _ROUNDS / len(servers))
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Find the addresses of a host, IPv6 before IPv4.
+
+        Raises:
+            NoAddressError: there is none, or no server says.
+            OSError: this machine could not ask.
+
+        """
+        found = await asyncio.gather(
+            *(self._find(host, kind) for kind in _TYPES[family]), return_exceptions=True
+        )
+        addresses = [address for each in found if isinstance(each, list) for address in each]
+        if not addresses:
+            raise max((each for each in found if isinstance(each, BaseException)), key=_weight)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=_RESOLVED)
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: no connection outlives its question."""
+
+    async def _find(self, host: str, kind: RdataType) -> list[str]:
+        try:
+            question = dns.message.make_query(f"{host.rstrip('.')}.", kind)
+        except dns.exception.DNSException:
+            raise NoAddressError(Reason.DNS_NOT_FOUND, f"{host[:200]} is no name for DNS") from None
+        failure = NoAddressError(
+            Reason.DNS_TIMEOUT, f"no answer about {host} from {', '.join(self._servers)}"
+        )
+        for server in [*self._servers] * _ROUNDS:
+            try:
+                return await self._ask(server, question, host)
+            except TimeoutError:
+                continue
+            except NoAddressError as error:
+                if error.reason is Reason.DNS_NOT_FOUND:
+                    raise
+                failure = error
+        raise failure
+
+    async def _ask(self, server: str, question: dns.message.Message, host: str) -> list[str]:
+        place, _, port = server.rpartition(":")
+        try:
+            async with asyncio.timeout(self._answer_s):
+                response, _ = await dns.asyncquery.udp_with_fallback(
+                    question, place.strip("[]"), port=int(port), ignore_unexpected=True, ignore_errors=True
+                )
+            return _addresses(response, server, host)
+        except OSError as error:
+            if isinstance(error, NoAddressError | TimeoutError) or error.errno in _OWN_TROUBLE:
+                raise
+            trouble = f"{server} cannot be asked about {host}: {error.strerror}"
+        except EOFError:
+            trouble = f"{server} closed the connection when asked about {host}"
+        except dns.exception.DNSException:
+            trouble = f"{server} gave a senseless answer about {host}"
+        raise NoAddressError(Reason.DNS_ERROR, trouble)
+
+
+def _addresses(response: dns.message.Message, server: str, host: str) -> list[str]:
+    assert isinstance(response, dns.message.QueryMessage)  # noqa: S101 - for the type checker
+    code = response.rcode()
+    if code == dns.rcode.NXDOMAIN:
+        raise NoAddressError(Reason.DNS_NOT_FOUND, f"{server} says that there is no {host}")
+    if code != dns.rcode.NOERROR:
+        raise NoAddressError(Reason.DNS_ERROR, f"{server} answered {dns.rcode.to_text(code)} about {host}")
+    answer = response.resolve_chaining().answer
+    if answer is None:
+        raise NoAddressError(Reason.DNS_NOT_FOUND, f"{server} has no address of {host}")
+    return [record.address for record in answer]
+
+
+def _weight(error: BaseException) -> int:
+    """Prefer to tell a trouble of ours, then one of DNS, then that there is nothing."""
+    if not isinstance(error, NoAddressError):
+        return 2
+    return 0 if error.reason is Reason.DNS_NOT_FOUND else 1

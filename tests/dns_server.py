@@ -1,0 +1,115 @@
+"""A DNS server on loopback that says of each name what a test wants."""
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+Reply = bytes | None
+Say = Callable[[dns.message.Message], Reply]
+StartDns = Callable[[Say], "DnsServer"]
+
+
+class DnsServer:
+    """Answers datagrams by `say`; `None` is silence. Over TCP it answers by `say_on_stream`."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.say_on_stream: Say = lambda _: None
+        self.asked: list[str] = []
+        self._socket, self._stream = _one_port_for_both()
+        self.address = "{}:{}".format(*self._socket.getsockname())
+        self._ended = False
+        self._threads = [threading.Thread(target=each) for each in (self._answer, self._answer_streams)]
+        for each in self._threads:
+            each.start()
+
+    def end(self) -> None:
+        self._ended = True
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", self._socket.getsockname())
+        socket.create_connection(self._stream.getsockname()).close()
+        for each in self._threads:
+            each.join()
+        self._socket.close()
+        self._stream.close()
+
+    def _answer(self) -> None:
+        while not self._ended:
+            wire, client = self._socket.recvfrom(65535)
+            if wire:
+                question = dns.message.from_wire(wire)
+                self.asked.append(question.question[0].to_text())
+                reply = self.say(question)
+                if reply is not None:
+                    self._socket.sendto(reply, client)
+
+    def _answer_streams(self) -> None:
+        while not self._ended:
+            connection, _ = self._stream.accept()
+            with connection, suppress(OSError):
+                if wire := connection.recv(65535):
+                    reply = self.say_on_stream(dns.message.from_wire(wire[2:]))
+                    if reply is not None:
+                        connection.sendall(len(reply).to_bytes(2) + reply)
+
+
+def _one_port_for_both() -> tuple[socket.socket, socket.socket]:
+    while True:
+        datagrams, stream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        datagrams.bind(("127.0.0.1", 0))
+        try:
+            stream.bind(datagrams.getsockname())
+        except OSError:  # another program has it for TCP
+            datagrams.close()
+            stream.close()
+        else:
+            stream.listen()
+            return datagrams, stream
+
+
+def says(*addresses: str, alias: str | None = None, code: int = dns.rcode.NOERROR, flags: int = 0) -> Say:
+    """Say these addresses of every name, each to the question that it answers, or a code."""
+
+    def say(question: dns.message.Message) -> Reply:
+        response = dns.message.make_response(question)
+        response.set_rcode(dns.rcode.Rcode(code))
+        response.flags |= flags
+        asked = question.question[0]
+        name = asked.name
+        if alias is not None:
+            response.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", alias))
+            name = response.answer[0][0].target
+        kind = {4: "A", 6: "AAAA"}
+        fitting = [
+            each for each in addresses if kind[ipaddress.ip_address(each).version] in asked.to_text().split()
+        ]
+        if fitting:
+            response.answer.append(dns.rrset.from_text(name, 60, "IN", asked.to_text().split()[-1], *fitting))
+        return response.to_wire()
+
+    return say
+
+
+def silent(_: dns.message.Message) -> Reply:
+    """Say nothing."""
+    return None
+
+
+@pytest.fixture
+def start_dns() -> Iterator[StartDns]:
+    with ExitStack() as stack:
+
+        def start(say: Say) -> DnsServer:
+            server = DnsServer(say)
+            stack.callback(server.end)
+            return server
+
+        yield start

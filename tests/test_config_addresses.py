@@ -1,0 +1,19 @@
+"""Parts of the network in the configuration, as they are taken."""
+
+import pytest
+
+from monitor.config import Monitor
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ("9.9.9.9", "9.9.9.9:53"),
+        ("9.9.9.9:", "9.9.9.9:53"),
+        ("9.9.9.9:5353", "9.9.9.9:5353"),
+        ("[2620:fe::fe]", "[2620:fe::fe]:53"),
+        ("[2620:fe::fe]:5353", "[2620:fe::fe]:5353"),
+    ],
+)
+def test_a_dns_server_has_port_53_unless_it_says_otherwise(written: str, taken: str) -> None:
+    assert Monitor(name="a", url="http://a.test/", resolver=written).resolver == (taken,)  # type: ignore[arg-type]
