@@ -3,6 +3,7 @@
 import ipaddress
 
 from monitor.config_rules import port_of, string
+from monitor.deny import PRIVATE, network
 
 _DNS_PORT = 53
 
@@ -18,3 +19,15 @@ def check_dns_server(value: object) -> str:
         allowed = "must be IPV4, IPV4:PORT, [IPV6] or [IPV6]:PORT"
         raise ValueError(f"not the address of a DNS server; {allowed}") from None
     return f"{place.rstrip(':')}:{port or _DNS_PORT}"
+
+
+def check_denied(value: object) -> str:
+    """Allow networks, single addresses and the word for all that is not public."""
+    written = string(value, f'"{PRIVATE}" or a network')
+    if written == PRIVATE:
+        return written
+    try:
+        return str(network(written))
+    except ValueError:
+        allowed = f'must be "{PRIVATE}", an address, or a network such as 10.0.0.0/8'
+        raise ValueError(f"not a network; {allowed}") from None

@@ -73,6 +73,7 @@ Url = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
 ]
 DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
+Denied = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
 Status = Annotated[
     str | int,
     PlainValidator(rules.check_status),

@@ -10,9 +10,10 @@ import socket
 import ssl
 import time
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 from yarl import URL
@@ -20,8 +21,10 @@ from yarl import URL
 from monitor.body import as_text, charset_in
 from monitor.certificate import expires_at
 from monitor.config import Monitor
+from monitor.deny import Denied
 from monitor.expect import Response, first_failed, status_in
 from monitor.failure import FAILURES, Failure, explain, timed_out
+from monitor.own_origin import OwnOriginRequest
 from monitor.resolve import GetAddrInfo, Resolver
 from monitor.resolve_dns import DnsResolver
 from monitor.result import CheckResult, OwnTroubleError, Reason, result_id
@@ -55,11 +58,18 @@ class Network:
     def connector(self, monitor: Monitor) -> TimedConnector:
         """Get the connector for what this monitor says of DNS, addresses and kept connections."""
         limit_s = monitor.timeout_s * _LOOK_UP_SHARE if monitor.resolver else None
-        key = (monitor.ip_family, monitor.reuse_connection, monitor.resolver, limit_s)
+        key = (
+            monitor.ip_family,
+            monitor.reuse_connection,
+            monitor.resolver,
+            limit_s,
+            monitor.deny_addresses,
+        )
         if key not in self._connectors:
             self._connectors[key] = TimedConnector(
                 self._resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),
                 _FAMILIES[monitor.ip_family],
+                Denied(monitor.deny_addresses),
                 keep=monitor.reuse_connection,
             )
         return self._connectors[key]
@@ -151,13 +161,10 @@ class Probe:
 
     def _open_session(self) -> aiohttp.ClientSession:
         monitor = self._monitor
+        network_tls = partial(self._network.tls, verify=monitor.verify_tls, ca_file=monitor.ca_file)
         try:
-            tls = self._network.tls(
-                verify=monitor.verify_tls,
-                ca_file=monitor.ca_file,
-                client_cert=monitor.client_cert,
-                client_key=monitor.client_key,
-            )
+            tls = network_tls(client_cert=monitor.client_cert, client_key=monitor.client_key)
+            tls_elsewhere = network_tls(client_cert=None, client_key=None)
         except OSError as error:
             raise OwnTroubleError(f"the TLS files cannot be used: {error}") from error
         self._request = {
@@ -173,6 +180,10 @@ class Probe:
             connector_owner=False,
             cookie_jar=self._jar,
             headers=_headers(monitor),
+            request_class=cast(
+                "type[aiohttp.ClientRequest]",
+                partial(OwnOriginRequest, origin=self._url.origin(), tls_elsewhere=tls_elsewhere),
+            ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             max_line_size=65536,
             max_field_size=65536,

@@ -17,7 +17,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import is_ip_address
 
-from monitor.result import Phases
+from monitor.deny import Denied
+from monitor.no_address import NoAddressError
+from monitor.result import Phases, Reason
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -52,12 +54,14 @@ class Timing:
         "protocol",
         "sockets",
         "stage",
+        "strayed",
         "transport",
     )
 
     def __init__(self) -> None:
         self.stage = Stage.BETWEEN
         self.connections = 0  # asked for until now: one for each hop
+        self.strayed = False  # a redirect has led to another origin
         self.kept = False  # the last one had been kept from an earlier check
         self.sockets = 0  # opened for the last one: one for each address that was tried
         self.ip: str | None = None  # the peer, or the address that was tried last
@@ -129,9 +133,12 @@ class TimedConnector(aiohttp.TCPConnector):
     """A connector that reports to the `current` check's `Timing`.
 
     No DNS cache, no limits. Connections are closed after one request unless `keep`.
+    What is `denied` is not dialled, whatever led to it.
     """
 
-    def __init__(self, resolver: AbstractResolver, family: socket.AddressFamily, *, keep: bool) -> None:
+    def __init__(
+        self, resolver: AbstractResolver, family: socket.AddressFamily, denied: Denied, *, keep: bool
+    ) -> None:
         keeping: dict[str, Any] = {"keepalive_timeout": 120} if keep else {"force_close": True}
         super().__init__(
             resolver=resolver,
@@ -143,6 +150,7 @@ class TimedConnector(aiohttp.TCPConnector):
         )
         make_protocol: Callable[..., ResponseHandler] = _Protocol
         self._factory = partial(make_protocol, loop=self._loop)
+        self._denied = denied
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """Get a connection from the pool, or a new one."""
@@ -162,7 +170,15 @@ class TimedConnector(aiohttp.TCPConnector):
         found = await super()._resolve_host(host, *args, **kwargs)
         if not self._convert_hosts_to_addr_infos(found):  # an IP address in the URL, of the other family
             raise socket.gaierror(socket.EAI_ADDRFAMILY, "no address of this family")
-        return found
+        return self._allowed(found)
+
+    def _allowed(self, found: list[ResolveResult]) -> list[ResolveResult]:
+        """Leave out what is denied; these very addresses are dialled, no name is looked up again."""
+        allowed = [each for each in found if not self._denied.denies(each["host"])]
+        if not allowed:
+            denied = ", ".join(each["host"] for each in found)
+            raise NoAddressError(Reason.BLOCKED_ADDRESS, f"{denied} must not be connected to")
+        return allowed
 
     async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
         timing = current.get()

@@ -17,3 +17,17 @@ from monitor.config import Monitor
 )
 def test_a_dns_server_has_port_53_unless_it_says_otherwise(written: str, taken: str) -> None:
     assert Monitor(name="a", url="http://a.test/", resolver=written).resolver == (taken,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ("private", "private"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("fe80::/10", "fe80::/10"),
+    ],
+)
+def test_what_is_denied_is_written_in_one_way(written: str, taken: str) -> None:
+    assert Monitor(name="a", url="http://a.test/", deny_addresses=written).deny_addresses == (taken,)  # type: ignore[arg-type]

@@ -1,0 +1,94 @@
+"""Which addresses must not be dialled. Pure."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+PRIVATE = "private"
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# IANA's special-purpose registries, by ourselves: what Python calls private changes with its release.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/3",
+            "2001::/23",
+            "2001:db8::/32",
+            "3fff::/20",
+        ),
+    )
+)
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
+_MAPPED, _NAT64 = ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96")
+# Forms of IPv6 that lead to the IPv4 address in their last 32 bits.
+_TRANSLATED = (
+    _MAPPED,
+    _NAT64,
+    *map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")),
+)
+
+
+class Denied:
+    """Addresses that are denied: `"private"`, or networks."""
+
+    def __init__(self, written: Iterable[str]) -> None:
+        written = set(written)
+        self._private = PRIVATE in written
+        self._networks = tuple(map(network, sorted(written - {PRIVATE})))
+
+    def denies(self, address: str) -> bool:
+        """Tell whether the address, or an IPv4 address that it leads to, is denied."""
+        if not (self._private or self._networks):
+            return False
+        return any(
+            (self._private and _is_private(form)) or any(form in each for each in self._networks)
+            for form in _forms(ipaddress.ip_address(address))
+        )
+
+
+def network(written: str) -> _Network:
+    """Read a network or one address; IPv4 in the form of IPv6 is IPv4.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    read = ipaddress.ip_network(written)
+    if isinstance(read, ipaddress.IPv6Network) and read.subnet_of(_MAPPED):
+        ipv4 = ipaddress.IPv4Address(int(read.network_address) & 0xFFFFFFFF)
+        return ipaddress.IPv4Network((ipv4, read.prefixlen - _MAPPED.prefixlen))
+    return read
+
+
+def _is_private(address: _Address) -> bool:
+    if address in _MAPPED or address in _NAT64:
+        return False  # the IPv4 address in it is asked about too
+    if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_IPV6:
+        return True
+    return any(address in each for each in _NOT_PUBLIC)
+
+
+def _forms(address: _Address) -> Iterator[_Address]:
+    yield address
+    if isinstance(address, ipaddress.IPv6Address):
+        if any(address in each for each in _TRANSLATED):
+            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if address.sixtofour is not None:
+            yield address.sixtofour
+        if address.teredo is not None:
+            yield from address.teredo
