@@ -91,6 +91,8 @@ class MonitorSettings(_Strict):
     ip_family: Literal["any", 4, 6] = "any"
     resolver: Annotated[tuple[values.DnsServer, ...], Many, OneOrMany()] = ()
     """DNS servers (IP[:PORT]) to ask instead of the system; the next where one does not answer."""
+    addresses: Literal["any", "all"] = "any"
+    """Whether one address of the host must work, or each one, checked by a request of its own."""
     deny_addresses: Annotated[tuple[values.Denied, ...], Many, OneOrMany()] = ()
     """Addresses never to connect to, also not by a redirect: "private" (all that is not public), networks."""
     proxy: values.Proxy | None = None

@@ -120,6 +120,10 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[M
 def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:
     if monitor.basic_auth is not None and monitor.bearer_token is not None:
         yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
+    if monitor.addresses == "all" and monitor.proxy is not None:
+        yield "addresses", 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
+    if monitor.addresses == "all" and monitor.reuse_connection:
+        yield "addresses", 'is "all" beside reuse_connection; must be "any", or reuse_connection false'
     if monitor.client_cert is None:
         if monitor.client_key is not None:
             yield "client_key", "given without client_cert; must be together"

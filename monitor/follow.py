@@ -9,7 +9,8 @@ from monitor.config import Config, Monitor
 from monitor.config_difference import difference
 from monitor.config_load import ConfigError, load
 from monitor.probe import Network, Probe
-from monitor.schedule import Schedule
+from monitor.probe_addresses import AddressesProbe
+from monitor.schedule import Checker, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,12 @@ class Following:
         self._seen: tuple[int, int, int] | None = None
         self._looked = False  # the file may have changed since the program read it
 
-    def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Probe]]:
+    def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Checker]]:
         """Make a probe for each monitor that is not paused."""
         for monitor in monitors:
             if not monitor.paused:
-                yield monitor, Probe(monitor, self._config.location, self._network)
+                probe = AddressesProbe if monitor.addresses == "all" else Probe
+                yield monitor, probe(monitor, self._config.location, self._network)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
         """Read the file again if it changed, or at once if `now`; mistakes in it change nothing."""

@@ -125,8 +125,10 @@ class Probe:
         self._session: aiohttp.ClientSession | None = None
         self._request: dict[str, Any] = {}
 
-    async def check(self, scheduled_at: float) -> CheckResult:
-        """Check once, for the slot `scheduled_at` (Unix seconds); ends within `timeout_s`.
+    async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
+        """Check once, for the slot `scheduled_at` (Unix seconds).
+
+        It ends within `timeout_s`, counted from when `timing` began.
 
         Raises:
             OwnTroubleError: this machine could not make the check.
@@ -134,12 +136,12 @@ class Probe:
         """
         session = self._session or self._open_session()
         seen = _Seen()
-        timing = Timing()
+        timing = timing or Timing()
         current.set(timing)
         timestamp = time.time()
         failure: Failure | None = None
         try:
-            async with asyncio.timeout(self._monitor.timeout_s):
+            async with asyncio.timeout(self._monitor.timeout_s - timing.so_far()):
                 await self._fetch(session, timing, seen)
         except TimeoutError:
             failure = timed_out(timing, self._monitor.timeout_s)

@@ -19,6 +19,7 @@ from aiohttp.helpers import is_ip_address
 
 from monitor.deny import Denied
 from monitor.no_address import NoAddressError
+from monitor.one_address import OneAddress
 from monitor.result import Phases, Reason
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Timing:
         "connections",
         "ip",
         "kept",
+        "only",
         "protocol",
         "sockets",
         "stage",
@@ -58,7 +60,8 @@ class Timing:
         "transport",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, only: OneAddress | None = None) -> None:
+        self.only = only
         self.stage = Stage.BETWEEN
         self.connections = 0  # asked for until now: one for each hop
         self.strayed = False  # a redirect has led to another origin
@@ -70,6 +73,17 @@ class Timing:
         self.certificate: bytes | None = None  # the last peer's, DER
         self._spent: list[float | None] = [None] * len(Stage)
         self.began = self._since = _clock()
+
+    def following(self, only: OneAddress) -> "Timing":
+        """Begin another check with the look-up that this one has made, as if it were its own."""
+        other = Timing(only)
+        other.began = self.began
+        other._spent[Stage.RESOLVE] = self._spent[Stage.RESOLVE]
+        return other
+
+    def so_far(self) -> float:
+        """Tell the seconds since the check began."""
+        return _clock() - self.began
 
     def enter(self, stage: Stage) -> None:
         """End the stage that runs and begin this one."""
@@ -164,12 +178,20 @@ class TimedConnector(aiohttp.TCPConnector):
         timing.connected(cast("ResponseHandler", connection.protocol))
         return connection
 
-    async def _resolve_host(self, host: str, *args: Any, **kwargs: Any) -> list[ResolveResult]:
+    async def _resolve_host(self, host: str, port: int, *args: Any, **kwargs: Any) -> list[ResolveResult]:
+        timing = current.get()
+        only = timing.only if timing.only is not None and timing.only.host == host else None
+        if only is not None and only.address is not None:
+            return self._allowed(only.resolved(port))
         if not is_ip_address(host):
-            current.get().enter(Stage.RESOLVE)
-        found = await super()._resolve_host(host, *args, **kwargs)
+            timing.enter(Stage.RESOLVE)
+        found = await super()._resolve_host(host, port, *args, **kwargs)
         if not self._convert_hosts_to_addr_infos(found):  # an IP address in the URL, of the other family
             raise socket.gaierror(socket.EAI_ADDRFAMILY, "no address of this family")
+        if only is not None:
+            timing.enter(Stage.BETWEEN)
+            only.choose(found)
+            found = only.resolved(port)
         return self._allowed(found)
 
     def _allowed(self, found: list[ResolveResult]) -> list[ResolveResult]:

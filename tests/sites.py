@@ -107,13 +107,19 @@ def ok(body: bytes = b"", *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-class _Site(socketserver.ThreadingTCPServer):
+class Site(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 100
 
-    def __init__(self, script: Script, tls: ssl.SSLContext | None, test_ended: threading.Event) -> None:
+    def __init__(
+        self,
+        script: Script,
+        tls: ssl.SSLContext | None,
+        test_ended: threading.Event,
+        place: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self.script, self.tls, self.test_ended = script, tls, test_ended
-        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        super().__init__(place, socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, _: object) -> None:
         with suppress(OSError):  # the probe went away, as it should
@@ -150,7 +156,7 @@ def serve() -> Iterator[Serve]:
         test_ended = threading.Event()
 
         def start(script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> str:
-            site = stack.enter_context(_Site(script, tls, test_ended))
+            site = stack.enter_context(Site(script, tls, test_ended))
             serving = threading.Thread(target=site.serve_forever, args=(0.01,))
             serving.start()
             stack.callback(serving.join)

@@ -1,0 +1,64 @@
+"""Which of a host's addresses a check connects to, where it may use only one."""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+
+from aiohttp.abc import ResolveResult
+
+from monitor.no_address import NoAddressError
+from monitor.result import Reason
+
+MAX_ADDRESSES = 32
+_RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class OneAddress:
+    """Keeps a check to one address of `host`, on each hop to it.
+
+    Without `address`, that is the first that is found; the others are told to `on_others`,
+    in order: IPv4 first, then by number.
+    """
+
+    __slots__ = ("_on_others", "address", "host")
+
+    def __init__(
+        self,
+        host: str,
+        address: str | None = None,
+        on_others: Callable[[list[str]], None] = lambda _: None,
+    ) -> None:
+        self.host = host
+        self.address = address
+        self._on_others = on_others
+
+    def choose(self, found: Iterable[ResolveResult]) -> None:
+        """Keep to the first of these from now on.
+
+        Raises:
+            NoAddressError: these are more than anybody needs.
+
+        """
+        addresses = sorted({each["host"] for each in found}, key=_order)
+        if len(addresses) > MAX_ADDRESSES:
+            raise NoAddressError(
+                Reason.DNS_ERROR,
+                f"{self.host} has {len(addresses)} addresses, at most {MAX_ADDRESSES} are checked",
+            )
+        self.address = addresses[0]
+        self._on_others(addresses[1:])
+
+    def resolved(self, port: int) -> list[ResolveResult]:
+        """Write the address as a resolver would have found it."""
+        assert self.address is not None  # noqa: S101 - for the type checker
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        return [
+            ResolveResult(
+                hostname=self.host, host=self.address, port=port, family=family, proto=0, flags=_RESOLVED
+            )
+        ]
+
+
+def _order(address: str) -> tuple[int, int]:
+    read = ipaddress.ip_address(address)
+    return read.version, int(read)
