@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from monitor.embedded_account import Account, EmbeddedError
+from monitor.tasks import Tasks
 
 _LOOK_S = 0.2
 _SHORT_LOOK_S = 0.01
@@ -183,14 +184,10 @@ async def kept_running(
             await start()
         except OSError as error:
             raise EmbeddedError(f"{child.name} cannot be started: {error}") from error
-        watch = asyncio.create_task(_watch(child, restart))
-        try:
+        async with Tasks() as tasks:
+            watch = tasks.start(f"the watch of {child.name}", _watch(child, restart))
             yield
-        finally:
-            watch.cancel()
-            await asyncio.wait([watch])
-            if not watch.cancelled():
-                watch.result()
+            tasks.end(watch)
     finally:
         await child.end()
 

@@ -19,8 +19,11 @@ from aiokafka.partitioner import DefaultPartitioner
 from monitor.forwarder_collector import Collector
 from monitor.forwarder_lanes import Lane, Partitions
 from monitor.forwarder_unstored import Unstored, Vanishing
+from monitor.outage import Outage
 from monitor.outbox import Outbox, OutboxError
 from monitor.outbox_file import Row
+from monitor.progress import Progress
+from monitor.tasks import Tasks
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -61,11 +64,12 @@ class Forwarder:
         close_producer: "Callable[[AIOKafkaProducer], Awaitable[None]]",
         *,
         log: Vanishing | None = None,
+        outage: Outage | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.sent = 0
         self.retried = 0
-        self.away = False
+        self.outage = outage or Outage("Kafka")
         self._outbox = outbox
         self._topic = topic
         self._open_producer = open_producer
@@ -74,6 +78,7 @@ class Forwarder:
         self._patience = patience or Patience()
         self._wake = asyncio.Event()
         self._collector = Collector(queue, outbox, self._wake.set)
+        self._progress = Progress("the forwarder")
         self._producer: AIOKafkaProducer | None = None
         self._partitions = Partitions(DefaultPartitioner())
         self._retry_s = self._patience.first_retry_s
@@ -92,6 +97,16 @@ class Forwarder:
         return self._run[0].seq if self._run else None
 
     @property
+    def progress(self) -> tuple[Progress, Progress]:
+        """What its two halves are at: to the outbox, and to Kafka."""
+        return self._collector.progress, self._progress
+
+    @property
+    def away(self) -> bool:
+        """Whether Kafka did not take what it was sent last."""
+        return self.outage.since_at is not None
+
+    @property
     def waiting(self) -> int:
         """How many results are not safe yet."""
         return self._outbox.rows - len(self._safe)
@@ -102,16 +117,17 @@ class Forwarder:
         What is not safe by then stays in the outbox. The queue is emptied into it in
         either case. Cancelling loses nothing that was taken from the queue.
         """
-        async with asyncio.TaskGroup() as group:
-            sender = group.create_task(self._forward())
-            watch = group.create_task(_cancel_when(deadline, sender))
+        async with Tasks() as tasks:
+            sender = tasks.start("the sender", self._forward())
+            watch = tasks.start("the deadline", _end_at(deadline, tasks, sender))
             await self._collector.run()
             await asyncio.wait([sender])
-            watch.cancel()
+            tasks.end(watch)
 
     def stored(self, ids: Iterable[UUID]) -> None:
         """Take note that these results are in the database; for a topic that may vanish."""
         self._safe.update(self._unstored.take(ids))
+        self._progress.end()
         self._wake.set()
 
     async def _forward(self) -> None:
@@ -129,7 +145,7 @@ class Forwarder:
         except OutboxError as error:
             await self._pause("The outbox fails", error)
         except (KafkaError, OSError) as error:
-            self.away = True
+            self.outage.begin()
             await self._abandon()
             await self._pause("Kafka takes no results", error)
         return True
@@ -154,13 +170,14 @@ class Forwarder:
         """Send the next run of rows, or the rest of the last one."""
         if not await self._next_run():
             return False
+        self._progress.begin("Kafka")
         if self._producer is None:
             self._producer = await self._open_producer()
         async with asyncio.timeout(self._patience.acknowledge_s):
             await self._send(self._producer)
-        if self.away:
-            _log.info("Kafka takes results again, %d wait in the outbox", self.waiting)
-        self.away = False
+        self._progress.end()
+        if self.outage.end():
+            _log.info("%s takes results again, %d wait in the outbox", self.outage.name, self.waiting)
         self._next_line_at = 0.0
         self._retry_s = self._patience.first_retry_s
         return True
@@ -178,6 +195,10 @@ class Forwarder:
                 return True
             if ended and not self._unstored:
                 return False
+            if self._unstored or self._cursor < self._outbox.last_seq:
+                self._progress.begin("what was sent to be stored")
+            else:
+                self._progress.end()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience.look_s if self._unstored or self._safe else None):
                     await self._wake.wait()
@@ -185,6 +206,7 @@ class Forwarder:
     async def _renew(self, log: Vanishing) -> None:
         """Recycle a topic that is used up and stored; begin again when it is a new one."""
         if log.exhausted and not self._unstored:
+            self._progress.begin("Kafka to empty the topic")
             await log.recycle()
         if log.epoch != self._epoch:
             self._epoch = log.epoch
@@ -199,6 +221,7 @@ class Forwarder:
             room = 0 if self._log.exhausted else min(room, self._unstored.room_rows)
         while room and not self._run and self._cursor < self._outbox.last_seq:
             last = self._outbox.last_seq
+            self._progress.begin("the disk of the outbox")
             rows = await self._outbox.after(self._cursor, room, RUN_BYTES)
             self._cursor = rows[-1].seq if rows else last
             self._run = [row for row in rows if row.seq not in self._safe]
@@ -248,6 +271,6 @@ class Forwarder:
         self._safe |= seqs
 
 
-async def _cancel_when(deadline: asyncio.Event, task: "asyncio.Task[None]") -> None:
+async def _end_at(deadline: asyncio.Event, tasks: Tasks, task: "asyncio.Task[None]") -> None:
     await deadline.wait()
-    task.cancel()
+    tasks.end(task)

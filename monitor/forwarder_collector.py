@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from monitor.outbox import Outbox, OutboxError
+from monitor.progress import Progress
 from monitor.result import Message
 
 BATCH_ROWS = 500
@@ -32,6 +33,7 @@ class Collector:
         retry_s: float = 0.5,
     ) -> None:
         self.ended = False
+        self.progress = Progress("the outbox")
         self._none_seen = False
         self._queue = queue
         self._outbox = outbox
@@ -47,9 +49,11 @@ class Collector:
         try:
             while not self._none_seen:
                 await self._take()
+                self.progress.begin("its disk")
                 await self._append(self._let_go())
                 self._announce()
                 await self._wait_for_room()
+                self.progress.end()
         finally:
             await self._append(self._let_go())
             self.ended = True

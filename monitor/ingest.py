@@ -16,6 +16,8 @@ from aiokafka.errors import CommitFailedError, KafkaError
 
 from monitor.bounded import StoppedError, started, unless_stopped
 from monitor.dead_letter import DeadLetter, SetAside
+from monitor.outage import Outage
+from monitor.progress import Progress
 from monitor.result import CheckResult, InvalidMessageError, decode
 from monitor.store import RefusedError, StoreUnavailableError
 
@@ -24,6 +26,8 @@ _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _COMMIT_S = 5.0
 _SET_ASIDE_S = 60.0
+_LOOK_S = 30.0
+_LOOKED_S = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
 
 _log = logging.getLogger(__name__)
@@ -59,18 +63,23 @@ async def ingest(
     *,
     log: Epochal | None = None,
     on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
+    progress: Progress | None = None,
+    outage: Outage | None = None,
 ) -> None:
     """Store results until `stop` is set; the batch in hand is then saved and committed first.
 
     A cluster or a database that is away is waited for. At `stop` with the database away, or when cancelled,
     the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not started, that
     commits nothing by itself. `on_stored` is told of results that are stored or set aside, before the commit.
+    `outage` is the database's.
     """
-    ingestion = _Ingestion(store, set_aside, stop, log, on_stored)
+    progress = progress or Progress("the ingest")
+    ingestion = _Ingestion(store, set_aside, stop, log, on_stored, progress, outage or Outage("PostgreSQL"))
     delays = _delays()
     with suppress(StoppedError):
         while not stop.is_set():
             try:
+                progress.begin("Kafka")
                 async with started(open_consumer(), stop) as consumer:
                     delays = _delays()
                     await ingestion.run(consumer)
@@ -115,15 +124,22 @@ class _Ingestion:
         stop: asyncio.Event,
         log: Epochal | None,
         on_stored: Callable[[Sequence[UUID]], None],
+        progress: Progress,
+        outage: Outage,
     ) -> None:
         self._store = store
         self._set_aside = set_aside
         self._stop = stop
         self._topic = log
         self._on_stored = on_stored
+        self._progress = progress
+        self._postgresql = outage
+        self._kafka = Outage("Kafka")
+        self._look_at = 0.0
         self._epoch = self._current_epoch()
 
     async def run(self, consumer: Any) -> None:
+        self._look_at = 0.0
         while not self._stop.is_set():
             epoch = self._current_epoch()
             if epoch != self._epoch and await _rewind(consumer):
@@ -133,6 +149,9 @@ class _Ingestion:
                 await self._take_in(consumer, records)
                 if self._current_epoch() == epoch:
                     await _commit(consumer, _ends(records))
+                self._progress.end()
+            else:
+                await self._look(consumer)
 
     def _current_epoch(self) -> int:
         return self._topic.epoch if self._topic else 0
@@ -146,33 +165,54 @@ class _Ingestion:
                 _log.info("AIOKafka Consumer fetched: %s", record.value)
         return records
 
+    async def _look(self, consumer: Any) -> None:
+        """Now and then, when nothing was fetched, see whether there is nothing."""
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_S
+        try:
+            behind = await unless_stopped(self._stop, _is_behind(consumer), _LOOKED_S)
+        except (KafkaError, OSError):
+            behind = True
+        if behind:
+            self._progress.begin("Kafka")
+        else:
+            self._progress.end()
+
     async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
         """Return when each record has its row or its dead letter."""
 
         async def save(results: Sequence[CheckResult]) -> None:
-            await self._insist(consumer, "PostgreSQL", lambda: self._store.save(results))
+            await self._insist(consumer, self._postgresql, lambda: self._store.save(results))
 
         decoded, dead = decode_all(records)
         dead += await save_apart(save, decoded)
         if dead:
-            await self._insist(consumer, "Kafka", lambda: self._bury(dead))
+            await self._insist(consumer, self._kafka, lambda: self._bury(dead))
         self._on_stored([each.result.id for each in decoded])
 
     async def _bury(self, dead: Sequence[DeadLetter]) -> None:
         async with asyncio.timeout(_SET_ASIDE_S):
             await self._set_aside(dead)
 
-    async def _insist(self, consumer: Any, name: str, attempt: Callable[[], Awaitable[object]]) -> None:
+    async def _insist(self, consumer: Any, outage: Outage, attempt: Callable[[], Awaitable[object]]) -> None:
         """Try until it is done, however long the other side is away; the consumer stays in its group."""
         delays = _delays()
+        self._progress.begin(outage.name)
         while True:
             try:
                 await attempt()
             except (StoreUnavailableError, KafkaError, OSError) as error:
                 delay = next(delays)
-                _log.warning("%s is away, trying again in %s s: %s", name, delay, _line(error))
+                outage.begin()
+                _log.warning("%s is away, trying again in %s s: %s", outage.name, delay, _line(error))
                 await self._hold(consumer, delay)
+            except RefusedError:
+                _tell_end(outage)
+                raise
             else:
+                _tell_end(outage)
                 consumer.resume(*consumer.paused())
                 return
 
@@ -185,6 +225,12 @@ class _Ingestion:
             polling = consumer.getmany(timeout_ms=int(left_s * 1000) + 1)
             for partition, records in (await unless_stopped(self._stop, polling, _FETCH_S)).items():
                 consumer.seek(partition, records[0].offset)
+
+
+async def _is_behind(consumer: Any) -> bool:
+    """Tell whether Kafka has records that were not fetched."""
+    ends = await consumer.end_offsets(consumer.assignment())
+    return any([await consumer.position(partition) < end for partition, end in ends.items()])
 
 
 async def _rewind(consumer: Any) -> bool:
@@ -208,6 +254,11 @@ async def _commit(consumer: Any, offsets: Mapping[TopicPartition, int]) -> bool:
         _log.info("offsets were not committed, some results come again: %s", _line(error))
         return False
     return True
+
+
+def _tell_end(outage: Outage) -> None:
+    if outage.end():
+        _log.info("%s takes results again", outage.name)
 
 
 def _ends(records: Sequence[Any]) -> dict[TopicPartition, int]:

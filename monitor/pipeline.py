@@ -17,9 +17,12 @@ from monitor.forwarder import Forwarder
 from monitor.ingest import ingest
 from monitor.kafka_clients import consumer, ensure_topics, producer, started_producer
 from monitor.kafka_closing import close
+from monitor.outage import Outage
 from monitor.outbox import open_outbox
+from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
 from monitor.store import Store, StoreUnavailableError
+from monitor.tasks import Tasks
 from monitor.volatile_log import VolatileLog
 
 if TYPE_CHECKING:
@@ -34,11 +37,18 @@ _UPKEEP_RETRY_S = 30.0
 
 
 class Pipeline:
-    """Takes results by `queue`, and has them stored; `store` reads them back."""
+    """Takes results by `queue`, and has them stored; `store` reads them back.
+
+    `watch` knows which stages are stalled, `kafka` and `postgresql` whether the last attempt to hand them
+    results failed, and since when.
+    """
 
     def __init__(self, config: Config, store: Store) -> None:
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
         self.store = store
+        self.watch = Watch()
+        self.kafka = Outage("Kafka")
+        self.postgresql = Outage("PostgreSQL")
         self._grace_s = config.shutdown_grace_s
         self._ends_at: float | None = None
 
@@ -95,11 +105,16 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
             partial(started_producer, config, servers),
             close,
             log=volatile,
+            outage=running.kafka,
         )
-        async with asyncio.TaskGroup() as stages:
+        storing = Progress("the ingest")
+        running.watch.add(*forwarder.progress, storing)
+        async with Tasks() as stages:
             deadline, stop = asyncio.Event(), asyncio.Event()
-            forwarding = stages.create_task(forwarder.run(deadline))
-            ingesting = stages.create_task(
+            watching = stages.start("the watch of the stages", running.watch.run())
+            forwarding = stages.start("the forwarder", forwarder.run(deadline))
+            ingesting = stages.start(
+                "the ingest",
                 ingest(
                     partial(consumer, config, servers),
                     store,
@@ -107,18 +122,21 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
                     stop,
                     log=volatile,
                     on_stored=forwarder.stored if volatile else lambda _: None,
-                )
+                    progress=storing,
+                    outage=running.postgresql,
+                ),
             )
-            upkeep = stages.create_task(_keep_up(store, config.retention_days))
+            upkeep = stages.start("the upkeep", _keep_up(store, config.retention_days))
             yield running
             await running.queue.put(None)
             await asyncio.wait([forwarding], timeout=running.left_s)
             deadline.set()
             await asyncio.wait([forwarding])
             stop.set()
-            upkeep.cancel()
+            stages.end(upkeep)
             await asyncio.wait([ingesting], timeout=running.left_s)
-            ingesting.cancel()
+            stages.end(ingesting)
+            stages.end(watching)
 
 
 async def _keep_up(store: Store, retention_days: float) -> None:

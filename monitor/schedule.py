@@ -16,7 +16,9 @@ from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from monitor.config import Monitor
+from monitor.progress import Progress
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
+from monitor.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Slots:
         return math.floor(index + elapsed_s / self.interval_s + 1e-9) - math.floor(index + 1e-9)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry:
     monitor: Monitor
     checker: Checker
@@ -81,11 +83,11 @@ class _Entry:
     ending: bool = False
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
-    def end(self) -> None:
+    def end(self, tasks: Tasks) -> None:
         """Let a running check finish; start no other."""
         self.ending = True
         if self.task is not None and not self.checking:
-            self.task.cancel()
+            tasks.end(self.task)
 
 
 class Schedule:
@@ -111,8 +113,9 @@ class Schedule:
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._once = once
         self._on_result = on_result
-        self._tasks = asyncio.TaskGroup()
+        self._tasks = Tasks()
         self._entries: dict[str, _Entry] = {}
+        self.progress = Progress("the schedule")
         self.checks = 0
         self.skipped = 0
         self.own_troubles = 0
@@ -125,7 +128,7 @@ class Schedule:
         await asyncio.sleep(0)  # a task that has not begun would not close its checker
         for entry in self._entries.values():
             if not self._once:
-                entry.end()
+                entry.end(self._tasks)
         await self._tasks.__aexit__(*failure)  # type: ignore[arg-type]
 
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
@@ -133,13 +136,13 @@ class Schedule:
         for position, (monitor, checker) in enumerate(checkers):
             entry = _Entry(monitor, checker)
             self._entries[monitor.name] = entry
-            entry.task = self._tasks.create_task(
-                self._watch(entry, position / RAMP_PER_S), name=f"monitor {monitor.name}"
+            entry.task = self._tasks.start(
+                f"monitor {monitor.name}", self._watch(entry, position / RAMP_PER_S)
             )
 
     def remove(self, name: str) -> None:
         """Stop checking this monitor; a check that runs now still counts."""
-        self._entries.pop(name).end()
+        self._entries.pop(name).end(self._tasks)
 
     async def _watch(self, entry: _Entry, delay_s: float) -> None:
         monitor = entry.monitor
@@ -164,6 +167,7 @@ class Schedule:
 
     async def _check(self, entry: _Entry, due_at: float) -> None:
         entry.checking = True
+        self.progress.begin(f"the check of {entry.monitor.name}", entry, entry.monitor.timeout_s)
         try:
             result = await entry.checker.check(due_at)
         except OwnTroubleError as trouble:
@@ -175,6 +179,8 @@ class Schedule:
             message = encode(result)
             if log.isEnabledFor(logging.INFO):
                 log.info("Message produced from URL health monitor: %s", message.value.decode())
+            self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
             await self._queue.put(message)
         finally:
             entry.checking = False
+            self.progress.end(entry)

@@ -115,10 +115,12 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 def _schedule(config: Config, running: Pipeline, results: list[CheckResult] | None = None) -> Schedule:
     """Make a schedule; with `results`, each monitor is checked once, and they collect what was found."""
-    return Schedule(
+    schedule = Schedule(
         running.queue,
         max_concurrent_checks=config.max_concurrent_checks,
         max_checks_per_host=config.max_checks_per_host,
         once=results is not None,
         on_result=(lambda _: None) if results is None else results.append,
     )
+    running.watch.add(schedule.progress)
+    return schedule

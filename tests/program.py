@@ -25,6 +25,7 @@ class Program:
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.folder = folder
         self.path = folder / "config.json"
+        self.script: tuple[str, ...] = ("main.py",)
         self.stderr = folder / "stderr"
         self.stderr.touch()
         self.write(config)
@@ -45,7 +46,7 @@ class Program:
         self._close_output()
         with self.stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "main.py", "--config", str(self.path), *arguments],
+                [sys.executable, *self.script, "--config", str(self.path), *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import re
 import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -74,7 +75,7 @@ async def test_kafka_that_is_away_at_the_start_is_waited_for(
     lines = [record.message for record in caplog.records if record.name == "monitor.forwarder"]
     assert len(lines) == 2
     assert lines[0].startswith("Kafka takes no results, ")
-    assert lines[1] == "Kafka takes results again, 700 wait in the outbox"
+    assert re.fullmatch(r"Kafka takes results again, \d+ wait in the outbox", lines[1])
     assert not stage.away
 
 

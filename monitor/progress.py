@@ -1,0 +1,86 @@
+"""Whether the stages get on: work that does not end is stalled, and says what it waits for."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+STALLED_S = 60.0
+_LOOK_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Stalled(NamedTuple):
+    """A stage with work that should have ended, and how long it has been at it."""
+
+    stage: str
+    waits_for: str
+    seconds: float
+
+
+class _Work(NamedTuple):
+    waits_for: str
+    began: float
+    usual_s: float
+
+
+class Progress:
+    """What one stage is at; a stage that has nothing to do has begun nothing."""
+
+    def __init__(self, stage: str, now: Callable[[], float] = time.monotonic) -> None:
+        self.stage = stage
+        self._now = now
+        self._under_way: dict[Hashable, _Work] = {}
+
+    def begin(self, waits_for: str, work: Hashable = None, usual_s: float = 0.0) -> None:
+        """Note what the work waits for now, which may take `usual_s`; work that was begun goes on."""
+        before = self._under_way.get(work)
+        self._under_way[work] = _Work(waits_for, before.began if before else self._now(), usual_s)
+
+    def end(self, work: Hashable = None) -> None:
+        """Note that the work is done, or that there is none."""
+        self._under_way.pop(work, None)
+
+    def stalled(self, limit_s: float) -> Stalled | None:
+        """Tell of the oldest work that has taken `limit_s` longer than is usual."""
+        now = self._now()
+        for work in self._under_way.values():
+            if now - work.began >= work.usual_s + limit_s:
+                return Stalled(self.stage, work.waits_for, now - work.began)
+        return None
+
+
+class Watch:
+    """Looks whether all stages get on, and logs it when one does not, and when it does again."""
+
+    def __init__(self, limit_s: float = STALLED_S) -> None:
+        self._limit_s = limit_s
+        self._stages: list[Progress] = []
+        self._told: dict[str, Stalled] = {}
+
+    def add(self, *stages: Progress) -> None:
+        """Look at these too; each has a name of its own."""
+        self._stages += stages
+
+    def stalled(self) -> list[Stalled]:
+        """Tell which stages do not get on now."""
+        return [found for stage in self._stages if (found := stage.stalled(self._limit_s))]
+
+    def look(self) -> None:
+        """Log what has changed since the last look."""
+        now = {each.stage: each for each in self.stalled()}
+        for stage, (_, waits_for, seconds) in now.items():
+            if stage not in self._told:
+                _log.warning("%s makes no progress for %.0f s, it waits for %s", stage, seconds, waits_for)
+        for stage, (_, waits_for, _) in self._told.items():
+            if stage not in now:
+                _log.info("%s goes on, it had waited for %s", stage, waits_for)
+        self._told = now
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,40 @@
+"""Tasks of which none ends unnoticed."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class TaskCancelledError(Exception):
+    """A task was cancelled by somebody who had no business to: a bug."""
+
+
+class Tasks(asyncio.TaskGroup):
+    """A task group that fails when a task is cancelled by anybody but the group and `end`.
+
+    asyncio's own goes on without it, half-dead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended: set[asyncio.Task[Any]] = set()
+
+    def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run it as a task of this name."""
+        task = self.create_task(self._noticed(name, coroutine), name=name)
+        task.add_done_callback(lambda _: coroutine.close())  # one that was cancelled before it began
+        return task
+
+    def end(self, task: "asyncio.Task[None]") -> None:
+        """Cancel a task that has done its part."""
+        self._ended.add(task)
+        task.add_done_callback(self._ended.discard)
+        task.cancel()
+
+    async def _noticed(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        except asyncio.CancelledError as error:
+            if asyncio.current_task() in self._ended or self._aborting:  # type: ignore[attr-defined]
+                raise
+            raise TaskCancelledError(f"{name} was cancelled") from error
