@@ -8,12 +8,14 @@ from pydantic import ValidationError
 
 from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
 from monitor.config_document import Expansion, InvalidJsonError, Place, parse
+from monitor.config_labels import LabelNames
 from monitor.config_mistakes import line, place_of, position, sentence
 from monitor.config_rules import MAX_NAME_LENGTH, kind
 from monitor.config_text_file import UnreadableError
 from monitor.config_tls_files import check_pair
 from monitor.kafka_security import effective_protocol, security_mistakes
 from monitor.public_url import public_url
+from monitor.web_address import web_mistakes
 
 Mistake = tuple[Place, str]
 
@@ -108,13 +110,25 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[M
         and wrong.isdisjoint({"monitors", "url_to_monitor"})
     ):
         yield (), "nothing to monitor; must have url_to_monitor, or monitors with one or more"
-    if not any(str(key).startswith("kafka_") for key in wrong):
-        for key, text in security_mistakes(written):
-            yield (key,), text
+    for prefix, look in (("kafka_", security_mistakes), ("web_", web_mistakes)):
+        if not any(str(key).startswith(prefix) for key in wrong):
+            yield from (((key,), text) for key, text in look(written))
+    if wrong.isdisjoint({"monitors", "defaults"}):
+        yield from _unusable_labels(written)
     if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults"}):
         for monitor, place in _monitors(written):
             for key, text in _monitor_contradictions(_merged(monitor, written)):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
+
+
+def _unusable_labels(written: WrittenConfig) -> Iterator[Mistake]:
+    names = LabelNames()
+    for monitor, place in (
+        (written.defaults, ("defaults",)),
+        *((monitor, ("monitors", at)) for at, monitor in enumerate(written.monitors)),
+    ):
+        for name, text in names.mistakes(monitor.labels):
+            yield (*place, "labels", name), text
 
 
 def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from monitor.config import Config, Monitor
@@ -16,13 +17,26 @@ log = logging.getLogger(__name__)
 
 
 class Following:
-    """What the running program does, held to what the file says."""
+    """What the running program does, held to what the file says.
 
-    def __init__(self, config: Config, path: Path, environ: Mapping[str, str], network: Network) -> None:
+    `on_taken` is told of all monitors when they have changed.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        path: Path,
+        environ: Mapping[str, str],
+        network: Network,
+        on_taken: Callable[[Sequence[Monitor]], None] = lambda _: None,
+    ) -> None:
+        self.last_successful = True  # the last reading of the file
+        self.taken_at = time.time()  # of the last one that was
         self._config = config
         self._path = path
         self._environ = environ
         self._network = network
+        self._on_taken = on_taken
         self._seen: tuple[int, int, int] | None = None
         self._looked = False  # the file may have changed since the program read it
 
@@ -44,9 +58,12 @@ class Following:
         try:
             config = await asyncio.to_thread(load, self._path, self._environ)
         except ConfigError as error:
+            self.last_successful = False
             for mistake in error.mistakes:
                 log.error("configuration not taken: %s", mistake)  # noqa: TRY400 - no bug, no traceback
             return
+        self.last_successful = True
+        self.taken_at = time.time()
         if not (first and config == self._config):
             self._take(config, schedule)
 
@@ -65,6 +82,7 @@ class Following:
         self._config = self._config.model_copy(
             update={"monitors": config.monitors, "log_level": config.log_level}
         )
+        self._on_taken(config.monitors)
 
     def _signature(self) -> tuple[int, int, int] | None:
         """Tell one state of the file from another; `None` while it is not there."""

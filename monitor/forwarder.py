@@ -23,6 +23,7 @@ from monitor.outage import Outage
 from monitor.outbox import Outbox, OutboxError
 from monitor.outbox_file import Row
 from monitor.progress import Progress
+from monitor.result import InvalidMessageError, checked_at
 from monitor.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -105,6 +106,13 @@ class Forwarder:
     def away(self) -> bool:
         """Whether Kafka did not take what it was sent last."""
         return self.outage.since_at is not None
+
+    @property
+    def oldest_unacknowledged_at(self) -> float | None:
+        """When the check of that row started (Unix seconds)."""
+        with suppress(InvalidMessageError):
+            return checked_at(self._run[0].value) if self._run else None
+        return None
 
     @property
     def waiting(self) -> int:

@@ -15,10 +15,11 @@ from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
 from monitor.ingest import ingest
+from monitor.ingest_counts import IngestCounts
 from monitor.kafka_clients import consumer, ensure_topics, producer, started_producer
 from monitor.kafka_closing import close
 from monitor.outage import Outage
-from monitor.outbox import open_outbox
+from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
 from monitor.store import Store, StoreUnavailableError
@@ -43,12 +44,16 @@ class Pipeline:
     results failed, and since when.
     """
 
+    forwarder: Forwarder
+    outbox: Outbox
+
     def __init__(self, config: Config, store: Store) -> None:
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
         self.store = store
         self.watch = Watch()
         self.kafka = Outage("Kafka")
         self.postgresql = Outage("PostgreSQL")
+        self.counts = IngestCounts(store)
         self._grace_s = config.shutdown_grace_s
         self._ends_at: float | None = None
 
@@ -107,6 +112,7 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
             log=volatile,
             outage=running.kafka,
         )
+        running.outbox, running.forwarder = outbox, forwarder
         storing = Progress("the ingest")
         running.watch.add(*forwarder.progress, storing)
         async with Tasks() as stages:
@@ -116,9 +122,11 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
             ingesting = stages.start(
                 "the ingest",
                 ingest(
-                    partial(consumer, config, servers),
-                    store,
-                    partial(set_aside, partial(producer, config, servers), f"{config.kafka_topic}.dead"),
+                    running.counts.watching(partial(consumer, config, servers)),
+                    running.counts,
+                    running.counts.counting(
+                        partial(set_aside, partial(producer, config, servers), f"{config.kafka_topic}.dead")
+                    ),
                     stop,
                     log=volatile,
                     on_stored=forwarder.stored if volatile else lambda _: None,

@@ -128,6 +128,10 @@ class OriginalResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     response_time: float
 
 
+class _Checked(msgspec.Struct):
+    timestamp: float
+
+
 class Message(NamedTuple):
     """A result on its way to Kafka: the monitor's name and the result's JSON, both in UTF-8."""
 
@@ -145,6 +149,7 @@ class OwnTroubleError(Exception):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CheckResult)
+_checked_decoder = msgspec.json.Decoder(_Checked)
 _original_decoder = msgspec.json.Decoder(OriginalResult)
 
 
@@ -171,6 +176,19 @@ def shrink(message: Message) -> Message | None:
     if not result.response_data:
         return None
     return encode(result, len(message.value) // 2)
+
+
+def checked_at(value: bytes) -> float:
+    """Read when the check of an encoded result started, and nothing else of it.
+
+    Raises:
+        InvalidMessageError: it is none.
+
+    """
+    try:
+        return _checked_decoder.decode(value).timestamp
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidMessageError(str(error)) from error
 
 
 def decode(value: bytes) -> CheckResult:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
+from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.progress import Progress
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
@@ -23,7 +24,9 @@ from monitor.tasks import Tasks
 log = logging.getLogger(__name__)
 
 RAMP_PER_S = 50
+_LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _REPEATED_SLOT_S = 0.001
+_ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much before itself
 
 
 class Checker(Protocol):
@@ -71,17 +74,33 @@ class Slots:
 
     def passed(self, since: float, elapsed_s: float) -> int:
         """Count the slots within `elapsed_s` after `since` (Unix seconds)."""
-        index = (since - self.offset_s) / self.interval_s
-        return math.floor(index + elapsed_s / self.interval_s + 1e-9) - math.floor(index + 1e-9)
+        index = (since + _ROUNDED_S - self.offset_s) / self.interval_s
+        return math.floor(index + elapsed_s / self.interval_s) - math.floor(index)
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     monitor: Monitor
     checker: Checker
+    limit: asyncio.Semaphore
     checking: bool = False
     ending: bool = False
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+    turn: "asyncio.Future[CheckResult] | None" = field(default=None, repr=False)
+    """The check that runs or waits for its place; cancelled when it was not made."""
+
+    @property
+    def taken(self) -> bool:
+        return self.turn is not None and not self.turn.done()
+
+    def take_turn(self) -> "asyncio.Future[CheckResult]":
+        self.turn = asyncio.get_running_loop().create_future()
+        return self.turn
+
+    async def free(self) -> None:
+        """Wait until no check runs or waits for its place."""
+        while self.turn is not None and not self.turn.done():
+            await asyncio.wait([self.turn])
 
     def end(self, tasks: Tasks) -> None:
         """Let a running check finish; start no other."""
@@ -119,6 +138,7 @@ class Schedule:
         self.checks = 0
         self.skipped = 0
         self.own_troubles = 0
+        self.lateness_s = Buckets(_LATENESS_BOUNDS)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -134,7 +154,9 @@ class Schedule:
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
         """Check each of these at once (the first checks on a ramp), then at its slots."""
         for position, (monitor, checker) in enumerate(checkers):
-            entry = _Entry(monitor, checker)
+            host = urlsplit(monitor.url).hostname or ""
+            limit = self._hosts.setdefault(host, asyncio.Semaphore(self._max_checks_per_host))
+            entry = _Entry(monitor, checker, limit)
             self._entries[monitor.name] = entry
             entry.task = self._tasks.start(
                 f"monitor {monitor.name}", self._watch(entry, position / RAMP_PER_S)
@@ -144,18 +166,48 @@ class Schedule:
         """Stop checking this monitor; a check that runs now still counts."""
         self._entries.pop(name).end(self._tasks)
 
+    async def check_now(self, name: str, within_s: float) -> CheckResult:
+        """Check this monitor beside its slots and within the limits, or join its check that is under way.
+
+        The result is for the asker alone, unless it is a slot's: asking changes nothing about what is
+        recorded. Cancelling leaves the check running.
+
+        Raises:
+            KeyError: no such monitor is checked.
+            TimeoutError: there is no result yet.
+            OwnTroubleError: the check was not made.
+
+        """
+        entry = self._entries[name]
+        if entry.ending:
+            raise OwnTroubleError("the program ends")
+        if not entry.taken:
+            turn = entry.take_turn()
+            asked = self._tasks.start(f"the check of {name} that was asked for", self._check_beside(entry, turn))
+            asked.add_done_callback(lambda _: turn.cancel())
+        assert entry.turn is not None  # noqa: S101 - for the type checker
+        turn = entry.turn
+        await asyncio.wait([turn], timeout=within_s)
+        if not turn.done():
+            raise TimeoutError
+        if turn.cancelled():
+            raise OwnTroubleError("the check was not made")
+        return turn.result()
+
+    async def _check_beside(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
+        async with entry.limit, self._concurrent:
+            if not entry.ending and (result := await self._result(entry, round(time.time(), 6))):
+                turn.set_result(result)
+
     async def _watch(self, entry: _Entry, delay_s: float) -> None:
         monitor = entry.monitor
         slots = Slots(offset_s(monitor.name, monitor.interval_s), monitor.interval_s)
-        host = urlsplit(monitor.url).hostname or ""
-        limit = self._hosts.setdefault(host, asyncio.Semaphore(self._max_checks_per_host))
         try:
             await asyncio.sleep(delay_s)
             due_at = round(time.time(), 6)
             while not entry.ending:
                 began = time.monotonic()
-                async with limit, self._concurrent:
-                    await self._check(entry, due_at)
+                await self._take_turn(entry, due_at)
                 if self._once:
                     break
                 self.skipped += slots.passed(due_at, time.monotonic() - began)
@@ -163,24 +215,38 @@ class Schedule:
                 due_at = slots.next(now)
                 await asyncio.sleep(due_at - now)
         finally:
+            await entry.free()
             await entry.checker.close()
 
-    async def _check(self, entry: _Entry, due_at: float) -> None:
-        entry.checking = True
-        self.progress.begin(f"the check of {entry.monitor.name}", entry, entry.monitor.timeout_s)
+    async def _take_turn(self, entry: _Entry, due_at: float) -> None:
+        await entry.free()
+        turn = entry.take_turn()
         try:
-            result = await entry.checker.check(due_at)
-        except OwnTroubleError as trouble:
-            self.own_troubles += 1
-            log.warning("no check of %s: %s", entry.monitor.name, trouble)
-        else:
-            self.checks += 1
-            self._on_result(result)
-            message = encode(result)
-            if log.isEnabledFor(logging.INFO):
-                log.info("Message produced from URL health monitor: %s", message.value.decode())
-            self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
-            await self._queue.put(message)
+            async with entry.limit, self._concurrent:
+                entry.checking = True
+                self.progress.begin(f"the check of {entry.monitor.name}", entry, entry.monitor.timeout_s)
+                self.lateness_s.observe(max(0.0, time.time() - due_at))
+                if result := await self._result(entry, due_at):
+                    turn.set_result(result)
+                    self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
+                    await self._hand_on(result)
         finally:
             entry.checking = False
             self.progress.end(entry)
+            turn.cancel()
+
+    async def _result(self, entry: _Entry, scheduled_at: float) -> CheckResult | None:
+        try:
+            return await entry.checker.check(scheduled_at)
+        except OwnTroubleError as trouble:
+            self.own_troubles += 1
+            log.warning("no check of %s: %s", entry.monitor.name, trouble)
+            return None
+
+    async def _hand_on(self, result: CheckResult) -> None:
+        self.checks += 1
+        self._on_result(result)
+        message = encode(result)
+        if log.isEnabledFor(logging.INFO):
+            log.info("Message produced from URL health monitor: %s", message.value.decode())
+        await self._queue.put(message)

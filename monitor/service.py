@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from monitor.config import Config
 from monitor.data_dir import DataDirError
 from monitor.embedded_account import EmbeddedError
 from monitor.follow import Following, tell
+from monitor.insight import Insight, insight
 from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError
 from monitor.pipeline import Pipeline, pipeline
@@ -19,6 +20,7 @@ from monitor.result import CheckResult
 from monitor.schedule import Schedule
 from monitor.signals import Signals
 from monitor.store import StoreUnavailableError
+from monitor.web.server import WebError
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +42,18 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
 
     """
     signals = Signals()
-    async with _pipeline(config) as running, Network(config.max_concurrent_checks) as network:
-        following = Following(config, path, environ, network)
+    async with (
+        _insight(config) as seen,
+        _pipeline(config) as running,
+        Network(config.max_concurrent_checks) as network,
+    ):
+        following = Following(config, path, environ, network, seen.follow)
         try:
-            async with asyncio.timeout(None) as limit, _schedule(config, running) as schedule:
+            async with (
+                asyncio.timeout(None) as limit,
+                _schedule(config, running, seen.checks.observe) as schedule,
+            ):
+                seen.add(running, schedule, following)
                 schedule.add(following.checkers(config.monitors))
                 tell(config.monitors)
                 while not signals.end.is_set():
@@ -72,7 +82,7 @@ async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> 
     results: list[CheckResult] = []
     async with _pipeline(config) as running, Network(config.max_concurrent_checks) as network:
         following = Following(config, path, environ, network)
-        async with _schedule(config, running, results) as schedule:
+        async with _schedule(config, running, results.append, once=True) as schedule:
             schedule.add(following.checkers(config.monitors))
         await _stored(running, results)
     return results
@@ -90,6 +100,15 @@ async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
                 await asyncio.sleep(_STORED_LOOK_S)
     except TimeoutError:
         raise CannotGoOnError(f"{len(ids)} results are not stored after {_STORED_S:g} s") from None
+
+
+@asynccontextmanager
+async def _insight(config: Config) -> AsyncIterator[Insight]:
+    try:
+        async with insight(config) as seen:
+            yield seen
+    except WebError as error:
+        raise CannotGoOnError(str(error)) from error
 
 
 @asynccontextmanager
@@ -113,14 +132,15 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     ]
 
 
-def _schedule(config: Config, running: Pipeline, results: list[CheckResult] | None = None) -> Schedule:
-    """Make a schedule; with `results`, each monitor is checked once, and they collect what was found."""
+def _schedule(
+    config: Config, running: Pipeline, on_result: Callable[[CheckResult], None], *, once: bool = False
+) -> Schedule:
     schedule = Schedule(
         running.queue,
         max_concurrent_checks=config.max_concurrent_checks,
         max_checks_per_host=config.max_checks_per_host,
-        once=results is not None,
-        on_result=(lambda _: None) if results is None else results.append,
+        once=once,
+        on_result=on_result,
     )
     running.watch.add(schedule.progress)
     return schedule

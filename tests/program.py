@@ -34,7 +34,7 @@ class Program:
     def write(self, config: dict[str, Any]) -> None:
         """Replace the configuration as an editor does: all at once."""
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"data_dir": "d", "shutdown_grace_s": 8} | config))
+        new.write_text(json.dumps({"data_dir": "d", "shutdown_grace_s": 8, "web_port": 0} | config))
         new.replace(self.path)
 
     @property

@@ -124,6 +124,13 @@ def test_a_clock_that_is_set_back_gives_slots_of_their_own() -> None:
     assert later % 60 == 0
 
 
+@given(name=st.text(), interval_s=INTERVALS)
+def test_no_slot_passes_during_a_short_check(name: str, interval_s: float) -> None:
+    slots = Slots(offset_s(name, interval_s), interval_s)
+
+    assert slots.passed(slots.next(NOW), 0.001) == 0
+
+
 def test_slots_that_pass_during_a_check_are_counted() -> None:
     slots = Slots(0, 60)
 

@@ -1,0 +1,26 @@
+"""How often a number fell where: a histogram that costs a check next to nothing."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+
+class Buckets:
+    """Counts of what was observed, each up to and with a bound; the last bucket has no bound."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> Iterator[tuple[str, int]]:
+        """Give each bound, as Prometheus writes it, and how many were not above it."""
+        bounds = [*(repr(float(bound)) for bound in self.bounds), "+Inf"]
+        return zip(bounds, accumulate(self.counts), strict=True)

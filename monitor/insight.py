@@ -1,0 +1,61 @@
+"""What can be seen of the running program from outside: wires the web server to what it shows."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from monitor.config import Config, Monitor
+from monitor.follow import Following
+from monitor.loop_lag import LoopLag
+from monitor.metrics import CheckMetrics
+from monitor.pipeline import Pipeline
+from monitor.readings import Readings
+from monitor.schedule import Schedule
+from monitor.web.health import HealthPages
+from monitor.web.metrics import MetricsPage
+from monitor.web.probe import ProbePage
+from monitor.web.server import serving
+
+
+class Insight:
+    """Notes each result by `checks`; shows the rest of the program from when it is there."""
+
+    def __init__(self, config: Config, lag: LoopLag) -> None:
+        self.checks = CheckMetrics(config.location)
+        self._readings = Readings(lag)
+        self._health = HealthPages()
+        self._probe = ProbePage()
+        metrics = MetricsPage(self._readings.registry, self._readings.refresh, self.checks.text)
+        self.routes = [*metrics.routes(), *self._health.routes(), *self._probe.routes()]
+        self.follow(config.monitors)
+
+    def follow(self, monitors: Sequence[Monitor]) -> None:
+        """Show these monitors, and no others."""
+        self.checks.follow(monitors)
+        self._probe.follow(monitors)
+
+    def add(self, running: Pipeline, schedule: Schedule, following: Following) -> None:
+        """Show these too: the program has started."""
+        self._readings.add_pipeline(running)
+        self._readings.add_schedule(schedule, following)
+        self._probe.check_now = schedule.check_now
+        self._health.missing = lambda: _missing(running)
+
+
+@asynccontextmanager
+async def insight(config: Config) -> AsyncIterator[Insight]:
+    """Answer requests, also while the rest of the program starts and ends.
+
+    Raises:
+        WebError: the server cannot listen where it should.
+
+    """
+    lag = LoopLag()
+    made = Insight(config, lag)
+    with lag.watched():
+        async with serving(config, made.routes):
+            yield made
+
+
+def _missing(running: Pipeline) -> Iterator[str]:
+    if running.forwarder.away:
+        yield "Kafka is away"

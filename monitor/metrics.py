@@ -1,0 +1,126 @@
+"""What the checks of each monitor found: the latest one, and exact counts of all.
+
+Noting a result is all that a check pays; the text is made when somebody asks.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from monitor import blackbox
+from monitor.buckets import Buckets
+from monitor.config import Monitor
+from monitor.config_labels import metric_label
+from monitor.exposition import Family, Page, labels
+from monitor.result import CheckResult
+
+CHECKED_AT = "website_health_last_check_timestamp_seconds"
+CHECKS = "website_health_checks_total"
+FAILURES = "website_health_check_failures_total"
+DURATION = "website_health_check_duration_seconds"
+PHASE_DURATION = "website_health_check_phase_duration_seconds"
+
+_FAMILIES = (
+    *blackbox.FAMILIES,
+    Family(CHECKED_AT, "gauge", "When the latest check started, in unixtime."),
+    Family(CHECKS, "counter", "All checks, by what they found."),
+    Family(FAILURES, "counter", "All checks that were not up, by reason."),
+    Family(DURATION, "histogram", "How long all checks took."),
+    Family(PHASE_DURATION, "histogram", "How long each phase of all checks took, where it ran."),
+)
+_RESULTS = ("up", "degraded", "down", "unknown")
+_DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_PIECE_S = 0.005  # for which the event loop does nothing else
+_CLOCK_EVERY = 10
+
+
+class _Account:
+    """What one monitor's checks found."""
+
+    def __init__(self, monitor: Monitor, common: str) -> None:
+        self.monitor = monitor
+        self.common = common
+        self._latest: CheckResult | None = None
+        self._results = dict.fromkeys(_RESULTS, 0)
+        self._reasons: Counter[str] = Counter()
+        self._duration = Buckets(_DURATION_BOUNDS)
+        self._phases: dict[str, Buckets] = {}
+
+    def observe(self, result: CheckResult) -> None:
+        self._latest = msgspec.structs.replace(result, response_data="", evidence=None)
+        self._results[_standing(result)] += 1
+        if result.reason is not None:
+            self._reasons[result.reason] += 1
+        self._duration.observe(result.response_time)
+        for phase in blackbox.PHASES:
+            seconds = getattr(result.phases, phase)
+            if seconds is not None:
+                if phase not in self._phases:
+                    self._phases[phase] = Buckets(_PHASE_BOUNDS)
+                self._phases[phase].observe(seconds)
+
+    def write(self, page: Page) -> None:
+        monitor, latest, common = self.monitor, self._latest, self.common
+        if latest is not None:
+            page.add([(CHECKED_AT, "", latest.timestamp)], common)
+            if latest.up is not None:
+                json_asked = bool(monitor.expect.json)
+                page.add(blackbox.samples(latest, monitor.timeout_s, json_asked=json_asked), common)
+        page.add(((CHECKS, f'result="{result}"', count) for result, count in self._results.items()), common)
+        page.add(((FAILURES, f'reason="{reason}"', count) for reason, count in self._reasons.items()), common)
+        page.add_histogram(DURATION, self._duration, common)
+        for phase, buckets in self._phases.items():
+            page.add_histogram(PHASE_DURATION, buckets, f'{common},phase="{phase}"')
+
+
+def _standing(result: CheckResult) -> str:
+    if result.up is None:
+        return "unknown"
+    if not result.up:
+        return "down"
+    return "degraded" if result.degraded else "up"
+
+
+class CheckMetrics:
+    """The accounts of all monitors that are checked; there are no others."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._accounts: dict[str, _Account] = {}
+
+    def follow(self, monitors: Iterable[Monitor]) -> None:
+        """Keep the accounts of these monitors; those of the others, and of paused ones, are gone."""
+        checked = [monitor for monitor in monitors if not monitor.paused]
+        names = sorted({name for monitor in checked for name in monitor.labels})
+        before, self._accounts = self._accounts, {}
+        for monitor in checked:
+            common = self._labels(monitor, names)
+            account = before.get(monitor.name) or _Account(monitor, common)
+            account.monitor, account.common = monitor, common
+            self._accounts[monitor.name] = account
+
+    def observe(self, result: CheckResult) -> None:
+        """Note the result, unless its monitor is gone."""
+        account = self._accounts.get(result.monitor)
+        if account is not None:
+            account.observe(result)
+
+    async def text(self, openmetrics: bool) -> str:
+        """Write all series, letting others run in between."""
+        page = Page(_FAMILIES)
+        began = time.perf_counter()
+        for number, account in enumerate(list(self._accounts.values())):
+            account.write(page)
+            if number % _CLOCK_EVERY == 0 and time.perf_counter() - began > _PIECE_S:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        await asyncio.sleep(0)
+        return page.text(openmetrics=openmetrics)
+
+    def _labels(self, monitor: Monitor, names: Iterable[str]) -> str:
+        own = {metric_label(name): monitor.labels.get(name, "") for name in names}
+        return labels(monitor=monitor.name, group=monitor.group or "", location=self._location, **own)

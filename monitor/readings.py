@@ -1,0 +1,119 @@
+"""What the whole program says of itself to Prometheus: read where it is, when somebody asks."""
+
+import platform
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from monitor.buckets import Buckets
+from monitor.follow import Following
+from monitor.loop_lag import LoopLag
+from monitor.pipeline import Pipeline
+from monitor.schedule import Schedule
+
+VERSION = "0.1.0"
+_PREFIX = "website_health_"
+
+
+class _Read(Collector):
+    """Makes a collector of a function."""
+
+    def __init__(self, read: Callable[[], Iterator[Metric]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        return self._read()
+
+
+class Readings:
+    """The registry; the parts of the program are added as they come up."""
+
+    def __init__(self, lag: LoopLag) -> None:
+        self._refresh: list[Callable[[], Awaitable[None]]] = []
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.registry.register(_Read(lambda: _program(lag)))
+
+    def add_pipeline(self, running: Pipeline) -> None:
+        """Tell of the way from the queue to the table."""
+        self._refresh.append(running.counts.look)
+        self.registry.register(_Read(lambda: _pipeline(running)))
+
+    async def refresh(self) -> None:
+        """Look at what has to be waited for, shortly, before the registry is read."""
+        for look in self._refresh:
+            await look()
+
+    def add_schedule(self, schedule: Schedule, following: Following) -> None:
+        """Tell of the checks' timing, and of the configuration."""
+        self.registry.register(_Read(lambda: _schedule(schedule)))
+        self.registry.register(_Read(lambda: _configuration(following)))
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(_PREFIX + name, text, value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(_PREFIX + name, text, value)
+
+
+def _histogram(name: str, text: str, buckets: Buckets) -> Metric:
+    return HistogramMetricFamily(_PREFIX + name, text, list(buckets.cumulative()), buckets.total)
+
+
+def _program(lag: LoopLag) -> Iterator[Metric]:
+    info = GaugeMetricFamily(f"{_PREFIX}build_info", "Which program this is.", labels=("version", "python"))
+    info.add_metric((VERSION, platform.python_version()), 1)
+    yield info
+    yield _histogram(
+        "event_loop_lag_seconds", "By how much timers of the event loop come too late.", lag.lag_s
+    )
+
+
+def _pipeline(running: Pipeline) -> Iterator[Metric]:
+    forwarder, outbox, counts = running.forwarder, running.outbox, running.counts
+    oldest_at = forwarder.oldest_unacknowledged_at
+    age_s = 0.0 if oldest_at is None else max(0.0, time.time() - oldest_at)
+    yield _gauge("queue_depth", "Results on their way to the outbox.", running.queue.qsize())
+    yield _gauge("outbox_rows", "Results in the outbox.", outbox.rows)
+    yield _gauge("outbox_bytes", "Bytes of the results in the outbox.", outbox.bytes)
+    yield _counter("outbox_dropped", "Results lost because the outbox was full.", outbox.dropped)
+    yield _gauge(
+        "oldest_unacknowledged_age_seconds", "Age of the oldest result that Kafka has not taken.", age_s
+    )
+    yield _counter("forwarder_sent", "Results that Kafka has acknowledged.", forwarder.sent)
+    yield _counter("forwarder_retries", "Times that sending failed and was tried again.", forwarder.retried)
+    yield _gauge("kafka_up", "Whether Kafka took what it was sent last.", not forwarder.away)
+    yield _gauge(
+        "consumer_lag", "Results that were in Kafka at the last fetch and are not taken.", counts.lag
+    )
+    yield _counter("rows_stored", "Results that became a row.", counts.stored)
+    yield _counter("rows_duplicate", "Results that had their row already.", counts.duplicates)
+    yield _counter("dead_letters", "Messages set aside because they cannot be stored.", counts.dead_letters)
+    yield _gauge(
+        "last_save_timestamp_seconds", "When PostgreSQL last took results, in unixtime.", counts.saved_at
+    )
+    yield _histogram("check_to_row_seconds", "From the end of a check to its row.", counts.delay_s)
+
+
+def _schedule(schedule: Schedule) -> Iterator[Metric]:
+    yield _histogram("slot_lateness_seconds", "How late checks start after their slots.", schedule.lateness_s)
+    yield _counter("slots_skipped", "Slots without a check because the last one still ran.", schedule.skipped)
+    yield _counter("own_troubles", "Checks that this machine could not make.", schedule.own_troubles)
+
+
+def _configuration(following: Following) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "config_last_reload_successful",
+        "Whether the configuration file was valid when it was last read.",
+        following.last_successful,
+    )
+    yield GaugeMetricFamily(
+        "config_last_reload_success_timestamp_seconds",
+        "When a valid configuration was last read, in unixtime.",
+        following.taken_at,
+    )

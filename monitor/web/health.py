@@ -1,0 +1,33 @@
+"""Whether the program lives, and whether it can do its work."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+
+Missing = Callable[[], Iterable[str]]
+
+
+class HealthPages:
+    """`/healthz` answers as long as the event loop turns; `/readyz` says what is not ready."""
+
+    def __init__(self) -> None:
+        self.missing: Missing = lambda: ["the program is starting"]
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the pages."""
+        return [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)]
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        missing = list(self.missing())
+        if missing:
+            return web.Response(status=503, text="".join(f"{line}\n" for line in missing))
+        return web.Response(text="ok\n")
+
+
+def since(at: float) -> str:
+    """Write how long ago that was."""
+    return f"since {max(0.0, time.time() - at):.0f} s"

@@ -1,0 +1,110 @@
+"""`/probe`, as blackbox_exporter answers: a check of a configured monitor, made now."""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import UUID
+
+from aiohttp import web
+from yarl import URL
+
+from monitor import blackbox
+from monitor.config import Monitor
+from monitor.exposition import Page
+from monitor.result import CheckResult, OwnTroubleError
+
+CheckNow = Callable[[str, float], Awaitable[CheckResult]]
+
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_OFFSET_S = 0.5  # blackbox_exporter's: the answer has to arrive in time
+_NO_HEADER_S = 120.0  # blackbox_exporter's
+
+
+class ProbePage:
+    """Checks what is configured and nothing else; `module` is accepted and means nothing here.
+
+    `check_now` is there once the schedule is.
+    """
+
+    def __init__(self) -> None:
+        self.check_now: CheckNow | None = None
+        self._targets: dict[str, Monitor] = {}
+
+    def follow(self, monitors: Iterable[Monitor]) -> None:
+        """Answer for these, by name or URL; of several with one URL, for the first."""
+        by_url: dict[str, Monitor] = {}
+        by_name = {}
+        for monitor in monitors:
+            by_name[monitor.name] = monitor
+            for url in (monitor.url, monitor.public_url):
+                by_url.setdefault(_same(url), monitor)
+        self._targets = by_url | by_name
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the page."""
+        return [web.get("/probe", self._probe)]
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        target = request.query.get("target")
+        if not target:
+            raise web.HTTPBadRequest(text="the parameter target is missing\n")
+        monitor = self._targets.get(target) or self._targets.get(_same(target))
+        if monitor is None:
+            raise web.HTTPNotFound(text="no monitor has this name or URL\n")
+        limit_s = _limit_s(request, monitor)
+        if monitor.paused:
+            return web.Response(text="# paused\n", headers={"Content-Type": _CONTENT_TYPE})
+        if self.check_now is None:
+            raise web.HTTPServiceUnavailable(text="the program is starting\n")
+        began = time.perf_counter()
+        try:
+            result = await self.check_now(monitor.name, limit_s)
+        except TimeoutError:
+            result = _nothing_seen(monitor, time.perf_counter() - began)
+        except (KeyError, OwnTroubleError):
+            raise web.HTTPServiceUnavailable(text="the check could not be made\n") from None
+        if result.up is None:
+            raise web.HTTPServiceUnavailable(text="this machine has no network\n")
+        page = Page(blackbox.FAMILIES)
+        timeout_s = min(limit_s, monitor.timeout_s)
+        page.add(blackbox.samples(result, timeout_s, json_asked=bool(monitor.expect.json)))
+        return web.Response(text=page.text(openmetrics=False), headers={"Content-Type": _CONTENT_TYPE})
+
+
+def _limit_s(request: web.Request, monitor: Monitor) -> float:
+    """Take what Prometheus waits, less the offset; when that leaves nothing, what the monitor allows."""
+    header = request.headers.get("X-Prometheus-Scrape-Timeout-Seconds")
+    if header is None:
+        return _NO_HEADER_S
+    try:
+        seconds = float(header)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise web.HTTPBadRequest(text="X-Prometheus-Scrape-Timeout-Seconds is no number\n")
+    return seconds - _OFFSET_S if seconds > _OFFSET_S else monitor.timeout_s
+
+
+def _same(target: str) -> str:
+    """Write URLs that mean the same alike; without a scheme it is http, as for blackbox_exporter."""
+    try:
+        url = URL(target if "://" in target else f"http://{target}")
+        return f"{url.scheme}://{url.user}:{url.password}@{url.host}:{url.port}{url.raw_path_qs}"
+    except ValueError:
+        return target
+
+
+def _nothing_seen(monitor: Monitor, seconds: float) -> CheckResult:
+    """Stand in for the check that has no result in time; it goes on, and is nobody's."""
+    return CheckResult(
+        timestamp=0,
+        response_data="",
+        response_status=None,
+        response_time=seconds,
+        id=UUID(int=0),
+        monitor=monitor.name,
+        url=monitor.public_url,
+        location="",
+        scheduled_at=0,
+        up=False,
+    )

@@ -1,0 +1,23 @@
+"""Who may reach the web server: only this machine, or whoever has the token."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from monitor.config import Settings
+
+
+def is_loopback(host: str) -> bool:
+    """Tell names and addresses that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
+def web_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Look at who could reach the server without a token."""
+    if settings.web_port is not None and settings.web_token is None and not is_loopback(settings.web_host):
+        yield (
+            "web_host",
+            "others can reach this without web_token; must be a loopback address, or set web_token",
+        )
