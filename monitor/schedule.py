@@ -183,7 +183,9 @@ class Schedule:
             raise OwnTroubleError("the program ends")
         if not entry.taken:
             turn = entry.take_turn()
-            asked = self._tasks.start(f"the check of {name} that was asked for", self._check_beside(entry, turn))
+            asked = self._tasks.start(
+                f"the check of {name} that was asked for", self._check_beside(entry, turn)
+            )
             asked.add_done_callback(lambda _: turn.cancel())
         assert entry.turn is not None  # noqa: S101 - for the type checker
         turn = entry.turn
@@ -205,10 +207,10 @@ class Schedule:
         try:
             await asyncio.sleep(delay_s)
             due_at = round(time.time(), 6)
-            while not entry.ending:
+            while True:
                 began = time.monotonic()
                 await self._take_turn(entry, due_at)
-                if self._once:
+                if self._once or entry.ending:
                     break
                 self.skipped += slots.passed(due_at, time.monotonic() - began)
                 now = time.time()

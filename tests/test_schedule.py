@@ -246,6 +246,19 @@ async def test_leaving_waits_for_the_running_check_and_starts_no_other() -> None
     assert waiting.closed
 
 
+async def test_leaving_does_not_wait_for_the_next_slot_of_a_check_that_runs() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=3_600))
+    site.answers.clear()
+
+    async with asyncio.timeout(10), make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        await until(lambda: bool(site.started))
+        asyncio.get_running_loop().call_later(0.05, site.answers.set)
+
+    assert site.closed
+
+
 async def test_a_removed_monitor_stops_and_the_others_go_on() -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
     gone, kept = Site(monitor("gone", 0.05)), Site(monitor("kept", 0.05))
