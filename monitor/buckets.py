@@ -1,7 +1,8 @@
 """How often a number fell where: a histogram that costs a check next to nothing."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
 
 
@@ -10,7 +11,7 @@ class Buckets:
 
     __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self, bounds: Sequence[float]) -> None:
+    def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
@@ -22,5 +23,9 @@ class Buckets:
 
     def cumulative(self) -> Iterator[tuple[str, int]]:
         """Give each bound, as Prometheus writes it, and how many were not above it."""
-        bounds = [*(repr(float(bound)) for bound in self.bounds), "+Inf"]
-        return zip(bounds, accumulate(self.counts), strict=True)
+        return zip(_texts(self.bounds), accumulate(self.counts), strict=True)
+
+
+@cache
+def _texts(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    return (*(repr(float(bound)) for bound in bounds), "+Inf")

@@ -43,7 +43,7 @@ class LabelNames:
             word = metric_label(name)
             first = self._used.setdefault(word, name)
             if word in TAKEN:
-                yield name, f"becomes {word} in metrics, which has a meaning there; must be another name"
+                yield name, f"{word} means something else in metrics; must be another name"
             elif not word or word.startswith("__"):
                 yield name, "not the name of a label in metrics; must be a word that does not begin with __"
             elif first != name:

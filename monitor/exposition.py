@@ -3,7 +3,7 @@
 prometheus_client writes 5 us a series: with thousands of monitors that is a second of each scrape.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from monitor.buckets import Buckets
@@ -45,16 +45,15 @@ class Page:
     def add_histogram(self, name: str, buckets: Buckets, common: str) -> None:
         """Add all series of a histogram."""
         add = self._lines[name].append
+        beginning = f'{name}_bucket{{{common},le="'
         for bound, count in buckets.cumulative():
-            add(f'{name}_bucket{{{common},le="{bound}"}} {count}\n')
+            add(f'{beginning}{bound}"}} {count}\n')
         add(f"{name}_sum{{{common}}} {buckets.total}\n{name}_count{{{common}}} {count}\n")
 
-    def text(self, *, openmetrics: bool) -> str:
-        """Write the page; OpenMetrics' end is not part of it."""
-        parts = []
+    def parts(self, *, openmetrics: bool) -> Iterator[bytes]:
+        """Write the page, a family at a time; OpenMetrics' end is not part of it."""
         for name, kind, text in self._families:
             if self._lines[name]:
                 title = name.removesuffix("_total") if openmetrics else name
-                parts.append(f"# HELP {title} {text}\n# TYPE {title} {kind}\n")
-                parts += self._lines[name]
-        return "".join(parts)
+                head = f"# HELP {title} {text}\n# TYPE {title} {kind}\n"
+                yield (head + "".join(self._lines[name])).encode()

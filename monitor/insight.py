@@ -1,5 +1,6 @@
 """What can be seen of the running program from outside: wires the web server to what it shows."""
 
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -24,7 +25,7 @@ class Insight:
         self._readings = Readings(lag)
         self._health = HealthPages()
         self._probe = ProbePage()
-        metrics = MetricsPage(self._readings.registry, self._readings.refresh, self.checks.text)
+        metrics = MetricsPage(self._readings.registry, self._readings.refresh, self.checks.parts)
         self.routes = [*metrics.routes(), *self._health.routes(), *self._probe.routes()]
         self.follow(config.monitors)
 
@@ -57,5 +58,8 @@ async def insight(config: Config) -> AsyncIterator[Insight]:
 
 
 def _missing(running: Pipeline) -> Iterator[str]:
-    if running.forwarder.away:
-        yield "Kafka is away"
+    for outage in (running.kafka, running.postgresql):
+        if outage.since_at is not None:
+            yield f"{outage.name} is away since {max(0.0, time.time() - outage.since_at):.0f} s"
+    for stage, waits_for, seconds in running.watch.stalled():
+        yield f"{stage} makes no progress for {seconds:.0f} s, it waits for {waits_for}"

@@ -109,7 +109,7 @@ class CheckMetrics:
         if account is not None:
             account.observe(result)
 
-    async def text(self, openmetrics: bool) -> str:
+    async def parts(self, openmetrics: bool) -> list[bytes]:
         """Write all series, letting others run in between."""
         page = Page(_FAMILIES)
         began = time.perf_counter()
@@ -118,8 +118,11 @@ class CheckMetrics:
             if number % _CLOCK_EVERY == 0 and time.perf_counter() - began > _PIECE_S:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
-        await asyncio.sleep(0)
-        return page.text(openmetrics=openmetrics)
+        parts = []
+        for part in page.parts(openmetrics=openmetrics):
+            parts.append(part)
+            await asyncio.sleep(0)
+        return parts
 
     def _labels(self, monitor: Monitor, names: Iterable[str]) -> str:
         own = {metric_label(name): monitor.labels.get(name, "") for name in names}

@@ -87,7 +87,12 @@ def _pipeline(running: Pipeline) -> Iterator[Metric]:
     )
     yield _counter("forwarder_sent", "Results that Kafka has acknowledged.", forwarder.sent)
     yield _counter("forwarder_retries", "Times that sending failed and was tried again.", forwarder.retried)
-    yield _gauge("kafka_up", "Whether Kafka took what it was sent last.", not forwarder.away)
+    for outage in (running.kafka, running.postgresql):
+        name = outage.name.lower()
+        yield _gauge(
+            f"{name}_up", f"Whether {outage.name} took what it was sent last.", outage.since_at is None
+        )
+    yield _gauge("stalled_stages", "Stages that make no progress.", len(running.watch.stalled()))
     yield _gauge(
         "consumer_lag", "Results that were in Kafka at the last fetch and are not taken.", counts.lag
     )

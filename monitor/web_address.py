@@ -11,7 +11,7 @@ def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host.lower().rstrip(".") == "localhost"
+        return host.lower() == "localhost"
 
 
 def web_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Whether the program lives, and whether it can do its work."""
 
-import time
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
@@ -26,8 +25,3 @@ class HealthPages:
         if missing:
             return web.Response(status=503, text="".join(f"{line}\n" for line in missing))
         return web.Response(text="ok\n")
-
-
-def since(at: float) -> str:
-    """Write how long ago that was."""
-    return f"since {max(0.0, time.time() - at):.0f} s"

@@ -8,22 +8,23 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 _END = b"# EOF\n"
+_COMPRESSED_HERE = 65_536  # bytes; more are compressed in a thread
 
-Text = Callable[[bool], Awaitable[str]]
+Parts = Callable[[bool], Awaitable[list[bytes]]]
 
 
 class MetricsPage:
-    """What the registry collects after `refresh`, and `text`, which is told whether to be OpenMetrics.
+    """What the registry collects after `refresh`, and `parts`, which are told whether to be OpenMetrics.
 
     One page at a time is made: it may be large.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]], text: Text
+        self, registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]], parts: Parts
     ) -> None:
         self._registry = registry
         self._refresh = refresh
-        self._text = text
+        self._parts = parts
         self._one = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
@@ -31,14 +32,15 @@ class MetricsPage:
         return [web.get("/metrics", self._metrics)]
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         async with self._one:
             await self._refresh()
-            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-            body = encode(self._registry)
-            openmetrics = body.endswith(_END)
-            body = body.removesuffix(_END) + (await self._text(openmetrics)).encode()
-            response = web.Response(
-                body=body + _END if openmetrics else body, headers={"Content-Type": content_type}
-            )
-            response.enable_compression()
-            return response
+            registered = encode(self._registry)
+            openmetrics = registered.endswith(_END)
+            parts = [registered.removesuffix(_END), *await self._parts(openmetrics)]
+        body = b"".join((*parts, _END) if openmetrics else parts)
+        response = web.Response(
+            body=body, headers={"Content-Type": content_type}, zlib_executor_size=_COMPRESSED_HERE
+        )
+        response.enable_compression()
+        return response

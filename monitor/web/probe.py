@@ -68,7 +68,9 @@ class ProbePage:
         page = Page(blackbox.FAMILIES)
         timeout_s = min(limit_s, monitor.timeout_s)
         page.add(blackbox.samples(result, timeout_s, json_asked=bool(monitor.expect.json)))
-        return web.Response(text=page.text(openmetrics=False), headers={"Content-Type": _CONTENT_TYPE})
+        return web.Response(
+            body=b"".join(page.parts(openmetrics=False)), headers={"Content-Type": _CONTENT_TYPE}
+        )
 
 
 def _limit_s(request: web.Request, monitor: Monitor) -> float:
@@ -89,9 +91,9 @@ def _same(target: str) -> str:
     """Write URLs that mean the same alike; without a scheme it is http, as for blackbox_exporter."""
     try:
         url = URL(target if "://" in target else f"http://{target}")
-        return f"{url.scheme}://{url.user}:{url.password}@{url.host}:{url.port}{url.raw_path_qs}"
     except ValueError:
         return target
+    return f"{url.scheme}://{url.user}:{url.password}@{url.host}:{url.port}{url.raw_path_qs}"
 
 
 def _nothing_seen(monitor: Monitor, seconds: float) -> CheckResult:

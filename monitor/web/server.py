@@ -26,15 +26,15 @@ class WebError(Exception):
 
 
 @asynccontextmanager
-async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterator[None]:
-    """Answer requests for these routes, unless `web_port` is null.
+async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterator[list[str]]:
+    """Answer requests for these routes, unless `web_port` is null; gives the URLs of the server.
 
     Raises:
         WebError: the port is in use, or not for this program.
 
     """
     if config.web_port is None:
-        yield
+        yield []
         return
     app = web.Application(middlewares=[_only_with(config)])
     app.add_routes(list(routes))
@@ -45,10 +45,11 @@ async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterat
             await web.TCPSite(runner, config.web_host, config.web_port).start()
         except OSError as error:
             where = f"web_host {config.web_host}, web_port {config.web_port}"
-            known = error.errno is not None and error.errno > 0
-            raise WebError(f"{where}: {os.strerror(error.errno) if known else error.strerror}") from error
-        _log.info("web: %s", ", ".join(sorted(_url(address) for address in runner.addresses)))
-        yield
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise WebError(f"{where}: {reason}") from error
+        urls = sorted(_url(address) for address in runner.addresses)
+        _log.info("web: %s", ", ".join(urls))
+        yield urls
     finally:
         await runner.cleanup()
 
@@ -69,7 +70,7 @@ def _only_with(config: Config) -> Any:
     @web.middleware
     async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
         if token is None:
-            if not _is_ours(request.host, config.web_host):
+            if not _is_ours(request.headers.get("Host", "")):
                 raise web.HTTPMisdirectedRequest(text="this server does not go by that name\n")
         elif request.path not in OPEN_PATHS:
             given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
@@ -82,9 +83,9 @@ def _only_with(config: Config) -> Any:
     return middleware
 
 
-def _is_ours(host: str, web_host: str) -> bool:
+def _is_ours(host: str) -> bool:
     try:
         name = URL(f"http://{host}").host or ""
     except ValueError:
         return False
-    return is_loopback(name) or name == web_host.lower()
+    return is_loopback(name)
