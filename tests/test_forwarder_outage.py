@@ -65,12 +65,13 @@ async def test_kafka_that_is_away_at_the_start_is_waited_for(
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: outbox.rows == 1_200 and stage.retried > 3, "all wait in the outbox")
     assert stage.away
-    assert stage.oldest_unacknowledged == 1
+    assert (stage.oldest_unacknowledged, stage.oldest_unacknowledged_at) == (1, 1.0)
 
     await line.proxy.start()
     await running
     await feeding
 
+    assert (stage.oldest_unacknowledged, stage.oldest_unacknowledged_at) == (None, None)
     await arrive_in_order(line, sent)
     lines = [record.message for record in caplog.records if record.name == "monitor.forwarder"]
     assert len(lines) == 2
@@ -285,3 +286,17 @@ async def test_batches_of_one_partition_follow_each_other(line: Line, outbox: Ou
     await forwarder(line, queue, outbox).run(asyncio.Event())
 
     await arrive_in_order(line, sent)
+
+
+async def test_a_row_that_is_no_result_has_no_age(line: Line, outbox: Outbox) -> None:
+    await line.proxy.refuse()
+    queue: Queue = asyncio.Queue()
+    stage = forwarder(line, queue, outbox)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await feed(queue, [Message(b"site", b"damaged")], 0)
+    await until(lambda: stage.oldest_unacknowledged == 1, "it waits for Kafka")
+
+    assert stage.oldest_unacknowledged_at is None
+
+    await line.proxy.start()
+    await running

@@ -12,6 +12,7 @@ from monitor.result import (
     InvalidMessageError,
     Phases,
     Reason,
+    checked_at,
     decode,
     encode,
     result_id,
@@ -161,3 +162,13 @@ def test_a_slot_has_one_identity() -> None:
     assert isinstance(name, UUID)
     assert name == result_id("here", "shop", 60.0)
     assert len({name, result_id("her", "eshop", 60.0), result_id("here", "shop", 120.0)}) == 3
+
+
+def test_when_a_check_started_can_be_read_alone() -> None:
+    assert checked_at(encode(result(timestamp=1.5)).value) == 1.5
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b'{"timestamp": "x"}', b"\xff"])
+def test_what_is_no_result_started_never(value: bytes) -> None:
+    with pytest.raises(InvalidMessageError):
+        checked_at(value)

@@ -1,0 +1,197 @@
+"""What can be seen of the running program from outside."""
+
+import signal
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from monitor.config import Config
+from monitor.insight import _missing
+from monitor.pipeline import Pipeline
+from monitor.progress import Progress
+from monitor.store import Store
+from tests.program import Program, Start, until
+from tests.test_main import DOWN, stored
+
+GONE = {"pg_uri": "postgresql://127.0.0.1:9/x", "kafka_bootstrap": "127.0.0.1:9"}
+
+
+def get(monitor: Program, path: str, limit_s: float = 30) -> tuple[int, str]:
+    url = monitor.prints(r"web: (http://\S+)/", limit_s=limit_s)[1]
+    try:
+        with urllib.request.urlopen(f"{url}{path}", timeout=10) as response:  # noqa: S310
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def ready(monitor: Program) -> None:
+    until(lambda: get(monitor, "/readyz") == (200, "ok\n"), "ready")
+
+
+def metrics(monitor: Program) -> dict[str, list[tuple[dict[str, str], float]]]:
+    status, text = get(monitor, "/metrics")
+    assert status == 200
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in parse(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def one(program: Program, name: str, /, **labels: str) -> float | None:
+    values = [value for own, value in metrics(program).get(name, []) if labels.items() <= own.items()]
+    assert len(values) < 2
+    return values[0] if values else None
+
+
+def sites(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "url": DOWN, "interval_s": 0.5} for name in names]
+
+
+def test_prometheus_sees_the_whole_way_from_the_check_to_the_row(program: Start, database: str) -> None:
+    monitor = program(pg_uri=database, monitors=sites("shop"))
+    monitor.start()
+    stored(database, 3)
+
+    until(lambda: (one(monitor, "website_health_rows_stored_total") or 0) >= 3, "counted")
+    ready(monitor)
+    found = metrics(monitor)
+
+    assert one(monitor, "config_last_reload_successful") == 1
+    assert one(monitor, "website_health_kafka_up") == 1
+    assert one(monitor, "website_health_postgresql_up") == 1
+    assert one(monitor, "website_health_stalled_stages") == 0
+    assert one(monitor, "probe_success", monitor="shop") == 0
+    assert (one(monitor, "website_health_check_failures_total", reason="connect_refused") or 0) >= 3
+    for name in (
+        "config_last_reload_success_timestamp_seconds",
+        "process_cpu_seconds_total",
+        "website_health_build_info",
+        "website_health_check_to_row_seconds_count",
+        "website_health_consumer_lag",
+        "website_health_dead_letters_total",
+        "website_health_event_loop_lag_seconds_count",
+        "website_health_forwarder_retries_total",
+        "website_health_forwarder_sent_total",
+        "website_health_last_save_timestamp_seconds",
+        "website_health_oldest_unacknowledged_age_seconds",
+        "website_health_outbox_bytes",
+        "website_health_outbox_dropped_total",
+        "website_health_outbox_rows",
+        "website_health_own_troubles_total",
+        "website_health_queue_depth",
+        "website_health_rows_duplicate_total",
+        "website_health_slot_lateness_seconds_count",
+        "website_health_slots_skipped_total",
+    ):
+        assert len(found[name]) == 1, name
+    status, text = get(monitor, "/probe?target=http://127.0.0.1:9&module=http_2xx")
+    assert status == 200
+    assert "\nprobe_success 0\n" in text
+    assert monitor.stop() == 0
+
+
+def test_what_is_away_is_not_ready_and_its_age_is_told(program: Start) -> None:
+    monitor = program(monitors=sites("shop"), shutdown_grace_s=1, **GONE)
+    monitor.start()
+
+    until(lambda: "Kafka is away since " in get(monitor, "/readyz")[1], "Kafka missed")
+
+    assert get(monitor, "/readyz")[0] == 503
+    assert get(monitor, "/healthz") == (200, "ok\n")
+    assert one(monitor, "website_health_kafka_up") == 0
+    until(
+        lambda: (one(monitor, "website_health_oldest_unacknowledged_age_seconds") or 0) > 1, "the oldest ages"
+    )
+    assert (one(monitor, "website_health_outbox_rows") or 0) > 1
+    assert monitor.stop() == 0
+
+
+def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
+    running = Pipeline(Config(monitors=()), Store("postgresql://127.0.0.1:9/x"))
+    clock = iter((0.0, 61.0))
+    stage = Progress("the ingest", lambda: next(clock))
+    running.watch.add(stage)
+    stage.begin("PostgreSQL")
+
+    assert list(_missing(running)) == ["the ingest makes no progress for 61 s, it waits for PostgreSQL"]
+
+
+def test_a_reload_shows(program: Start) -> None:
+    monitor = program(monitors=sites("kept", "gone"), shutdown_grace_s=1, **GONE)
+    monitor.start()
+    until(lambda: one(monitor, "probe_success", monitor="gone") == 0, "both are checked")
+    taken_at = one(monitor, "config_last_reload_success_timestamp_seconds")
+
+    monitor.path.write_text("{")
+    until(lambda: one(monitor, "config_last_reload_successful") == 0, "the bad file shows", 5)
+    assert one(monitor, "config_last_reload_success_timestamp_seconds") == taken_at
+    rests = {"name": "rests", "url": f"{DOWN}rests", "paused": True}
+    monitor.write({"monitors": [*sites("kept", "new"), rests], **GONE})
+    until(lambda: one(monitor, "probe_success", monitor="new") == 0, "the new one is checked")
+
+    assert one(monitor, "config_last_reload_successful") == 1
+    assert (one(monitor, "config_last_reload_success_timestamp_seconds") or 0) > (taken_at or 0)
+    assert '"gone"' not in get(monitor, "/metrics")[1]
+    assert (one(monitor, "website_health_checks_total", monitor="kept", result="down") or 0) > 1
+    assert get(monitor, "/probe?target=gone")[0] == 404
+    assert get(monitor, "/probe?target=new")[0] == 200
+    assert get(monitor, "/probe?target=rests") == (200, "# paused\n")
+    assert monitor.stop() == 0
+
+
+def test_a_port_in_use_ends_the_program_with_one_line(program: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monitor = program(url_to_monitor=DOWN, web_port=port)
+
+        code, said = monitor.run()
+
+    assert (code, said) == (1, "")
+    assert (
+        monitor.printed()
+        .splitlines()[-1]
+        .endswith(f"CRITICAL web_host 127.0.0.1, web_port {port}: Address already in use")
+    )
+    assert "Traceback" not in monitor.printed()
+    assert not (monitor.folder / "d" / "outbox.sqlite").exists()
+
+
+def test_an_open_server_without_a_token_is_a_mistake(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN, web_host="0.0.0.0")  # noqa: S104
+
+    assert monitor.run("--check-config")[0] == 2
+    assert "config.json: web_host: others can reach this without web_token" in monitor.printed()
+
+
+def test_the_server_can_be_off(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN, web_port=None, shutdown_grace_s=1, **GONE)
+    monitor.start()
+    monitor.prints("Message produced")
+
+    assert monitor.stop() == 0
+    assert "web: " not in monitor.printed()
+
+
+def test_a_stop_ends_an_open_connection_and_a_probe_that_waits(program: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        monitor = program(
+            monitors=[{"name": "hangs", "url": url, "timeout_s": 60}], shutdown_grace_s=2, **GONE
+        )
+        monitor.start()
+        server = monitor.prints(r"web: http://127\.0\.0\.1:(\d+)/")
+        address = ("127.0.0.1", int(server[1]))
+        with socket.create_connection(address) as idle, socket.create_connection(address) as asking:
+            asking.sendall(b"GET /probe?target=hangs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with silent.accept()[0]:
+                monitor.signal(signal.SIGTERM)
+
+                assert monitor.wait(10) == 0
+            assert idle.recv(1) == b""
+    assert "Traceback" not in monitor.printed()
