@@ -22,7 +22,7 @@ imports:
 
 # A longer file has two subjects.
 sizes:
-	@wc -l main.py monitor/*.py | awk '$$2 != "total" && $$1 > 300 {print $$2 ": " $$1 " lines, 300 allowed"; bad = 1} END {exit bad}'
+	@wc -l main.py monitor/*.py monitor/web/*.py | awk '$$2 != "total" && $$1 > 300 {print $$2 ": " $$1 " lines, 300 allowed"; bad = 1} END {exit bad}'
 	@wc -l tests/*.py | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, 400 allowed"; bad = 1} END {exit bad}'
 
 test:

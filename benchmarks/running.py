@@ -34,7 +34,7 @@ def program(config: dict[str, Any]) -> Iterator[tuple[psutil.Process, str]]:
     """Run `main.py` on embedded servers; give its process and the database's URI."""
     with tempfile.TemporaryDirectory(prefix="whm-") as folder:
         path = Path(folder, "config.json")
-        path.write_text(json.dumps({"data_dir": "data", "log_level": "warning"} | config))
+        path.write_text(json.dumps({"data_dir": "data", "log_level": "warning", "web_port": 0} | config))
         with subprocess.Popen([sys.executable, "main.py", "--config", str(path)], cwd=ROOT) as process:
             yield psutil.Process(process.pid), f"postgresql://postgres@/postgres?host={folder}/data/socket"
             process.terminate()

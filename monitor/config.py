@@ -112,7 +112,9 @@ class MonitorSettings(_Strict):
     successes_to_resolve: Count = 2
     """Passed checks in a row that resolve it."""
     group: values.Name | None = None
+    """A label of its metrics."""
     labels: dict[str, str] = {}
+    """More labels of its metrics; in names, other characters than letters, digits and _ become _."""
     paused: bool = False
     """Whether not to check for now."""
 
@@ -161,9 +163,11 @@ class Settings(_Strict):
     """Days for which each single result is kept."""
     shutdown_grace_s: Seconds = 10.0
     web_host: values.Host = "127.0.0.1"
+    """Where /metrics and the other pages are; others than this machine need `web_token`."""
     web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
     """0: any free port; null: no page."""
     web_token: values.HeaderValue | None = None
+    """All requests but those for /healthz must have the header `Authorization: Bearer TOKEN`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     alerts: Annotated[dict[str, Any], Field(repr=False)] = {}
 
