@@ -90,8 +90,8 @@ class _Entry:
     """The check that runs or waits for its place; cancelled when it was not made."""
 
     @property
-    def taken(self) -> bool:
-        return self.turn is not None and not self.turn.done()
+    def under_way(self) -> "asyncio.Future[CheckResult] | None":
+        return None if self.turn is None or self.turn.done() else self.turn
 
     def take_turn(self) -> "asyncio.Future[CheckResult]":
         self.turn = asyncio.get_running_loop().create_future()
@@ -99,8 +99,8 @@ class _Entry:
 
     async def free(self) -> None:
         """Wait until no check runs or waits for its place."""
-        while self.turn is not None and not self.turn.done():
-            await asyncio.wait([self.turn])
+        while turn := self.under_way:
+            await asyncio.wait([turn])
 
     def end(self, tasks: Tasks) -> None:
         """Let a running check finish; start no other."""
@@ -181,20 +181,20 @@ class Schedule:
         entry = self._entries[name]
         if entry.ending:
             raise OwnTroubleError("the program ends")
-        if not entry.taken:
-            turn = entry.take_turn()
-            asked = self._tasks.start(
-                f"the check of {name} that was asked for", self._check_beside(entry, turn)
-            )
-            asked.add_done_callback(lambda _: turn.cancel())
-        assert entry.turn is not None  # noqa: S101 - for the type checker
-        turn = entry.turn
+        turn = entry.under_way or self._ask(entry)
         await asyncio.wait([turn], timeout=within_s)
         if not turn.done():
             raise TimeoutError
         if turn.cancelled():
             raise OwnTroubleError("the check was not made")
         return turn.result()
+
+    def _ask(self, entry: _Entry) -> "asyncio.Future[CheckResult]":
+        turn = entry.take_turn()
+        name = f"the check of {entry.monitor.name} that was asked for"
+        asked = self._tasks.start(name, self._check_beside(entry, turn))
+        asked.add_done_callback(lambda _: turn.cancel())
+        return turn
 
     async def _check_beside(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
         async with entry.limit, self._concurrent:

@@ -36,7 +36,7 @@ class ProbePage:
         by_name = {}
         for monitor in monitors:
             by_name[monitor.name] = monitor
-            for url in (monitor.url, monitor.public_url):
+            for url in {monitor.url, monitor.public_url}:
                 by_url.setdefault(_same(url), monitor)
         self._targets = by_url | by_name
 
