@@ -159,6 +159,8 @@ class Settings(_Strict):
     """Past it the oldest results are dropped."""
     max_concurrent_checks: Count = 500
     max_checks_per_host: Count = 6
+    connectivity_check: Annotated[values.ConnectivityTarget | None, Field(repr=False)] = None
+    """HOST:PORT or a URL: a check that fails while this cannot be reached says nothing about its site."""
     retention_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
     """Days for which each single result is kept."""
     shutdown_grace_s: Seconds = 10.0

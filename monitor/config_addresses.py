@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from monitor.config_rules import port_of, string
+from monitor.config_rules import check_url, port_of, string
 from monitor.deny import PRIVATE, network
 
 _DNS_PORT = 53
@@ -31,3 +31,17 @@ def check_denied(value: object) -> str:
     except ValueError:
         allowed = f'must be "{PRIVATE}", an address, or a network such as 10.0.0.0/8'
         raise ValueError(f"not a network; {allowed}") from None
+
+
+def check_connectivity_target(value: object) -> str:
+    """Allow what can be connected to: a host with a port, or a URL."""
+    written = string(value, "HOST:PORT or a URL")
+    if "://" in written:
+        return check_url(written)
+    try:
+        complete = port_of(written) is not None
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ValueError("not a host and a port; must be HOST:PORT, [IPV6]:PORT or a URL")
+    return written

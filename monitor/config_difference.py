@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from monitor.config import Config, Monitor
 
-_LIVE = frozenset({"monitors", "log_level"})
+LIVE = ("monitors", "log_level", "connectivity_check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def difference(old: Config, new: Config) -> Difference:
         removed=tuple(name for name in before if _changed(before[name], after.get(name))),
         added=tuple(monitor for name, monitor in after.items() if _changed(monitor, before.get(name))),
         needs_restart=tuple(
-            key for key in Config.model_fields if key not in _LIVE and getattr(old, key) != getattr(new, key)
+            key for key in Config.model_fields if key not in LIVE and getattr(old, key) != getattr(new, key)
         ),
     )
 

@@ -72,6 +72,9 @@ Url = Annotated[
     PlainValidator(rules.check_url),
     WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
 ]
+ConnectivityTarget = Annotated[
+    str, PlainValidator(addresses.check_connectivity_target), WithJsonSchema({"type": "string"})
+]
 DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
 Denied = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
 Status = Annotated[

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from monitor.config import Config, Monitor
-from monitor.config_difference import difference
+from monitor.config_difference import LIVE, difference
 from monitor.config_load import ConfigError, load
+from monitor.connectivity import Connectivity, GuardedProbe
 from monitor.probe import Network, Probe
 from monitor.probe_addresses import AddressesProbe
 from monitor.schedule import Checker, Schedule
@@ -37,6 +38,7 @@ class Following:
         self._environ = environ
         self._network = network
         self._on_taken = on_taken
+        self._connectivity = Connectivity(config.connectivity_check, network)
         self._seen: tuple[int, int, int] | None = None
         self._looked = False  # the file may have changed since the program read it
 
@@ -45,7 +47,8 @@ class Following:
         for monitor in monitors:
             if not monitor.paused:
                 probe = AddressesProbe if monitor.addresses == "all" else Probe
-                yield monitor, probe(monitor, self._config.location, self._network)
+                checker = probe(monitor, self._config.location, self._network)
+                yield monitor, GuardedProbe(checker, self._connectivity)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
         """Read the file again if it changed, or at once if `now`; mistakes in it change nothing."""
@@ -74,14 +77,13 @@ class Following:
             if not before[name].paused:
                 schedule.remove(name)
         schedule.add(self.checkers(change.added))
+        self._connectivity.target = config.connectivity_check
         logging.getLogger().setLevel(config.log_level.upper())
         log.info("configuration taken: %d monitors removed, %d added", len(change.removed), len(change.added))
         tell(change.added)
         if change.needs_restart:
             log.warning("these keys take effect at the next start: %s", ", ".join(change.needs_restart))
-        self._config = self._config.model_copy(
-            update={"monitors": config.monitors, "log_level": config.log_level}
-        )
+        self._config = self._config.model_copy(update={key: getattr(config, key) for key in LIVE})
         self._on_taken(config.monitors)
 
     def _signature(self) -> tuple[int, int, int] | None:

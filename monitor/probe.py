@@ -41,7 +41,7 @@ class Network:
     """What all probes share: look-ups, connectors and TLS contexts (these are large)."""
 
     def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
-        self._resolver = Resolver(max_lookups, getaddrinfo)
+        self.resolver = Resolver(max_lookups, getaddrinfo)
         self._connectors: dict[tuple[object, ...], TimedConnector] = {}
         self._tls: dict[tuple[object, ...], ssl.SSLContext] = {}
 
@@ -53,7 +53,7 @@ class Network:
     ) -> None:
         for connector in self._connectors.values():
             await connector.close()
-        await self._resolver.close()
+        await self.resolver.close()
 
     def connector(self, monitor: Monitor) -> TimedConnector:
         """Get the connector for what this monitor says of DNS, addresses and kept connections."""
@@ -67,7 +67,7 @@ class Network:
         )
         if key not in self._connectors:
             self._connectors[key] = TimedConnector(
-                self._resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),
+                self.resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),
                 _FAMILIES[monitor.ip_family],
                 Denied(monitor.deny_addresses),
                 keep=monitor.reuse_connection,

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from monitor.result import CheckResult
 
+_STANDING = {True: Text("up", "green"), False: Text("down", "red"), None: Text("unknown", "yellow")}
+
 
 def print_table(results: Iterable[CheckResult]) -> None:
     """Print one row for each result: whether the monitor is up, the code, the time, the reason."""
@@ -15,7 +17,7 @@ def print_table(results: Iterable[CheckResult]) -> None:
     for result in sorted(results, key=lambda each: each.monitor):
         table.add_row(
             Text(result.monitor),
-            Text("up", "green") if result.up else Text("down", "red"),
+            _STANDING[result.up],
             str(result.response_status or "-"),
             f"{result.response_time:.3f} s",
             Text(f"{result.reason}: {result.detail}" if result.reason else ""),

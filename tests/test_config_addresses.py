@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.config import Monitor
+from monitor.config import Config, Monitor
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_a_dns_server_has_port_53_unless_it_says_otherwise(written: str, taken: 
 )
 def test_what_is_denied_is_written_in_one_way(written: str, taken: str) -> None:
     assert Monitor(name="a", url="http://a.test/", deny_addresses=written).deny_addresses == (taken,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "target", ["1.1.1.1:53", "[2620:fe::fe]:53", "dns.example:53", "https://a.example/up"]
+)
+def test_own_connectivity_is_checked_by_a_connection_or_a_request(target: str) -> None:
+    assert Config(monitors=(), connectivity_check=target).connectivity_check == target

@@ -43,3 +43,20 @@ def test_keys_that_need_a_restart_are_named() -> None:
     )
 
     assert difference(old, new) == Difference((), (), ("pg_uri", "data_dir"))
+
+
+def test_what_own_connectivity_is_checked_by_changes_no_monitor_and_needs_no_restart() -> None:
+    new = Config(monitors=(SHOP,), connectivity_check="1.1.1.1:53")
+
+    assert difference(Config(monitors=(SHOP,)), new) == Difference((), (), ())
+
+
+def test_a_monitor_that_asks_other_dns_servers_or_other_addresses_is_a_change() -> None:
+    for key, value in (
+        ("resolver", ("9.9.9.9:53",)),
+        ("addresses", "all"),
+        ("deny_addresses", ("private",)),
+    ):
+        changed = SHOP.model_copy(update={key: value})
+
+        assert difference(Config(monitors=(SHOP,)), Config(monitors=(changed,))).added == (changed,)

@@ -1,0 +1,152 @@
+"""Whether a failed check says something about the site, or about our own network."""
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import aiohappyeyeballs
+import msgspec
+
+from monitor.config import Monitor
+from monitor.probe import Network, Probe
+from monitor.public_url import public_url
+from monitor.result import CheckResult, OwnTroubleError, Reason
+from monitor.schedule import Checker
+
+LIMIT_S = 2.0  # for one look
+_SPACING_S = 0.25  # from the start of one look to the start of the next
+_HAPPY_EYEBALLS_S = 0.25
+_SERVER_ERROR = 500
+_clock = time.monotonic  # uvloop's own stands still for a millisecond
+
+# Who can say so much has been reached.
+_NETWORK_WORKS = frozenset(
+    (
+        Reason.TLS_EXPIRED,
+        Reason.PROTOCOL_ERROR,
+        Reason.TOO_MANY_REDIRECTS,
+        Reason.STATUS,
+        Reason.HEADER,
+        Reason.BODY,
+        Reason.JSON,
+        Reason.BODY_TOO_LARGE,
+        Reason.TOO_SLOW,
+        Reason.CERTIFICATE_EXPIRING,
+        Reason.BLOCKED_ADDRESS,
+    )
+)
+
+
+class Connectivity:
+    """Looks whether `target` can be reached: HOST:PORT by a connection, a URL by any answer below 500.
+
+    It looks when it is asked, one look at a time, shared by all who wait for one.
+    """
+
+    def __init__(self, target: str | None, network: Network) -> None:
+        self.target = target
+        self._network = network
+        self._lock = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._passed_at = float("-inf")  # when the last look that passed began
+        self._failed_at = float("-inf")  # when the last look that failed ended
+        self._trouble: str | None = None
+
+    async def trouble(self, since: float) -> str | None:
+        """Tell what could not be reached at some moment from `since` (monotonic clock) to now.
+
+        That all is well is believed of no look that began before this call.
+
+        Raises:
+            OwnTroubleError: this machine cannot look.
+
+        """
+        if self.target is None:
+            return None
+        asked_at = _clock()
+        async with self._lock:
+            if self._failed_at >= since:
+                return self._trouble
+            if self._passed_at >= asked_at:
+                return None
+            await asyncio.sleep(self._looked_at + _SPACING_S - _clock())
+            self._looked_at = _clock()
+            trouble = await self._look(self.target)
+            if trouble is None:
+                self._passed_at = self._looked_at
+            else:
+                self._failed_at, self._trouble = _clock(), trouble
+            return trouble
+
+    async def _look(self, target: str) -> str | None:
+        return await (self._request(target) if "://" in target else self._connect(target))
+
+    async def _request(self, url: str) -> str | None:
+        settings: dict[str, Any] = {"timeout_s": LIMIT_S, "follow_redirects": False, "max_body_bytes": 0}
+        probe = Probe(Monitor(name="connectivity_check", url=url, **settings), "", self._network)
+        try:
+            result = await probe.check(0.0)
+        finally:
+            await probe.close()
+        if result.response_status is None:
+            return f"{public_url(url)} cannot be reached: {result.detail}"
+        if result.response_status >= _SERVER_ERROR:
+            return f"{public_url(url)} answered {result.response_status}"
+        return None
+
+    async def _connect(self, target: str) -> str | None:
+        host, _, port = target.rpartition(":")
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                found = await self._network.resolver.resolve(host.strip("[]"))
+                places = [_place(each["host"], int(port)) for each in found]
+                sock = await aiohappyeyeballs.start_connection(
+                    places, happy_eyeballs_delay=_HAPPY_EYEBALLS_S, interleave=1
+                )
+        except TimeoutError:
+            return f"{target} cannot be reached within {LIMIT_S:g} s"
+        except OSError as error:
+            return f"{target} cannot be reached: {error.strerror}"
+        except (RuntimeError, MemoryError) as error:
+            raise OwnTroubleError(f"no look at {target}: {error}") from error
+        sock.close()
+        return None
+
+
+def _place(address: str, port: int) -> aiohappyeyeballs.AddrInfoType:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
+
+
+class GuardedProbe:
+    """Checks as its checker does, but blames no site for a network of ours that does not work."""
+
+    def __init__(self, checker: Checker, connectivity: Connectivity) -> None:
+        self._checker = checker
+        self._connectivity = connectivity
+
+    async def check(self, scheduled_at: float) -> CheckResult:
+        """Check once, for the slot `scheduled_at` (Unix seconds).
+
+        Raises:
+            OwnTroubleError: this machine could not make the check.
+
+        """
+        began_at = _clock()
+        result = await self._checker.check(scheduled_at)
+        if result.up or result.reason in _NETWORK_WORKS:
+            return result
+        trouble = await self._connectivity.trouble(began_at)
+        if trouble is None:
+            return result
+        return msgspec.structs.replace(
+            result,
+            up=None,
+            reason=Reason.MONITOR_OFFLINE,
+            detail=f"{trouble}; the check ended with {result.reason}: {result.detail}",
+        )
+
+    async def close(self) -> None:
+        """Let go of what the checks used."""
+        await self._checker.close()

@@ -1,0 +1,38 @@
+import pytest
+
+from monitor.result import CheckResult, Reason, result_id
+from monitor.table import print_table
+
+
+def result(name: str, *, up: bool | None, reason: Reason | None = None) -> CheckResult:
+    return CheckResult(
+        timestamp=1.0,
+        response_data="",
+        response_status=200 if up else None,
+        response_time=0.5,
+        id=result_id("here", name, 1.0),
+        monitor=name,
+        url="http://a.test/",
+        location="here",
+        scheduled_at=1.0,
+        up=up,
+        reason=reason,
+        detail=None if reason is None else "why",
+    )
+
+
+def test_each_monitor_is_up_down_or_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(
+        [
+            result("c", up=None, reason=Reason.MONITOR_OFFLINE),
+            result("a", up=True),
+            result("b", up=False, reason=Reason.STATUS),
+        ]
+    )
+
+    cells = [line.split("│")[1:6] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [[each.strip() for each in row] for row in cells] == [
+        ["a", "up", "200", "0.500 s", ""],
+        ["b", "down", "-", "0.500 s", "status: why"],
+        ["c", "unknown", "-", "0.500 s", "monitor_offline: why"],
+    ]
