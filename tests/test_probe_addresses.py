@@ -1,8 +1,9 @@
 """Checks of every address of a name."""
 
 import socket
+import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,8 +14,9 @@ from monitor.probe import Network
 from monitor.probe_addresses import AddressesProbe
 from monitor.result import CheckResult, OwnTroubleError, Reason
 from tests.dns_server import Reply, StartDns, says
-from tests.sites import Script, Site, answer, hang, ok, read_request
+from tests.sites import Authority, Script, Site, answer, hang, ok, read_request
 
+NO_TLS: Mapping[str, ssl.SSLContext] = {}
 CheckAll = Callable[..., Awaitable[CheckResult]]
 ServeAt = Callable[..., int]
 
@@ -25,10 +27,11 @@ def serve_at() -> Iterator[ServeAt]:
     with ExitStack() as stack:
         ended = threading.Event()
 
-        def start(**scripts: Script) -> int:
+        def start(tls: Mapping[str, ssl.SSLContext] = NO_TLS, **scripts: Script) -> int:
             port = 0
             for name, script in scripts.items():
-                site = stack.enter_context(Site(script, None, ended, (f"127.0.0.{name[1:]}", port)))
+                place = f"127.0.0.{name[1:]}", port
+                site = stack.enter_context(Site(script, tls.get(name), ended, place))
                 port = site.server_address[1]
                 serving = threading.Thread(target=site.serve_forever, args=(0.01,))
                 serving.start()
@@ -265,3 +268,25 @@ async def test_own_trouble_with_one_is_no_result() -> None:
         with pytest.raises(OwnTroubleError, match="Too many open files"):
             await probe.check(1000.0)
         await probe.close()
+
+
+async def test_the_certificate_of_each_address_must_name_the_host(
+    authority: Authority, serve_at: ServeAt, start_dns: StartDns
+) -> None:
+    tls = {"_1": authority.server("site.test"), "_2": authority.server("other.test")}
+    port = serve_at(tls, _1=answer(ok()), _2=answer(ok()))
+    monitor = Monitor(
+        name="site",
+        url=f"https://site.test:{port}/",
+        addresses="all",
+        ca_file=authority.file,
+        resolver=(start_dns(says(at(1), at(2))).address,),
+    )
+    async with Network(1) as network:
+        probe = AddressesProbe(monitor, "here", network)
+        result = await probe.check(1000.0)
+        await probe.close()
+
+    assert result.reason == Reason.TLS_HOSTNAME
+    assert result.detail is not None
+    assert result.detail.startswith("1 of 2 addresses failed (127.0.0.2): ")

@@ -81,7 +81,7 @@ async def test_silence_ends_within_the_timeout_and_names_all_servers(
 ) -> None:
     servers = [start_dns(silent).address for _ in range(2)]
 
-    result = await check("http://a.test/", resolver=servers, timeout_s=0.4)
+    result = await check("http://a.test/", resolver=servers, timeout_s=2.0)
 
     assert result.reason == Reason.DNS_TIMEOUT
     assert result.detail == f"no answer about a.test from {servers[0]}, {servers[1]}"
@@ -91,7 +91,7 @@ async def test_silence_ends_within_the_timeout_and_names_all_servers(
 async def test_the_next_server_is_asked_when_one_cannot_say(first: Any, start_dns: StartDns) -> None:
     deaf, good = start_dns(first), start_dns(says("10.0.0.1"))
 
-    assert await addresses(DnsResolver([deaf.address, good.address], 0.8)) == ["10.0.0.1"]
+    assert await addresses(DnsResolver([deaf.address, good.address], 2.0)) == ["10.0.0.1"]
 
 
 async def test_a_server_that_says_no_is_believed(start_dns: StartDns) -> None:
@@ -115,7 +115,7 @@ async def test_a_lost_datagram_is_no_failure(start_dns: StartDns) -> None:
 
     server = start_dns(say)
 
-    assert await addresses(DnsResolver([server.address], 2.0)) == ["10.0.0.1"]
+    assert await addresses(DnsResolver([server.address], 4.0)) == ["10.0.0.1"]
 
 
 async def test_one_family_is_enough_when_the_other_fails(start_dns: StartDns) -> None:
