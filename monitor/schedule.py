@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from monitor.buckets import Buckets
 from monitor.config import Monitor
@@ -129,7 +130,7 @@ class Schedule:
         self._queue = queue
         self._concurrent = asyncio.Semaphore(max_concurrent_checks)
         self._max_checks_per_host = max_checks_per_host
-        self._hosts: dict[str, asyncio.Semaphore] = {}
+        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._once = once
         self._on_result = on_result
         self._tasks = Tasks()

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -325,3 +326,19 @@ async def test_once_checks_each_monitor_once_and_leaving_waits_for_that() -> Non
 
     assert sorted(result.monitor for result in results) == ["m0", "m1", "m2"]
     assert await take(queue, 3) == results
+
+
+async def test_a_host_is_forgotten_with_its_last_monitor() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    first, second = (Site(monitor(name, 3_600, host="shop")) for name in ("first", "second"))
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(first.monitor, first), (second.monitor, second)])
+        await take(queue, 2)
+        schedule.remove("first")
+        await until(lambda: first.closed)
+        assert list(schedule._hosts) == ["shop.test"]
+
+        schedule.remove("second")
+
+        await until(lambda: gc.collect() >= 0 and not schedule._hosts)
