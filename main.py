@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from monitor.answer import AnswerError, answer
 from monitor.config import Config
 from monitor.config_load import ConfigError, load
 from monitor.log_lines import LineHandler
@@ -53,11 +54,14 @@ def run(config: Config, options: argparse.Namespace) -> int:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         if options.once:
             results = runner.run(check_once(config, options.config, os.environ))
-            print_table(results)
+            with answer():
+                print_table(results)
             unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
             return 0 if not unchecked and all(result.up for result in results) else 1
         if options.replay_dead_letters:
-            print(runner.run(replayed(config)))  # noqa: T201 - the answer
+            told = runner.run(replayed(config))
+            with answer():
+                print(told)  # noqa: T201 - the answer
             return 0
         runner.run(serve(config, options.config, os.environ))
         return 0
@@ -83,7 +87,8 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if options.once else signal.default_int_handler)
         config = load(options.config, os.environ)
         if options.check_config:
-            print(f"{options.config}: valid, {len(config.monitors)} monitors")  # noqa: T201 - the answer
+            with answer():
+                print(f"{options.config}: valid, {len(config.monitors)} monitors")  # noqa: T201 - the answer
             return 0
         return run(config, options)
     except ConfigError as error:
@@ -91,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:  # before `Signals` are there, or at --once
         return 1 if options.once else 0
-    except (CannotGoOnError, ReplayError) as error:
+    except (AnswerError, CannotGoOnError, ReplayError) as error:
         logging.getLogger("main").critical("%s", error)
         return 1
 

@@ -1,0 +1,59 @@
+"""Where a command's output goes may refuse it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.program import ROOT, Program, Start
+
+DOWN = "http://127.0.0.1:9/"
+
+
+def run(monitor: Program, *arguments: str, stdout: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    with stdout.open("w") as output:
+        return subprocess.run(
+            [sys.executable, "main.py", "--config", monitor.path, *arguments],
+            check=False,
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env=os.environ | environ,
+        )
+
+
+@pytest.mark.parametrize("command", ["--once", "--check-config"])
+def test_an_answer_that_cannot_be_printed_is_one_line_and_exit_1(
+    program: Start, database: str, command: str
+) -> None:
+    monitor = program(pg_uri=database, url_to_monitor=DOWN)
+
+    done = run(monitor, command, stdout=Path("/dev/full"))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("the answer cannot be printed: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_stdout_has_no_characters_for_is_escaped(program: Start, database: str) -> None:
+    monitor = program(pg_uri=database, monitors=[{"name": "Größe", "url": DOWN}])
+    output = monitor.folder / "output"
+
+    done = run(monitor, "--once", stdout=output, PYTHONIOENCODING="ascii", COLUMNS="200")
+
+    assert done.returncode == 1
+    assert r"Gr\xf6\xdfe" in output.read_text()
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_stdout_the_exit_code_is_the_answer(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    command = f"exec {sys.executable} main.py --config {monitor.path} --check-config >&-"
+
+    done = subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, stderr=subprocess.PIPE)
+
+    assert (done.returncode, done.stderr) == (0, b"")
