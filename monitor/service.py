@@ -41,7 +41,8 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         CannotGoOnError: it cannot start, or the database is not for this program.
 
     """
-    signals = Signals()
+    loop = asyncio.get_running_loop()
+    signals = Signals(lambda: loop.call_later(config.shutdown_grace_s, _give_up))
     async with (
         _insight(config) as seen,
         _pipeline(config) as running,
@@ -60,8 +61,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                     await following.look(schedule, now=signals.take_hangup())
                     await signals.wait(_LOOK_S)
                 running.begin_grace()
-                asyncio.get_running_loop().call_later(config.shutdown_grace_s, _give_up)
-                limit.reschedule(asyncio.get_running_loop().time() + config.shutdown_grace_s * _CHECKS_SHARE)
+                limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
         except TimeoutError:
             log.warning("checks that still ran are given up")
 

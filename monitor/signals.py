@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
 log = logging.getLogger(__name__)
@@ -13,10 +14,11 @@ class Signals:
     """SIGTERM and SIGINT ask for the end, SIGHUP for another look at the configuration.
 
     A second SIGTERM or SIGINT ends the program at once, with exit code 0: what it had
-    accepted is in the outbox.
+    accepted is in the outbox. The first one calls `on_end`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: Callable[[], object] = lambda: None) -> None:
+        self._on_end = on_end
         self.end = asyncio.Event()
         self._hangup = False
         self._wake = asyncio.Event()
@@ -42,6 +44,7 @@ class Signals:
             os._exit(0)
         log.info("stopping; a second signal ends the program at once")
         self.end.set()
+        self._on_end()
         self._wake.set()
 
     def _hang_up(self) -> None:

@@ -1,13 +1,14 @@
-"""Where a command's output goes may refuse it."""
+"""Where a command's output goes may refuse it, and a stop may come before all has started."""
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.program import ROOT, Program, Start
+from tests.program import ROOT, Program, Start, until
 
 DOWN = "http://127.0.0.1:9/"
 
@@ -57,3 +58,23 @@ def test_without_a_stdout_the_exit_code_is_the_answer(program: Start) -> None:
     done = subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, stderr=subprocess.PIPE)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_start_that_takes_long_cannot_hold_up_the_end(
+    program: Start, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = tmp_path / "silent-broker"
+    silent.write_text("#!/bin/sh\nexec sleep 600\n")
+    silent.chmod(0o700)
+    monkeypatch.setenv("CALF_TANSU_BIN", str(silent))
+    monitor = program(pg_uri=database, url_to_monitor=DOWN, shutdown_grace_s=1)
+    monitor.start()
+    until(lambda: bool(monitor.process.children()), "the broker is being started")
+    servers = monitor.process.children()
+    began = time.monotonic()
+
+    assert monitor.stop() == 0
+
+    assert time.monotonic() - began < 3
+    assert "shutdown_grace_s is over" in monitor.printed()
+    until(lambda: not any(server.is_running() for server in servers), "the broker is gone")
