@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports sizes test schemas requirements chaos
+.PHONY: check format lint types imports sizes test schemas requirements chaos fuzz
 
 check: lint types imports sizes test
 
@@ -40,3 +40,7 @@ requirements:
 # Break everything at random for ten minutes, on Apache Kafka, and count what was lost.
 chaos:
 	$(PYTHON) -m tests.chaos
+
+# Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
+fuzz:
+	$(PYTHON) -m tests.fuzz
