@@ -1,5 +1,7 @@
 """Run the website health monitor: `python main.py`, with `config.json` of the working directory."""
 
+import monitor.early_stop  # noqa: F401 - its import is its use  # isort: skip
+
 import argparse
 import asyncio
 import logging
@@ -84,6 +86,7 @@ def main(argv: Sequence[str]) -> int:
     occupy_standard_streams()
     options = arguments(argv)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL if options.once else signal.default_int_handler)
         config = load(options.config, os.environ)
         if options.check_config:

@@ -1,6 +1,7 @@
 """Where a command's output goes may refuse it, and a stop may come before all has started."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,25 @@ def test_without_a_stdout_the_exit_code_is_the_answer(program: Start) -> None:
     done = subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, stderr=subprocess.PIPE)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--once",), 1)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_the_program_loads_leaves_no_traceback(
+    program: Start, arguments: tuple[str, ...], code: int, number: signal.Signals
+) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    loading = [sys.executable, "-X", "importtime", "main.py", "--config", str(monitor.path), *arguments]
+
+    with subprocess.Popen(loading, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said = [next(line for line in process.stderr if "monitor.early_stop" in line)]
+        process.send_signal(number)
+        said += process.stderr.readlines()
+
+    assert process.returncode == code
+    assert "Traceback" not in "".join(said)
+    assert not any("monitor.service" in line for line in said)
 
 
 def test_a_start_that_takes_long_cannot_hold_up_the_end(
