@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from monitor import ingest
+from monitor.config import Config
 from monitor.forwarder import Forwarder
 from monitor.kafka_closing import close as close_producer
 from monitor.outage import Outage
 from monitor.outbox import Outbox, open_outbox
+from monitor.pipeline import pipeline
 from monitor.progress import Progress
 from monitor.store import Store
 from tests.forwarding import HASTE, Line, Log, identity, message, outbox_path, until
@@ -241,3 +245,26 @@ async def test_a_schedule_waits_for_room_in_the_queue() -> None:
             lambda: waits_for([schedule.progress]) == [("the schedule", "room in the queue")], "it waits"
         )
         await take(queue, 2)
+
+
+async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_away(
+    short_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Config(
+        monitors=(),
+        data_dir=short_dir,
+        kafka_bootstrap="127.0.0.1:9",
+        pg_uri=SecretStr("postgresql://127.0.0.1:9/x"),
+        shutdown_grace_s=1,
+    )
+
+    async with pipeline(config) as running:
+        running.watch._limit_s = 0.5
+        await running.queue.put(message(1))
+        await until(lambda: len(running.watch.stalled()) == 2, "both sides of Kafka wait for it")
+        await until(lambda: caplog.text.count("makes no progress") == 2, "it is said")
+        stalled, away_at = running.watch.stalled(), running.kafka.since_at
+
+    assert {each[:2] for each in stalled} == {("the forwarder", "Kafka"), ("the ingest", "Kafka")}
+    assert away_at == pytest.approx(time.time(), abs=60)
+    assert running.postgresql.since_at is None
