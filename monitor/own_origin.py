@@ -5,6 +5,7 @@ sends all other headers, the body and the client's certificate on to wherever it
 """
 
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -24,7 +25,13 @@ class OwnOriginRequest(aiohttp.ClientRequest):
     """
 
     def __init__(
-        self, method: str, url: URL, *, origin: URL, tls_elsewhere: ssl.SSLContext, **request: Any
+        self,
+        method: str,
+        url: URL,
+        *,
+        origin: URL,
+        tls_elsewhere: Callable[[], ssl.SSLContext],
+        **request: Any,
     ) -> None:
         timing = current.get()
         timing.strayed = timing.strayed or url.origin() != origin
@@ -33,7 +40,7 @@ class OwnOriginRequest(aiohttp.ClientRequest):
                 name: value for name, value in request["headers"].items() if _is_harmless(name.lower())
             }
             request["data"] = None
-            request["ssl"] = tls_elsewhere
+            request["ssl"] = tls_elsewhere()
         super().__init__(method, url, **request)
 
 

@@ -11,7 +11,6 @@ import ssl
 import time
 from base64 import b64encode
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -19,7 +18,6 @@ import aiohttp
 from yarl import URL
 
 from monitor.body import as_text, charset_in
-from monitor.certificate import expires_at
 from monitor.config import Monitor
 from monitor.deny import Denied
 from monitor.expect import Response, first_failed, status_in
@@ -29,6 +27,8 @@ from monitor.resolve import GetAddrInfo, Resolver
 from monitor.resolve_dns import DnsResolver
 from monitor.result import CheckResult, OwnTroubleError, Reason, result_id
 from monitor.timing import Stage, TimedConnector, Timing, current
+from monitor.tls_contexts import TlsContexts, TlsSettings
+from monitor.tls_peer import SeenTls, seen_of_refused
 
 USER_AGENT = "website-health-monitor/0.1"
 
@@ -43,7 +43,7 @@ class Network:
     def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
         self.resolver = Resolver(max_lookups, getaddrinfo)
         self._connectors: dict[tuple[object, ...], TimedConnector] = {}
-        self._tls: dict[tuple[object, ...], ssl.SSLContext] = {}
+        self.tls = TlsContexts()
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,32 +74,11 @@ class Network:
             )
         return self._connectors[key]
 
-    def tls(
-        self, *, verify: bool, ca_file: Path | None, client_cert: Path | None, client_key: Path | None
-    ) -> ssl.SSLContext:
-        """Get the TLS context for these settings; `ca_file` stands in for the system's CAs.
-
-        Raises:
-            OSError: a file cannot be read or does not hold what it should.
-
-        """
-        key = (verify, ca_file, client_cert, client_key)
-        if key not in self._tls:
-            context = ssl.create_default_context(cafile=ca_file)
-            context.set_alpn_protocols(["http/1.1"])
-            if not verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if client_cert is not None:
-                context.load_cert_chain(client_cert, client_key, password="")  # asks nobody for one
-            self._tls[key] = context
-        return self._tls[key]
-
 
 class _Seen:
     """What a check has seen of the final response."""
 
-    __slots__ = ("body", "charset", "complete", "redirects", "status", "truncated", "version")
+    __slots__ = ("body", "charset", "complete", "redirects", "status", "tls", "truncated", "version")
 
     def __init__(self) -> None:
         self.status: int | None = None
@@ -109,6 +88,7 @@ class _Seen:
         self.body = bytearray()
         self.complete = False
         self.truncated = False
+        self.tls = SeenTls()
 
 
 class Probe:
@@ -121,6 +101,7 @@ class Probe:
         self._public_url = monitor.public_url
         self._url = URL(monitor.url).with_user(None)
         self._expectations = (status_in(monitor.expect.status),)
+        self._tls = TlsSettings(monitor.verify_tls, monitor.ca_file, monitor.client_cert, monitor.client_key)
         self._jar = aiohttp.CookieJar(unsafe=True)
         self._session: aiohttp.ClientSession | None = None
         self._request: dict[str, Any] = {}
@@ -134,7 +115,9 @@ class Probe:
             OwnTroubleError: this machine could not make the check.
 
         """
+        tls = self._context_for(self._tls)
         session = self._session or self._open_session()
+        self._request["ssl"] = tls
         seen = _Seen()
         timing = timing or Timing()
         current.set(timing)
@@ -151,9 +134,13 @@ class Probe:
             failure = Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects"
         except FAILURES as error:
             failure = explain(error, timing)
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                seen.tls = seen_of_refused(error.certificate_error)
         finally:
             if timing.transport is not None and not (seen.complete and self._monitor.reuse_connection):
                 timing.transport.abort()
+        if timing.tls is not None:
+            seen.tls = timing.tls.seen()
         return self._result(scheduled_at, timestamp, timing, seen, failure)
 
     async def close(self) -> None:
@@ -161,19 +148,21 @@ class Probe:
         if self._session is not None:
             await self._session.close()
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        monitor = self._monitor
-        network_tls = partial(self._network.tls, verify=monitor.verify_tls, ca_file=monitor.ca_file)
+    def _tls_elsewhere(self) -> ssl.SSLContext:
+        return self._context_for(self._tls._replace(client_cert=None, client_key=None))
+
+    def _context_for(self, settings: TlsSettings) -> ssl.SSLContext:
         try:
-            tls = network_tls(client_cert=monitor.client_cert, client_key=monitor.client_key)
-            tls_elsewhere = network_tls(client_cert=None, client_key=None)
+            return self._network.tls.get(settings)
         except OSError as error:
             raise OwnTroubleError(f"the TLS files cannot be used: {error}") from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        monitor = self._monitor
         self._request = {
             "data": monitor.body.get_secret_value().encode() if monitor.body else None,
             "allow_redirects": monitor.follow_redirects,
             "max_redirects": monitor.max_redirects + 1,  # aiohttp counts the one too many
-            "ssl": tls,
             "server_hostname": monitor.server_name,
             "proxy": monitor.proxy.get_secret_value() if monitor.proxy else None,
         }
@@ -184,7 +173,7 @@ class Probe:
             headers=_headers(monitor),
             request_class=cast(
                 "type[aiohttp.ClientRequest]",
-                partial(OwnOriginRequest, origin=self._url.origin(), tls_elsewhere=tls_elsewhere),
+                partial(OwnOriginRequest, origin=self._url.origin(), tls_elsewhere=self._tls_elsewhere),
             ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             max_line_size=65536,
@@ -266,7 +255,8 @@ class Probe:
             ip=timing.ip,
             body_bytes=len(seen.body),
             body_truncated=seen.truncated or cut,
-            certificate_expires_at=expires_at(timing.certificate) if timing.certificate else None,
+            certificate_expires_at=seen.tls.certificate_expires_at,
+            tls=seen.tls.tls,
         )
 
 

@@ -60,15 +60,15 @@ class Tls(msgspec.Struct, frozen=True):
     """What the last hop's peer agreed to and presented; names as the `cryptography` library writes them."""
 
     version: str
-    """`TLS 1.3`"""
+    """`TLS 1.3`; empty where its certificates were not accepted."""
     cipher: str
-    """`TLS_AES_256_GCM_SHA384`"""
+    """`TLS_AES_256_GCM_SHA384`; empty where its certificates were not accepted."""
     sha256: str
     """Of the peer's certificate in DER, hex digits."""
     subject: str
     issuer: str
     alternatives: str
-    """The names that it is for, joined by commas."""
+    """The DNS names that it is for, joined by commas."""
     serial_number: str
     """Hex digits."""
     chain_expires_at: float | None

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
 
+    from monitor.tls_peer import Peer
+
 
 class Stage(IntEnum):
     """What a check does at a moment; the first five are the phases, in their order."""
@@ -48,7 +50,6 @@ class Timing:
         "_since",
         "_spent",
         "began",
-        "certificate",
         "connections",
         "ip",
         "kept",
@@ -57,6 +58,7 @@ class Timing:
         "sockets",
         "stage",
         "strayed",
+        "tls",
         "transport",
     )
 
@@ -70,7 +72,7 @@ class Timing:
         self.ip: str | None = None  # the peer, or the address that was tried last
         self.protocol: ResponseHandler | None = None
         self.transport: Transport | None = None
-        self.certificate: bytes | None = None  # the last peer's, DER
+        self.tls: Peer | None = None  # the last peer's
         self._spent: list[float | None] = [None] * len(Stage)
         self.began = self._since = _clock()
 
@@ -107,12 +109,10 @@ class Timing:
         self.kept = self.stage is Stage.BETWEEN
         self.protocol = protocol
         self.transport = protocol.transport
-        self.certificate = None
         if self.transport is not None:
             if self.sockets != 1 and (peer := self.transport.get_extra_info("peername")):
                 self.ip = peer[0].partition("%")[0]
-            if tls := self.transport.get_extra_info("ssl_object"):
-                self.certificate = tls.getpeercert(binary_form=True)
+            self.tls = self.transport.get_extra_info("ssl_object")
         self.enter(Stage.PROCESSING)
 
 
@@ -172,6 +172,7 @@ class TimedConnector(aiohttp.TCPConnector):
         timing.enter(Stage.BETWEEN)
         timing.connections += 1
         timing.sockets = 0
+        timing.tls = None
         if timing.transport is not None and self.force_close:
             timing.transport.abort()  # the hop before: a peer's farewell is not waited for
         connection = await super().connect(*args, **kwargs)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import trustme
 
+from monitor.config import Monitor
+from monitor.probe import Network, Probe
 from monitor.result import OwnTroubleError, Reason
 from tests.sites import Authority, Check, Serve, answer, hang, ok, tunnel
 
@@ -171,6 +173,26 @@ async def test_files_that_do_not_hold_a_certificate_are_no_result(check: Check, 
 
     with pytest.raises(OwnTroubleError, match="the TLS files cannot be used"):
         await check("https://127.0.0.1/", client_cert=tmp_path / "empty.pem")
+
+
+async def test_files_that_were_renewed_are_read_again(
+    serve: Serve, authority: Authority, tmp_path: Path
+) -> None:
+    trusted = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(trusted)
+    url = serve(answer(ok()), authority.server("127.0.0.1"))
+
+    async with Network(1) as network:
+        probe = Probe(Monitor(name="site", url=url, ca_file=trusted), "here", network)
+        before = await probe.check(1.0)
+        authority.ca.cert_pem.write_to_path(trusted)
+        after = await probe.check(2.0)
+        trusted.unlink()
+        with pytest.raises(OwnTroubleError, match="No such file"):
+            await probe.check(3.0)
+        await probe.close()
+
+    assert (before.reason, after.reason) == (Reason.TLS_UNTRUSTED, None)
 
 
 async def test_a_proxy_leads_to_a_site_with_tls(serve: Serve, check: Check, authority: Authority) -> None:
