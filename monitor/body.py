@@ -23,12 +23,13 @@ def as_text(body: bytes | bytearray, charset: str | None, limit: int) -> tuple[s
     """
     # No charset needs more than 4 bytes for what is one byte of UTF-8.
     beginning = body[: 4 * limit + 4]
-    text = _decoded(beginning, charset).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = decoded(beginning, charset).replace("\0", "\N{REPLACEMENT CHARACTER}")
     stored = text.encode("utf-8", "replace")
     return stored[:limit].decode("utf-8", "ignore"), len(stored) > limit or len(beginning) < len(body)
 
 
-def _decoded(body: bytes | bytearray, charset: str | None) -> str:
+def decoded(body: bytes | bytearray, charset: str | None) -> str:
+    """Read the whole body as text; what cannot be read becomes U+FFFD."""
     if charset:
         try:
             if codecs.lookup(charset).name not in _REFUSED:

@@ -5,12 +5,9 @@ Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. Non
 
 import ipaddress
 import re
-import warnings
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jmespath  # type: ignore[import-untyped]
 from pydantic import SecretStr, ValidationInfo
 
 from monitor.config_text_file import UnreadableError, read_text
@@ -186,42 +183,6 @@ def check_username(name: str) -> str:
     if ":" in name or not name.isprintable():
         raise ValueError("a colon or a control character inside; must have none")
     return name
-
-
-def check_regex(pattern: str) -> str:
-    """Allow what Python compiles."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except re.error as error:
-        where = "" if error.pos is None else f" at character {error.pos}"
-        reason = error.msg.partition("'")[0].strip() + where
-        raise ValueError(f"{reason}; must be a regular expression of Python") from error
-    except (OverflowError, RecursionError) as error:
-        raise ValueError("too large or too deep; must be a regular expression of Python") from error
-    return pattern
-
-
-def check_jmespath(expression: str) -> str:
-    """Allow what parses and calls only functions that exist."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            functions = set(_functions(jmespath.compile(expression).parsed))
-    except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
-        raise ValueError("does not parse; must be a JMESPath expression") from error
-    if not functions <= set(jmespath.functions.Functions.FUNCTION_TABLE):
-        raise ValueError("calls an unknown function; must be a JMESPath expression with its own functions")
-    return expression
-
-
-def _functions(node: Mapping[str, Any]) -> Iterator[str]:
-    if node["type"] == "function_expression":
-        yield node["value"]
-    for child in node["children"]:
-        if isinstance(child, dict):
-            yield from _functions(child)
 
 
 def check_status(value: object) -> str | int:

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from monitor import config_addresses as addresses
+from monitor import config_expressions as expressions
 from monitor import config_rules as rules
 
 _FROM_ENVIRONMENT = r"\$\{"
@@ -65,8 +66,8 @@ Bootstrap = Annotated[str, AfterValidator(rules.check_bootstrap)]
 Method = Annotated[str, AfterValidator(rules.check_method)]
 HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
 Username = Annotated[str, AfterValidator(rules.check_username)]
-Regex = Annotated[str, AfterValidator(rules.check_regex)]
-JmesPath = Annotated[str, AfterValidator(rules.check_jmespath)]
+Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({"type": "string"})]
+JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
 Url = Annotated[
     str,
     PlainValidator(rules.check_url),

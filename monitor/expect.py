@@ -3,21 +3,50 @@
 Each expectation is compiled once and then judges any number of responses.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
+from monitor.body import decoded
 from monitor.result import Reason
 
+Failure = tuple[Reason, str]  # the reason, and the detail for a person
 
-@dataclass(frozen=True, slots=True)
+MAX_DETAIL = 1_000
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
 class Response:
     """What expectations are about."""
 
     status: int
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By name in small letters, as far as something is expected of it: its values."""
+    body: bytes | bytearray = b""
+    charset: str | None = None
+    truncated: bool = False
+    """The body goes on where reading stopped."""
+    response_time: float = 0.0
+    checked_at: float = 0.0
+    secure: bool = False
+    certificate_expires_at: float | None = None
+
+    @cached_property
+    def text(self) -> bytes:
+        """The body in UTF-8. A NUL follows where it goes on, so that no pattern takes the cut for the end."""
+        text = decoded(self.body, self.charset).encode("utf-8", "replace")
+        return text + b"\0" if self.truncated else text
 
 
-# Says why a response does not satisfy, or `None` when it does.
-Expectation = Callable[[Response], tuple[Reason, str] | None]
+class Expectation(NamedTuple):
+    """A compiled expectation."""
+
+    judge: Callable[[Response], Iterable[Failure]]
+    """Says in which ways a response does not satisfy."""
+    effort: int = 0
+    """Steps that judging takes at worst for each byte of the response; 0: no matter."""
 
 
 def status_in(allowed: Sequence[str | int]) -> Expectation:
@@ -25,17 +54,53 @@ def status_in(allowed: Sequence[str | int]) -> Expectation:
     ranges = tuple(_range(str(each)) for each in allowed)
     told = ", ".join(map(str, allowed))
 
-    def judge(response: Response) -> tuple[Reason, str] | None:
-        if any(response.status in each for each in ranges):
-            return None
-        return Reason.STATUS, f"status {response.status}, expected {told}"
+    def judge(response: Response) -> Iterable[Failure]:
+        if not any(response.status in each for each in ranges):
+            yield Reason.STATUS, f"status {response.status}, expected {told}"
 
-    return judge
+    return Expectation(judge)
 
 
-def first_failed(expectations: Sequence[Expectation], response: Response) -> tuple[Reason, str] | None:
-    """Judge the response; tell the first expectation that it does not satisfy."""
-    return next(filter(None, (judge(response) for judge in expectations)), None)
+def answered_within(max_response_time_s: float) -> Expectation:
+    """Expect the last byte within this time."""
+
+    def judge(response: Response) -> Iterable[Failure]:
+        if response.response_time > max_response_time_s:
+            yield Reason.TOO_SLOW, f"took {response.response_time:.3f} s, expected {max_response_time_s:g} s"
+
+    return Expectation(judge)
+
+
+def certificates_last(min_days: float) -> Expectation:
+    """Expect that no certificate of a peer with TLS expires within these days."""
+
+    def judge(response: Response) -> Iterable[Failure]:
+        if not response.secure:
+            return
+        if response.certificate_expires_at is None:
+            yield Reason.CERTIFICATE_EXPIRING, "it cannot be read when the certificate expires"
+            return
+        days = (response.certificate_expires_at - response.checked_at) / _DAY_S
+        if days < min_days:
+            yield (
+                Reason.CERTIFICATE_EXPIRING,
+                f"a certificate expires in {days:.1f} days, expected {min_days:g}",
+            )
+
+    return Expectation(judge)
+
+
+def judged(expectations: Iterable[Expectation], response: Response) -> Failure | None:
+    """Judge the response by all expectations.
+
+    The first one that it does not satisfy gives the reason, one that could not be
+    decided only where no other failed; the detail tells all.
+    """
+    failures = [failure for each in expectations for failure in each.judge(response)]
+    if not failures:
+        return None
+    failures.sort(key=lambda failure: failure[0] is Reason.BODY_TOO_LARGE)
+    return failures[0][0], "; ".join(detail for _, detail in failures)[:MAX_DETAIL]
 
 
 def _range(allowed: str) -> range:

@@ -18,12 +18,11 @@ from typing import Any
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from monitor.expect import Failure
 from monitor.no_address import NoAddressError
+from monitor.quoted import quoted
 from monitor.result import OwnTroubleError, Reason
 from monitor.timing import Stage, Timing
-
-Failure = tuple[Reason, str]  # the reason, and the detail for a person
-
 
 _OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -73,12 +72,6 @@ def explain(error: Exception, timing: Timing) -> Failure:
 
     """
     return next(tell for kind, tell in _KINDS if isinstance(error, kind))(error, timing)
-
-
-def quoted(text: str, limit: int = 200) -> str:
-    """Put a peer's words on one line, without control characters, cut at `limit` characters."""
-    line = " ".join(text[: 4 * limit].split())
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)[:limit]
 
 
 def _dns(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:

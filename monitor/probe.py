@@ -20,15 +20,17 @@ from yarl import URL
 from monitor.body import as_text, charset_in
 from monitor.config import Monitor
 from monitor.deny import Denied
-from monitor.expect import Response, first_failed, status_in
-from monitor.failure import FAILURES, Failure, explain, timed_out
+from monitor.expect import Failure, Response
+from monitor.expect_judge import Judge
+from monitor.failure import FAILURES, explain, timed_out
 from monitor.own_origin import OwnOriginRequest
+from monitor.probe_response import Received
 from monitor.resolve import GetAddrInfo, Resolver
 from monitor.resolve_dns import DnsResolver
 from monitor.result import CheckResult, OwnTroubleError, Reason, result_id
 from monitor.timing import Stage, TimedConnector, Timing, current
 from monitor.tls_contexts import TlsContexts, TlsSettings
-from monitor.tls_peer import SeenTls, seen_of_refused
+from monitor.tls_peer import seen_of_refused
 
 USER_AGENT = "website-health-monitor/0.1"
 
@@ -75,22 +77,6 @@ class Network:
         return self._connectors[key]
 
 
-class _Seen:
-    """What a check has seen of the final response."""
-
-    __slots__ = ("body", "charset", "complete", "redirects", "status", "tls", "truncated", "version")
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self.version: str | None = None
-        self.redirects: int | None = None
-        self.charset: str | None = None
-        self.body = bytearray()
-        self.complete = False
-        self.truncated = False
-        self.tls = SeenTls()
-
-
 class Probe:
     """Checks one monitor; use it from one task at a time."""
 
@@ -100,7 +86,7 @@ class Probe:
         self._network = network
         self._public_url = monitor.public_url
         self._url = URL(monitor.url).with_user(None)
-        self._expectations = (status_in(monitor.expect.status),)
+        self._judge = Judge(monitor.expect)
         self._tls = TlsSettings(monitor.verify_tls, monitor.ca_file, monitor.client_cert, monitor.client_key)
         self._jar = aiohttp.CookieJar(unsafe=True)
         self._session: aiohttp.ClientSession | None = None
@@ -109,7 +95,7 @@ class Probe:
     async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
         """Check once, for the slot `scheduled_at` (Unix seconds).
 
-        It ends within `timeout_s`, counted from when `timing` began.
+        The response is there within `timeout_s`, counted from when `timing` began.
 
         Raises:
             OwnTroubleError: this machine could not make the check.
@@ -118,7 +104,7 @@ class Probe:
         tls = self._context_for(self._tls)
         session = self._session or self._open_session()
         self._request["ssl"] = tls
-        seen = _Seen()
+        seen = Received()
         timing = timing or Timing()
         current.set(timing)
         timestamp = time.time()
@@ -129,7 +115,7 @@ class Probe:
         except TimeoutError:
             failure = timed_out(timing, self._monitor.timeout_s)
         except aiohttp.TooManyRedirects as error:
-            seen.status = error.history[-1].status
+            seen.status, seen.headers = error.history[-1].status, error.history[-1].headers
             seen.redirects = self._monitor.max_redirects
             failure = Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects"
         except FAILURES as error:
@@ -139,9 +125,12 @@ class Probe:
         finally:
             if timing.transport is not None and not (seen.complete and self._monitor.reuse_connection):
                 timing.transport.abort()
+        response_time = timing.end()
         if timing.tls is not None:
             seen.tls = timing.tls.seen()
-        return self._result(scheduled_at, timestamp, timing, seen, failure)
+        if failure is None:
+            failure = await self._judge.judge(self._response(seen, timestamp, response_time))
+        return self._result(scheduled_at, timestamp, response_time, timing, seen, failure)
 
     async def close(self) -> None:
         """Let go of the session; the network's connections stay."""
@@ -184,11 +173,11 @@ class Probe:
         self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
-    async def _fetch(self, session: aiohttp.ClientSession, timing: Timing, seen: _Seen) -> None:
+    async def _fetch(self, session: aiohttp.ClientSession, timing: Timing, seen: Received) -> None:
         self._jar.clear()
         response = await self._send(session, timing)
         timing.enter(Stage.TRANSFER)
-        seen.status = response.status
+        seen.status, seen.headers = response.status, response.headers
         seen.redirects = len(response.history)
         seen.version = ".".join(map(str, response.version or ()))
         try:
@@ -212,7 +201,7 @@ class Probe:
         timing.connections = 0
         return await session.request(method, self._url, **self._request)
 
-    async def _read(self, response: aiohttp.ClientResponse, seen: _Seen) -> None:
+    async def _read(self, response: aiohttp.ClientResponse, seen: Received) -> None:
         limit = self._monitor.max_body_bytes
         seen.charset = charset_in(response.headers.get("Content-Type", ""))
         while chunk := await response.content.readany():
@@ -225,14 +214,31 @@ class Probe:
             raise error
         seen.complete = True
 
+    def _response(self, seen: Received, timestamp: float, response_time: float) -> Response:
+        return Response(
+            status=seen.status or 0,
+            headers={name: seen.headers.getall(name, ()) for name in self._judge.header_names},
+            body=seen.body,
+            charset=seen.charset,
+            truncated=seen.truncated,
+            response_time=response_time,
+            checked_at=timestamp,
+            secure=seen.tls.tls is not None,
+            certificate_expires_at=seen.tls.certificate_expires_at,
+        )
+
     def _result(
-        self, scheduled_at: float, timestamp: float, timing: Timing, seen: _Seen, failure: Failure | None
+        self,
+        scheduled_at: float,
+        timestamp: float,
+        response_time: float,
+        timing: Timing,
+        seen: Received,
+        failure: Failure | None,
     ) -> CheckResult:
         monitor = self._monitor
-        response_time = timing.end()
-        if failure is None and seen.status is not None:
-            failure = first_failed(self._expectations, Response(seen.status))
         reason, detail = failure or (None, None)
+        slow = monitor.degraded_after_s is not None and response_time > monitor.degraded_after_s
         text, cut = "", False
         if monitor.store_body == "always" or (monitor.store_body == "on_failure" and failure):
             text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes)
@@ -247,6 +253,7 @@ class Probe:
             location=self._location,
             scheduled_at=scheduled_at,
             up=failure is None,
+            degraded=failure is None and slow,
             reason=reason,
             detail=detail,
             phases=timing.phases(),

@@ -1,4 +1,7 @@
-"""A URL as it may be shown: without user, password, secret query values and environment variables."""
+"""A URL as it may be shown: without user, password, secret query values and environment variables.
+
+A text of the configuration too: without environment variables.
+"""
 
 import re
 from itertools import groupby
@@ -57,6 +60,15 @@ def names_a_secret(parameter: str) -> bool:
     """Tell whether a query parameter of this name looks as if its value were a secret."""
     words = [word.lower() for word in _WORD.findall(parameter)]
     return not _SECRET_WORDS.isdisjoint(words) or "".join(words).endswith(_SECRET_ENDINGS)
+
+
+def public_text(text: str) -> str:
+    """Write a text for people and logs; an `Expanded` one's environment variables are masked."""
+    shown, end = "", 0
+    for start, stop in text.spans if isinstance(text, Expanded) else ():
+        shown += text[end:start] + MASK
+        end = stop
+    return shown + text[end:]
 
 
 def public_url(url: str) -> str:

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from monitor.failure import explain, quoted, timed_out
+from monitor.failure import explain, timed_out
+from monitor.quoted import quoted
 from monitor.result import OwnTroubleError, Reason
 from monitor.timing import Stage, Timing
 

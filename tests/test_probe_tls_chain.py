@@ -227,3 +227,18 @@ async def test_the_last_hop_is_the_one_that_is_told(serve: Serve, check: Check, 
 
 def redirect(place: str) -> bytes:
     return f"HTTP/1.1 302 Moved\r\nLocation: {place}/\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(("days", "up"), [(39, True), (41, False), (50, False)])
+async def test_the_first_certificate_of_the_chain_to_expire_counts(
+    days: float, up: bool, serve: Serve, check: Check, world: World
+) -> None:
+    middle = issue("CN=middle", world.root, authority=True, days=40)
+    site = issue("CN=shop", middle, "127.0.0.1", days=60)
+    url = serve(answer(ok()), world.serving(site, middle))
+
+    result = await check(url, ca_file=world.ca_file, expect={"min_certificate_days": days})
+
+    assert (result.up, result.reason) == (up, None if up else Reason.CERTIFICATE_EXPIRING)
+    if not up:
+        assert result.detail == f"a certificate expires in 40.0 days, expected {days}"

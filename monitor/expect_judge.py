@@ -1,0 +1,86 @@
+"""All expectations of one monitor, judged at once, and beside the event loop where that may take long."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from monitor.config import Expect
+from monitor.expect import (
+    Expectation,
+    Failure,
+    Response,
+    answered_within,
+    certificates_last,
+    judged,
+    status_in,
+)
+from monitor.expect_json import json_is_true
+from monitor.expect_text import body_has, body_lacks, header_has, header_lacks
+from monitor.result import OwnTroubleError
+
+# RE2 takes up to 20 ns for a step, so that the event loop is held for 10 ms at most.
+_STEPS_ON_LOOP = 500_000
+
+
+class Judge:
+    """Judges responses by the expectations of one monitor."""
+
+    def __init__(self, expect: Expect) -> None:
+        self.header_names = tuple({name.lower() for name in (*expect.header_regex, *expect.header_not_regex)})
+        self._expectations = tuple(_compiled(expect))
+        effort = sum(each.effort for each in self._expectations)
+        self._max_bytes_on_loop = _STEPS_ON_LOOP // effort if effort else None
+
+    async def judge(self, response: Response) -> Failure | None:
+        """Say why the response does not satisfy.
+
+        A large one is judged in a thread, with no limit but the time in proportion to its
+        size that the expressions take; what is cancelled meanwhile ends there, unheard.
+
+        Raises:
+            OwnTroubleError: there is no thread left.
+
+        """
+        if self._max_bytes_on_loop is None or _size(response) <= self._max_bytes_on_loop:
+            return judged(self._expectations, response)
+        return await _beside(lambda: judged(self._expectations, response))
+
+
+def _compiled(expect: Expect) -> list[Expectation]:
+    json = tuple(expect.json)
+    return [
+        status_in(expect.status),
+        *(header_has(*each) for each in expect.header_regex.items()),
+        *(header_lacks(*each) for each in expect.header_not_regex.items()),
+        *map(body_has, expect.body_regex),
+        *map(body_lacks, expect.body_not_regex),
+        *([json_is_true(json)] if json else []),
+        *([answered_within(expect.max_response_time_s)] if expect.max_response_time_s else []),
+        *(
+            [certificates_last(expect.min_certificate_days)]
+            if expect.min_certificate_days is not None
+            else []
+        ),
+    ]
+
+
+def _size(response: Response) -> int:
+    return len(response.body) + sum(len(value) for values in response.headers.values() for value in values)
+
+
+async def _beside(work: Callable[[], Failure | None]) -> Failure | None:
+    outcome: Future[Failure | None] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as bug:  # noqa: BLE001 - raised where the outcome is awaited
+            outcome.set_exception(bug)
+
+    try:
+        threading.Thread(target=run, name="judge").start()
+    except RuntimeError as error:
+        raise OwnTroubleError(str(error)) from error
+    return await asyncio.wrap_future(outcome)

@@ -1,0 +1,47 @@
+"""Regular expressions of RE2: a search takes time in proportion to the text, whatever the text is."""
+
+from typing import Protocol, cast
+
+import re2
+
+# What a search takes at worst for each byte of text goes with the size of the compiled pattern.
+MAX_SIZE = 10_000
+
+# The errors that name what is not supported; others quote the expression.
+_SHOWS_SYNTAX = {"invalid perl operator", "invalid escape sequence"}
+
+_OPTIONS = re2.Options()
+_OPTIONS.never_capture = True
+_OPTIONS.log_errors = False
+
+
+class Pattern(Protocol):
+    """A compiled regular expression."""
+
+    @property
+    def programsize(self) -> int:
+        """Its instructions."""
+
+    def search(self, text: bytes) -> object | None:
+        """Find it in UTF-8, invalid parts of which match nothing."""
+
+
+def compile_pattern(pattern: str) -> Pattern:
+    """Compile a regular expression.
+
+    Raises:
+        ValueError: says what is wrong with it, without showing it.
+
+    """
+    try:
+        compiled = cast("Pattern", re2.compile(pattern, _OPTIONS))
+    except re2.error as error:
+        raise ValueError(_told(error.args[0].decode("utf-8", "replace"))) from error
+    if compiled.programsize > MAX_SIZE:
+        raise ValueError("too large")
+    return compiled
+
+
+def _told(error: str) -> str:
+    what, _, where = error.partition(": ")
+    return f"{where} is not supported" if what in _SHOWS_SYNTAX else what
