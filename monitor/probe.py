@@ -240,7 +240,7 @@ class Probe:
         reason, detail = failure or (None, None)
         slow = monitor.degraded_after_s is not None and response_time > monitor.degraded_after_s
         text, cut = "", False
-        if monitor.store_body == "always" or (monitor.store_body == "on_failure" and failure):
+        if monitor.store_body == "always":
             text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes)
         return CheckResult(
             timestamp=timestamp,
@@ -262,8 +262,11 @@ class Probe:
             ip=timing.ip,
             body_bytes=len(seen.body),
             body_truncated=seen.truncated or cut,
+            content_length=seen.content_length,
+            last_modified_at=seen.last_modified_at,
             certificate_expires_at=seen.tls.certificate_expires_at,
             tls=seen.tls.tls,
+            evidence=seen.evidence(keep_body=monitor.store_body != "never") if failure else None,
         )
 
 

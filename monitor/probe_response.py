@@ -1,10 +1,19 @@
-"""What a check has received."""
+"""What a check has received, and what its headers say."""
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from monitor.evidence import evidence
+from monitor.result import Evidence
 from monitor.tls_peer import SeenTls
 
 _NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
+_LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
+_MAX_DATE_LENGTH = 64
 
 
 class Received:
@@ -32,3 +41,31 @@ class Received:
         self.complete = False
         self.truncated = False
         self.tls = SeenTls()
+
+    @property
+    def content_length(self) -> int | None:
+        """As the header says it, before decompression."""
+        length = self.headers.get("Content-Length", "")
+        return int(length) if _LENGTH.fullmatch(length) else None
+
+    @property
+    def last_modified_at(self) -> float | None:
+        """As the header says it."""
+        date = self.headers.get("Last-Modified", "")
+        return parse_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
+
+    def evidence(self, *, keep_body: bool) -> Evidence | None:
+        """Keep what the response looked like; `None` where there was none."""
+        if self.status is None:
+            return None
+        return evidence(self.headers.items(), self.body if keep_body else b"", self.charset)
+
+
+@lru_cache(maxsize=4096)
+def parse_date(text: str) -> float | None:
+    """Read an HTTP date as Unix seconds; `None` when it is none."""
+    try:
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

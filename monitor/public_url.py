@@ -41,6 +41,9 @@ _SECRET_ENDINGS = ("apikey", "password", "secret", "sessionid", "signature", "to
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#]*)=(?P<value>[^&;#]*)")
 
+_USER_ANYWHERE = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")
+_PARAMETER_ANYWHERE = re.compile(r"(?P<name>[?&;#][^=?&;#\s\"'<>]*=)[^?&;#\s\"'<>]*")
+
 
 class Expanded(str):
     """A string with parts that came from the environment; `spans` are their starts and ends."""
@@ -69,6 +72,14 @@ def public_text(text: str) -> str:
         shown += text[end:start] + MASK
         end = stop
     return shown + text[end:]
+
+
+def mask_urls(text: str) -> str:
+    """Take user, password and secret parameters out of all URLs in a text that somebody else wrote."""
+    text = _USER_ANYWHERE.sub("", text)
+    return _PARAMETER_ANYWHERE.sub(
+        lambda found: found["name"] + MASK if names_a_secret(unquote_plus(found["name"])) else found[0], text
+    )
 
 
 def public_url(url: str) -> str:

@@ -223,7 +223,7 @@ async def test_a_plain_site_is_asked_for_through_the_proxy(serve: Serve, check: 
 
 
 async def test_a_status_that_is_not_expected_is_down_and_tells_its_body(serve: Serve, check: Check) -> None:
-    result = await check(serve(answer(b"HTTP/1.0 503 No\r\n\r\nbroken")), store_body="on_failure")
+    result = await check(serve(answer(b"HTTP/1.0 503 No\r\n\r\nbroken")))
 
     assert (result.up, result.reason) == (False, Reason.STATUS)
     assert result.detail == "status 503, expected 200-399"

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from monitor.config_load import load
-from monitor.result import Reason
+from monitor.public_url import MASK
+from monitor.result import Evidence, Reason
 from tests.sites import Check, Script, Serve, answer, ok
 
 PAGE = b'{"status": "ok", "text": "Welcome to the shop"}'
@@ -55,6 +56,7 @@ async def test_text_is_found_at_the_end_of_a_long_compressed_page(serve: Serve, 
     result = await check(serve(answer(ok(body, "Content-Encoding: gzip"))), expect={"body_regex": "welcome$"})
 
     assert (result.up, result.body_bytes) == (True, 1_000_007)
+    assert result.content_length == len(body)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,57 @@ async def test_a_site_that_is_slow_is_up_but_degraded(
     result = await check(serve(pause_and(answer(ok()))), **settings)
 
     assert (result.up, result.degraded) == (up, degraded)
+
+
+NO = (
+    b"HTTP/1.1 503 No\r\nServer: b\xe4d\r\nSet-Cookie: session=s3cret\r\nLocation: /?token=s3cret\r\n"
+    b"Last-Modified: Thu, 01 Jan 1970 00:01:00 GMT\r\n\r\n" + b"broken\0" + b"." * 2_000
+)
+
+
+@pytest.mark.parametrize(
+    ("store_body", "stored", "kept"), [("always", 2_009, 1_026), ("on_failure", 0, 1_026), ("never", 0, 0)]
+)
+async def test_a_response_that_was_not_accepted_is_kept_as_evidence(
+    store_body: str, stored: int, kept: int, serve: Serve, check: Check
+) -> None:
+    result = await check(serve(answer(NO)), store_body=store_body)
+
+    assert result.evidence is not None
+    assert result.evidence.headers == {
+        "Server": "b\ufffdd",
+        "Set-Cookie": MASK,
+        "Location": f"/?token={MASK}",
+        "Last-Modified": "Thu, 01 Jan 1970 00:01:00 GMT",
+    }
+    assert len(result.evidence.body.encode()) == kept
+    assert len(result.response_data.encode()) == stored
+    assert (result.last_modified_at, result.content_length) == (60.0, None)
+
+
+async def test_a_good_response_leaves_no_evidence(serve: Serve, check: Check) -> None:
+    assert (await check(serve(answer(ok(PAGE))))).evidence is None
+
+
+async def test_a_failure_without_a_response_leaves_no_evidence(serve: Serve, check: Check) -> None:
+    assert (await check(serve(answer()))).evidence is None
+
+
+async def test_a_body_that_does_not_end_is_kept_as_evidence(serve: Serve, check: Check) -> None:
+    site = serve(answer(ok(b"hello")[:-1], then="hang"))
+
+    result = await check(site, timeout_s=0.3, store_body="on_failure")
+
+    assert result.reason == Reason.BODY_TIMEOUT
+    assert result.evidence == Evidence({"Content-Length": "5"}, "hell")
+
+
+async def test_the_redirect_too_many_is_kept_as_evidence(serve: Serve, check: Check) -> None:
+    site = serve(answer(b"HTTP/1.1 302 Found\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n"))
+
+    result = await check(site, max_redirects=1)
+
+    assert result.evidence == Evidence({"Location": "/a", "Content-Length": "0"}, "")
 
 
 async def test_a_value_from_the_environment_is_not_shown_in_a_detail(

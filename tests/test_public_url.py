@@ -1,6 +1,10 @@
 """What of a URL and of a text may be shown."""
 
-from monitor.public_url import Expanded, public_text
+import time
+
+import pytest
+
+from monitor.public_url import Expanded, mask_urls, public_text
 
 
 def test_what_came_from_the_environment_is_masked_in_a_text() -> None:
@@ -8,3 +12,33 @@ def test_what_came_from_the_environment_is_masked_in_a_text() -> None:
 
     assert public_text(text) == "release *** of ***!"
     assert public_text("release 1") == "release 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pass@a.test/x", "https://a.test/x"),
+        ("https://user:p@ss@a.test/x", "https://a.test/x"),
+        ("<https://u:p@a.test>; rel=next, <https://t@b.test?token=x>", "<https://a.test>; rel=next, <https://b.test?token=***>"),
+        ("/login?next=/a&session_id=x#code=y", "/login?next=/a&session_id=***#code=***"),
+        ("0;url=/in?a=1&%74oken=x", "0;url=/in?a=1&%74oken=***"),
+        ("text/html; charset=utf-8", "text/html; charset=utf-8"),
+        ('Basic realm="shop"', 'Basic realm="shop"'),
+        ("mail@a.test", "mail@a.test"),
+    ],
+)  # fmt: skip
+def test_secrets_are_masked_in_all_urls_of_a_text(text: str, shown: str) -> None:
+    assert mask_urls(text) == shown
+
+
+@pytest.mark.parametrize("part", ["?", "://", "&token", "?a=", "://u@", "=", "@"])
+def test_no_text_takes_long(part: str) -> None:
+    text = part * (8_192 // len(part))
+
+    took_s = []
+    for _ in range(3):
+        began = time.perf_counter()
+        mask_urls(text)
+        took_s.append(time.perf_counter() - began)
+
+    assert min(took_s) < 0.5
