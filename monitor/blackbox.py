@@ -69,7 +69,7 @@ def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Itera
     yield from _phases(result)
     if result.certificate_expires_at is not None:
         yield "probe_ssl_earliest_cert_expiry", "", result.certificate_expires_at
-    if result.tls is not None:
+    if answered and result.tls is not None:
         yield from _tls(result.tls)
 
 

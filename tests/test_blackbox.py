@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from monitor.blackbox import FAMILIES, fnv1a, samples
@@ -183,18 +184,24 @@ def test_tls() -> None:
 
 
 def test_a_chain_that_nobody_verified_has_go_s_zero_time() -> None:
-    unverified = Tls(
-        **{name: getattr(TLS, name) for name in TLS.__struct_fields__} | {"chain_expires_at": None}
-    )
+    unverified = msgspec.structs.replace(TLS, chain_expires_at=None)
 
     assert told(result(tls=unverified))["probe_ssl_last_chain_expiry_timestamp_seconds"] == -62_135_596_800
 
 
-def test_a_certificate_that_failed_still_tells_when_it_expired() -> None:
+def test_a_certificate_that_failed_tells_when_it_expired_and_nothing_else() -> None:
+    refused = msgspec.structs.replace(TLS, version="", cipher="", chain_expires_at=None)
     found = told(
-        result(up=False, reason="tls_expired", response_status=None, certificate_expires_at=1_600_000_000.0)
+        result(
+            up=False,
+            reason="tls_expired",
+            response_status=None,
+            tls=refused,
+            certificate_expires_at=1_600_000_000.0,
+        )
     )
 
+    assert found.keys() - ALWAYS - PHASES == {"probe_ssl_earliest_cert_expiry"}
     assert found["probe_ssl_earliest_cert_expiry"] == 1_600_000_000
     assert found["probe_http_ssl"] == 0
 

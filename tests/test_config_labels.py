@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,11 @@ def test_names_that_are_taken_stay_apart(names: list[str]) -> None:
     taken = {name for name in names if not list(labels.mistakes({name: ""}))}
 
     assert len({metric_label(name) for name in taken}) == len(taken)
+
+
+@pytest.mark.parametrize("name", ["", "__name__", "é-x", "le", "monitor"])
+def test_names_that_mean_something_else_are_refused(name: str) -> None:
+    assert [refused for refused, _ in LabelNames().mistakes({name: ""})] == [name]
 
 
 def test_the_same_label_may_be_used_by_many(tmp_path: Path) -> None:
