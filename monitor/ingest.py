@@ -26,7 +26,7 @@ _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _COMMIT_S = 5.0
 _SET_ASIDE_S = 60.0
-_LOOK_S = 30.0
+_LOOK_S = 10.0
 _LOOKED_S = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
 
