@@ -179,6 +179,8 @@ class Config(Settings):
 
     monitors: tuple[Monitor, ...]
     kafka_security_protocol: Protocol = "PLAINTEXT"
+    web_port_is_given: bool = False
+    """Whether the file names the port: then no other will do."""
 
 
 class WrittenMonitor(MonitorSettings):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from monitor.config import Config, Monitor
 
-LIVE = ("monitors", "log_level", "connectivity_check")
+LIVE = ("monitors", "log_level", "connectivity_check", "web_port_is_given")
 
 
 @dataclass(frozen=True, slots=True)

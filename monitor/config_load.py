@@ -169,4 +169,5 @@ def _effective(written: WrittenConfig) -> Config:
         **{key: getattr(written, key) for key in Settings.model_fields},
         kafka_security_protocol=effective_protocol(written),
         monitors=tuple(_merged(monitor, written) for monitor, _ in _monitors(written)),
+        web_port_is_given="web_port" in written.model_fields_set,
     )

@@ -64,8 +64,20 @@ async def test_a_port_in_use_is_said_in_one_line(served: Served) -> None:
         port = other.getsockname()[1]
 
         with pytest.raises(WebError, match=f"^web_host 127.0.0.1, web_port {port}: Address already in use$"):
-            async with served(web_port=port):
+            async with served(web_port=port, web_port_is_given=True):
                 pass
+
+
+async def test_a_default_port_that_is_in_use_gives_way_to_a_free_one(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        async with served(web_port=port) as (url,):
+            assert await status(url) == 200
+
+    assert f"web_port {port} is in use" in caplog.text
 
 
 async def test_an_address_of_another_machine_is_said_in_one_line(served: Served) -> None:

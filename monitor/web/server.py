@@ -1,5 +1,6 @@
 """The web server: where it listens, and whom it answers."""
 
+import errno
 import hmac
 import logging
 import os
@@ -42,7 +43,7 @@ async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterat
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, config.web_host, config.web_port).start()
+            await _listen(runner, config)
         except OSError as error:
             where = f"web_host {config.web_host}, web_port {config.web_port}"
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
@@ -52,6 +53,19 @@ async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterat
         yield urls
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> None:
+    """Listen on the port; where the default is in use, on any free one, so that a second program starts."""
+    try:
+        await web.TCPSite(runner, config.web_host, config.web_port).start()
+    except OSError as error:
+        if config.web_port_is_given or error.errno != errno.EADDRINUSE:
+            raise
+        _log.warning(
+            "web_port %d is in use, and the configuration names none: any free one is taken", config.web_port
+        )
+        await web.TCPSite(runner, config.web_host, 0).start()
 
 
 def _url(address: Any) -> str:
