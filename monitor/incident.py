@@ -1,0 +1,272 @@
+"""When failed checks become an incident, and when it is over.
+
+Pure: results in, changes out; storing them and telling people are done elsewhere. A monitor is down when a
+quorum of the locations that reported within `REACH` intervals is, partial when fewer are and the others had
+an interval to agree. Instants are those of the results' slots, so an incident has the same beginning and end
+whenever its results come, and however they are cut into batches. What is over when this program first hears
+of it is told as past.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from monitor.result import CheckResult
+from monitor.standing import Rules, Standing, is_overtaken, stand
+
+_FRESH_S = 60.0  # what is not older is news, however short the interval
+_FLAPPING_S = 3_600.0
+_FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
+
+
+class Kind(StrEnum):
+    """What an incident is about."""
+
+    DOWN = "down"
+    PARTIAL = "partial"
+    NO_DATA = "no_data"
+    FLAPPING = "flapping"
+
+
+class Episode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An incident that is not over."""
+
+    kind: Kind
+    started_at: float
+    decided_at: float
+    """Slot of the result that made it certain."""
+    heard_at: float
+    """When that result was observed."""
+    reason: str | None = None
+    detail: str | None = None
+    locations: tuple[str, ...] = ()
+    told: bool = False
+    """Whether it was opened; false while all that speaks for it is old news."""
+
+
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the next result of a monitor needs to know of those before."""
+
+    locations: dict[str, Standing] = {}
+    outage: Episode | None = None
+    silence: Episode | None = None
+    flapping: Episode | None = None
+    turned_at: tuple[float, ...] = ()
+    """When its outages began and ended, within an hour."""
+
+    @property
+    def last_at(self) -> float:
+        """Slot of the newest result; minus infinity before the first."""
+        return max((standing.at for standing in self.locations.values()), default=-math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to store and, unless `quiet`, to tell."""
+
+    change: Literal["opened", "resolved", "past"]
+    kind: Kind
+    at: float
+    started_at: float
+    reason: str | None = None
+    detail: str | None = None
+    locations: tuple[str, ...] = ()
+    quiet: bool = False
+
+
+class Observed(NamedTuple):
+    """What new results changed."""
+
+    health: Health
+    changes: list[Change]
+    overtaken: list[CheckResult]
+    """Results that came after newer ones: what they tell of the past is for `past`."""
+
+
+def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
+    """Take new results into account, at `now` (Unix seconds).
+
+    Results of one location count in the order in which they come. Cutting them into other batches changes
+    only whether an incident is told as past.
+    """
+    course = _Course(health, rules, now)
+    for result in results:
+        course.take(result)
+    course.tell()
+    return Observed(course.health(), course.changes, course.overtaken)
+
+
+def past(results: Iterable[CheckResult], rules: Rules) -> list[Change]:
+    """Find the outages that began and ended within these results, which are in the order of their slots."""
+    course = _Course(Health(), rules, now=math.inf)
+    for result in results:
+        course.take(result)
+    return [change for change in course.changes if change.kind is not Kind.FLAPPING]
+
+
+def silent(health: Health, since: float, now: float) -> tuple[Health, Change]:
+    """Open an incident for want of results; the next one that is news resolves it.
+
+    `since` stands for the newest result where there was none.
+    """
+    started_at = health.last_at if health.locations else since
+    episode = Episode(Kind.NO_DATA, started_at, decided_at=now, heard_at=now, told=True)
+    return msgspec.structs.replace(health, silence=episode), _change("opened", episode, now)
+
+
+def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
+    """End all that is open, since nobody checks the monitor any more; later results begin afresh."""
+    open_ones = [episode for episode in (health.outage, health.flapping, health.silence) if episode]
+    changes = [_change("resolved" if episode.told else "past", episode, now) for episode in open_ones]
+    rested = {
+        name: Standing(standing.at, standing.until, standing.status, standing.known_at)
+        for name, standing in health.locations.items()
+    }
+    return Health(rested), [replace(change, detail="no longer checked") for change in changes]
+
+
+def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
+    """Say in a word how the monitor is, as of its newest result."""
+    reporting = _reporting(health.locations, health.last_at - rules.reach_s)
+    if health.silence or not reporting:
+        return "unknown"
+    if health.outage:
+        return "down" if health.outage.kind is Kind.DOWN else "partial"
+    degraded = sum(standing.status == "degraded" for standing in reporting.values())
+    return "degraded" if degraded >= _needed(rules, len(reporting)) else "up"
+
+
+class _Course:
+    """Health while results are applied to it."""
+
+    def __init__(self, health: Health, rules: Rules, now: float) -> None:
+        self.changes: list[Change] = []
+        self.overtaken: list[CheckResult] = []
+        self._locations = dict(health.locations)
+        self._outage = health.outage
+        self._silence = health.silence
+        self._flapping = health.flapping
+        self._turned_at = health.turned_at
+        self._last_at = min(health.last_at, now)
+        self._rules = rules
+        self._now = now
+        self._news_at = now - max(_FRESH_S, rules.reach_s)
+        self._fresh = self._failing = self._failing_news = False
+
+    def health(self) -> Health:
+        return Health(self._locations, self._outage, self._silence, self._flapping, self._turned_at)
+
+    def take(self, result: CheckResult) -> None:
+        before = self._locations.get(result.location)
+        at = result.scheduled_at
+        if is_overtaken(before, at, self._now):
+            self.overtaken.append(result)
+            return
+        after = stand(before, result, self._rules)
+        self._locations[result.location] = after
+        self._last_at = max(self._last_at, min(at, self._now))
+        if at < self._last_at - self._rules.reach_s:
+            self.overtaken.append(result)
+        elif result.up is not None:
+            self._weigh(result, after, turned=after.down != (before is not None and before.down))
+
+    def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
+        """Compare what the locations say now with what was said before."""
+        at = result.scheduled_at
+        fresh = result.timestamp + result.response_time >= self._news_at
+        self._fresh = self._fresh or fresh
+        self._failing = self._failing or not result.up
+        self._failing_news = self._failing_news or (fresh and not result.up)
+        if self._silence and self._fresh:
+            self.changes.append(_change("resolved", self._silence, at))
+            self._silence = None
+        if self._outage or standing.down or len(self._locations) > 1:
+            self._judge(result, standing.since if turned else None)
+        if self._flapping and len(self._turned_within(at)) <= _FLAPPING_CHANGES // 2:
+            self.changes.append(_change("resolved" if self._flapping.told else "past", self._flapping, at))
+            self._flapping = None
+
+    def _judge(self, result: CheckResult, turned_at: float | None) -> None:
+        reporting = _reporting(self._locations, self._last_at - self._rules.reach_s)
+        down = {name: standing.since for name, standing in reporting.items() if standing.down}
+        needed = _needed(self._rules, len(reporting))
+        kind = None if not down else Kind.DOWN if len(down) >= needed else Kind.PARTIAL
+        was = self._outage
+        if kind == (was and was.kind):
+            return
+        at = result.scheduled_at if turned_at is None else turned_at
+        if kind is Kind.DOWN and turned_at is not None:
+            at = sorted(down.values())[needed - 1]
+        at = max(at, *self._turned_at[-1:], was.started_at if was else at)
+        if not was or not kind:
+            self._turn(at)
+        if was:
+            self._end(was, at, escalates=kind is Kind.DOWN)
+        self._outage = None
+        if kind:
+            locations = tuple(sorted(down))
+            decided_at = result.scheduled_at
+            self._outage = Episode(kind, at, decided_at, self._now, result.reason, result.detail, locations)
+
+    def _end(self, outage: Episode, at: float, *, escalates: bool) -> None:
+        if outage.told or self._is_certain(outage):
+            quiet = escalates or self._flapping is not None
+            self.changes.append(_change("resolved" if outage.told else "past", outage, at, quiet=quiet))
+
+    def _is_certain(self, outage: Episode) -> bool:
+        """Whether the other locations had the time to see it as well."""
+        return outage.kind is Kind.DOWN or self._last_at > outage.decided_at + self._rules.interval_s
+
+    def _turn(self, at: float) -> None:
+        self._turned_at = (*self._turned_within(at), at)[-_FLAPPING_CHANGES - 1 :]
+        if len(self._turned_at) > _FLAPPING_CHANGES and not self._flapping:
+            self._flapping = Episode(Kind.FLAPPING, self._turned_at[0], decided_at=at, heard_at=self._now)
+
+    def _turned_within(self, at: float) -> list[float]:
+        return [turned_at for turned_at in self._turned_at if turned_at > at - _FLAPPING_S]
+
+    def tell(self) -> None:
+        """Open what is certain, and is news: what began long ago must be seen to go on."""
+        outage, flapping = self._outage, self._flapping
+        if outage and not outage.told and self._is_certain(outage) and self._goes_on(outage):
+            self._outage = self._told(outage, quiet=flapping is not None)
+        if flapping and not flapping.told and self._fresh:
+            self._flapping = self._told(flapping, quiet=False)
+
+    def _goes_on(self, outage: Episode) -> bool:
+        """Whether it fails now; a clock that is behind makes all results old, but they go on coming."""
+        return self._failing_news or (self._failing and outage.heard_at <= self._news_at)
+
+    def _told(self, episode: Episode, *, quiet: bool) -> Episode:
+        self.changes.append(_change("opened", episode, episode.decided_at, quiet=quiet))
+        return msgspec.structs.replace(episode, told=True)
+
+
+def _reporting(locations: Mapping[str, Standing], since: float) -> dict[str, Standing]:
+    return {
+        name: each for name, each in locations.items() if each.known_at is not None and each.known_at >= since
+    }
+
+
+def _needed(rules: Rules, reporting: int) -> int:
+    """How many locations make the monitor down."""
+    return min(rules.quorum or (reporting + 1) // 2, reporting)
+
+
+def _change(
+    change: Literal["opened", "resolved", "past"], episode: Episode, at: float, *, quiet: bool = False
+) -> Change:
+    return Change(
+        change,
+        episode.kind,
+        at,
+        episode.started_at,
+        episode.reason,
+        episode.detail,
+        episode.locations,
+        quiet,
+    )

@@ -1,0 +1,63 @@
+"""Results of one shop as a line of signs, and what is made of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from monitor.incident import Change, Health, Kind, observe
+from monitor.result import CheckResult, result_id
+from monitor.standing import Rules
+
+START = 1_795_000_000.0
+RULES, HEALTHY = Rules(), Health()
+DOWN, PARTIAL, NO_DATA, FLAPPING = Kind.DOWN, Kind.PARTIAL, Kind.NO_DATA, Kind.FLAPPING
+SAYS: dict[str, dict[str, Any]] = {
+    "+": {"up": True},
+    "~": {"up": True, "degraded": True},
+    "-": {"up": False, "reason": "status", "detail": "status 500, expected 200-399"},
+    "?": {"up": None, "reason": "monitor_offline"},
+}
+
+
+def check(slot: float, sign: str = "+", location: str = "here") -> CheckResult:
+    at = START + 60 * slot
+    return CheckResult(
+        timestamp=at,
+        response_data="",
+        response_status=None,
+        response_time=0.5,
+        id=result_id(location, "shop", at),
+        monitor="shop",
+        url="",
+        location=location,
+        scheduled_at=at,
+        **SAYS[sign],
+    )
+
+
+def checks(signs: str, location: str = "here", first: float = 0) -> list[CheckResult]:
+    return [check(first + slot, sign, location) for slot, sign in enumerate(signs) if sign != " "]
+
+
+def together(**locations: str) -> list[CheckResult]:
+    """The results of several locations, in the order of their slots."""
+    found = [each for location, signs in locations.items() for each in checks(signs, location)]
+    return sorted(found, key=lambda each: each.scheduled_at)
+
+
+def slot_of(at: float) -> float:
+    return (at - START) / 60
+
+
+def live(
+    results: Iterable[CheckResult], rules: Rules = RULES, health: Health = HEALTHY
+) -> tuple[Health, list[Change]]:
+    """Observe each result when it is made."""
+    changes: list[Change] = []
+    for result in results:
+        health, new, _ = observe(health, [result], rules, result.timestamp + 1)
+        changes += new
+    return health, changes
+
+
+def told(changes: Iterable[Change]) -> list[tuple[str, Kind, float, float]]:
+    return [(each.change, each.kind, slot_of(each.started_at), slot_of(each.at)) for each in changes]

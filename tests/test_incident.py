@@ -1,0 +1,255 @@
+"""When a monitor's results become an incident, and when that is over."""
+
+import msgspec
+
+from monitor.incident import (
+    Episode,
+    Health,
+    Kind,
+    observe,
+    silent,
+    status,
+    unwatched,
+)
+from monitor.standing import Rules, Standing, Window
+from tests.observing import (
+    DOWN,
+    FLAPPING,
+    NO_DATA,
+    RULES,
+    START,
+    check,
+    checks,
+    live,
+    told,
+)
+
+
+def changes(signs: str, rules: Rules = RULES) -> list[tuple[str, Kind, float, float]]:
+    return told(live(checks(signs), rules)[1])
+
+
+def test_three_failures_in_a_row_open_an_incident_as_of_the_first() -> None:
+    assert changes("+--+-+---") == [("opened", DOWN, 6, 8)]
+
+
+def test_two_passes_in_a_row_resolve_it_as_of_the_first() -> None:
+    assert changes("---+-++") == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 5)]
+
+
+def test_thresholds_are_the_monitors_own() -> None:
+    assert changes("-+", Rules(failures=1, successes=1)) == [
+        ("opened", DOWN, 0, 0),
+        ("resolved", DOWN, 0, 1),
+    ]
+
+
+def test_a_failure_between_passes_does_not_bring_the_next_incident_nearer() -> None:
+    assert changes("---++--+--") == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 3)]
+
+
+def test_a_change_says_why_and_from_where() -> None:
+    _, (opened,) = live(checks("---"))
+
+    assert (opened.reason, opened.detail) == ("status", "status 500, expected 200-399")
+    assert opened.locations == ("here",)
+    assert not opened.quiet
+
+
+def test_slow_answers_are_no_incident() -> None:
+    assert changes("~~~~") == []
+
+
+def test_a_check_that_says_nothing_of_the_site_changes_nothing() -> None:
+    assert changes("--?-?+?+?+") == [("opened", DOWN, 0, 3), ("resolved", DOWN, 0, 5)]
+
+
+def test_bad_results_among_the_last_ones_open_an_incident() -> None:
+    rules = Rules(window=Window(of=5, bad=3))
+
+    assert changes("-+-+-", rules) == [("opened", DOWN, 0, 4)]
+    assert changes("-++--++-+-", rules) == [("opened", DOWN, 0, 4), ("resolved", DOWN, 0, 5)]
+    assert changes("-+++-+-++-+", rules) == []
+    assert changes("-----++", rules) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 5)]
+
+
+def test_what_an_ended_incident_saw_does_not_count_for_the_next_one() -> None:
+    rules = Rules(window=Window(of=5, bad=3))
+
+    assert changes("---++--+", rules) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 3)]
+
+
+def test_a_result_that_came_before_does_not_count_twice() -> None:
+    health, _ = live(checks("--"))
+    again = check(1, "-")
+
+    health, new, overtaken = observe(health, [again], Rules(), again.timestamp + 1)
+
+    assert (new, overtaken) == ([], [again])
+    assert health.locations["here"].streak == 2
+
+
+def test_a_result_that_was_overtaken_changes_nothing_of_the_present() -> None:
+    before, _ = live([check(5), check(6)])
+
+    after, new, overtaken = observe(before, checks("---"), Rules(), START + 400)
+
+    assert (after, new) == (before, [])
+    assert overtaken == checks("---")
+
+
+def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
+    ahead, _, _ = observe(Health(), [check(120)], Rules(), START)
+
+    _, changed = live(checks("---"), health=ahead)
+
+    assert told(changed) == [("opened", DOWN, 0, 2)]
+
+
+def test_a_clock_may_be_a_little_ahead() -> None:
+    health, _, _ = observe(Health(), [check(1)], Rules(), START)
+
+    assert observe(health, [check(0)], Rules(), START).overtaken == [check(0)]
+
+
+def test_a_location_whose_clock_is_ahead_does_not_silence_the_others() -> None:
+    ahead, _, _ = observe(Health(), [check(120, "+", "ahead")], Rules(quorum=1), START)
+
+    _, changed = live(checks("---"), Rules(quorum=1), ahead)
+
+    assert told(changed) == [("opened", DOWN, 0, 2)]
+
+
+def test_an_outage_that_is_over_when_its_results_come_is_told_as_past() -> None:
+    health, new, _ = observe(Health(), checks("+---++"), Rules(), START + 86_400)
+
+    assert told(new) == [("past", DOWN, 1, 4)]
+    assert health.outage is None
+
+
+def test_an_old_outage_that_goes_on_is_opened_with_the_first_news_of_it() -> None:
+    replayed, none, _ = observe(Health(), checks("---"), Rules(), START + 86_400)
+    _, new, _ = observe(replayed, [check(1_440, "-")], Rules(), START + 86_400)
+
+    assert none == []
+    assert told(new) == [("opened", DOWN, 0, 2)]
+
+
+def test_an_old_outage_that_is_over_by_the_first_news_is_told_as_past() -> None:
+    health, _, _ = observe(Health(), checks("---"), Rules(), START + 86_400)
+
+    _, new = live([check(1_440), check(1_441)], health=health)
+
+    assert told(new) == [("past", DOWN, 0, 1_440)]
+
+
+def test_checks_that_take_long_are_news_when_they_end() -> None:
+    slow = [msgspec.structs.replace(each, response_time=300.0) for each in checks("---")]
+
+    _, new, _ = observe(Health(), slow, Rules(), slow[-1].timestamp + 300)
+
+    assert told(new) == [("opened", DOWN, 0, 2)]
+
+
+def test_a_short_interval_does_not_make_news_old() -> None:
+    failing = checks("---")
+    rules = Rules(interval_s=1)
+
+    assert observe(Health(), failing, rules, failing[-1].timestamp + 60).changes
+    assert not observe(Health(), failing, rules, failing[-1].timestamp + 61).changes
+
+
+def test_a_clock_that_is_behind_delays_an_incident_but_does_not_hide_it() -> None:
+    behind_s = 7_200
+    health, opened = Health(), []
+    for result in checks("------"):
+        health, new, _ = observe(health, [result], Rules(), result.timestamp + behind_s)
+        opened += told(new)
+
+    assert opened == [("opened", DOWN, 0, 2)]
+
+
+def test_many_changes_within_an_hour_are_flapping_and_then_quiet() -> None:
+    health, changed = live(checks("---++" * 4))
+
+    assert told(changed)[-2:] == [("opened", FLAPPING, 0, 15), ("resolved", DOWN, 15, 18)]
+    assert [each.quiet for each in changed] == [False] * 6 + [True, False, True]
+    assert health.flapping
+
+
+def test_flapping_is_over_when_changes_are_half_as_many() -> None:
+    health, _ = live(checks("---++" * 4))
+    health, changed = live(checks("+" * 60, first=20), health=health)
+
+    assert told(changed) == [("resolved", FLAPPING, 0, 70)]
+    assert told(live(checks("---", first=80), health=health)[1]) == [("opened", DOWN, 80, 82)]
+
+
+def test_six_changes_an_hour_are_not_flapping() -> None:
+    assert FLAPPING not in [kind for _, kind, _, _ in changes("---++" * 3)]
+    assert FLAPPING not in [kind for _, kind, _, _ in changes(("---++" + "+" * 16) * 9)]
+
+
+def test_old_flapping_is_told_as_past() -> None:
+    _, new, _ = observe(Health(), checks("---++" * 4 + "+" * 60), Rules(), START + 86_400)
+
+    assert told(new)[-1] == ("past", FLAPPING, 0, 70)
+    assert [each.quiet for each in new] == [False, False, False, True, False]
+
+
+def test_silence_is_an_incident_of_its_own_kind() -> None:
+    quiet, change = silent(live(checks("+++"))[0], 0, START + 400)
+
+    assert (change.change, change.kind) == ("opened", NO_DATA)
+    assert (change.started_at, change.at) == (START + 120, START + 400)
+    assert status(quiet, Rules()) == "unknown"
+
+
+def test_silence_of_a_monitor_without_results_began_when_it_was_to_be_checked() -> None:
+    _, change = silent(Health(), START, START + 400)
+
+    assert change.started_at == START
+
+
+def test_silence_ends_with_the_first_news() -> None:
+    quiet, _ = silent(live(checks("+++"))[0], 0, START + 400)
+    old, none, _ = observe(quiet, [check(3)], Rules(), START + 86_400)
+    offline, none_either, _ = observe(old, [check(1_439, "?")], Rules(), START + 86_400)
+    heard, new, _ = observe(offline, [check(1_440)], Rules(), START + 86_400)
+
+    assert (none, none_either) == ([], [])
+    assert told(new) == [("resolved", NO_DATA, 2, 1_440)]
+    assert heard.silence is None
+
+
+def test_an_outage_outlasts_a_silence() -> None:
+    quiet, _ = silent(live(checks("---"))[0], 0, START + 600)
+
+    _, changed = live(checks("-++", first=20), health=quiet)
+
+    assert told(changed) == [("resolved", NO_DATA, 2, 20), ("resolved", DOWN, 0, 21)]
+
+
+def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
+    failing, _ = live(checks("---"))
+    quiet, _ = silent(failing, 0, START + 600)
+
+    rested, ended = unwatched(quiet, START + 720)
+
+    assert told(ended) == [("resolved", DOWN, 0, 12), ("resolved", NO_DATA, 2, 12)]
+    assert {each.detail for each in ended} == {"no longer checked"}
+    assert told(live(checks("---", first=20), health=rested)[1]) == [("opened", DOWN, 20, 22)]
+
+
+def test_what_was_never_told_is_past_when_nobody_checks_any_more() -> None:
+    held, _, _ = observe(Health(), checks("---"), Rules(), START + 86_400)
+
+    assert told(unwatched(held, START + 86_400)[1]) == [("past", DOWN, 0, 1_440)]
+
+
+def test_an_episode_survives_the_database() -> None:
+    health = Health(
+        {"here": Standing(1.5, 2.5, "down", failed=(None, 1.0))}, outage=Episode(DOWN, 1.0, 2.0, 3.0)
+    )
+
+    assert msgspec.json.decode(msgspec.json.encode(health), type=Health) == health

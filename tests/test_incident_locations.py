@@ -1,0 +1,119 @@
+"""How many locations make a monitor down."""
+
+import pytest
+
+from monitor.incident import observe, past, status
+from monitor.standing import Rules
+from tests.observing import (
+    DOWN,
+    PARTIAL,
+    START,
+    checks,
+    live,
+    together,
+    told,
+)
+
+
+def test_half_of_the_locations_rounded_up_make_a_monitor_down() -> None:
+    _, changed = live(together(a="-----------", b="+++++++++++", c="++++++-----"))
+
+    assert told(changed) == [
+        ("opened", PARTIAL, 0, 2),
+        ("resolved", PARTIAL, 0, 6),
+        ("opened", DOWN, 6, 8),
+    ]
+    assert changed[0].locations == ("a",)
+    assert changed[2].locations == ("a", "c")
+    assert [each.quiet for each in changed] == [False, True, False]
+
+
+def test_locations_that_agree_within_an_interval_are_never_partial() -> None:
+    _, changed = live(together(a="---+++++", b="++++++++", c="+---+++++"))
+
+    assert told(changed) == [("opened", DOWN, 1, 3), ("resolved", DOWN, 1, 3)]
+
+
+def test_one_of_two_locations_is_half() -> None:
+    assert told(live(together(a="+++", b="---"))[1]) == [("opened", DOWN, 0, 2)]
+
+
+def test_a_quorum_may_be_given() -> None:
+    rules = Rules(quorum=3)
+
+    assert told(live(together(a="-----", b="-----", c="+++++"), rules)[1]) == [("opened", PARTIAL, 0, 2)]
+    assert told(live(together(a="---", b="---", c="---"), rules)[1]) == [("opened", DOWN, 0, 2)]
+
+
+def test_no_more_locations_are_needed_than_there_are() -> None:
+    assert told(live(checks("---"), Rules(quorum=3))[1]) == [("opened", DOWN, 0, 2)]
+
+
+def test_an_incident_that_fewer_locations_see_goes_on_as_partial() -> None:
+    _, changed = live(together(a="--------", b="---++", c="+++++++"))
+
+    assert told(changed) == [
+        ("opened", DOWN, 0, 2),
+        ("resolved", DOWN, 0, 3),
+        ("opened", PARTIAL, 3, 4),
+    ]
+
+
+def test_an_incident_never_begins_before_the_one_that_it_follows() -> None:
+    _, changed = live(together(a="---------", b="---++++++", c="+++++   ", d="++++++++"), Rules(quorum=2))
+
+    assert told(changed)[-1] == ("opened", PARTIAL, 3, 4)
+    _, changed = live(together(a="-------------", b="---+++++", c="+++++++"))
+    assert told(changed)[-2:] == [("resolved", PARTIAL, 3, 10), ("opened", DOWN, 10, 10)]
+
+
+def test_a_location_that_stops_reporting_does_not_count() -> None:
+    _, changed = live(together(a="-----", b="+++++++++", c="+++++++++"))
+
+    assert told(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
+
+
+def test_a_location_without_network_does_not_count() -> None:
+    _, changed = live(together(a="-----????", b="+++++++++", c="+++++++++"))
+
+    assert told(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
+
+
+def test_results_of_a_location_that_is_hours_behind_say_nothing_of_the_present() -> None:
+    health, _ = live(together(a="+++++++++"))
+
+    late, new, overtaken = observe(health, checks("---", "b"), Rules(), START + 540)
+
+    assert new == []
+    assert overtaken == checks("---", "b")
+    assert late.locations["b"].down
+
+
+def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:
+    assert told(past(together(a="+---++++++", b="++++++++++", c="+---++++++"), Rules())) == [
+        ("past", DOWN, 1, 4)
+    ]
+    assert past(checks("+----"), Rules()) == []
+    assert told(past(checks("---++" * 4), Rules())) == [
+        ("past", DOWN, 5 * outage, 5 * outage + 3) for outage in range(4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("locations", "word"),
+    [
+        ({}, "unknown"),
+        ({"a": "+++"}, "up"),
+        ({"a": "---"}, "down"),
+        ({"a": "--~"}, "degraded"),
+        ({"a": "+~", "b": "++", "c": "++"}, "up"),
+        ({"a": "+~", "b": "+~", "c": "++"}, "degraded"),
+        ({"a": "---", "b": "+++", "c": "+++"}, "partial"),
+        ({"a": "????"}, "unknown"),
+        ({"a": "+??"}, "up"),
+        ({"a": "+????"}, "unknown"),
+        ({"a": "+~     ", "b": "+++++++"}, "up"),
+    ],
+)
+def test_a_monitor_is_in_one_state(locations: dict[str, str], word: str) -> None:
+    assert status(live(together(**locations))[0], Rules()) == word
