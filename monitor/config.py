@@ -38,6 +38,15 @@ class BasicAuth(_Strict):
     password: values.Secret
 
 
+class Window(_Strict):
+    """So many failed checks among the last ones."""
+
+    of: Annotated[int, Field(ge=1, le=100)]
+    """The last checks that count."""
+    bad: Annotated[int, Field(ge=1, le=100)]
+    """Failed ones among them that open an incident."""
+
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # pydantic's own deprecated `json` gives way to the key
 
@@ -111,6 +120,10 @@ class MonitorSettings(_Strict):
     """Failed checks in a row that open an incident."""
     successes_to_resolve: Count = 2
     """Passed checks in a row that resolve it."""
+    window: Window | None = None
+    """Opens an incident instead of `failures_to_open`."""
+    quorum: Count | None = None
+    """Locations that must agree before the monitor is down; half by default, rounded up."""
     group: values.Name | None = None
     """A label of its metrics."""
     labels: dict[str, str] = {}

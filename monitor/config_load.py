@@ -132,6 +132,8 @@ def _unusable_labels(written: WrittenConfig) -> Iterator[Mistake]:
 
 
 def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:
+    if monitor.window and monitor.window.bad > monitor.window.of:
+        yield "window", "bad is more than of; must be at most as many"
     if monitor.basic_auth is not None and monitor.bearer_token is not None:
         yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
     if monitor.addresses == "all" and monitor.proxy is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from monitor.config import BasicAuth, Expect, MonitorSettings, WrittenConfig, WrittenMonitor
+from monitor.config import BasicAuth, Expect, MonitorSettings, Window, WrittenConfig, WrittenMonitor
 from monitor.config_document import Place
 from monitor.config_rules import kind
 
@@ -19,6 +19,7 @@ _MODELS: dict[str | None, type[BaseModel]] = {
     "defaults": MonitorSettings,
     "expect": Expect,
     "basic_auth": BasicAuth,
+    "window": Window,
 }
 
 _ALLOWED = {

@@ -83,8 +83,12 @@ class Observed(NamedTuple):
 
     health: Health
     changes: list[Change]
+    spoken: list[tuple[str, Standing, float]]
+    """Locations whose standing gave way to another, and the slot of the result that brought it."""
     overtaken: list[CheckResult]
-    """Results that came after newer ones: what they tell of the past is for `past`."""
+    """Results that came after newer ones of their location."""
+    doubtful: list[tuple[float, float]]
+    """Stretches in which results that came late saw the monitor fail: `past` may find an incident there."""
 
 
 def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
@@ -97,7 +101,7 @@ def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: f
     for result in results:
         course.take(result)
     course.tell()
-    return Observed(course.health(), course.changes, course.overtaken)
+    return Observed(course.health(), course.changes, course.spoken, course.overtaken, course.doubtful)
 
 
 def past(results: Iterable[CheckResult], rules: Rules) -> list[Change]:
@@ -145,7 +149,9 @@ class _Course:
 
     def __init__(self, health: Health, rules: Rules, now: float) -> None:
         self.changes: list[Change] = []
+        self.spoken: list[tuple[str, Standing, float]] = []
         self.overtaken: list[CheckResult] = []
+        self.doubtful: list[tuple[float, float]] = []
         self._locations = dict(health.locations)
         self._outage = health.outage
         self._silence = health.silence
@@ -153,6 +159,7 @@ class _Course:
         self._turned_at = health.turned_at
         self._last_at = min(health.last_at, now)
         self._rules = rules
+        self._reach_s = rules.reach_s
         self._now = now
         self._news_at = now - max(_FRESH_S, rules.reach_s)
         self._fresh = self._failing = self._failing_news = False
@@ -165,14 +172,20 @@ class _Course:
         at = result.scheduled_at
         if is_overtaken(before, at, self._now):
             self.overtaken.append(result)
+            if result.up is False:
+                self.doubtful.append((at, at))
             return
         after = stand(before, result, self._rules)
         self._locations[result.location] = after
-        self._last_at = max(self._last_at, min(at, self._now))
-        if at < self._last_at - self._rules.reach_s:
-            self.overtaken.append(result)
-        elif result.up is not None:
-            self._weigh(result, after, turned=after.down != (before is not None and before.down))
+        if at > self._last_at:
+            self._last_at = min(at, self._now)
+        if before:
+            self.spoken.append((result.location, before, at))
+        if at >= self._last_at - self._reach_s:
+            if result.up is not None:
+                self._weigh(result, after, turned=after.down != (before is not None and before.down))
+        elif before and before.down and not after.down:
+            self.doubtful.append((before.since, after.since))
 
     def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
         """Compare what the locations say now with what was said before."""
@@ -184,14 +197,14 @@ class _Course:
         if self._silence and self._fresh:
             self.changes.append(_change("resolved", self._silence, at))
             self._silence = None
-        if self._outage or standing.down or len(self._locations) > 1:
+        if self._outage or standing.down:
             self._judge(result, standing.since if turned else None)
         if self._flapping and len(self._turned_within(at)) <= _FLAPPING_CHANGES // 2:
             self.changes.append(_change("resolved" if self._flapping.told else "past", self._flapping, at))
             self._flapping = None
 
     def _judge(self, result: CheckResult, turned_at: float | None) -> None:
-        reporting = _reporting(self._locations, self._last_at - self._rules.reach_s)
+        reporting = _reporting(self._locations, self._last_at - self._reach_s)
         down = {name: standing.since for name, standing in reporting.items() if standing.down}
         needed = _needed(self._rules, len(reporting))
         kind = None if not down else Kind.DOWN if len(down) >= needed else Kind.PARTIAL

@@ -6,8 +6,10 @@ import msgspec
 
 from monitor.result import CheckResult
 
+# Answers with the results that were there before.
 # Each parameter is one column of all rows: an array travels and is planned once, whatever its length.
 INSERT = """
+WITH new AS (
 INSERT INTO health_data (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
@@ -26,6 +28,10 @@ FROM unnest(
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
     body_truncated, certificate_expires_at, degraded, tls, evidence)
 ON CONFLICT DO NOTHING
+RETURNING result_id
+)
+SELECT given.result_id FROM unnest($5) AS given (result_id)
+WHERE NOT EXISTS (SELECT FROM new WHERE new.result_id = given.result_id)
 """
 
 

@@ -61,7 +61,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 def point(result: CheckResult, rules: Rules) -> Point:
     """Say what the result means for the account of time."""
     at = result.scheduled_at
-    return Point(at, status_of(up=result.up, degraded=result.degraded), at + rules.reach_s)
+    return Point(at, status_of(result.up, result.degraded), at + rules.reach_s)
 
 
 def is_overtaken(before: Standing | None, at: float, now: float) -> bool:
@@ -75,18 +75,19 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
     A result that agrees with the standing clears the streak: one lucky answer during an outage does not bring
     its end any nearer.
     """
-    at, said, until = point(result, rules)
+    at, up = result.scheduled_at, result.up
+    until, said = at + rules.reach_s, status_of(up, result.degraded)
     before = before or Standing(at, until, said)
-    if result.up is None:
+    if up is None:
         return msgspec.structs.replace(before, at=at, until=until, status=said)
-    if result.up != before.down and not rules.window:
+    if up != before.down and not rules.window:
         return Standing(at, until, said, at, before.down, before.since)
-    streak = 0 if result.up != before.down else before.streak + 1
+    streak = 0 if up != before.down else before.streak + 1
     first = before.streak_at if before.streak else at
     failed: tuple[float | None, ...] = ()
     turned = streak >= (rules.successes if before.down else rules.failures)
     if rules.window and not before.down:
-        failed = (*before.failed, None if result.up else at)[-rules.window.of :]
+        failed = (*before.failed, None if up else at)[-rules.window.of :]
         bad = [slot for slot in failed if slot is not None]
         turned = len(bad) >= rules.window.bad
         first = bad[0] if turned else first

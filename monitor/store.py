@@ -16,6 +16,8 @@ from uuid import UUID
 
 import asyncpg
 
+from monitor import store_incidents, store_sums
+from monitor.bookkeeping import Bookkeeping
 from monitor.migrate import SchemaError, migrate
 from monitor.result import CheckResult
 from monitor.row import INSERT, row
@@ -23,6 +25,7 @@ from monitor.row import INSERT, row
 _DAY_S = 86_400
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
 _MAX_DAYS = 30  # that one statement touches: each partition takes six of the server's locks
+_MONITORS = 200  # whose days are summed up at once
 _CONNECT_S = 10
 _COMMAND_S = 30
 _CLOSE_S = 3
@@ -68,8 +71,9 @@ class Store:
     it, or `SchemaError` when its schema is not this program's. A cancelled call has stored all or nothing.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, bookkeeping: Bookkeeping | None = None) -> None:
         self._uri = uri
+        self._bookkeeping = bookkeeping or Bookkeeping()
         self._pool: Any = None
         self._opening = asyncio.Lock()
         self._days: set[int] = set()
@@ -130,22 +134,38 @@ class Store:
         self._days = {day for day in self._days if day >= first_kept}
         return len(rows)
 
+    async def sum_up_days(self) -> None:
+        """Put hours of days that are over into the sums of days; forget hours that are too old."""
+        today = int(time.time() // _DAY_S)
+        async with self._transaction() as connection:
+            monitors = await store_sums.not_in_days(connection, today)
+        for start in range(0, len(monitors), _MONITORS):
+            some = monitors[start : start + _MONITORS]
+            async with self._transaction() as connection:
+                await store_incidents.locked(connection, some)
+                await store_sums.into_days(connection, some, today)
+        async with self._transaction() as connection:
+            await store_sums.expire(connection, today - store_sums.HOURS_DAYS)
+
     async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
         columns = [list(column) for column in zip(*map(row, results), strict=True)]
         if not columns:
             return 0
         await self._make_partitions(days)
         try:
-            return await self._insert(columns)
+            return await self._insert(results, columns)
         except _PartitionMissingError:
             self._days.difference_update(days)
             await self._make_partitions(days)
-            return await self._insert(columns)
+            return await self._insert(results, columns)
 
-    async def _insert(self, columns: Sequence[list[Any]]) -> int:
+    async def _insert(self, results: Sequence[CheckResult], columns: Sequence[list[Any]]) -> int:
         async with self._transaction() as connection:
-            tag: str = await connection.execute(INSERT, *columns)
-        return int(tag.rpartition(" ")[2])
+            healths = await self._bookkeeping.lock(connection, results)
+            known = {row["result_id"] for row in await connection.fetch(INSERT, *columns)}
+            new = {result.id: result for result in results if result.id not in known}
+            await self._bookkeeping.enter(connection, healths, new.values())
+        return len(new)
 
     async def _make_partitions(self, days: Iterable[int]) -> None:
         """Make what is missing, each in a transaction of its own; readers of other days are not blocked."""

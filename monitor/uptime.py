@@ -7,9 +7,9 @@ takes from its predecessor what is its own, and the order in which results come 
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 REACH = 3  # a result speaks for this many intervals; after as many without one there is no data
 HOUR_S = 3_600
@@ -20,6 +20,22 @@ _FIRST_S = 0.001  # the first bucket ends here, the last one begins at 46 s
 Status = Literal["up", "degraded", "down", "unknown"]
 Spoken = dict[tuple[int, Status], float]
 """Seconds by hour since 1970 and status."""
+
+
+class Said(Protocol):
+    """What a result says, and for how long at most."""
+
+    @property
+    def at(self) -> float:
+        """Its slot."""
+
+    @property
+    def status(self) -> Status:
+        """How the monitor was."""
+
+    @property
+    def until(self) -> float:
+        """It says so no longer than that."""
 
 
 class Point(NamedTuple):
@@ -68,7 +84,7 @@ class Shares:
         return (self.up + self.degraded) / known if known else None
 
 
-def status_of(*, up: bool | None, degraded: bool) -> Status:
+def status_of(up: bool | None, degraded: bool) -> Status:
     """Say in a word what a result says."""
     if up is None:
         return "unknown"
@@ -89,13 +105,15 @@ def spoken(points: Iterable[Point]) -> Spoken:
     return seconds
 
 
-def hours(start: float, end: float) -> Iterator[tuple[int, float]]:
+def hours(start: float, end: float) -> list[tuple[int, float]]:
     """Cut a stretch of time at the full hours."""
+    parts = []
     while start < end:
         hour = int(start // HOUR_S)
         stop = min(end, (hour + 1) * HOUR_S)
-        yield hour, stop - start
+        parts.append((hour, stop - start))
         start = stop
+    return parts
 
 
 def shares(sums: Iterable[Sums], window_s: float) -> Shares:

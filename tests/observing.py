@@ -18,15 +18,15 @@ SAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def check(slot: float, sign: str = "+", location: str = "here") -> CheckResult:
+def check(slot: float, sign: str = "+", location: str = "here", monitor: str = "shop") -> CheckResult:
     at = START + 60 * slot
     return CheckResult(
         timestamp=at,
         response_data="",
         response_status=None,
         response_time=0.5,
-        id=result_id(location, "shop", at),
-        monitor="shop",
+        id=result_id(location, monitor, at),
+        monitor=monitor,
         url="",
         location=location,
         scheduled_at=at,
@@ -34,8 +34,8 @@ def check(slot: float, sign: str = "+", location: str = "here") -> CheckResult:
     )
 
 
-def checks(signs: str, location: str = "here", first: float = 0) -> list[CheckResult]:
-    return [check(first + slot, sign, location) for slot, sign in enumerate(signs) if sign != " "]
+def checks(signs: str, location: str = "here", first: float = 0, monitor: str = "shop") -> list[CheckResult]:
+    return [check(first + slot, sign, location, monitor) for slot, sign in enumerate(signs) if sign != " "]
 
 
 def together(**locations: str) -> list[CheckResult]:
@@ -54,7 +54,7 @@ def live(
     """Observe each result when it is made."""
     changes: list[Change] = []
     for result in results:
-        health, new, _ = observe(health, [result], rules, result.timestamp + 1)
+        health, new, *_ = observe(health, [result], rules, result.timestamp + 1)
         changes += new
     return health, changes
 

@@ -83,7 +83,7 @@ def test_a_result_that_came_before_does_not_count_twice() -> None:
     health, _ = live(checks("--"))
     again = check(1, "-")
 
-    health, new, overtaken = observe(health, [again], Rules(), again.timestamp + 1)
+    health, new, _, overtaken, *_ = observe(health, [again], Rules(), again.timestamp + 1)
 
     assert (new, overtaken) == ([], [again])
     assert health.locations["here"].streak == 2
@@ -92,14 +92,15 @@ def test_a_result_that_came_before_does_not_count_twice() -> None:
 def test_a_result_that_was_overtaken_changes_nothing_of_the_present() -> None:
     before, _ = live([check(5), check(6)])
 
-    after, new, overtaken = observe(before, checks("---"), Rules(), START + 400)
+    after, new, _, overtaken, doubtful = observe(before, checks("---"), Rules(), START + 400)
 
     assert (after, new) == (before, [])
     assert overtaken == checks("---")
+    assert doubtful == [(each.scheduled_at, each.scheduled_at) for each in overtaken]
 
 
 def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
-    ahead, _, _ = observe(Health(), [check(120)], Rules(), START)
+    ahead, _, *_ = observe(Health(), [check(120)], Rules(), START)
 
     _, changed = live(checks("---"), health=ahead)
 
@@ -107,13 +108,13 @@ def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
 
 
 def test_a_clock_may_be_a_little_ahead() -> None:
-    health, _, _ = observe(Health(), [check(1)], Rules(), START)
+    health, _, *_ = observe(Health(), [check(1)], Rules(), START)
 
     assert observe(health, [check(0)], Rules(), START).overtaken == [check(0)]
 
 
 def test_a_location_whose_clock_is_ahead_does_not_silence_the_others() -> None:
-    ahead, _, _ = observe(Health(), [check(120, "+", "ahead")], Rules(quorum=1), START)
+    ahead, _, *_ = observe(Health(), [check(120, "+", "ahead")], Rules(quorum=1), START)
 
     _, changed = live(checks("---"), Rules(quorum=1), ahead)
 
@@ -121,22 +122,22 @@ def test_a_location_whose_clock_is_ahead_does_not_silence_the_others() -> None:
 
 
 def test_an_outage_that_is_over_when_its_results_come_is_told_as_past() -> None:
-    health, new, _ = observe(Health(), checks("+---++"), Rules(), START + 86_400)
+    health, new, *_ = observe(Health(), checks("+---++"), Rules(), START + 86_400)
 
     assert told(new) == [("past", DOWN, 1, 4)]
     assert health.outage is None
 
 
 def test_an_old_outage_that_goes_on_is_opened_with_the_first_news_of_it() -> None:
-    replayed, none, _ = observe(Health(), checks("---"), Rules(), START + 86_400)
-    _, new, _ = observe(replayed, [check(1_440, "-")], Rules(), START + 86_400)
+    replayed, none, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
+    _, new, *_ = observe(replayed, [check(1_440, "-")], Rules(), START + 86_400)
 
     assert none == []
     assert told(new) == [("opened", DOWN, 0, 2)]
 
 
 def test_an_old_outage_that_is_over_by_the_first_news_is_told_as_past() -> None:
-    health, _, _ = observe(Health(), checks("---"), Rules(), START + 86_400)
+    health, _, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
 
     _, new = live([check(1_440), check(1_441)], health=health)
 
@@ -146,7 +147,7 @@ def test_an_old_outage_that_is_over_by_the_first_news_is_told_as_past() -> None:
 def test_checks_that_take_long_are_news_when_they_end() -> None:
     slow = [msgspec.structs.replace(each, response_time=300.0) for each in checks("---")]
 
-    _, new, _ = observe(Health(), slow, Rules(), slow[-1].timestamp + 300)
+    _, new, *_ = observe(Health(), slow, Rules(), slow[-1].timestamp + 300)
 
     assert told(new) == [("opened", DOWN, 0, 2)]
 
@@ -163,7 +164,7 @@ def test_a_clock_that_is_behind_delays_an_incident_but_does_not_hide_it() -> Non
     behind_s = 7_200
     health, opened = Health(), []
     for result in checks("------"):
-        health, new, _ = observe(health, [result], Rules(), result.timestamp + behind_s)
+        health, new, *_ = observe(health, [result], Rules(), result.timestamp + behind_s)
         opened += told(new)
 
     assert opened == [("opened", DOWN, 0, 2)]
@@ -191,7 +192,7 @@ def test_six_changes_an_hour_are_not_flapping() -> None:
 
 
 def test_old_flapping_is_told_as_past() -> None:
-    _, new, _ = observe(Health(), checks("---++" * 4 + "+" * 60), Rules(), START + 86_400)
+    _, new, *_ = observe(Health(), checks("---++" * 4 + "+" * 60), Rules(), START + 86_400)
 
     assert told(new)[-1] == ("past", FLAPPING, 0, 70)
     assert [each.quiet for each in new] == [False, False, False, True, False]
@@ -213,9 +214,9 @@ def test_silence_of_a_monitor_without_results_began_when_it_was_to_be_checked() 
 
 def test_silence_ends_with_the_first_news() -> None:
     quiet, _ = silent(live(checks("+++"))[0], 0, START + 400)
-    old, none, _ = observe(quiet, [check(3)], Rules(), START + 86_400)
-    offline, none_either, _ = observe(old, [check(1_439, "?")], Rules(), START + 86_400)
-    heard, new, _ = observe(offline, [check(1_440)], Rules(), START + 86_400)
+    old, none, *_ = observe(quiet, [check(3)], Rules(), START + 86_400)
+    offline, none_either, *_ = observe(old, [check(1_439, "?")], Rules(), START + 86_400)
+    heard, new, *_ = observe(offline, [check(1_440)], Rules(), START + 86_400)
 
     assert (none, none_either) == ([], [])
     assert told(new) == [("resolved", NO_DATA, 2, 1_440)]
@@ -242,7 +243,7 @@ def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
 
 
 def test_what_was_never_told_is_past_when_nobody_checks_any_more() -> None:
-    held, _, _ = observe(Health(), checks("---"), Rules(), START + 86_400)
+    held, _, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
 
     assert told(unwatched(held, START + 86_400)[1]) == [("past", DOWN, 0, 1_440)]
 

@@ -82,11 +82,19 @@ def test_a_location_without_network_does_not_count() -> None:
 def test_results_of_a_location_that_is_hours_behind_say_nothing_of_the_present() -> None:
     health, _ = live(together(a="+++++++++"))
 
-    late, new, overtaken = observe(health, checks("---", "b"), Rules(), START + 540)
+    late, new, _, _, doubtful = observe(health, checks("---", "b"), Rules(), START + 540)
 
-    assert new == []
-    assert overtaken == checks("---", "b")
+    assert (new, doubtful) == ([], [])
     assert late.locations["b"].down
+
+
+def test_an_outage_that_a_location_tells_of_hours_later_is_to_be_looked_at_again() -> None:
+    health, _ = live(together(a="+++++++++++++"))
+
+    observed = observe(health, checks("+---++", "b"), Rules(), START + 780)
+
+    assert observed.changes == []
+    assert observed.doubtful == [(START + 60, START + 240)]
 
 
 def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:

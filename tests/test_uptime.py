@@ -48,7 +48,7 @@ POINTS = st.lists(
     [(True, False, "up"), (True, True, "degraded"), (False, True, "down"), (None, True, "unknown")],
 )
 def test_a_result_says_one_word(up: bool | None, degraded: bool, status: Status) -> None:
-    assert status_of(up=up, degraded=degraded) == status
+    assert status_of(up, degraded) == status
 
 
 def test_a_result_speaks_until_the_next_one() -> None:
@@ -68,10 +68,10 @@ def test_a_check_that_says_nothing_of_the_site_ends_what_was_said_before_it() ->
 
 
 def test_time_is_cut_at_full_hours() -> None:
-    assert list(hours(START - 60, START + HOUR_S + 1)) == [(HOUR - 1, 60), (HOUR, HOUR_S), (HOUR + 1, 1)]
-    assert list(hours(START, START + HOUR_S)) == [(HOUR, HOUR_S)]
-    assert list(hours(START, START)) == []
-    assert list(hours(START + 1, START)) == []
+    assert hours(START - 60, START + HOUR_S + 1) == [(HOUR - 1, 60), (HOUR, HOUR_S), (HOUR + 1, 1)]
+    assert hours(START, START + HOUR_S) == [(HOUR, HOUR_S)]
+    assert hours(START, START) == []
+    assert hours(START + 1, START) == []
 
 
 @given(POINTS, st.data())

@@ -1,0 +1,118 @@
+"""What new results come to, in the transaction that stores them: incidents, changes, sums of hours.
+
+Each result counts once, when it is really new. One whose day may have been dropped already is stored, but
+counts for nothing, since nobody can tell whether it did before.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from monitor import store_incidents, store_sums
+from monitor.incident import Change, Health, observe, past, status
+from monitor.result import CheckResult
+from monitor.standing import Rules, point
+from monitor.store_incidents import State
+from monitor.uptime import Point
+from monitor.uptime_ledger import Ledger
+
+_DAY_S = 86_400
+_LOOK_BACK_S = 3_600.0  # before a late failure, for the beginning of its outage
+
+
+class Bookkeeping:
+    """Keeps the accounts of one database."""
+
+    def __init__(
+        self,
+        rules: Callable[[str], Rules] = lambda _: Rules(),
+        retention_days: float = 90.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rules = rules
+        self._retention_days = min(retention_days, store_sums.HOURS_DAYS - 1)
+        self._clock = clock
+
+    async def lock(self, connection: Any, results: Iterable[CheckResult]) -> dict[str, Health]:
+        """Let nobody else write about the monitors of these results, until the transaction ends."""
+        monitors = sorted({result.monitor for result in results} - {""})
+        return await store_incidents.locked(connection, monitors) if monitors else {}
+
+    async def enter(
+        self, connection: Any, healths: Mapping[str, Health], results: Iterable[CheckResult]
+    ) -> None:
+        """Take results into account that are new, of monitors that are locked."""
+        now = self._clock()
+        batch = _Batch(connection, now)
+        for monitor, group in self._by_monitor(results, now).items():
+            await batch.enter(monitor, group, healths[monitor], self._rules(monitor))
+        await batch.store()
+
+    def _by_monitor(self, results: Iterable[CheckResult], now: float) -> dict[str, list[CheckResult]]:
+        counted_from = (int(now / _DAY_S - self._retention_days) + 1) * _DAY_S
+        groups: dict[str, list[CheckResult]] = defaultdict(list)
+        for result in results:
+            if result.monitor and result.scheduled_at >= counted_from:
+                groups[result.monitor].append(result)
+        return groups
+
+
+class _Batch:
+    """What the results of one transaction come to."""
+
+    def __init__(self, connection: Any, now: float) -> None:
+        self._connection = connection
+        self._now = now
+        self._ledger = Ledger()
+        self._states: list[State] = []
+        self._changes: list[tuple[str, Change]] = []
+
+    async def enter(self, monitor: str, results: list[CheckResult], health: Health, rules: Rules) -> None:
+        results.sort(key=lambda result: result.scheduled_at)
+        for result in results:
+            self._ledger.count(result)
+        observed = observe(health, results, rules, self._now)
+        for location, said, next_at in observed.spoken:
+            self._ledger.speak(monitor, location, said, next_at)
+        if observed.overtaken:
+            await self._squeeze_in(monitor, observed.overtaken, rules)
+        if observed.doubtful:
+            await self._look_again(monitor, observed.doubtful, observed.health, rules)
+        self._changes += [(monitor, change) for change in observed.changes]
+        self._states.append(State(monitor, status(observed.health, rules), observed.health))
+
+    async def _squeeze_in(self, monitor: str, overtaken: Iterable[CheckResult], rules: Rules) -> None:
+        """Give late results the time that is theirs."""
+        by_location: dict[str, list[CheckResult]] = defaultdict(list)
+        for result in overtaken:
+            by_location[result.location].append(result)
+        for location, late in by_location.items():
+            between = (late[0].scheduled_at - rules.reach_s, late[-1].scheduled_at + rules.reach_s)
+            ids = [result.id for result in late]
+            others = await store_sums.around(self._connection, monitor, location, ids, between)
+            self._ledger.squeeze_in(
+                monitor,
+                location,
+                [point(result, rules) for result in late],
+                [Point(at, said, at + rules.reach_s) for at, said in others],
+            )
+
+    async def _look_again(
+        self, monitor: str, doubtful: Sequence[tuple[float, float]], health: Health, rules: Rules
+    ) -> None:
+        """Find outages of the past that nobody could see before."""
+        margin_s = max(_LOOK_BACK_S, 10 * rules.reach_s)
+        start = min(first for first, _ in doubtful) - margin_s
+        end = max(last for _, last in doubtful) + margin_s
+        results = await store_incidents.history(self._connection, monitor, start, end)
+        held_at = health.outage.started_at if health.outage else math.inf
+        self._changes += [(monitor, change) for change in past(results, rules) if change.at <= held_at]
+
+    async def store(self) -> None:
+        """Write it all, one statement for each table."""
+        if self._states:
+            await store_incidents.keep(self._connection, self._states)
+            await store_sums.add(self._connection, self._ledger.entries)
+            await store_incidents.record(self._connection, self._changes, self._now)

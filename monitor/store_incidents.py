@@ -1,0 +1,166 @@
+"""The SQL of states, incidents and changes; who writes holds the locks of the monitors concerned."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from monitor.incident import Change, Health
+from monitor.result import CheckResult
+
+_NOBODY = UUID(int=0)
+
+# In one order, so that two processes that save results of the same monitors wait for each other, not both.
+_LOCK = "SELECT monitor, health FROM health_states WHERE monitor = ANY($1) ORDER BY monitor FOR UPDATE"
+
+_ADD = """
+INSERT INTO health_states (monitor, status, last_at, health)
+SELECT monitor, 'unknown', '-infinity', '{}' FROM unnest($1::text[]) AS monitor ORDER BY monitor
+ON CONFLICT DO NOTHING
+"""
+
+_KEEP = """
+UPDATE health_states SET status = now.status, last_at = now.last_at, health = now.health
+FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[]) AS now (monitor, status, last_at, health)
+WHERE health_states.monitor = now.monitor
+"""
+
+_CHANGES = """
+WITH change AS (
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
+        monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
+        reason text, detail text, locations text[], quiet boolean)
+), incident AS (
+    {incident}
+)
+INSERT INTO health_changes (
+    incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
+SELECT id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet
+FROM change JOIN incident USING (monitor, kind{started_at})
+"""
+
+_INCIDENTS = {
+    "resolved": """
+    UPDATE health_incidents SET ended_at = change.at FROM change
+    WHERE health_incidents.monitor = change.monitor AND health_incidents.kind = change.kind
+        AND ended_at IS NULL
+    RETURNING id, health_incidents.monitor, health_incidents.kind""",
+    # Late results may tell of an outage that was seen, in part or from elsewhere, when it happened.
+    "past": """
+    INSERT INTO health_incidents (
+        monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations)
+    SELECT monitor, kind, started_at, noticed_at, at, true, reason, detail, locations FROM change
+    WHERE NOT EXISTS (
+        SELECT FROM health_incidents AS known
+        WHERE known.monitor = change.monitor AND known.started_at < change.at
+            AND (known.ended_at IS NULL OR known.ended_at > change.started_at)
+            AND (known.kind = change.kind
+                OR known.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial')))
+    RETURNING id, monitor, kind, started_at""",
+    "opened": """
+    INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, reason, detail, locations)
+    SELECT monitor, kind, started_at, noticed_at, reason, detail, locations FROM change
+    ON CONFLICT DO NOTHING
+    RETURNING id, monitor, kind""",
+}
+
+_HISTORY = """
+SELECT scheduled_at, location, up, reason, detail FROM health_data
+WHERE monitor = $1 AND scheduled_at BETWEEN $2 AND $3 ORDER BY scheduled_at
+"""
+
+# Of those that are to be checked; a monitor without results is as old as the watch for it.
+_SILENT = """
+SELECT monitor FROM unnest($1::text[], $2::float8[]) AS watched (monitor, deadline)
+LEFT JOIN health_states USING (monitor)
+WHERE coalesce(last_at, '-infinity') < deadline AND NOT EXISTS (
+    SELECT FROM health_incidents
+    WHERE health_incidents.monitor = watched.monitor AND kind = 'no_data' AND ended_at IS NULL)
+"""
+
+_UNWATCHED = """
+SELECT DISTINCT monitor FROM health_incidents
+WHERE ended_at IS NULL AND monitor <> ALL ($1)
+    AND NOT EXISTS (
+        SELECT FROM health_states
+        WHERE health_states.monitor = health_incidents.monitor AND last_at >= $2)
+"""
+
+_decoder = msgspec.json.Decoder(Health)
+_encoder = msgspec.json.Encoder()
+
+
+class State(NamedTuple):
+    """What is kept of one monitor."""
+
+    monitor: str
+    status: str
+    health: Health
+
+
+async def locked(connection: Any, monitors: Collection[str]) -> dict[str, Health]:
+    """Lock these monitors until the transaction ends; give what is known of each."""
+    rows = await connection.fetch(_LOCK, monitors)
+    if len(rows) < len(monitors):
+        await connection.execute(_ADD, monitors)
+        rows = await connection.fetch(_LOCK, monitors)
+    return {row["monitor"]: _decoder.decode(row["health"]) for row in rows}
+
+
+async def keep(connection: Any, states: Sequence[State]) -> None:
+    """Store what the next results need to know."""
+    await connection.execute(
+        _KEEP,
+        [state.monitor for state in states],
+        [state.status for state in states],
+        [state.health.last_at for state in states],
+        [_encoder.encode(state.health).decode() for state in states],
+    )
+
+
+async def record(connection: Any, changes: Iterable[tuple[str, Change]], now: float) -> None:
+    """Store incidents and changes; what one batch ended comes before what it began."""
+    sorts: dict[str, list[dict[str, Any]]] = {"resolved": [], "past": [], "opened": []}
+    for monitor, change in changes:
+        sorts[change.change].append({**asdict(change), "monitor": monitor, "noticed_at": now})
+    for sort, rows in sorts.items():
+        if rows:
+            started_at = ", started_at" if sort == "past" else ""
+            statement = _CHANGES.format(incident=_INCIDENTS[sort], started_at=started_at)
+            await connection.execute(statement, _encoder.encode(rows).decode())
+
+
+async def history(connection: Any, monitor: str, start: float, end: float) -> list[CheckResult]:
+    """Read what is stored of a monitor's results, as far as incidents go."""
+    rows = await connection.fetch(_HISTORY, monitor, start, end)
+    return [
+        CheckResult(
+            timestamp=row["scheduled_at"],
+            response_data="",
+            response_status=None,
+            response_time=0,
+            id=_NOBODY,
+            monitor=monitor,
+            url="",
+            location=row["location"] or "",
+            scheduled_at=row["scheduled_at"],
+            up=row["up"],
+            reason=row["reason"],
+            detail=row["detail"],
+        )
+        for row in rows
+    ]
+
+
+async def silent_ones(connection: Any, deadlines: Mapping[str, float]) -> list[str]:
+    """Find monitors whose newest result is older than its deadline, and of whom nobody said so."""
+    rows = await connection.fetch(_SILENT, list(deadlines), list(deadlines.values()))
+    return [row["monitor"] for row in rows]
+
+
+async def forgotten_ones(connection: Any, watched: Collection[str], deadline: float) -> list[str]:
+    """Find monitors that have an open incident, but are not watched, and had no result since the deadline."""
+    rows = await connection.fetch(_UNWATCHED, watched, deadline)
+    return [row["monitor"] for row in rows]

@@ -1,0 +1,55 @@
+"""What new results add to the sums of their hours. Pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from monitor.result import CheckResult
+from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Status, bucket, hours, spoken, status_of
+
+_COLUMN: dict[Status, int] = {"up": 0, "degraded": 1, "down": 2, "unknown": 3}
+_END = Point(math.inf, "unknown", math.inf)
+
+
+class Entry:
+    """What is to be added to one hour: seconds up, degraded and down; results of these and unknown."""
+
+    __slots__ = ("counts", "response_times", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = [0.0, 0.0, 0.0]
+        self.counts = [0, 0, 0, 0]
+        self.response_times = [0] * BUCKETS
+
+
+class Ledger:
+    """Collects what a batch adds, by monitor, location and hour since 1970."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str, int], Entry] = {}
+
+    def count(self, result: CheckResult) -> None:
+        """Count a result in the hour of its slot."""
+        entry = self._entry(result.monitor, result.location, int(result.scheduled_at // HOUR_S))
+        entry.counts[_COLUMN[status_of(result.up, result.degraded)]] += 1
+        if result.up:
+            entry.response_times[bucket(result.response_time)] += 1
+
+    def speak(self, monitor: str, location: str, said: Said, next_at: float) -> None:
+        """Add the time from a result to the next one, when that is there."""
+        if said.status != "unknown":
+            column = _COLUMN[said.status]
+            for hour, length_s in hours(said.at, min(next_at, said.until)):
+                self._entry(monitor, location, hour).seconds[column] += length_s
+
+    def squeeze_in(self, monitor: str, location: str, late: Iterable[Point], others: Sequence[Point]) -> None:
+        """Add what late results take from those around them; `others` are all that are within their reach."""
+        for sign, points in ((1, [*others, *late]), (-1, others)):
+            for (hour, status), length_s in spoken([*sorted(points), _END]).items():
+                self._entry(monitor, location, hour).seconds[_COLUMN[status]] += sign * length_s
+
+    def _entry(self, monitor: str, location: str, hour: int) -> Entry:
+        key = (monitor, location, hour)
+        entry = self.entries.get(key)
+        if entry is None:
+            entry = self.entries[key] = Entry()
+        return entry

@@ -1,0 +1,36 @@
+"""What storing has to know of the configuration."""
+
+from monitor.config import Monitor, Window
+from monitor.standing import Rules
+from monitor.standing import Window as Bad
+from monitor.watched import Watched
+
+
+def monitor(name: str, **settings: object) -> Monitor:
+    return Monitor.model_validate({"name": name, "url": "https://shop.example/", **settings})
+
+
+def test_rules_are_those_of_the_configuration() -> None:
+    watched = Watched(
+        [
+            monitor("a", interval_s=15, failures_to_open=4, successes_to_resolve=5, quorum=6),
+            monitor("b", window=Window(of=5, bad=3)),
+        ]
+    )
+
+    assert watched.rules("a") == Rules(15, 4, 5, None, 6)
+    assert watched.rules("b") == Rules(window=Bad(5, 3))
+    assert watched.rules("another process's") == Rules()
+
+
+def test_a_monitor_is_watched_since_it_is_checked() -> None:
+    now = 1.0
+    watched = Watched([monitor("a"), monitor("b", paused=True)], lambda: now)
+
+    now = 2.0
+    watched.take([monitor("a", interval_s=5), monitor("b"), monitor("c")])
+    now = 3.0
+    watched.take([monitor("b"), monitor("c", paused=True), monitor("a")])
+
+    assert watched.since == {"a": 1.0, "b": 2.0}
+    assert watched.rules("c") == Rules()
