@@ -115,7 +115,7 @@ class Probe:
         except TimeoutError:
             failure = timed_out(timing, self._monitor.timeout_s)
         except aiohttp.TooManyRedirects as error:
-            seen.status, seen.headers = error.history[-1].status, error.history[-1].headers
+            _note_head(error.history[-1], seen)
             seen.redirects = self._monitor.max_redirects
             failure = Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects"
         except FAILURES as error:
@@ -177,9 +177,8 @@ class Probe:
         self._jar.clear()
         response = await self._send(session, timing)
         timing.enter(Stage.TRANSFER)
-        seen.status, seen.headers = response.status, response.headers
+        _note_head(response, seen)
         seen.redirects = len(response.history)
-        seen.version = ".".join(map(str, response.version or ()))
         try:
             await self._read(response, seen)
         finally:
@@ -268,6 +267,11 @@ class Probe:
             tls=seen.tls.tls,
             evidence=seen.evidence(keep_body=monitor.store_body != "never") if failure else None,
         )
+
+
+def _note_head(response: aiohttp.ClientResponse, seen: Received) -> None:
+    seen.status, seen.headers = response.status, response.headers
+    seen.version = ".".join(map(str, response.version or ()))
 
 
 def _headers(monitor: Monitor) -> dict[str, str]:

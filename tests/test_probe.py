@@ -115,6 +115,7 @@ async def test_a_redirect_loop_ends(serve: Serve, check: Check) -> None:
 
     assert (result.reason, result.detail) == (Reason.TOO_MANY_REDIRECTS, "more than 3 redirects")
     assert (result.response_status, result.redirects, result.response_data) == (307, 3, "")
+    assert result.http_version == "1.1"
     assert len(requests) == 4
 
 
