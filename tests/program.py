@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -117,12 +118,19 @@ def until(holds: Callable[[], bool], what: str, limit_s: float = 30) -> None:
         time.sleep(0.05)
 
 
+def need(*programs: str) -> None:
+    """Skip the test where these are not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}")
+
+
 Start = Callable[..., Program]
 
 
-@pytest.fixture
-def program() -> Iterator[Start]:
-    """Make programs, each in a folder of its own; they are ended after the test."""
+@contextmanager
+def programs() -> Iterator[Start]:
+    """Make programs, each in a folder of its own; they are ended in the end."""
     with ExitStack() as after:
 
         def make(**config: Any) -> Program:
@@ -131,4 +139,11 @@ def program() -> Iterator[Start]:
             after.callback(made.end)
             return made
 
+        yield make
+
+
+@pytest.fixture
+def program() -> Iterator[Start]:
+    """Make a test's programs."""
+    with programs() as make:
         yield make

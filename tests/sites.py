@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -146,11 +146,11 @@ def _shake_hands(connection: ssl.SSLSocket) -> None:
         raise
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start a site that treats each connection by a script; gives its URL, without a slash at its end.
+@contextmanager
+def sites() -> Iterator[Serve]:
+    """Start sites that treat each connection by a script; each URL comes without a slash at its end.
 
-    When the test ends, each of its connections must end too.
+    In the end, each of their connections must end too.
     """
     with ExitStack() as stack:
         test_ended = threading.Event()
@@ -165,6 +165,13 @@ def serve() -> Iterator[Serve]:
 
         yield start
         test_ended.set()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Provide a test's sites."""
+    with sites() as start:
+        yield start
 
 
 @pytest.fixture

@@ -1,21 +1,14 @@
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from tests.apache_kafka import ApacheKafka
-from tests.program import Start, until
+from tests.program import Start, need, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clients]
 DOWN = "http://127.0.0.1:9/"
-
-
-def need(*programs: str) -> None:
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"needs {' and '.join(missing)}")
 
 
 def psql(uri: str, query: str) -> str:
