@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.program",
     "tests.sites",
     "tests.dns_server",
+    "tests.watched_sites",
 ]
 
 
