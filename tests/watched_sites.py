@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.program import Program, need, programs, until
+from tests.program import ROOT, Program, need, programs, until
 from tests.prometheus import EXPORTER, Prometheus, blackbox_exporter, get, prometheus
 from tests.sites import Authority, Serve, answer, ok, read_request, sites
 
@@ -172,6 +172,7 @@ def _scraping(urls: Mapping[str, str], web: str, exporter: str) -> Settings:
 
     addresses = {"probe": web, "blackbox": exporter}
     return {
+        "rule_files": [str(ROOT / "grafana/alerts.yml")],
         "scrape_configs": [
             {"job_name": "website-health", "static_configs": [{"targets": [web]}]},
             *(probing(job, at, name, url) for job, at in addresses.items() for name, url in urls.items()),
