@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import uvloop
 from hypothesis import strategies as st
 
-from monitor.config import Monitor
+from monitor.config import Expect, Monitor
 from monitor.probe import Network, Probe
 from monitor.result import CheckResult, decode, encode
 from monitor.store import Store
@@ -320,6 +320,7 @@ class Answers:
         monitors = (
             Monitor(name="plain", **settings),
             Monitor(name="kept", reuse_connection=True, max_body_bytes=1_000, **settings),
+            Monitor(name="strict", expect=Expect(body_regex=("nowhere",), json=("a == `1`",)), **settings),
         )
         self._probes = [Probe(monitor, "here", network) for monitor in monitors]
 
