@@ -4,6 +4,8 @@ from typing import Protocol, cast
 
 import re2
 
+from monitor.quoted import quoted
+
 # What a search takes at worst for each byte of text goes with the size of the compiled pattern.
 MAX_SIZE = 10_000
 
@@ -44,4 +46,4 @@ def compile_pattern(pattern: str) -> Pattern:
 
 def _told(error: str) -> str:
     what, _, where = error.partition(": ")
-    return f"{where} is not supported" if what in _SHOWS_SYNTAX else what
+    return f"{quoted(where)} is not supported" if what in _SHOWS_SYNTAX else what
