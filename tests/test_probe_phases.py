@@ -16,7 +16,7 @@ from monitor.result import CheckResult
 from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request
 
 DELAY_S = 0.15
-TRIES = 6
+TRIES = 20  # until one was not disturbed by what else the machine does
 
 Attempt = Callable[[list[float]], Awaitable[CheckResult]]
 
@@ -156,10 +156,15 @@ async def test_the_body_of_a_redirect_is_no_transfer(serve: Serve, check: Check)
     last = serve(answer(ok(b"hello")))
     url = serve(script)
 
-    results = [await check(url) for _ in range(TRIES)]
+    transfer_s = []
+    for _ in range(TRIES):
+        result = await check(url)
+        assert (result.up, result.redirects) == (True, 1)
+        transfer_s.append(result.phases.transfer or 0)
+        if transfer_s[-1] < 0.01:
+            break
 
-    assert all(each.up and each.redirects == 1 for each in results)
-    assert min(each.phases.transfer or 0 for each in results) < 0.01
+    assert min(transfer_s) < 0.01
 
 
 @pytest.mark.parametrize("kind", ["plain", "by name", "with TLS", "redirected"])
@@ -174,5 +179,7 @@ async def test_the_phases_add_up(kind: str, serve: Serve, check: Check, authorit
         result = await check(url, ca_file=authority.file)
         assert result.up
         rest_s.append(result.response_time - sum(filter(None, msgspec.structs.astuple(result.phases))))
+        if rest_s[-1] < 0.002:
+            break
 
     assert 0 <= min(rest_s) < 0.002
