@@ -34,6 +34,8 @@ _ADMIN_S = 20.0
 _LOOK_S = 0.01
 _REPLICAS = 3
 _MAX_BATCH_BYTES = 512 << 10
+# The broker's clock counts: Kafka refuses records of more than an hour ahead, and deletes old ones.
+_TOPIC = {"message.timestamp.type": "LogAppendTime"}
 _METADATA_MS = 5_000  # a consumer whose topic was deleted only looks again after this time
 
 # aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
@@ -216,7 +218,7 @@ async def _make_missing(admin: AIOKafkaAdminClient, config: Config) -> None:
     if missing:
         replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
         answer = await admin.create_topics(
-            [NewTopic(topic, count, replicas) for topic, count in missing.items()]
+            [NewTopic(topic, count, replicas, topic_configs=_TOPIC) for topic, count in missing.items()]
         )
         _refuse(answer.topic_errors, TopicAlreadyExistsError)
     usable: set[str] = set()

@@ -97,6 +97,20 @@ async def test_topics_are_made_once_with_their_partitions(apache_kafka: ApacheKa
     await close(sending)
 
 
+@pytest.mark.parametrize("off_s", [-30 * 86_400, 2 * 86_400])
+async def test_a_clock_that_is_wrong_by_days_neither_stops_nor_ages_results(
+    apache_kafka: ApacheKafka, files: Path, off_s: int
+) -> None:
+    plain = config(apache_kafka, "PLAINTEXT", files)
+    sending = await started_producer(plain, plain.kafka_bootstrap)
+    wrong_ms = int((time.time() + off_s) * 1_000)
+
+    sent = await sending.send_and_wait(plain.kafka_topic, b"0", key=b"site", timestamp_ms=wrong_ms)
+
+    assert abs(sent.timestamp / 1_000 - time.time()) < 600
+    await close(sending)
+
+
 async def test_a_consumer_that_has_seen_its_topic_deleted_reads_the_new_one_within_seconds(
     apache_kafka: ApacheKafka, files: Path
 ) -> None:
