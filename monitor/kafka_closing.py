@@ -8,7 +8,8 @@ import asyncio
 from typing import Any
 
 _GRACE_S = 3.0
-_END_S = 2.0
+_END_S = 10.0
+_AGAIN_S = 0.1  # a task whose own timeout comes at the same time takes the cancellation for that, and goes on
 
 
 async def close(client: Any, grace_s: float = _GRACE_S) -> None:
@@ -36,7 +37,7 @@ async def _end(client: Any, stopping: "asyncio.Future[None]") -> None:
             while tasks := _tasks_of(client):
                 for task in tasks:
                     task.cancel()
-                await asyncio.wait(tasks)
+                await asyncio.wait(tasks, timeout=_AGAIN_S)
     finally:
         client._closed = True  # noqa: SLF001 - `stop` may not have come so far
         stopping.cancel()

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,29 @@ async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
     assert asyncio.all_tasks() == before
     for receipt in receipts:
         receipt.cancel()
+
+
+class Deaf:
+    """A part of a client that takes a cancellation for a timeout of its own."""
+
+    async def work(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+
+async def test_a_task_that_goes_on_after_a_cancellation_is_cancelled_again(
+    embedded_config: Config, broker: Broker
+) -> None:
+    before = asyncio.all_tasks()
+    sending = producer(embedded_config, broker.bootstrap)
+    sending.deaf = Deaf()
+    working = asyncio.create_task(sending.deaf.work())
+
+    await close(sending)
+
+    assert working.cancelled()
+    assert asyncio.all_tasks() == before
 
 
 async def test_cancelling_a_close_ends_the_client_all_the_same(
