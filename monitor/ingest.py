@@ -6,7 +6,7 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -22,6 +22,7 @@ from monitor.result import CheckResult, InvalidMessageError, decode
 from monitor.store import RefusedError, StoreUnavailableError
 
 BATCH = 1_000
+PORTION_BYTES = 4 << 20  # decoded, and as the database's arguments, it takes several times as much
 _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _COMMIT_S = 5.0
@@ -87,6 +88,19 @@ async def ingest(
                 delay = next(delays)
                 _log.warning("Kafka is away, trying again in %s s: %s", delay, _line(error))
                 await _pause(stop, delay)
+
+
+def portions(records: Iterable[Any]) -> Iterator[list[Any]]:
+    """Cut a batch where `PORTION_BYTES` are full, so that large bodies neither fill memory nor take long."""
+    portion, size = [], 0
+    for record in records:
+        portion.append(record)
+        size += len(record.value or b"")
+        if size >= PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 def decode_all(records: Sequence[Any]) -> tuple[list[Decoded], list[DeadLetter]]:
@@ -186,11 +200,15 @@ class _Ingestion:
         async def save(results: Sequence[CheckResult]) -> None:
             await self._insist(consumer, self._postgresql, lambda: self._store.save(results))
 
-        decoded, dead = decode_all(records)
-        dead += await save_apart(save, decoded)
+        dead: list[DeadLetter] = []
+        ids: list[UUID] = []
+        for portion in portions(records):
+            decoded, malformed = decode_all(portion)
+            dead += malformed + await save_apart(save, decoded)
+            ids += [each.result.id for each in decoded]
         if dead:
             await self._insist(consumer, self._kafka, lambda: self._bury(dead))
-        self._on_stored([each.result.id for each in decoded])
+        self._on_stored(ids)
 
     async def _bury(self, dead: Sequence[DeadLetter]) -> None:
         async with asyncio.timeout(_SET_ASIDE_S):

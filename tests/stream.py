@@ -84,7 +84,7 @@ class Stream:
         await admin.create_topics([NewTopic(self.topic, 4, 1)])
         await admin.close()
 
-    def consumer(self) -> AIOKafkaConsumer:
+    def consumer(self, **settings: Any) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
             self.topic,
             bootstrap_servers=self.address,
@@ -95,6 +95,7 @@ class Stream:
             heartbeat_interval_ms=500,
             fetch_max_wait_ms=50,
             request_timeout_ms=5000,
+            **settings,
         )
 
     def producer(self) -> AIOKafkaProducer:

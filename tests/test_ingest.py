@@ -3,12 +3,16 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from monitor.result import encode
+from monitor.ingest import PORTION_BYTES
+from monitor.result import CheckResult, encode
 from monitor.store import Store
 from tests.stream import Stream, eventually
 from tests.test_store import count, query, slots
@@ -45,6 +49,27 @@ async def test_a_thousand_messages_become_a_thousand_rows(
     assert await stream.committed() == 1_000
     assert set(told) == {each.id for each in slots(1_000)}
     assert await stream.dead() == []
+
+
+async def test_large_bodies_are_stored_a_few_megabytes_at_a_time(stream: Stream) -> None:
+    sizes: list[int] = []
+
+    class Saver:
+        async def save(self, results: Sequence[CheckResult], /) -> int:
+            sizes.append(sum(len(each.response_data) for each in results))
+            return len(results)
+
+    large = "x" * 250_000
+    at_once = partial(stream.consumer, max_partition_fetch_bytes=32 << 20)
+    await stream.send(
+        *[encode(msgspec.structs.replace(each, response_data=large)).value for each in slots(100)]
+    )
+
+    async with stream.ingested(Saver(), open_consumer=at_once):
+        await committed(stream, 100)
+
+    assert sum(sizes) == 100 * len(large)
+    assert max(sizes) <= PORTION_BYTES + len(large)
 
 
 async def test_each_message_is_logged_as_the_first_version_did(
