@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from monitor.kafka_closing import close
 
-START_S = 20.0
+START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
 _END_S = 3.0
 
 _T = TypeVar("_T")

@@ -20,6 +20,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from monitor.bounded import START_S
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.kafka_closing import close
@@ -113,7 +114,7 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
         max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
         metadata_max_age_ms=_METADATA_MS,
         request_timeout_ms=_REQUEST_MS,
-        explained=lambda: _explained(config, bootstrap, _START_S),
+        explained=lambda: _explained(config, bootstrap, START_S),
         **security(config),
     )
 

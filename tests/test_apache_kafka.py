@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 import trustme
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from pydantic import SecretStr
 
+from monitor.bounded import started
 from monitor.config import Config
 from monitor.kafka_clients import consumer, ensure_topics, started_producer
 from monitor.kafka_closing import close
@@ -134,6 +136,26 @@ async def test_a_consumer_that_has_seen_its_topic_deleted_reads_the_new_one_with
         await close(sending)
         await close(receiving)
     assert [record.value for records in received.values() for record in records] == [b"new"]
+
+
+async def test_a_member_of_the_group_that_vanished_is_waited_out(
+    apache_kafka: ApacheKafka, files: Path
+) -> None:
+    plain = config(apache_kafka, "PLAINTEXT", files)
+    await ensure_topics(plain, plain.kafka_bootstrap)
+    vanishing = AIOKafkaConsumer(
+        plain.kafka_topic,
+        bootstrap_servers=plain.kafka_bootstrap,
+        group_id=plain.kafka_group,
+        session_timeout_ms=25_000,
+    )
+    await vanishing.start()
+    for connection in vanishing._client._conns.values():
+        connection._writer.transport.abort()
+    await close(vanishing, grace_s=0)
+
+    async with started(consumer(plain, plain.kafka_bootstrap)) as receiving:
+        assert len(receiving.assignment()) == 6
 
 
 async def test_three_files_are_enough_for_tls_with_a_client_certificate(
