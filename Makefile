@@ -37,9 +37,10 @@ requirements:
 	$(BIN)pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt requirements.in
 	$(BIN)pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements-dev.txt requirements-dev.in
 
-# Break everything at random for ten minutes, on Apache Kafka, and count what was lost.
+# Break everything, at random, and count what was lost: on Apache Kafka, then on the embedded servers.
 chaos:
 	$(PYTHON) -m tests.chaos
+	$(PYTHON) -m tests.chaos.embedded
 
 # Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
 fuzz:

@@ -1,13 +1,14 @@
-"""Apache Kafka itself: one broker in KRaft mode, with plain, TLS and SASL listeners, from Maven."""
+"""Apache Kafka itself: brokers in KRaft mode, with plain, TLS and SASL listeners, from Maven."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,12 +28,13 @@ LIBRARIES = POM.parent / "target" / "libraries"
 PASSWORD = "pass word"  # noqa: S105 - of a broker that lives for a minute
 LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "PROXIED", "CONTROLLER")
 PROTOCOLS = {"EXPIRED": "SSL", "PROXIED": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
+START_S = 180  # three at once on a busy machine
 _WHICH_BROKERS = bytes.fromhex("0000000f 0003 0001 00000001 0001 74 00000000")
 
 _PROPERTIES = """
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{CONTROLLER}
+node.id={number}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listeners={listeners}
@@ -41,15 +43,16 @@ listener.security.protocol.map={protocols}
 log.dirs={directory}/logs
 auto.create.topics.enable=false
 broker.heartbeat.interval.ms=100
-broker.session.timeout.ms=1000
+broker.session.timeout.ms={session_ms}
 group.initial.rebalance.delay.ms=0
 offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={brokers}
+min.insync.replicas={in_sync}
 transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor={brokers}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={brokers}
+share.coordinator.state.topic.min.isr={in_sync}
 ssl.keystore.type=PEM
 ssl.keystore.location={directory}/server.pem
 ssl.truststore.type=PEM
@@ -72,14 +75,20 @@ listener.name.{0}.scram-sha-512.sasl.jaas.config={1}.scram.ScramLoginModule requ
 
 
 class ApacheKafka:
-    """One broker; it keeps its ports and its records when it is killed and started again."""
+    """One broker; it keeps its ports and its records when it is killed and started again.
 
-    def __init__(self, directory: Path) -> None:
+    For one of several, `controllers` are the ports of all their controllers, and `number` says which it is.
+    """
+
+    def __init__(self, directory: Path, number: int = 1, controllers: Sequence[int] = ()) -> None:
         self.directory = directory
+        self.number = number
         self.authority = trustme.CA()
         # Clients of the listener PROXIED are sent to `proxy_port`, where a test puts a proxy.
-        self.proxy_port, *ports = _free_ports(1 + len(LISTENERS))
+        self.proxy_port, *ports = free_ports(1 + len(LISTENERS))
         self._ports = dict(zip(LISTENERS, ports, strict=True))
+        self._controllers = controllers or [self._ports["CONTROLLER"]]
+        self._ports["CONTROLLER"] = self._controllers[number - 1]
         self._process: subprocess.Popen[bytes] | None = None
         self._paused = False
         self._write_certificates()
@@ -109,16 +118,34 @@ class ApacheKafka:
         (directory / "service.cert").write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
         certificate.private_key_pem.write_to_path(directory / "service.key")
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
+        self.launch()
+        self.until_it_answers()
+
+    def launch(self) -> None:
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [*self._java, "kafka.Kafka", self.directory / "properties"], stdout=output, stderr=output
             )
-        until = time.monotonic() + 60
+
+    def until_it_answers(self) -> None:
+        assert self._process
+        until = time.monotonic() + START_S
         while not self._answers():
             assert self._process.poll() is None, (self.directory / "output").read_text()[-4000:]
             assert time.monotonic() < until, "Apache Kafka does not answer"
             time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as an administrator does: it hands over what it leads first."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(60)
+            self._process = None
 
     def kill(self) -> None:
         if self._process:
@@ -176,8 +203,12 @@ class ApacheKafka:
         addresses["PROXIED"] = f"127.0.0.1:{self.proxy_port}"
         text = _PROPERTIES.format(
             directory=self.directory,
+            number=self.number,
+            voters=",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(self._controllers, 1)),
+            brokers=len(self._controllers),
+            in_sync=min(2, len(self._controllers)),
+            session_ms=1_000 if len(self._controllers) == 1 else 3_000,
             advertised=",".join(f"{name}://{address}" for name, address in addresses.items()),
-            CONTROLLER=self.bootstrap("CONTROLLER"),
             listeners=",".join(f"{name}://{self.bootstrap(name)}" for name in LISTENERS),
             protocols=",".join(f"{name}:{PROTOCOLS.get(name, name)}" for name in LISTENERS),
         )
@@ -186,11 +217,14 @@ class ApacheKafka:
         (self.directory / "properties").write_text(text)
 
 
-def _free_ports(count: int) -> list[int]:
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in servers]
-    for server in servers:
-        server.close()
+def free_ports(count: int) -> list[int]:
+    """Find free ports that the system gives to no client while a broker that has one is away."""
+    ports: list[int] = []
+    for port in random.sample(range(10_000, 32_000), 1_000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            break
     return ports
 
 

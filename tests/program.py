@@ -29,6 +29,7 @@ class Program:
         self.script: tuple[str, ...] = ("main.py",)
         self.stderr = folder / "stderr"
         self.stderr.touch()
+        self.environ: dict[str, str] = {}
         self.write(config)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -43,6 +44,10 @@ class Program:
         assert self._process
         return psutil.Process(self._process.pid)
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, *arguments: str) -> None:
         self._close_output()
         with self.stderr.open("ab") as stderr:
@@ -52,7 +57,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=os.environ | {"COLUMNS": "200"},
+                env=os.environ | {"COLUMNS": "200"} | self.environ,
             )
 
     def signal(self, number: signal.Signals) -> None:

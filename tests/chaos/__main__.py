@@ -1,149 +1,131 @@
 """Break everything at random and prove that nothing is lost.
 
-`python -m tests.chaos [--minutes 10] [--seed N] [FAULT ...]`
+`python -m tests.chaos [--minutes 10] [--seed N] [--brokers 3] [--alone | --short] [FAULT ...]`
 """
 
 import argparse
 import asyncio
 import os
 import random
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import asyncpg
-from rich.console import Console
-from rich.table import Table
-
-from tests.apache_kafka import ApacheKafka, resolve
-from tests.chaos.account import Account, Row, account
+from tests.apache_kafka import resolve
+from tests.chaos.account import Account, account
+from tests.chaos.clock import LIBRARY, Clock
+from tests.chaos.cluster import Cluster, Network
 from tests.chaos.disk import Disk
-from tests.chaos.faults import FAULTS
-from tests.chaos.site import Site
-from tests.chaos.world import World
+from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_CLOCK, NEED_DISKS, SHORT, can_mix
+from tests.chaos.report import Recovery, measures, report
+from tests.chaos.starvation import Starvation
+from tests.chaos.stored import accepted, lateness, rows
+from tests.chaos.watched import stalls
+from tests.chaos.world import DRAIN_S, World
 from tests.postgres import PostgresServer
-from tests.program import Program
-from tests.tcp_proxy import TcpProxy
+from tests.program import Program, until
 
 MONITORS = 200
 CALM_S = 5.0
-DRAIN_S = 180.0
-DISK_FAULTS = {"fill_outbox_disk", "fill_postgres_disk"}
-
-
-@dataclass
-class Recovery:
-    fault: str
-    lasted_s: float
-    recovered_s: float
+SHORT_S = 150.0  # with the start and the end of the run less than five minutes
+APART_S = 5.0
+CONNECTIONS = 40
+STALL_S = 0.1
 
 
 def options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--minutes", type=float, default=10, help="0: each fault once")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    parser.add_argument("--brokers", type=int, default=3, help="of Apache Kafka (3)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--alone", action="store_true", help="one fault at a time")
+    how.add_argument("--short", action="store_true", help="one of each kind, as long as CI may take")
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"by default all: {', '.join(FAULTS)}")
     return parser.parse_args(argv)
 
 
-async def rows(uri: str) -> list[Row]:
-    connection = await asyncpg.connect(uri)
-    try:
-        stored = await connection.fetch(
-            "SELECT monitor, data, up, reason FROM health_data WHERE location = 'chaos' ORDER BY id"
-        )
-    finally:
-        await connection.close()
-    return [Row(row["monitor"], _number(row["data"]), row["up"], row["reason"]) for row in stored]
+def faults(chosen: argparse.Namespace) -> list[str]:
+    """Choose those that this machine can do; say which it cannot."""
+    names = chosen.faults or (SHORT if chosen.short else list(FAULTS))
+    impossible: set[str] = set()
+    if os.getuid() != 0 and NEED_DISKS & set(names):
+        print("full disks are left out: only root can mount them")
+        impossible |= NEED_DISKS
+    if LIBRARY is None and NEED_CLOCK & set(names):
+        print("the clock is left alone: that needs Debian's package faketime")
+        impossible |= NEED_CLOCK
+    if chosen.brokers < 3:
+        impossible |= NEED_BROKERS
+    return [name for name in names if name not in impossible]
 
 
-def _number(body: str) -> int | None:
-    _, _, number = body.partition(" ")
-    return int(number) if number.isdigit() else None
+def schedule(chance: random.Random, names: Sequence[str], *, mix: bool) -> Iterator[tuple[str, ...]]:
+    """Yield each fault once, in a random order, as far as possible two at a time where they may `mix`."""
+    left = chance.sample(list(names), len(names))
+    while left:
+        first = left.pop()
+        second = next((name for name in left if can_mix(first, name)), None) if mix else None
+        if second is None:
+            yield (first,)
+        else:
+            left.remove(second)
+            yield first, second
 
 
-async def newest(uri: str) -> float:
-    try:
-        connection = await asyncpg.connect(uri, timeout=5)
-        try:
-            return float(await connection.fetchval("SELECT max(timestamp) FROM health_data", timeout=5) or 0)
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError):
-        return 0.0
-
-
-async def caught_up(uri: str, instant: float, limit_s: float) -> float:
-    """Wait until a result of after this instant is stored; give the seconds that it took."""
-    began = time.monotonic()
-    while await newest(uri) <= instant:
-        if time.monotonic() - began > limit_s:
-            raise TimeoutError(f"nothing of after {instant} is stored after {limit_s} s")
-        await asyncio.sleep(0.2)
-    return time.monotonic() - began
-
-
-async def break_things(world: World, names: Sequence[str], seconds: float) -> list[Recovery]:
-    uri = world.postgres.uri(world.database)
-    recoveries = []
+async def break_things(world: World, names: Sequence[str], seconds: float, *, mix: bool) -> list[Recovery]:
+    """Do all of it, again and again, until the time is over; once where there are no seconds."""
+    recoveries: list[Recovery] = []
     ends = time.monotonic() + seconds
-    schedule: list[str] = []
-    while time.monotonic() < ends:
-        if not schedule:
-            schedule = world.chance.sample(list(names), len(names))
-        name = schedule.pop()
-        print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-        began = time.monotonic()
-        await FAULTS[name](world)
-        mended = time.monotonic()
-        recovered_s = await caught_up(uri, time.time(), DRAIN_S)
-        recoveries.append(Recovery(name, mended - began, recovered_s))
-        await asyncio.sleep(CALM_S)
+    while not recoveries or time.monotonic() < ends:
+        for together in schedule(world.chance, names, mix=mix):
+            if recoveries and seconds and time.monotonic() >= ends:
+                break
+            title = " + ".join(together)
+            print(f"{time.strftime('%H:%M:%S')} {title}", flush=True)
+            began = time.monotonic()
+            async with asyncio.TaskGroup() as group:
+                for position, name in enumerate(together):
+                    delay_s = position * world.chance.uniform(0, APART_S)
+                    group.create_task(after(delay_s, name, world))
+            mended = time.monotonic()
+            recoveries.append(Recovery(title, mended - began, await world.caught_up()))
+            print(f"         recovered after {recoveries[-1].recovered_s:.1f} s", flush=True)
+            await asyncio.sleep(CALM_S)
     return recoveries
 
 
-async def drain(world: World, site: Site) -> Account:
-    """Stop checking, and wait until the rows do not change any more."""
+async def after(delay_s: float, name: str, world: World) -> None:
+    await asyncio.sleep(delay_s)
+    await FAULTS[name](world)
+
+
+async def drain(world: World) -> tuple[Account, int]:
+    """Stop checking, wait until the rows do not change any more; give the account and what was accepted."""
     await asyncio.to_thread(world.program.stop)
-    uri = world.postgres.uri(world.database)
+    taken = accepted(world.program.folder / "d/outbox.sqlite")
     world.program.write(config(world, [{"name": "drain", "url": "http://127.0.0.1:9/", "interval_s": 3_600}]))
     await asyncio.to_thread(world.program.start)
     ends = time.monotonic() + DRAIN_S
     while True:
-        result = account(site.answered, await rows(uri), world.kills, world.deleted)
+        result = account(world.site.answered, await rows(world.uri), world.kills, world.deleted)
         if not result.lost or time.monotonic() > ends:
             break
         await asyncio.sleep(2)
     await asyncio.to_thread(world.program.stop)
-    stored = [row for row in await rows(uri) if row.monitor != "drain"]
-    return account(site.answered, stored, world.kills, world.deleted)
-
-
-async def lateness(uri: str) -> dict[str, float]:
-    """How long after its slot a check started: what stalls of the event loop look like from outside."""
-    connection = await asyncpg.connect(uri)
-    try:
-        late = await connection.fetchrow(
-            "SELECT percentile_disc(0.999) WITHIN GROUP (ORDER BY timestamp - scheduled_at) AS most,"
-            " max(timestamp - scheduled_at) AS worst FROM health_data WHERE location = 'chaos'"
-        )
-    finally:
-        await connection.close()
-    return {
-        "99.9 % of the checks started after their slot within, s": round(late["most"], 3),
-        "the latest, s": round(late["worst"], 3),
-    }
+    stored = [row for row in await rows(world.uri) if row.monitor != "drain"]
+    return account(world.site.answered, stored, world.kills, world.deleted), taken
 
 
 def config(world: World, monitors: list[dict[str, Any]], location: str = "chaos") -> dict[str, Any]:
     return {
-        "pg_uri": world.postgres.uri(world.database),
-        "kafka_bootstrap": f"127.0.0.1:{world.kafka.proxy_port}",
+        "pg_uri": world.uri,
+        "kafka_bootstrap": world.kafka.proxied,
         "location": location,
         "log_level": "warning",
         "max_checks_per_host": 1_000,
@@ -151,65 +133,48 @@ def config(world: World, monitors: list[dict[str, Any]], location: str = "chaos"
     }
 
 
-def report(result: Account, recoveries: Sequence[Recovery], late: dict[str, float], seed: int) -> None:
-    table = Table(title=f"seed {seed}")
-    table.add_column("what")
-    table.add_column("number", justify="right")
-    for what, number in (
-        ("requests answered", result.answered),
-        ("rows", result.rows),
-        ("lost", len(result.lost)),
-        ("in the last 100 ms before a SIGKILL", result.forgiven),
-        ("deleted in Kafka before they were read", result.deleted),
-        ("doubled", len(result.doubled)),
-        ("out of order", result.disordered),
-        ("wrongly down", len(result.wrongly_down)),
-        ("largest gap in checking, s", round(result.largest_gap_s, 2)),
-        *late.items(),
-    ):
-        table.add_row(what, str(number))
-    faults = Table("fault", "lasted, s", "recovered after, s")
-    for each in recoveries:
-        faults.add_row(each.fault, f"{each.lasted_s:.1f}", f"{each.recovered_s:.1f}")
-    console = Console(width=100)
-    console.print(faults)
-    console.print(table)
-    for what, examples in (("lost", result.lost), ("doubled", result.doubled), ("down", result.wrongly_down)):
-        if examples:
-            console.print(f"{what}, for example: {examples[:5]}")
-
-
 async def main(argv: Sequence[str]) -> int:
     chosen = options(argv)
-    names = chosen.faults or list(FAULTS)
-    if os.getuid() != 0 and DISK_FAULTS & set(names):
-        print("full disks are left out: only root can mount them")
-        names = [name for name in names if name not in DISK_FAULTS]
+    names = faults(chosen)
     print(f"seed {chosen.seed}", flush=True)
-    async with AsyncExitStack() as after:
-        world = await build(after, chosen.seed, with_disks=bool(DISK_FAULTS & set(names)))
-        site = Site()
-        url = await site.start()
-        monitors = [{"name": f"m{n}", "url": f"{url}/m{n}", "interval_s": 1} for n in range(MONITORS)]
-        world.program.write(config(world, monitors))
-        elsewhere = [{"name": "elsewhere", "url": "http://127.0.0.1:9/", "interval_s": 60}]
-        world.second.write(config(world, elsewhere, location="elsewhere"))
-        await asyncio.to_thread(world.program.start)
-        uri = world.postgres.uri("chaos")
-        await caught_up(uri, time.time() + MONITORS / 50, DRAIN_S)
+    async with AsyncExitStack() as stack:
+        world = await build(stack, chosen.seed, chosen.brokers, with_disks=bool(NEED_DISKS & set(names)))
+        await check_sites(world)
         try:
-            recoveries = await break_things(world, names, chosen.minutes * 60)
+            seconds = SHORT_S if chosen.short else chosen.minutes * 60
+            recoveries = await break_things(world, names, seconds, mix=not chosen.alone)
         except BaseException:
             print(world.program.printed()[-20_000:])
             raise
-        result = await drain(world, site)
-        late = await lateness(uri)
-        await site.stop()
+        result, taken = await drain(world)
+        late = await lateness(world.uri)
+        await world.site.stop()
+        stuck = stalls(world.program.folder / "stalls")
         trouble = "Traceback" in world.program.printed()
         if trouble or not result.holds:
             print(world.program.printed()[-20_000:])
-    report(result, recoveries, late, chosen.seed)
+    for stall in stuck[-5:]:
+        if stall.own_s > STALL_S:
+            print(stall, *stall.stack, sep="\n")
+    report(f"seed {chosen.seed}", result, taken, recoveries, late | measures(stuck))
     return 0 if result.holds and not trouble else 1
+
+
+async def check_sites(world: World) -> None:
+    """Start the site and the program; return when results of all monitors arrive."""
+    port = await world.site.start()
+    # Every other one by its name, so that DNS is part of it.
+    hosts = ("127.0.0.1", "localhost")
+    monitors = [
+        {"name": f"m{n}", "url": f"http://{hosts[n % 2]}:{port}/m{n}", "interval_s": 1, "ip_family": 4}
+        for n in range(MONITORS)
+    ]
+    world.program.write(config(world, monitors))
+    elsewhere = [{"name": "elsewhere", "url": "http://127.0.0.1:9/", "interval_s": 60}]
+    world.second.write(config(world, elsewhere, location="elsewhere"))
+    await asyncio.to_thread(world.program.start)
+    await asyncio.to_thread(until, lambda: len(world.site.answered) == MONITORS, "all are checked")
+    await world.caught_up()
 
 
 def remove(postgres: PostgresServer, disks: dict[str, Disk]) -> None:
@@ -221,40 +186,38 @@ def remove(postgres: PostgresServer, disks: dict[str, Disk]) -> None:
     postgres.remove()
 
 
-async def build(after: AsyncExitStack, seed: int, *, with_disks: bool) -> World:
-    """Start Kafka, a proxy before it and PostgreSQL; make two programs, not started."""
-    folders = [Path(after.enter_context(TemporaryDirectory(prefix="whm-", dir="/tmp"))) for _ in range(3)]
+async def build(stack: AsyncExitStack, seed: int, brokers: int, *, with_disks: bool) -> World:
+    """Start Kafka, proxies before it and PostgreSQL; make two programs, not started."""
+    folders = [Path(stack.enter_context(TemporaryDirectory(prefix="whm-", dir="/tmp"))) for _ in range(3)]
     resolve()
-    kafka = ApacheKafka(folders[0])
-    after.callback(kafka.kill)
+    kafka = await asyncio.to_thread(Cluster, folders[0], brokers)
+    stack.callback(kafka.kill)
     await asyncio.to_thread(kafka.start)
-    proxy = TcpProxy(kafka.proxy_port, kafka.port("PROXIED"))
-    after.push_async_callback(proxy.stop)
-    await proxy.start()
+    network = Network(kafka.brokers)
+    stack.push_async_callback(network.stop)
+    await network.start()
     postgres = PostgresServer()
     disks = {}
     if with_disks:
         disks["outbox"] = Disk(folders[1] / "d", 256)
         disks["postgres"] = Disk(postgres.directory / "small", 2_048, postgres.user or "root")
-    after.callback(remove, postgres, disks)
-    await asyncio.to_thread(postgres.start)
+    stack.callback(remove, postgres, disks)
+    await asyncio.to_thread(postgres.start, f"max_connections={CONNECTIONS}")
     if with_disks:
         postgres.sql(f"CREATE TABLESPACE small LOCATION '{postgres.directory}/small'")
     postgres.sql(f"CREATE DATABASE chaos {'TABLESPACE small' if with_disks else ''}")
-    world = World(
-        Program(folders[1], {}),
-        Program(folders[2], {}),
-        kafka,
-        proxy,
-        postgres,
-        "chaos",
-        random.Random(seed),  # noqa: S311 - repeatable, not secret
-        disks,
-    )
-    after.callback(world.program.end)
-    after.callback(world.second.end)
+    program, second, clock = Program(folders[1], {}), Program(folders[2], {}), Clock(folders[1])
+    program.script = ("-m", "tests.chaos.watched", str(folders[1] / "stalls"))
+    if LIBRARY:
+        program.environ = clock.environ
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    starvation = stack.enter_context(Starvation(program))
+    world = World(program, second, kafka, network, postgres, "chaos", chance, clock, starvation, disks=disks)
+    stack.callback(world.program.end)
+    stack.callback(world.second.end)
     return world
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended
     sys.exit(asyncio.run(main(sys.argv[1:])))

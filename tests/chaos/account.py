@@ -1,15 +1,12 @@
 """Compares what the site saw with what PostgreSQL holds. Pure."""
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-# What a SIGKILL may take along: checks that ended so shortly before it.
-FORGIVEN_S = 0.1
-# An answer may not have been read yet when the program was killed.
-_READ_S = 0.05
+# What a SIGKILL may take along: checks that ended in the last 100 ms, and answers that were not read yet.
+FORGIVEN_S = 0.15
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,13 @@ class Account:
 def account(
     answered: Mapping[str, Sequence[float]],
     rows: Iterable[Row],
-    kills: Sequence[float],
+    kills: Sequence[tuple[float, float]],
     deleted: Sequence[tuple[float, float]] = (),
 ) -> Account:
-    """Hold each answered request against the rows; `kills` are the instants of SIGKILLs of the program.
+    """Hold each answered request against the rows.
 
-    `deleted` are the spans of answers that Kafka may have acknowledged and deleted again, unread.
+    `kills` are the spans before SIGKILLs of the program in which it had only `FORGIVEN_S` for itself;
+    `deleted` those of answers that Kafka may have acknowledged and deleted again, unread.
     """
     result = Account()
     seen = _seen(rows, result)
@@ -58,9 +56,9 @@ def account(
             count = seen[monitor][number]
             if count > 1:
                 result.doubled.append((monitor, number))
-            elif count == 0 and _just_before(at, kills):
+            elif count == 0 and _within(at, kills):
                 result.forgiven += 1
-            elif count == 0 and any(first <= at <= last for first, last in deleted):
+            elif count == 0 and _within(at, deleted):
                 result.deleted += 1
             elif count == 0:
                 result.lost.append((monitor, number))
@@ -82,6 +80,5 @@ def _seen(rows: Iterable[Row], result: Account) -> defaultdict[str, Counter[int]
     return seen
 
 
-def _just_before(at: float, kills: Sequence[float]) -> bool:
-    index = bisect_right(kills, at - _READ_S)
-    return index < len(kills) and kills[index] - at <= FORGIVEN_S + _READ_S
+def _within(at: float, spans: Sequence[tuple[float, float]]) -> bool:
+    return any(first <= at <= last for first, last in spans)

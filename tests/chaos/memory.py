@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.apache_kafka import ApacheKafka, resolve
+from tests.chaos.watched import stalls
 from tests.postgres import PostgresServer
 from tests.program import Program
 
 MONITORS = 500
 BODY_BYTES = 64 << 10
 LIMIT_MB = 300
+STALL_S = 0.1
 # Text of no pattern, so that nothing can make it smaller.
 BODY = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=BODY_BYTES)).encode()  # noqa: S311
 ANSWER = (
@@ -42,6 +44,7 @@ class Phase:
     answered: int = 0
     rss_mb: list[float] = field(default_factory=list)
     outbox_mb: float = 0
+    stuck_s: float = 0
 
 
 class LargeSite:
@@ -76,16 +79,23 @@ async def watch(name: str, program: Program, site: LargeSite, seconds: float) ->
         phase.outbox_mb = sum(file.stat().st_size for file in outbox.glob("outbox.sqlite*")) / 1e6
         if len(phase.rss_mb) % 15 == 0:
             print(f"{name} {elapsed:.0f} s: {phase.rss_mb[-1]:.0f} MB, {phase.outbox_mb:.0f} MB", flush=True)
+    report = program.folder / "stalls"
+    phase.stuck_s = max((stall.own_s for stall in stalls(report)), default=0)
+    if phase.stuck_s > STALL_S:
+        print("the event loop was here:", *stalls(report)[-1].stack, sep="\n")
+    report.unlink(missing_ok=True)
     phase.seconds = time.monotonic() - began
     phase.answered = site.answered - answered
     return phase
 
 
 def report(phases: Sequence[Phase]) -> None:
-    table = Table("phase", "s", "checks/s", "memory at its end, MB", "at most, MB", "outbox at its end, MB")
+    columns = ("phase", "s", "checks/s", "memory at its end, MB", "at most, MB", "outbox at its end, MB")
+    table = Table(*columns, "event loop stuck, ms")
     for phase in phases:
         rate = phase.answered / phase.seconds
-        numbers = (phase.seconds, rate, phase.rss_mb[-1], max(phase.rss_mb), phase.outbox_mb)
+        memory = (phase.rss_mb[-1], max(phase.rss_mb), phase.outbox_mb)
+        numbers = (phase.seconds, rate, *memory, phase.stuck_s * 1_000)
         table.add_row(phase.name, *(f"{number:.0f}" for number in numbers))
     Console(width=120).print(table)
 
@@ -115,6 +125,7 @@ async def main(argv: Sequence[str]) -> int:
             "monitors": [{"name": f"m{n}", "url": f"{url}/m{n}", "interval_s": 1} for n in range(MONITORS)],
         }
         program = Program(folders[1], config)
+        program.script = ("-m", "tests.chaos.watched", str(folders[1] / "stalls"))
         after.callback(program.end)
         await asyncio.to_thread(program.start)
         phases = [await watch("Kafka away", program, site, chosen.minutes * 60)]

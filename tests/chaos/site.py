@@ -12,9 +12,10 @@ class Site:
         self.answered: dict[str, list[float]] = defaultdict(list)
         self._server: asyncio.Server | None = None
 
-    async def start(self) -> str:
+    async def start(self) -> int:
         self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0, backlog=2048)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def stop(self) -> None:
         if self._server:
@@ -32,7 +33,7 @@ class Site:
                 b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
             )
             await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the program was killed in the middle of its request
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the program, or the run, was ended in the middle of a request
         finally:
             writer.close()

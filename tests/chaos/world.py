@@ -4,30 +4,46 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 
-from tests.apache_kafka import ApacheKafka
+from tests.chaos.clock import Clock
+from tests.chaos.cluster import Cluster, Network
 from tests.chaos.disk import Disk
+from tests.chaos.site import Site
+from tests.chaos.starvation import Starvation
+from tests.chaos.stored import caught_up
 from tests.postgres import PostgresServer
 from tests.program import Program
-from tests.tcp_proxy import TcpProxy
+
+DRAIN_S = 180.0
 
 
 @dataclass
 class World:
-    """`kills` are the instants at which the program was killed.
+    """`kills` are the spans before the program was killed that may be missing.
 
     `deleted` are the spans of time whose answers Kafka may have acknowledged and deleted again, unread.
     """
 
     program: Program
     second: Program
-    kafka: ApacheKafka
-    proxy: TcpProxy
+    kafka: Cluster
+    network: Network
     postgres: PostgresServer
     database: str
     chance: random.Random
+    clock: Clock
+    starvation: Starvation
+    site: Site = field(default_factory=Site)
     disks: dict[str, Disk] = field(default_factory=dict)
-    kills: list[float] = field(default_factory=list)
+    kills: list[tuple[float, float]] = field(default_factory=list)
     deleted: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def uri(self) -> str:
+        return self.postgres.uri(self.database)
 
     async def sql(self, statement: str, database: str | None = None) -> str:
         return await asyncio.to_thread(self.postgres.sql, statement, database or self.database)
+
+    async def caught_up(self) -> float:
+        """Wait until the results of all monitors arrive again; give the seconds that it took."""
+        return await caught_up(self.uri, self.site.answered, self.program, DRAIN_S)

@@ -1,4 +1,4 @@
-"""Rarer faults: the network, the topic, full disks."""
+"""What happens to all brokers at once, to the network before them, to the topic, and to disks."""
 
 import asyncio
 import time
@@ -6,29 +6,49 @@ import time
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
+from tests.chaos.faults_brokers import TOPIC
+from tests.chaos.faults_program import kill_program
 from tests.chaos.world import World
 
-TOPIC = "website_health"
 PARTITIONS = 6
 # From a site's answer to its row, when nothing is in the way.
 _UNDER_WAY_S = 2.0
 
 
+async def kill_kafka(world: World) -> None:
+    await asyncio.to_thread(world.kafka.kill)
+    await asyncio.sleep(world.chance.uniform(0, 10))
+    await asyncio.to_thread(world.kafka.start)
+
+
+async def freeze_kafka(world: World) -> None:
+    world.kafka.pause()
+    await asyncio.sleep(40)
+    world.kafka.resume()
+
+
+async def start_without_kafka(world: World) -> None:
+    await asyncio.to_thread(world.kafka.kill)
+    await kill_program(world)
+    await asyncio.sleep(8)
+    await asyncio.to_thread(world.kafka.start)
+
+
 async def cut_connections(world: World) -> None:
     """Break all connections to Kafka again and again, then refuse new ones for a while."""
     for _ in range(20):
-        world.proxy.cut()
+        world.network.cut()
         await asyncio.sleep(world.chance.uniform(0, 0.5))
-    await world.proxy.refuse()
+    await world.network.refuse()
     await asyncio.sleep(world.chance.uniform(0, 10))
-    await world.proxy.start()
+    await world.network.start()
 
 
 async def black_hole(world: World, seconds: float = 60) -> None:
     """Let nothing through to Kafka and back, without a word; then all of it, late."""
-    world.proxy.black_hole()
+    world.network.black_hole()
     await asyncio.sleep(seconds)
-    await world.proxy.start()
+    await world.network.start()
 
 
 async def short_black_hole(world: World) -> None:
@@ -37,22 +57,22 @@ async def short_black_hole(world: World) -> None:
 
 async def lose_replies(world: World) -> None:
     """Let Kafka do what it is asked, and keep its answers back until the connection is cut."""
-    world.proxy.hold_replies()
+    world.network.hold_replies()
     await asyncio.sleep(10)
-    world.proxy.cut()
-    await world.proxy.start()
+    world.network.cut()
+    await world.network.start()
 
 
 async def remake_topic(world: World, gap_s: float | None = None) -> None:
     """Delete the topic, once what is in it is stored but for the last instants, and make it anew."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap("PLAINTEXT"))
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
         began = time.time() - _UNDER_WAY_S
         await admin.delete_topics([TOPIC])
         await asyncio.sleep(world.chance.uniform(0, 5) if gap_s is None else gap_s)
         # The program may have made it by now, which is fine.
-        await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
+        await admin.create_topics([NewTopic(TOPIC, PARTITIONS, world.kafka.replicas)])
         world.deleted.append((began, time.time()))
     finally:
         await admin.close()
@@ -64,7 +84,7 @@ async def remake_topic_at_once(world: World) -> None:
 
 async def delete_topic(world: World) -> None:
     """Delete the topic and leave it to the program to make it anew."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap("PLAINTEXT"))
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
         began = time.time() - _UNDER_WAY_S
@@ -79,7 +99,7 @@ async def run_out_of_retention(world: World) -> None:
     began = time.time() - _UNDER_WAY_S
     await asyncio.to_thread(world.postgres.kill)
     await asyncio.sleep(10)
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap("PLAINTEXT"))
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
         await admin.delete_records({TopicPartition(TOPIC, n): RecordsToDelete(-1) for n in range(PARTITIONS)})

@@ -1,0 +1,59 @@
+"""How long a busy machine lets a process wait for a processor: time that the process cannot be blamed for."""
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from tests.program import Program
+
+_LOOK_S = 0.02
+_REMEMBERED = 500
+
+
+def starved_s(pid: int | str = "self") -> float:
+    """Sum up what its threads that live have waited so far."""
+    total_ns = 0
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError, IndexError):  # it has just ended
+                total_ns += int((thread / "schedstat").read_text().split()[1])
+    return total_ns / 1e9
+
+
+class Starvation:
+    """Watches a program, also over its restarts."""
+
+    def __init__(self, program: "Program") -> None:
+        self._program = program
+        self._seen: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def span_s(self, own_s: float) -> float:
+        """Tell in how many of the last seconds the program had only so many for itself."""
+        seen = list(self._seen)
+        now, starved_now = seen[-1]
+        for at, starved in reversed(seen):
+            if (now - at) - (starved_now - starved) > own_s:
+                return now - at
+        return now - seen[0][0]
+
+    def _watch(self) -> None:
+        while not self._end.wait(_LOOK_S):
+            if self._program.runs:
+                self._seen.append((time.time(), starved_s(self._program.process.pid)))
