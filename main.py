@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from monitor.config import Config
 from monitor.config_load import ConfigError, load
 from monitor.log_lines import LineHandler
 from monitor.replay import ReplayError, replay_dead_letters
+from monitor.report import ReportError, instant, report
 from monitor.service import CannotGoOnError, check_once, serve
 from monitor.signals import Signals
 from monitor.table import print_table
+from monitor.uptime_report import FORMATS, written
 
 if sys.platform == "win32":
     from asyncio import new_event_loop
@@ -38,7 +41,27 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="send <kafka_topic>.dead through <kafka_topic> again",
     )
-    return parser.parse_args(argv)
+    mode.add_argument("--report", action="store_true", help="print the uptime of each monitor")
+    window = parser.add_argument_group("of a report", "dates or instants of ISO 8601, UTC unless they say")
+    window.add_argument("--since", type=instant, metavar="WHEN")
+    window.add_argument("--until", type=instant, metavar="WHEN")
+    window.add_argument("--format", choices=FORMATS, default="table")
+    options = parser.parse_args(argv)
+    if mistake := window_mistake(options):
+        parser.error(mistake)
+    return options
+
+
+def window_mistake(options: argparse.Namespace) -> str | None:
+    """Say what is wrong with the window of a report."""
+    given = [options.since, options.until]
+    if not options.report:
+        return None if given == [None, None] else "--since and --until are for --report"
+    if None in given:
+        return "--report needs --since and --until"
+    return (
+        None if options.since < min(options.until, time.time()) else "--since must be before --until and now"
+    )
 
 
 def log_to_stderr(level: str) -> None:
@@ -60,6 +83,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
                 print_table(results)
             unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
             return 0 if not unchecked and all(result.up for result in results) else 1
+        if options.report:
+            found = runner.run(report(config, options.since, options.until))
+            with answer():
+                print(written(found, options.format), end="")  # noqa: T201 - the answer
+            return 0
         if options.replay_dead_letters:
             told = runner.run(replayed(config))
             with answer():
@@ -99,7 +127,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:  # before `Signals` are there, or at --once
         return 1 if options.once else 0
-    except (AnswerError, CannotGoOnError, ReplayError) as error:
+    except (AnswerError, CannotGoOnError, ReplayError, ReportError) as error:
         logging.getLogger("main").critical("%s", error)
         return 1
 

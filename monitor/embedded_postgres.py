@@ -132,6 +132,11 @@ async def postgres(data_dir: Path) -> AsyncIterator[str]:
         cluster.remove_sockets()
 
 
+def running_uri(data_dir: Path) -> str:
+    """Say where another process of this program runs the server of its data folder."""
+    return _Cluster(data_dir).uri
+
+
 def _make_private(folder: Path, account: Account) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     os.chown(folder, *account)

@@ -5,13 +5,12 @@ results are not to blame) or it cannot take these results (`RefusedError`: waiti
 """
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +20,8 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.migrate import SchemaError, migrate
 from monitor.result import CheckResult
 from monitor.row import INSERT, row
+from monitor.store_report import Account, accounts
+from monitor.store_trust import system_trust
 
 _DAY_S = 86_400
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
@@ -134,6 +135,12 @@ class Store:
         self._days = {day for day in self._days if day >= first_kept}
         return len(rows)
 
+    async def accounts(self, since: float, until: float) -> dict[str, Account]:
+        """Read what there is to say of each monitor from one full hour on until an instant."""
+        first_day = int(time.time() // _DAY_S) - store_sums.HOURS_DAYS
+        async with self._transaction() as connection:
+            return await accounts(connection, since, until, first_day)
+
     async def sum_up_days(self) -> None:
         """Put hours of days that are over into the sums of days; forget hours that are too old."""
         today = int(time.time() // _DAY_S)
@@ -213,7 +220,7 @@ async def open_store(uri: str) -> Store:
 
 async def _connect(uri: str) -> Any:
     try:
-        trust = _system_trust(uri)
+        trust = system_trust(uri)
         settings = {**_SETTINGS, "lock_timeout": "60s"}
         connection = await asyncpg.connect(uri, ssl=trust, timeout=_CONNECT_S, server_settings=settings)
         try:
@@ -237,19 +244,6 @@ async def _connect(uri: str) -> Any:
         if _blames_rows(error):
             raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
         raise StoreUnavailableError(_line(error, uri)) from None
-
-
-def _system_trust(uri: str) -> ssl.SSLContext | None:
-    """Stand in for libpq's `sslrootcert=system`, the default here; `None` leaves all to the URI."""
-    options = dict(parse_qsl(urlsplit(uri).query))
-    mode = options.get("sslmode", "")
-    if not mode.startswith("verify") or options.get("sslrootcert", "system") != "system":
-        return None
-    context = ssl.create_default_context()
-    context.check_hostname = mode == "verify-full"
-    if "sslcert" in options:
-        context.load_cert_chain(options["sslcert"], options.get("sslkey"), options.get("sslpassword"))
-    return context
 
 
 def _blames_rows(error: Exception) -> bool:

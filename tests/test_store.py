@@ -15,7 +15,8 @@ import trustme
 
 from monitor.migrate import SchemaError
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
-from monitor.store import RefusedError, Store, StoreUnavailableError, _system_trust, open_store
+from monitor.store import RefusedError, Store, StoreUnavailableError, open_store
+from monitor.store_trust import system_trust
 from tests.postgres import PostgresServer
 
 SLOT = 1_760_000_000.5
@@ -381,7 +382,7 @@ async def test_a_constraint_that_somebody_added_refuses_its_rows_and_no_others(
     ],
 )
 def test_verifying_without_a_root_certificate_trusts_the_system(query: str, names_hosts: object) -> None:
-    trust = _system_trust(f"postgresql://db.example/health{query}")
+    trust = system_trust(f"postgresql://db.example/health{query}")
 
     assert (trust and trust.check_hostname) == names_hosts
 
@@ -390,4 +391,4 @@ def test_a_clients_certificate_goes_with_the_systems_trust(tmp_path: Path) -> No
     issued = trustme.CA().issue_cert("client@example.org")
     issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
 
-    assert _system_trust(f"postgresql://db.example/health?sslmode=verify-full&sslcert={tmp_path}/client.pem")
+    assert system_trust(f"postgresql://db.example/health?sslmode=verify-full&sslcert={tmp_path}/client.pem")

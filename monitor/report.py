@@ -1,0 +1,67 @@
+"""The account of uptime in a window, from the database of a configuration, running or not."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from monitor.config import Config
+from monitor.config_rules import EMBEDDED
+from monitor.data_dir import DataDirError, locked
+from monitor.embedded_account import EmbeddedError
+from monitor.embedded_postgres import postgres, running_uri
+from monitor.migrate import SchemaError
+from monitor.store import Store, StoreUnavailableError
+from monitor.uptime import HOUR_S
+from monitor.uptime_report import Row, rows
+
+
+class ReportError(Exception):
+    """There is no report; says why in one line."""
+
+
+def instant(text: str) -> float:
+    """Read a date or an instant of ISO 8601, in UTC where it does not say.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    read = datetime.fromisoformat(text)
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+
+
+async def report(config: Config, since: float, until: float) -> list[Row]:
+    """Account for the full hours that the window touches, up to now.
+
+    Raises:
+        ReportError: the database is away, or not this program's.
+
+    """
+    start = since // HOUR_S * HOUR_S
+    end = min(-(-until // HOUR_S) * HOUR_S, time.time())
+    try:
+        async with _database(config) as uri:
+            store = Store(uri)
+            try:
+                accounts = await store.accounts(start, end)
+            finally:
+                await store.close()
+    except (EmbeddedError, SchemaError, StoreUnavailableError) as error:
+        raise ReportError(f"no report: {error}") from None
+    return rows(accounts, (monitor.name for monitor in config.monitors), start, end)
+
+
+@asynccontextmanager
+async def _database(config: Config) -> AsyncIterator[str]:
+    """Find the database; an embedded one is started, unless the running program has it."""
+    uri = config.pg_uri.get_secret_value()
+    async with AsyncExitStack() as resources:
+        if uri == EMBEDDED:
+            try:
+                resources.enter_context(locked(config.data_dir))
+            except DataDirError:
+                uri = running_uri(config.data_dir)
+            else:
+                uri = await resources.enter_async_context(postgres(config.data_dir))
+        yield uri

@@ -1,0 +1,60 @@
+"""Reads what a report is made from: sums, the results that still speak, and outages."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from monitor import store_sums
+from monitor.incident import Health
+from monitor.uptime import HOUR_S, Sums
+
+_STATES = "SELECT monitor, health FROM health_states"
+
+_OUTAGES = """
+SELECT monitor, started_at, ended_at FROM health_incidents
+WHERE kind = 'down' AND started_at < $2 AND (ended_at IS NULL OR ended_at > $1)
+"""
+
+_decoder = msgspec.json.Decoder(Health)
+
+
+class Outage(NamedTuple):
+    """One incident of a monitor that was down."""
+
+    started_at: float
+    ended_at: float | None
+
+
+class Account(NamedTuple):
+    """What is known of one monitor in a window."""
+
+    sums: list[Sums]
+    """One for each location."""
+    outages: list[Outage]
+
+
+async def accounts(connection: Any, since: float, until: float, first_day: int) -> dict[str, Account]:
+    """Read a window that begins at a full hour; of days before `first_day`, there are whole days only."""
+    hours = (int(since // HOUR_S), int(-(-until // HOUR_S)))
+    places = {tuple(place): sums for *place, sums in await store_sums.window(connection, hours, first_day)}
+    for row in await connection.fetch(_STATES):
+        for location, column, length_s in _still_spoken(_decoder.decode(row["health"]), since, until):
+            sums = places.get((row["monitor"], location), Sums())
+            places[row["monitor"], location] = replace(sums, **{column: getattr(sums, column) + length_s})
+    found: dict[str, Account] = {}
+    for (monitor, _), sums in places.items():
+        found.setdefault(monitor, Account([], [])).sums.append(sums)
+    for row in await connection.fetch(_OUTAGES, since, until):
+        outage = Outage(row["started_at"], row["ended_at"])
+        found.setdefault(row["monitor"], Account([], [])).outages.append(outage)
+    return found
+
+
+def _still_spoken(health: Health, since: float, until: float) -> Iterator[tuple[str, str, float]]:
+    """Tell the time that newest results speak for, which the next ones will add to the sums."""
+    for location, newest in health.locations.items():
+        length_s = min(newest.until, until) - max(newest.at, since)
+        if length_s > 0 and newest.status != "unknown":
+            yield location, f"{newest.status}_s", length_s

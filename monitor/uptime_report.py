@@ -1,0 +1,121 @@
+"""The account of a window, as rows for people and programs. Pure."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.store_report import Account
+from monitor.uptime import BUCKETS, percentile, shares
+
+FORMATS = ("table", "csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One monitor; what nobody knows is None. An outage counts as far as it is inside of the window."""
+
+    monitor: str
+    uptime: float | None
+    """Share of the time known; several locations count as their mean."""
+    incidents: int
+    outage_s: float
+    longest_outage_s: float
+    mttr_s: float | None
+    """Mean time to resolve: of whole incidents that are resolved."""
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    checks: int
+    no_data: float
+    """Share of the window."""
+
+
+def rows(accounts: Mapping[str, Account], names: Iterable[str], since: float, until: float) -> list[Row]:
+    """Make a row for each monitor that is named or has an account."""
+    return [
+        _row(name, accounts.get(name, Account([], [])), since, until) for name in sorted({*names, *accounts})
+    ]
+
+
+def _row(name: str, account: Account, since: float, until: float) -> Row:
+    share = shares(account.sums, until - since)
+    times = [sum(sums.response_times[index] for sums in account.sums) for index in range(BUCKETS)]
+    inside = [
+        min(until, until if outage.ended_at is None else outage.ended_at) - max(since, outage.started_at)
+        for outage in account.outages
+    ]
+    resolved = [
+        outage.ended_at - outage.started_at for outage in account.outages if outage.ended_at is not None
+    ]
+    return Row(
+        monitor=name,
+        uptime=share.uptime,
+        incidents=len(inside),
+        outage_s=sum(inside),
+        longest_outage_s=max(inside, default=0),
+        mttr_s=sum(resolved) / len(resolved) if resolved else None,
+        p50_s=percentile(times, 0.5),
+        p95_s=percentile(times, 0.95),
+        p99_s=percentile(times, 0.99),
+        checks=sum(sums.checks for sums in account.sums),
+        no_data=share.unknown,
+    )
+
+
+def written(rows: Sequence[Row], shape: str) -> str:
+    """Write the rows as `csv` or `json`, or as a `table` for a terminal."""
+    if shape == "json":
+        return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
+    text = io.StringIO()
+    if shape == "csv":
+        writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+        return text.getvalue()
+    names = (
+        "monitor",
+        "uptime",
+        "incidents",
+        "outage",
+        "longest",
+        "MTTR",
+        "p50",
+        "p95",
+        "p99",
+        "checks",
+        "no data",
+    )
+    table = Table(*names)
+    for row in rows:
+        table.add_row(
+            Text(row.monitor),
+            _percent(row.uptime),
+            str(row.incidents),
+            *(_duration(length_s) for length_s in (row.outage_s, row.longest_outage_s, row.mttr_s)),
+            *(_seconds(time_s) for time_s in (row.p50_s, row.p95_s, row.p99_s)),
+            str(row.checks),
+            _percent(row.no_data),
+        )
+    with Console() as console, console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def _percent(share: float | None) -> str:
+    """Never round up to 100: what is not all is not all."""
+    return "-" if share is None else f"{int(share * 1e5 + 1e-6) / 1e3:.3f} %"
+
+
+def _duration(length_s: float | None) -> str:
+    return "-" if length_s is None else str(timedelta(seconds=round(length_s)))
+
+
+def _seconds(time_s: float | None) -> str:
+    return "-" if time_s is None else f"{time_s:.3f} s"

@@ -1,0 +1,195 @@
+"""The account of uptime that `--report` prints."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from main import main
+from monitor.bookkeeping import Bookkeeping
+from monitor.config import Config, Monitor
+from monitor.report import ReportError, instant, report
+from monitor.store import Store
+from monitor.store_report import Account, Outage
+from monitor.uptime import BUCKETS, Sums
+from monitor.uptime_report import Row, rows, written
+from tests.observing import START, checks
+from tests.program import Start
+
+HOUR_S = 3_600
+FIRST = START // HOUR_S * HOUR_S
+
+
+def config(uri: str, folder: Path, *names: str) -> Config:
+    monitors = tuple(Monitor.model_validate({"name": name, "url": "https://a.example/"}) for name in names)
+    return Config(monitors=monitors, pg_uri=SecretStr(uri), data_dir=folder)
+
+
+async def filled(database: str) -> None:
+    """A shop with two outages, one of them going on, and a minute without a check."""
+    store = Store(database, Bookkeeping(clock=lambda: START + 13 * 60))
+    await store.save(checks("++---+++ ++---"))
+    await store.close()
+
+
+async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> None:
+    await filled(database)
+
+    whole = await report(config(database, tmp_path, "shop", "new"), START, START + HOUR_S)
+
+    assert [row.monitor for row in whole] == ["new", "shop"]
+    new, shop = whole
+    assert (new.uptime, new.checks, new.no_data, new.p50_s) == (None, 0, 1, None)
+    assert (shop.checks, shop.incidents, shop.mttr_s) == (13, 2, 180)
+    assert (shop.outage_s, shop.longest_outage_s) == (
+        180 + FIRST + 2 * HOUR_S - START - 660,
+        FIRST + 2 * HOUR_S - START - 660,
+    )
+    assert shop.p50_s == pytest.approx(0.5, rel=0.2)
+
+
+async def test_what_a_result_still_says_counts_up_to_its_reach(database: str, tmp_path: Path) -> None:
+    store = Store(database, Bookkeeping(clock=lambda: START + 7_200))
+    await store.save(checks("++-"))
+    await store.save(checks("?", monitor="offline"))
+
+    offline, shop = await report(config(database, tmp_path), START, START + HOUR_S)
+    await store.close()
+
+    window_s = FIRST + 2 * HOUR_S - FIRST
+    assert shop.uptime == pytest.approx(120 / 300)
+    assert shop.no_data == pytest.approx(1 - 300 / window_s)
+    assert (offline.uptime, offline.checks) == (None, 1)
+
+
+async def test_days_stand_for_hours_that_are_forgotten(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(database)
+    store = Store(database)
+    before = await report(config(database, tmp_path), START - 86_400, START + 86_400)
+
+    await store.sum_up_days()
+    monkeypatch.setattr("monitor.store_sums.HOURS_DAYS", 0)
+    await store.sum_up_days()
+    await store.close()
+
+    assert await report(config(database, tmp_path), START - 86_400, START + 86_400) == before
+
+
+async def test_a_database_that_is_away_is_said_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"no report: .*No such file"):
+        await report(config("postgresql:///a?host=/nowhere", tmp_path), 0, 1)
+
+
+def test_shares_and_times_are_those_of_all_locations() -> None:
+    times = [0] * 36 + [10] + [0] * (BUCKETS - 37)
+    sums = [Sums(up_s=50, up=10, response_times=times), Sums(down_s=50, down=7)]
+    account = Account(sums, [Outage(-50, 25), Outage(90, None)])
+
+    (row,) = rows({"a": account}, [], 0, 100)
+
+    assert row == Row("a", 0.5, 2, 35, 25, 75, row.p50_s, row.p95_s, row.p99_s, 17, 0.5)
+    assert row.p50_s is not None
+    assert row.p50_s < (row.p95_s or 0) < (row.p99_s or 0)
+
+
+ROW = Row("shop, new", 0.99999999, 1, 3_700.4, 3_700.4, None, 0.1234, 0.2, 0.3, 5, 0)
+NOTHING = Row("none", None, 0, 0, 0, None, None, None, None, 0, 1)
+
+
+def test_programs_read_json_and_csv() -> None:
+    assert json.loads(written([ROW], "json"))[0]["monitor"] == "shop, new"
+    assert json.loads(written([NOTHING], "json"))[0]["uptime"] is None
+    (line,) = csv.DictReader(io.StringIO(written([ROW], "csv")))
+    assert (line["monitor"], line["mttr_s"], line["outage_s"]) == ("shop, new", "", "3700.4")
+
+
+def test_people_read_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    table = written([ROW, NOTHING], "table")
+
+    shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines()[3:-1]]
+    assert shown == [
+        [
+            "shop, new",
+            "99.999 %",
+            "1",
+            "1:01:40",
+            "1:01:40",
+            "-",
+            "0.123 s",
+            "0.200 s",
+            "0.300 s",
+            "5",
+            "0.000 %",
+        ],
+        ["none", "-", "0", "0:00:00", "0:00:00", "-", "-", "-", "-", "0", "100.000 %"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-01", 1_793_491_200),
+        ("2026-11-01T01:00", 1_793_494_800),
+        ("2026-11-01T01:00Z", 1_793_494_800),
+        ("2026-11-01T01:00+01:00", 1_793_491_200),
+    ],
+)
+def test_instants_are_in_utc_unless_they_say(text: str, expected: float) -> None:
+    assert instant(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistake"),
+    [
+        (["--report"], "--report needs --since and --until"),
+        (["--report", "--since", "2026-11-01"], "--report needs --since and --until"),
+        (["--since", "2026-11-01"], "--since and --until are for --report"),
+        (["--report", "--since", "2026-11-02", "--until", "2026-11-01"], "--since must be before --until"),
+        (["--report", "--since", "2999-01-01", "--until", "2999-01-02"], "--since must be before --until"),
+        (["--report", "--since", "yesterday", "--until", "2026-11-01"], "argument --since: invalid instant"),
+        (["--report", "--since", "2026-11-01", "--until", "2026-11-02", "--format", "xml"], "--format"),
+    ],
+)
+def test_a_window_that_is_none_is_refused(
+    arguments: list[str], mistake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert mistake in capsys.readouterr().err
+
+
+def test_the_program_prints_a_report_also_while_it_runs(program: Start) -> None:
+    running = program(url_to_monitor="http://127.0.0.1:9/", sleep_duration=1)
+    window = ("--report", "--since", "2020-01-01", "--until", "2999-01-01", "--format", "json")
+    running.start()
+    running.prints("AIOKafka Consumer fetched", 2)
+    other = program(url_to_monitor="http://127.0.0.1:9/", data_dir=str(running.folder / "d"))
+
+    def read(which: Any) -> Any:
+        code, printed = which.run(*window)
+        assert code == 0, which.printed()
+        return json.loads(printed)[0]["checks"]
+
+    assert read(other) >= 1
+    running.stop()
+    assert read(other) >= 2
+
+
+def test_a_report_without_a_database_ends_with_a_line(program: Start) -> None:
+    away = program(url_to_monitor="http://127.0.0.1:9/", pg_uri="postgresql://127.0.0.1:9/a")
+
+    code, printed = away.run("--report", "--since", "2020-01-01", "--until", "2020-01-02")
+
+    assert (code, printed) == (1, "")
+    assert "CRITICAL no report: " in away.printed()
+    assert "Traceback" not in away.printed()
