@@ -280,7 +280,7 @@ async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
 
     await asyncio.gather(close(sending, grace_s=1), close(receiving, grace_s=1))
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
     assert asyncio.all_tasks() == before
     receipt.cancel()
 

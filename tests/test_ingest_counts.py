@@ -86,7 +86,7 @@ async def test_a_position_that_nobody_knows_yet_is_not_waited_for(stream: Stream
 
         await counts.look()
 
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         assert counts.lag == 0
         looking = asyncio.create_task(counts.look())
         await asyncio.sleep(0)

@@ -163,7 +163,7 @@ async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
 
     await asyncio.gather(close(sending, grace_s=0.5), close(receiving, grace_s=0.5))
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert asyncio.all_tasks() == before
     for receipt in receipts:
         receipt.cancel()

@@ -42,7 +42,7 @@ def test_a_reader_who_stops_costs_lines_and_no_time(pipe: tuple[int, int]) -> No
     for _ in range(100):
         handler.emit(record("x" * 10_000))
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     while len(os.read(pipe[0], 1 << 20)) == 1 << 20:
         pass
     handler.emit(record("again"))
