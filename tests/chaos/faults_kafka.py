@@ -11,8 +11,8 @@ from tests.chaos.faults_program import kill_program
 from tests.chaos.world import World
 
 PARTITIONS = 6
-# From a site's answer to its row, when nothing is in the way.
-_UNDER_WAY_S = 2.0
+# Brokers delete after they have said so.
+_DELETING_S = 2.0
 
 
 async def kill_kafka(world: World) -> None:
@@ -68,12 +68,12 @@ async def remake_topic(world: World, gap_s: float | None = None) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
-        began = time.time() - _UNDER_WAY_S
+        began = await world.unstored_since()
         await admin.delete_topics([TOPIC])
         await asyncio.sleep(world.chance.uniform(0, 5) if gap_s is None else gap_s)
         # The program may have made it by now, which is fine.
         await admin.create_topics([NewTopic(TOPIC, PARTITIONS, world.kafka.replicas)])
-        world.deleted.append((began, time.time()))
+        world.deleted.append((began, time.time() + _DELETING_S))
     finally:
         await admin.close()
 
@@ -87,16 +87,16 @@ async def delete_topic(world: World) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
-        began = time.time() - _UNDER_WAY_S
+        began = await world.unstored_since()
         await admin.delete_topics([TOPIC])
-        world.deleted.append((began, time.time() + _UNDER_WAY_S))
+        world.deleted.append((began, time.time() + _DELETING_S))
     finally:
         await admin.close()
 
 
 async def run_out_of_retention(world: World) -> None:
     """Delete the topic's records while PostgreSQL is away: the next one wanted is before the log's start."""
-    began = time.time() - _UNDER_WAY_S
+    began = await world.unstored_since()
     await asyncio.to_thread(world.postgres.kill)
     await asyncio.sleep(10)
     admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
@@ -105,7 +105,7 @@ async def run_out_of_retention(world: World) -> None:
         await admin.delete_records({TopicPartition(TOPIC, n): RecordsToDelete(-1) for n in range(PARTITIONS)})
     finally:
         await admin.close()
-    world.deleted.append((began, time.time()))
+    world.deleted.append((began, time.time() + _DELETING_S))
     await asyncio.sleep(2)
     await asyncio.to_thread(world.postgres.start)
 

@@ -15,14 +15,19 @@ _LOOK_S = 0.02
 _REMEMBERED = 500
 
 
-def starved_s(pid: int | str = "self") -> float:
-    """Sum up what its threads that live have waited so far."""
-    total_ns = 0
+def waits(pid: int | str = "self") -> dict[str, int]:
+    """Tell how long each of its threads has waited so far, in ns."""
+    found: dict[str, int] = {}
     with suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError, IndexError):  # it has just ended
-                total_ns += int((thread / "schedstat").read_text().split()[1])
-    return total_ns / 1e9
+                found[thread.name] = int((thread / "schedstat").read_text().split()[1])
+    return found
+
+
+def starved_s(before: dict[str, int], after: dict[str, int]) -> float:
+    """Sum up what the threads that are still there waited in between."""
+    return sum(max(0, ns - before.get(thread, 0)) for thread, ns in after.items()) / 1e9
 
 
 class Starvation:
@@ -30,7 +35,7 @@ class Starvation:
 
     def __init__(self, program: "Program") -> None:
         self._program = program
-        self._seen: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._seen: deque[tuple[float, dict[str, int]]] = deque(maxlen=_REMEMBERED)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -47,13 +52,13 @@ class Starvation:
     def span_s(self, own_s: float) -> float:
         """Tell in how many of the last seconds the program had only so many for itself."""
         seen = list(self._seen)
-        now, starved_now = seen[-1]
-        for at, starved in reversed(seen):
-            if (now - at) - (starved_now - starved) > own_s:
+        now, waited = seen[-1]
+        for at, before in reversed(seen):
+            if now - at - starved_s(before, waited) > own_s:
                 return now - at
         return now - seen[0][0]
 
     def _watch(self) -> None:
         while not self._end.wait(_LOOK_S):
             if self._program.runs:
-                self._seen.append((time.time(), starved_s(self._program.process.pid)))
+                self._seen.append((time.time(), waits(self._program.process.pid)))

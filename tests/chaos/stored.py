@@ -16,6 +16,11 @@ from tests.program import Program
 # A slot in which the clock was set is no measure of lateness.
 _CLOCK_SET_S = 3_000
 
+_LAST_NUMBERS = """
+SELECT monitor, max(substring(data FROM ' ([0-9]+)$')::bigint) AS last FROM health_data
+WHERE location = 'chaos' AND up GROUP BY monitor
+"""
+
 _MONITORS_SINCE = """
 SELECT count(DISTINCT monitor) FROM health_data
 WHERE id > $1 AND substring(data FROM ' ([0-9]+)$')::bigint > ($2::jsonb ->> monitor)::bigint
@@ -63,6 +68,17 @@ async def _ask(uri: str, query: str, *arguments: object) -> int:
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         return 0
+
+
+async def unstored_since(uri: str, answered: Mapping[str, Sequence[float]]) -> float:
+    """Tell when the first of the answers that are not stored yet was given."""
+    connection = await asyncpg.connect(uri)
+    try:
+        last = {row["monitor"]: row["last"] for row in await connection.fetch(_LAST_NUMBERS)}
+    finally:
+        await connection.close()
+    waiting = [times[last.get(monitor, 0) :][:1] for monitor, times in answered.items()]
+    return min((first for firsts in waiting for first in firsts), default=time.time())
 
 
 def accepted(outbox: Path) -> int:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import main as program
-from tests.chaos.starvation import starved_s
+from tests.chaos.starvation import starved_s, waits
 
 _TICK_S = 0.02
 _TOLD_S = 0.05
@@ -48,19 +48,19 @@ class Watch:
         self._stack: list[str] = []
 
     def begin(self) -> None:
-        self._last, self._cpu, self._starved = self._now()
+        self._last, self._cpu, self._waits = self._now()
         threading.Thread(target=self._look, daemon=True).start()
         self._loop.call_later(_TICK_S, self._tick)
 
     def _tick(self) -> None:
-        last, cpu, starved = self._now()
+        last, cpu, waited = self._now()
         lasted_s = last - self._last - _TICK_S
         if lasted_s > _TOLD_S:
-            stall = Stall(lasted_s, starved - self._starved, cpu - self._cpu, self._stack)
+            stall = Stall(lasted_s, starved_s(self._waits, waited), cpu - self._cpu, self._stack)
             with self._report.open("a") as file:
                 file.write(json.dumps(asdict(stall)) + "\n")
         self._stack = []
-        self._last, self._cpu, self._starved = self._now()
+        self._last, self._cpu, self._waits = self._now()
         self._loop.call_later(_TICK_S, self._tick)
 
     def _look(self) -> None:
@@ -70,9 +70,9 @@ class Watch:
                 frame = sys._current_frames().get(self._thread)
                 self._stack = traceback.format_list(traceback.extract_stack(frame)[-6:])
 
-    def _now(self) -> tuple[float, float, float]:
-        """Tell the time, what this thread had of processors, and what all threads had of waiting for one."""
-        return time.monotonic(), time.thread_time(), starved_s()
+    def _now(self) -> tuple[float, float, dict[str, int]]:
+        """Tell the time, what this thread had of processors, and what each has waited for one."""
+        return time.monotonic(), time.thread_time(), waits()
 
 
 def stalls(report: Path) -> list[Stall]:

@@ -9,7 +9,7 @@ from tests.chaos.cluster import Cluster, Network
 from tests.chaos.disk import Disk
 from tests.chaos.site import Site
 from tests.chaos.starvation import Starvation
-from tests.chaos.stored import caught_up
+from tests.chaos.stored import caught_up, unstored_since
 from tests.postgres import PostgresServer
 from tests.program import Program
 
@@ -43,6 +43,10 @@ class World:
 
     async def sql(self, statement: str, database: str | None = None) -> str:
         return await asyncio.to_thread(self.postgres.sql, statement, database or self.database)
+
+    async def unstored_since(self) -> float:
+        """Tell when the first of the answers that are not stored yet was given."""
+        return await unstored_since(self.uri, self.site.answered)
 
     async def caught_up(self) -> float:
         """Wait until the results of all monitors arrive again; give the seconds that it took."""
