@@ -6,16 +6,16 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import KafkaError
 
 from monitor.bounded import StoppedError, started, unless_stopped
 from monitor.dead_letter import DeadLetter, SetAside
+from monitor.ingest_offsets import commit, ends, is_behind, rewind
 from monitor.outage import Outage
 from monitor.progress import Progress
 from monitor.result import CheckResult, InvalidMessageError, decode
@@ -25,7 +25,6 @@ BATCH = 1_000
 PORTION_BYTES = 4 << 20  # decoded, and as the database's arguments, it takes several times as much
 _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
-_COMMIT_S = 5.0
 _SET_ASIDE_S = 60.0
 _LOOK_S = 10.0
 _LOOKED_S = 5.0
@@ -56,7 +55,14 @@ class Epochal(Protocol):
         """Equal as long as offsets keep their meaning."""
 
 
-async def ingest(
+Look = Callable[[Any], Awaitable[None]]
+
+
+async def _look_away(_consumer: Any) -> None:
+    pass
+
+
+async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     open_consumer: Callable[[], Any],
     store: Saver,
     set_aside: SetAside,
@@ -66,16 +72,18 @@ async def ingest(
     on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
     progress: Progress | None = None,
     outage: Outage | None = None,
+    look: Look = _look_away,
 ) -> None:
     """Store results until `stop` is set; the batch in hand is then saved and committed first.
 
     A cluster or a database that is away is waited for. At `stop` with the database away, or when cancelled,
     the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not started, that
     commits nothing by itself. `on_stored` is told of results that are stored or set aside, before the commit.
-    `outage` is the database's.
+    `outage` is the database's. `look` gets the consumer whenever all that it gave is stored.
     """
     progress = progress or Progress("the ingest")
-    ingestion = _Ingestion(store, set_aside, stop, log, on_stored, progress, outage or Outage("PostgreSQL"))
+    postgresql = outage or Outage("PostgreSQL")
+    ingestion = _Ingestion(store, set_aside, stop, log, on_stored, progress, postgresql, look)
     delays = _delays()
     with suppress(StoppedError):
         while not stop.is_set():
@@ -140,6 +148,7 @@ class _Ingestion:
         on_stored: Callable[[Sequence[UUID]], None],
         progress: Progress,
         outage: Outage,
+        look: Look,
     ) -> None:
         self._store = store
         self._set_aside = set_aside
@@ -149,6 +158,7 @@ class _Ingestion:
         self._progress = progress
         self._postgresql = outage
         self._kafka = Outage("Kafka")
+        self._look_for_silence = look
         self._look_at = 0.0
         self._epoch = self._current_epoch()
 
@@ -156,16 +166,17 @@ class _Ingestion:
         self._look_at = 0.0
         while not self._stop.is_set():
             epoch = self._current_epoch()
-            if epoch != self._epoch and await _rewind(consumer):
+            if epoch != self._epoch and await rewind(consumer):
                 self._epoch = epoch
             records = await self._fetch(consumer)
             if records:
                 await self._take_in(consumer, records)
                 if self._current_epoch() == epoch:
-                    await _commit(consumer, _ends(records))
+                    await commit(consumer, ends(records))
                 self._progress.end()
             else:
                 await self._look(consumer)
+            await self._look_for_silence(consumer)
 
     def _current_epoch(self) -> int:
         return self._topic.epoch if self._topic else 0
@@ -186,7 +197,7 @@ class _Ingestion:
             return
         self._look_at = now + _LOOK_S
         try:
-            behind = await unless_stopped(self._stop, _is_behind(consumer), _LOOKED_S)
+            behind = await unless_stopped(self._stop, is_behind(consumer), _LOOKED_S)
         except (KafkaError, OSError):
             behind = True
         if behind:
@@ -245,42 +256,9 @@ class _Ingestion:
                 consumer.seek(partition, records[0].offset)
 
 
-async def _is_behind(consumer: Any) -> bool:
-    """Tell whether Kafka has records that were not fetched."""
-    ends = await consumer.end_offsets(consumer.assignment())
-    return any([await consumer.position(partition) < end for partition, end in ends.items()])
-
-
-async def _rewind(consumer: Any) -> bool:
-    """Start from the first record, also after the next rebalance; returns whether that is settled."""
-    starts = dict.fromkeys(consumer.assignment(), 0)
-    for partition in starts:
-        consumer.seek(partition, 0)
-    return await _commit(consumer, starts)
-
-
-async def _commit(consumer: Any, offsets: Mapping[TopicPartition, int]) -> bool:
-    """Commit what is still ours; what is not comes again elsewhere, and is stored once all the same."""
-    assigned = consumer.assignment()
-    ours = {partition: offset for partition, offset in offsets.items() if partition in assigned}
-    if not ours:
-        return False
-    try:
-        async with asyncio.timeout(_COMMIT_S):
-            await consumer.commit(ours)
-    except CommitFailedError as error:
-        _log.info("offsets were not committed, some results come again: %s", _line(error))
-        return False
-    return True
-
-
 def _tell_end(outage: Outage) -> None:
     if outage.end():
         _log.info("%s takes results again", outage.name)
-
-
-def _ends(records: Sequence[Any]) -> dict[TopicPartition, int]:
-    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
 
 
 async def _pause(stop: asyncio.Event, delay_s: float) -> None:

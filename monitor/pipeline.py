@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.data_dir import locked
@@ -22,9 +23,11 @@ from monitor.outage import Outage
 from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
+from monitor.silence import Silence
 from monitor.store import Store, StoreUnavailableError
 from monitor.tasks import Tasks
 from monitor.volatile_log import VolatileLog
+from monitor.watched import Watched
 
 if TYPE_CHECKING:
     from monitor.result import Message
@@ -38,7 +41,7 @@ _UPKEEP_RETRY_S = 30.0
 
 
 class Pipeline:
-    """Takes results by `queue`, and has them stored; `store` reads them back.
+    """Takes results by `queue`, and has them stored; `store` reads back; `watched` is what to expect.
 
     `watch` knows which stages are stalled, `kafka` and `postgresql` whether the last attempt to hand them
     results failed, and since when.
@@ -47,9 +50,10 @@ class Pipeline:
     forwarder: Forwarder
     outbox: Outbox
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, watched: Watched) -> None:
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
         self.store = store
+        self.watched = watched
         self.watch = Watch()
         self.kafka = Outage("Kafka")
         self.postgresql = Outage("PostgreSQL")
@@ -100,9 +104,10 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
         log.info("broker: %s, topic %s", servers, config.kafka_topic)
         outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
         resources.push_async_callback(outbox.close)
-        store = Store(uri)
+        watched = Watched(config.monitors)
+        store = Store(uri, Bookkeeping(watched.rules, config.retention_days))
         resources.push_async_callback(store.close)
-        running = Pipeline(config, store)
+        running = Pipeline(config, store, watched)
         forwarder = Forwarder(
             running.queue,
             outbox,
@@ -132,6 +137,7 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
                     on_stored=forwarder.stored if volatile else lambda _: None,
                     progress=storing,
                     outage=running.postgresql,
+                    look=Silence(store, watched).look,
                 ),
             )
             upkeep = stages.start("the upkeep", _keep_up(store, config.retention_days))
@@ -148,10 +154,11 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
 
 
 async def _keep_up(store: Store, retention_days: float) -> None:
-    """Once an hour, make the next days' partitions and drop those that are too old."""
+    """Once an hour, make the next days' partitions, sum up days that are over, and drop what is too old."""
     while True:
         try:
             await store.maintain()
+            await store.sum_up_days()
             dropped = await store.drop_expired(retention_days)
             if dropped:
                 log.info("%d days of results, older than %g days, are dropped", dropped, retention_days)

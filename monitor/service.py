@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from monitor.config import Config
+from monitor.config import Config, Monitor
 from monitor.data_dir import DataDirError
 from monitor.embedded_account import EmbeddedError
 from monitor.follow import Following, tell
@@ -48,7 +48,12 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         _pipeline(config) as running,
         Network(config.max_concurrent_checks) as network,
     ):
-        following = Following(config, path, environ, network, seen.follow)
+
+        def on_taken(monitors: Sequence[Monitor]) -> None:
+            running.watched.take(monitors)
+            seen.follow(monitors)
+
+        following = Following(config, path, environ, network, on_taken)
         try:
             async with (
                 asyncio.timeout(None) as limit,

@@ -6,7 +6,7 @@ results are not to blame) or it cannot take these results (`RefusedError`: waiti
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,12 @@ from uuid import UUID
 
 import asyncpg
 
-from monitor import store_incidents, store_sums
+from monitor import store_incidents, store_silence, store_sums
 from monitor.bookkeeping import Bookkeeping
 from monitor.migrate import SchemaError, migrate
 from monitor.result import CheckResult
 from monitor.row import INSERT, row
+from monitor.standing import Rules
 from monitor.store_report import Account, accounts
 from monitor.store_trust import system_trust
 
@@ -134,6 +135,22 @@ class Store:
                 await connection.execute(f"DROP TABLE IF EXISTS {day['name']}")
         self._days = {day for day in self._days if day >= first_kept}
         return len(rows)
+
+    async def look_for_silence(
+        self,
+        deadlines: Mapping[str, float],
+        since: Mapping[str, float],
+        is_ours: Callable[[str], bool],
+        now: float,
+    ) -> None:
+        """Open incidents for monitors without a result since their deadline; end those of unwatched ones.
+
+        `since` says when each watched monitor began to be; those without a deadline are not judged.
+        """
+        forgotten_at = now - Rules().reach_s
+        async with self._transaction() as connection:
+            await store_silence.open_silences(connection, deadlines, since, now)
+            await store_silence.end_unwatched(connection, list(since), is_ours, forgotten_at, now)
 
     async def accounts(self, since: float, until: float) -> dict[str, Account]:
         """Read what there is to say of each monitor from one full hour on until an instant."""

@@ -1,6 +1,6 @@
 """The SQL of states, incidents and changes; who writes holds the locks of the monitors concerned."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -71,23 +71,6 @@ SELECT scheduled_at, location, up, reason, detail FROM health_data
 WHERE monitor = $1 AND scheduled_at BETWEEN $2 AND $3 ORDER BY scheduled_at
 """
 
-# Of those that are to be checked; a monitor without results is as old as the watch for it.
-_SILENT = """
-SELECT monitor FROM unnest($1::text[], $2::float8[]) AS watched (monitor, deadline)
-LEFT JOIN health_states USING (monitor)
-WHERE coalesce(last_at, '-infinity') < deadline AND NOT EXISTS (
-    SELECT FROM health_incidents
-    WHERE health_incidents.monitor = watched.monitor AND kind = 'no_data' AND ended_at IS NULL)
-"""
-
-_UNWATCHED = """
-SELECT DISTINCT monitor FROM health_incidents
-WHERE ended_at IS NULL AND monitor <> ALL ($1)
-    AND NOT EXISTS (
-        SELECT FROM health_states
-        WHERE health_states.monitor = health_incidents.monitor AND last_at >= $2)
-"""
-
 _decoder = msgspec.json.Decoder(Health)
 _encoder = msgspec.json.Encoder()
 
@@ -152,15 +135,3 @@ async def history(connection: Any, monitor: str, start: float, end: float) -> li
         )
         for row in rows
     ]
-
-
-async def silent_ones(connection: Any, deadlines: Mapping[str, float]) -> list[str]:
-    """Find monitors whose newest result is older than its deadline, and of whom nobody said so."""
-    rows = await connection.fetch(_SILENT, list(deadlines), list(deadlines.values()))
-    return [row["monitor"] for row in rows]
-
-
-async def forgotten_ones(connection: Any, watched: Collection[str], deadline: float) -> list[str]:
-    """Find monitors that have an open incident, but are not watched, and had no result since the deadline."""
-    rows = await connection.fetch(_UNWATCHED, watched, deadline)
-    return [row["monitor"] for row in rows]

@@ -22,6 +22,7 @@ class Watched:
         """Follow a new configuration; what is checked on is watched since it was."""
         monitors = list(monitors)
         self._rules = {monitor.name: rules(monitor) for monitor in monitors}
+        self._timeouts = {monitor.name: monitor.timeout_s for monitor in monitors}
         now = self._clock()
         self._since = {
             monitor.name: self._since.get(monitor.name, now) for monitor in monitors if not monitor.paused
@@ -30,6 +31,10 @@ class Watched:
     def rules(self, name: str) -> Rules:
         """Give the rules of a monitor."""
         return self._rules.get(name) or _DEFAULT
+
+    def patience_s(self, name: str) -> float:
+        """How long after a slot there may be no newer one: three intervals, and as long as a check takes."""
+        return self.rules(name).reach_s + self._timeouts[name]
 
     @property
     def since(self) -> Mapping[str, float]:

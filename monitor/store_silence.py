@@ -1,0 +1,61 @@
+"""The SQL of monitors without results: those that fell silent, and those that nobody checks any more."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from monitor import store_incidents
+from monitor.incident import Change, Health, silent, unwatched
+from monitor.store_incidents import State
+
+# A monitor without results is as old as the watch for it, which its deadline is later than.
+_SILENT = """
+SELECT monitor FROM unnest($1::text[], $2::float8[]) AS watched (monitor, deadline)
+LEFT JOIN health_states USING (monitor)
+WHERE coalesce(last_at, '-infinity') < deadline AND NOT EXISTS (
+    SELECT FROM health_incidents
+    WHERE health_incidents.monitor = watched.monitor AND kind = 'no_data' AND ended_at IS NULL)
+"""
+
+_UNWATCHED = """
+SELECT DISTINCT monitor FROM health_incidents
+WHERE ended_at IS NULL AND monitor <> ALL ($1)
+    AND NOT EXISTS (
+        SELECT FROM health_states
+        WHERE health_states.monitor = health_incidents.monitor AND last_at >= $2)
+"""
+
+
+async def open_silences(
+    connection: Any, deadlines: Mapping[str, float], since: Mapping[str, float], now: float
+) -> None:
+    """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
+    rows = await connection.fetch(_SILENT, list(deadlines), list(deadlines.values()))
+    names = [row["monitor"] for row in rows]
+    for monitor, health in (await _locked(connection, names)).items():
+        if health.last_at < deadlines[monitor] and not health.silence:
+            quiet, change = silent(health, since[monitor], now)
+            await _keep(connection, State(monitor, "unknown", quiet), [change], now)
+
+
+async def end_unwatched(
+    connection: Any,
+    watched: Collection[str],
+    is_ours: Callable[[str], bool],
+    deadline: float,
+    now: float,
+) -> None:
+    """End what is open of monitors that are not watched, and had no result since the deadline."""
+    rows = await connection.fetch(_UNWATCHED, watched, deadline)
+    names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
+    for monitor, health in (await _locked(connection, names)).items():
+        rested, changes = unwatched(health, now)
+        await _keep(connection, State(monitor, "unknown", rested), changes, now)
+
+
+async def _locked(connection: Any, names: Collection[str]) -> dict[str, Health]:
+    return await store_incidents.locked(connection, sorted(names)) if names else {}
+
+
+async def _keep(connection: Any, state: State, changes: Iterable[Change], now: float) -> None:
+    await store_incidents.keep(connection, [state])
+    await store_incidents.record(connection, [(state.monitor, change) for change in changes], now)

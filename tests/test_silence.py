@@ -1,0 +1,259 @@
+"""Monitors without results: who notices, and who must not."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from monitor.bookkeeping import Bookkeeping
+from monitor.config import Monitor
+from monitor.silence import LOOK_S, Silence
+from monitor.store import Store
+from monitor.watched import Watched
+from tests.observing import START, check, checks
+from tests.postgres import PostgresServer
+from tests.stream import Stream
+from tests.test_store import query
+
+PATIENCE_S = 3 * 60 + 10
+
+
+class Clock:
+    """Time, as a test has it: both of a machine's clocks."""
+
+    def __init__(self) -> None:
+        self.wall = START
+        self.monotonic = 100.0
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+class Process:
+    """A storing process, as far as silence goes."""
+
+    def __init__(self, database: str, stream: Stream, *names: str, settle_s: float = 0) -> None:
+        self.clock = Clock()
+        self.stream = stream
+        self.watched = Watched(map(monitor, names), lambda: self.clock.wall)
+        bookkeeping = Bookkeeping(self.watched.rules, clock=lambda: self.clock.wall)
+        self.store = Store(database, bookkeeping)
+        self.silence = Silence(
+            self.store,
+            self.watched,
+            settle_s=settle_s,
+            clock=lambda: self.clock.wall,
+            monotonic=lambda: self.clock.monotonic,
+        )
+
+    @asynccontextmanager
+    async def reading(self, *partitions: int) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.stream.address,
+            auto_offset_reset="earliest",
+            request_timeout_ms=1000,
+            fetch_max_wait_ms=20,
+        )
+        consumer.assign([TopicPartition(self.stream.topic, number) for number in partitions or range(4)])
+        async with consumer:
+            yield consumer
+        await self.store.close()
+
+    async def look_for(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
+        """Look as often as time goes on."""
+        for _ in range(int(seconds / LOOK_S)):
+            await self.silence.look(consumer)
+            await self.silence.look(consumer)
+            self.clock.advance(LOOK_S)
+
+
+def monitor(name: str, *, paused: bool = False) -> Monitor:
+    return Monitor.model_validate({"name": name, "url": "https://shop.example/", "paused": paused})
+
+
+async def told(database: str) -> list[tuple[str, str, str]]:
+    rows = await query(database, "SELECT monitor, kind, change FROM health_changes ORDER BY id")
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def test_three_intervals_without_a_result_are_an_incident(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        await process.store.save([check(0)])
+
+        await process.look_for(consumer, PATIENCE_S + LOOK_S)
+        assert await told(database) == []
+        await process.look_for(consumer, 4 * LOOK_S)
+        assert await told(database) == [("shop", "no_data", "opened")]
+
+        (state,) = await query(database, "SELECT status FROM health_states")
+        (incident,) = await query(database, "SELECT started_at, noticed_at FROM health_incidents")
+        assert state["status"] == "unknown"
+        assert incident["started_at"] == START
+        assert incident["noticed_at"] == pytest.approx(START + PATIENCE_S, abs=2 * LOOK_S)
+
+        await process.store.save([check(5)])
+        assert await told(database) == [("shop", "no_data", "opened"), ("shop", "no_data", "resolved")]
+
+
+async def test_results_that_come_are_no_silence(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        for slot in range(8):
+            await process.store.save([check(slot)])
+            await process.look_for(consumer, 60)
+
+    assert await told(database) == []
+
+
+async def test_a_monitor_that_never_had_a_result_is_silent_since_it_is_watched(
+    database: str, stream: Stream
+) -> None:
+    process = Process(database, stream)
+    async with process.reading() as consumer:
+        await process.look_for(consumer, 600)
+        process.watched.take([monitor("new"), monitor("paused", paused=True)])
+        await process.look_for(consumer, PATIENCE_S)
+        assert await told(database) == []
+        await process.look_for(consumer, 4 * LOOK_S)
+
+    assert await told(database) == [("new", "no_data", "opened")]
+    (incident,) = await query(database, "SELECT started_at FROM health_incidents")
+    assert incident["started_at"] == START + 600
+
+
+async def test_a_process_that_was_away_waits_before_it_judges(database: str, stream: Stream) -> None:
+    before = Process(database, stream, "shop")
+    await before.store.save([check(-600)])
+    await before.store.close()
+    process = Process(database, stream, "shop", settle_s=300)
+    async with process.reading() as consumer:
+        await process.look_for(consumer, 300)
+        assert await told(database) == []
+        await process.look_for(consumer, 4 * LOOK_S)
+        assert await told(database) == [("shop", "no_data", "opened")]
+
+
+async def test_what_is_not_yet_read_may_be_a_result(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        await stream.send(b"not read", key=b"shop")
+        await process.look_for(consumer, 600)
+        assert await told(database) == []
+
+        assert await consumer.getmany(timeout_ms=5_000)
+        await process.look_for(consumer, 4 * LOOK_S)
+        assert await told(database) == [("shop", "no_data", "opened")]
+
+
+async def test_each_monitor_is_judged_where_its_results_would_be(database: str, stream: Stream) -> None:
+    names = [f"m{number}" for number in range(12)]
+    for partitions in ((0, 1), (2, 3), (0, 1, 2, 3)):
+        process = Process(database, stream, *names)
+        async with process.reading(*partitions) as consumer:
+            await process.look_for(consumer, 2 * PATIENCE_S)
+        silent = {name for name, _, _ in await told(database)}
+        assert len(silent) == len(await told(database))
+        assert 0 < len(silent) < 12 or (partitions != (0, 1) and len(silent) == 12)
+
+
+async def test_two_processes_open_one_incident(database: str, stream: Stream) -> None:
+    processes = [Process(database, stream, *(f"m{number}" for number in range(20))) for _ in range(2)]
+    async with processes[0].reading() as one, processes[1].reading() as other:
+        for _ in range(50):
+            await asyncio.gather(processes[0].silence.look(one), processes[1].silence.look(other))
+            for process in processes:
+                process.clock.advance(LOOK_S)
+
+    assert sorted(await told(database)) == sorted((f"m{number}", "no_data", "opened") for number in range(20))
+
+
+async def test_after_kafka_was_away_results_have_time_to_come(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop", settle_s=600)
+    async with process.reading() as consumer:
+        await process.look_for(consumer, 590)
+        stream.lose(signal.SIGSTOP)
+        await process.look_for(consumer, LOOK_S)
+        stream.lose(signal.SIGCONT)
+        await process.look_for(consumer, 590)
+        assert await told(database) == []
+        await process.look_for(consumer, 60)
+
+    assert await told(database) == [("shop", "no_data", "opened")]
+
+
+@pytest.mark.parametrize(("wall_s", "monotonic_s"), [(31, 31), (3_600, 5), (-300, 5)])
+async def test_after_a_sleep_or_a_jump_of_the_clock_results_have_time_to_come(
+    database: str, stream: Stream, wall_s: float, monotonic_s: float
+) -> None:
+    process = Process(database, stream, "shop", settle_s=600)
+    async with process.reading() as consumer:
+        await process.look_for(consumer, 590)
+        process.clock.wall += wall_s
+        process.clock.monotonic += monotonic_s
+        await process.look_for(consumer, 600)
+        assert await told(database) == []
+        await process.look_for(consumer, 4 * LOOK_S)
+
+    assert await told(database) == [("shop", "no_data", "opened")]
+
+
+async def test_a_topic_made_anew_begins_anew(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop", settle_s=300)
+    async with process.reading() as consumer:
+        await stream.send(b"gone", key=b"shop")
+        await consumer.getmany(timeout_ms=5_000)
+        await process.look_for(consumer, 290)
+        await stream.recycle()
+        await process.look_for(consumer, 290)
+
+    assert await told(database) == []
+
+
+async def test_many_first_checks_take_their_time(database: str, stream: Stream) -> None:
+    process = Process(database, stream, *(f"m{number}" for number in range(3_000)), settle_s=200)
+    async with process.reading() as consumer:
+        await process.look_for(consumer, 245)
+
+    assert await told(database) == []
+
+
+async def test_a_database_that_is_away_is_told_nothing(
+    database: str, stream: Stream, postgres_server: PostgresServer
+) -> None:
+    process = Process(database, stream, "shop")
+    name = urlsplit(database).path[1:]
+    async with process.reading() as consumer:
+        await process.look_for(consumer, PATIENCE_S)
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres_server.disconnect(name)
+        await process.look_for(consumer, 4 * LOOK_S)
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await process.look_for(consumer, 4 * LOOK_S)
+
+    assert await told(database) == [("shop", "no_data", "opened")]
+
+
+async def test_what_is_open_of_a_monitor_that_is_paused_or_gone_is_over(
+    database: str, stream: Stream
+) -> None:
+    process = Process(database, stream, "shop", "paused")
+    async with process.reading() as consumer:
+        await process.store.save(checks("---") + checks("---", monitor="paused") + checks("---", monitor="b"))
+        process.watched.take([monitor("paused", paused=True)])
+        await process.look_for(consumer, 240)
+        assert len(await told(database)) == 3
+        await process.store.save(checks("-------", monitor="b"))
+        await process.look_for(consumer, 100)
+
+    assert sorted(await told(database))[-4:] == [
+        ("paused", "down", "opened"),
+        ("paused", "down", "resolved"),
+        ("shop", "down", "opened"),
+        ("shop", "down", "resolved"),
+    ]
