@@ -71,11 +71,9 @@ class _Batch:
 
     async def enter(self, monitor: str, results: list[CheckResult], health: Health, rules: Rules) -> None:
         results.sort(key=lambda result: result.scheduled_at)
-        for result in results:
-            self._ledger.count(result)
+        self._ledger.count(monitor, results)
         observed = observe(health, results, rules, self._now)
-        for location, said, next_at in observed.spoken:
-            self._ledger.speak(monitor, location, said, next_at)
+        self._ledger.speak(monitor, observed.spoken)
         if observed.overtaken:
             await self._squeeze_in(monitor, observed.overtaken, rules)
         if observed.doubtful:

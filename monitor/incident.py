@@ -16,9 +16,10 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from monitor.result import CheckResult
-from monitor.standing import Rules, Standing, is_overtaken, stand
+from monitor.standing import Rules, Standing, stand
 
 _FRESH_S = 60.0  # what is not older is news, however short the interval
+_SKEW_S = 60.0  # by which a clock may be ahead
 _FLAPPING_S = 3_600.0
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
 
@@ -32,7 +33,7 @@ class Kind(StrEnum):
     FLAPPING = "flapping"
 
 
-class Episode(msgspec.Struct, frozen=True, omit_defaults=True):
+class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An incident that is not over."""
 
     kind: Kind
@@ -161,6 +162,7 @@ class _Course:
         self._rules = rules
         self._reach_s = rules.reach_s
         self._now = now
+        self._believed_until = now + _SKEW_S  # a newer result from the future is no measure
         self._news_at = now - max(_FRESH_S, rules.reach_s)
         self._fresh = self._failing = self._failing_news = False
 
@@ -170,7 +172,7 @@ class _Course:
     def take(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
-        if is_overtaken(before, at, self._now):
+        if before and at <= before.at <= self._believed_until:
             self.overtaken.append(result)
             if result.up is False:
                 self.doubtful.append((at, at))
@@ -182,7 +184,7 @@ class _Course:
         if before:
             self.spoken.append((result.location, before, at))
         if at >= self._last_at - self._reach_s:
-            if result.up is not None:
+            if result.up is not None and (after.down or self._outage or self._silence or self._flapping):
                 self._weigh(result, after, turned=after.down != (before is not None and before.down))
         elif before and before.down and not after.down:
             self.doubtful.append((before.since, after.since))

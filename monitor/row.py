@@ -1,15 +1,14 @@
 """How a result lies in the table: the statement that inserts rows, and the order of its columns."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from monitor.result import CheckResult
 
-# Answers with the results that were there before.
 # Each parameter is one column of all rows: an array travels and is planned once, whatever its length.
 INSERT = """
-WITH new AS (
 INSERT INTO health_data (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
@@ -28,11 +27,19 @@ FROM unnest(
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
     body_truncated, certificate_expires_at, degraded, tls, evidence)
 ON CONFLICT DO NOTHING
-RETURNING result_id
-)
-SELECT given.result_id FROM unnest($5) AS given (result_id)
-WHERE NOT EXISTS (SELECT FROM new WHERE new.result_id = given.result_id)
 """
+
+# Asked in the same transaction, where not all rows were new: a row knows the transaction that made it.
+NEW = """
+SELECT result_id, scheduled_at FROM health_data
+WHERE result_id = ANY ($1) AND scheduled_at = ANY ($2) AND xmin = pg_current_xact_id()::xid
+"""
+
+
+def laid_out(results: Iterable[CheckResult]) -> list[Sequence[Any]]:
+    """Lay out results as `INSERT`'s parameters; a column of nulls stays empty, and PostgreSQL fills it up."""
+    columns = zip(*map(row, results), strict=True)
+    return [() if column[0] is None and column.count(None) == len(column) else column for column in columns]
 
 
 def row(result: CheckResult) -> tuple[Any, ...]:

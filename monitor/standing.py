@@ -10,8 +10,6 @@ import msgspec
 from monitor.result import CheckResult
 from monitor.uptime import REACH, Point, Status, status_of
 
-_SKEW_S = 60.0  # by which a clock may be ahead
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -37,7 +35,7 @@ class Rules:
         return REACH * self.interval_s
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the results of one location come to."""
 
     at: float
@@ -64,11 +62,6 @@ def point(result: CheckResult, rules: Rules) -> Point:
     return Point(at, status_of(result.up, result.degraded), at + rules.reach_s)
 
 
-def is_overtaken(before: Standing | None, at: float, now: float) -> bool:
-    """Whether a newer result of its location was there first; one from the future is no measure."""
-    return before is not None and at <= before.at <= now + _SKEW_S
-
-
 def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standing:
     """Take one result of the location into account.
 
@@ -76,7 +69,7 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
     its end any nearer.
     """
     at, up = result.scheduled_at, result.up
-    until, said = at + rules.reach_s, status_of(up, result.degraded)
+    until, said = at + REACH * rules.interval_s, status_of(up, result.degraded)
     before = before or Standing(at, until, said)
     if up is None:
         return msgspec.structs.replace(before, at=at, until=until, status=said)

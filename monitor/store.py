@@ -19,7 +19,7 @@ from monitor import store_incidents, store_silence, store_sums
 from monitor.bookkeeping import Bookkeeping
 from monitor.migrate import SchemaError, migrate
 from monitor.result import CheckResult
-from monitor.row import INSERT, row
+from monitor.row import INSERT, NEW, laid_out
 from monitor.standing import Rules
 from monitor.store_report import Account, accounts
 from monitor.store_trust import system_trust
@@ -172,9 +172,9 @@ class Store:
             await store_sums.expire(connection, today - store_sums.HOURS_DAYS)
 
     async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
-        columns = [list(column) for column in zip(*map(row, results), strict=True)]
-        if not columns:
+        if not results:
             return 0
+        columns = laid_out(results)
         await self._make_partitions(days)
         try:
             return await self._insert(results, columns)
@@ -183,12 +183,16 @@ class Store:
             await self._make_partitions(days)
             return await self._insert(results, columns)
 
-    async def _insert(self, results: Sequence[CheckResult], columns: Sequence[list[Any]]) -> int:
+    async def _insert(self, results: Sequence[CheckResult], columns: Sequence[Sequence[Any]]) -> int:
         async with self._transaction() as connection:
             healths = await self._bookkeeping.lock(connection, results)
-            known = {row["result_id"] for row in await connection.fetch(INSERT, *columns)}
-            new = {result.id: result for result in results if result.id not in known}
-            await self._bookkeeping.enter(connection, healths, new.values())
+            tag: str = await connection.execute(INSERT, *columns)
+            new = results
+            if int(tag.rpartition(" ")[2]) < len(results):
+                once = {(result.id, result.scheduled_at): result for result in results}
+                ids, slots = zip(*once, strict=True)
+                new = [once[tuple(row)] for row in await connection.fetch(NEW, ids, slots)]
+            await self._bookkeeping.enter(connection, healths, new)
         return len(new)
 
     async def _make_partitions(self, days: Iterable[int]) -> None:

@@ -107,6 +107,9 @@ def spoken(points: Iterable[Point]) -> Spoken:
 
 def hours(start: float, end: float) -> list[tuple[int, float]]:
     """Cut a stretch of time at the full hours."""
+    hour = int(start // HOUR_S)
+    if start < end <= (hour + 1) * HOUR_S:
+        return [(hour, end - start)]
     parts = []
     while start < end:
         hour = int(start // HOUR_S)

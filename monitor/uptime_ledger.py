@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from monitor.result import CheckResult
-from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Status, bucket, hours, spoken, status_of
+from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Status, bucket, hours, spoken
 
-_COLUMN: dict[Status, int] = {"up": 0, "degraded": 1, "down": 2, "unknown": 3}
+_COLUMN: dict[Status, int] = {"up": 0, "degraded": 1, "down": 2}
+_DOWN, _UNKNOWN = 2, 3
 _END = Point(math.inf, "unknown", math.inf)
 
 
@@ -27,19 +28,23 @@ class Ledger:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str, int], Entry] = {}
 
-    def count(self, result: CheckResult) -> None:
-        """Count a result in the hour of its slot."""
-        entry = self._entry(result.monitor, result.location, int(result.scheduled_at // HOUR_S))
-        entry.counts[_COLUMN[status_of(result.up, result.degraded)]] += 1
-        if result.up:
-            entry.response_times[bucket(result.response_time)] += 1
+    def count(self, monitor: str, results: Iterable[CheckResult]) -> None:
+        """Count each result in the hour of its slot."""
+        for result in results:
+            entry = self._entry(monitor, result.location, int(result.scheduled_at // HOUR_S))
+            if result.up:
+                entry.counts[1 if result.degraded else 0] += 1
+                entry.response_times[bucket(result.response_time)] += 1
+            else:
+                entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 
-    def speak(self, monitor: str, location: str, said: Said, next_at: float) -> None:
-        """Add the time from a result to the next one, when that is there."""
-        if said.status != "unknown":
-            column = _COLUMN[said.status]
-            for hour, length_s in hours(said.at, min(next_at, said.until)):
-                self._entry(monitor, location, hour).seconds[column] += length_s
+    def speak(self, monitor: str, spoken: Iterable[tuple[str, Said, float]]) -> None:
+        """Add the time from results to the next ones of their location, whose slots are given."""
+        for location, said, next_at in spoken:
+            if said.status != "unknown":
+                column = _COLUMN[said.status]
+                for hour, length_s in hours(said.at, min(next_at, said.until)):
+                    self._entry(monitor, location, hour).seconds[column] += length_s
 
     def squeeze_in(self, monitor: str, location: str, late: Iterable[Point], others: Sequence[Point]) -> None:
         """Add what late results take from those around them; `others` are all that are within their reach."""
