@@ -6,12 +6,14 @@ Times are seconds. `config_load` reads a file into it, `config_values` says what
 import socket
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from monitor import config_values as values
+from monitor.config_alerts import Alerts, GroupSettings
 from monitor.config_rules import EMBEDDED
+from monitor.config_strict import Strict
 from monitor.config_values import Count, Many, OneOrMany, Seconds, Size
 from monitor.public_url import public_url
 
@@ -20,25 +22,14 @@ SLEEP_DURATION_S = 60.0
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class BasicAuth(_Strict):
+class BasicAuth(Strict):
     """User and password for HTTP's basic authentication."""
 
     username: values.Username
     password: values.Secret
 
 
-class Window(_Strict):
+class Window(Strict):
     """So many failed checks among the last ones."""
 
     of: Annotated[int, Field(ge=1, le=100)]
@@ -50,7 +41,7 @@ class Window(_Strict):
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # pydantic's own deprecated `json` gives way to the key
 
-    class Expect(_Strict):
+    class Expect(Strict):
         """What must hold, all at once, for a response to be up."""
 
         status: Annotated[tuple[values.Status, ...], Many, OneOrMany(), values.NotEmpty] = ("200-399",)
@@ -71,7 +62,7 @@ with warnings.catch_warnings():
         """The days for which the server's certificates must still be valid."""
 
 
-class MonitorSettings(_Strict):
+class MonitorSettings(GroupSettings):
     """All that can be said of every monitor at once."""
 
     interval_s: Seconds = SLEEP_DURATION_S
@@ -145,7 +136,7 @@ class Monitor(MonitorSettings):
         return public_url(self.url)
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """All top-level keys that mean the same in the file and in the program."""
 
     pg_uri: Annotated[values.Database, Field(json_schema_extra={"default": EMBEDDED})] = SecretStr(EMBEDDED)
@@ -184,7 +175,11 @@ class Settings(_Strict):
     web_token: values.HeaderValue | None = None
     """All requests but those for /healthz must have the header `Authorization: Bearer TOKEN`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    alerts: Annotated[dict[str, Any], Field(repr=False)] = {}
+    alerts: Alerts = Alerts()
+    groups: dict[values.Name, GroupSettings] = {}
+    """By the name of a group: settings of all its monitors, which win over `defaults`."""
+    heartbeat_url: values.WebAddress | None = None
+    """Requested once a minute, only while checks, Kafka and PostgreSQL all work."""
 
 
 class Config(Settings):

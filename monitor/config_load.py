@@ -7,9 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
+from monitor.config_alerts import GroupSettings
 from monitor.config_document import Expansion, InvalidJsonError, Place, parse
 from monitor.config_labels import LabelNames
 from monitor.config_mistakes import line, place_of, position, sentence
+from monitor.config_references import reference_mistakes
 from monitor.config_rules import MAX_NAME_LENGTH, kind
 from monitor.config_text_file import UnreadableError
 from monitor.config_tls_files import check_pair
@@ -119,6 +121,9 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[M
         for monitor, place in _monitors(written):
             for key, text in _monitor_contradictions(_merged(monitor, written)):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
+    if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults", "groups", "alerts"}):
+        merged = [_merged(monitor, written) for monitor, _ in _monitors(written)]
+        yield from reference_mistakes(written, merged)
 
 
 def _unusable_labels(written: WrittenConfig) -> Iterator[Mistake]:
@@ -153,7 +158,8 @@ def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:
 def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
     """Let a monitor's own keys win over the defaults; all values are validated already."""
     chosen: dict[str, Any] = {"interval_s": written.sleep_duration}
-    for settings in (written.defaults, monitor):
+    group = monitor.group if "group" in monitor.model_fields_set else written.defaults.group
+    for settings in (written.defaults, written.groups.get(group or "", GroupSettings()), monitor):
         chosen.update((key, getattr(settings, key)) for key in settings.model_fields_set)
     return Monitor.model_construct(**{**chosen, "name": _name(monitor.name, monitor.url)})
 

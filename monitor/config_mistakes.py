@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from monitor.config import BasicAuth, Expect, MonitorSettings, Window, WrittenConfig, WrittenMonitor
+from monitor.config_alerts import WEBHOOK_TAG, Alerts, GroupSettings, Maintenance, Notify, Webhook
 from monitor.config_document import Place
 from monitor.config_rules import kind
 
@@ -20,6 +21,11 @@ _MODELS: dict[str | None, type[BaseModel]] = {
     "expect": Expect,
     "basic_auth": BasicAuth,
     "window": Window,
+    "alerts": Alerts,
+    "groups": GroupSettings,
+    "notify": Notify,
+    "maintenance": Maintenance,
+    WEBHOOK_TAG: Webhook,
 }
 
 _ALLOWED = {
@@ -43,7 +49,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _keys(place: Place) -> list[str]:
-    parent = next((step for step in reversed(place[:-1]) if isinstance(step, str)), None)
+    parent = next((step for step in reversed(place[:-1]) if isinstance(step, str) and step in _MODELS), None)
     fields = _MODELS[parent].model_fields
     return [field.alias or name for name, field in fields.items()]
 
@@ -78,7 +84,7 @@ def place_of(error: ErrorDetails, document: Any) -> Place:
         inside = inside or (isinstance(document, list) and isinstance(step, int))
         if inside:
             document = document[step]
-        if inside or (error["type"] == "missing" and isinstance(document, dict)):
+        if inside or (error["type"] == "missing" and step is error["loc"][-1]):
             place.append(step)
     return tuple(place)
 

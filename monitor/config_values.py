@@ -1,6 +1,7 @@
 """The kinds of value that the configuration has, as pydantic and JSON Schema know them."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,8 @@ from pydantic_core import CoreSchema, core_schema
 from monitor import config_addresses as addresses
 from monitor import config_expressions as expressions
 from monitor import config_rules as rules
+from monitor import config_rules_time as rules_of_time
+from monitor.config_apprise import check_apprise_url
 
 _FROM_ENVIRONMENT = r"\$\{"
 
@@ -93,10 +96,20 @@ Status = Annotated[
         }
     ),
 ]
+Instant = Annotated[
+    datetime,
+    PlainValidator(rules_of_time.check_instant),
+    WithJsonSchema({"type": "string", "pattern": rf"^[0-9]{{4}}-|{_FROM_ENVIRONMENT}"}),
+]
+TimeOfDay = Annotated[str, AfterValidator(rules_of_time.check_time_of_day)]
+TimeZone = Annotated[str, AfterValidator(rules_of_time.check_time_zone)]
+Cron = Annotated[str, AfterValidator(rules_of_time.check_cron)]
 FilePath = Annotated[Path, PlainValidator(rules.absolute_path), WithJsonSchema({"type": "string"})]
 ExistingFile = Annotated[FilePath, AfterValidator(rules.check_readable_file)]
 AuthoritiesFile = Annotated[FilePath, AfterValidator(rules.check_authorities_file)]
 Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema(_SECRET_SCHEMA)]
 HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
 Proxy = Annotated[Secret, _about_secret(rules.check_proxy)]
+WebAddress = Annotated[Secret, _about_secret(rules.check_url)]
+AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]
 Database = Annotated[Secret, _about_secret(rules.check_database)]

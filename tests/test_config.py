@@ -124,12 +124,11 @@ def test_variables_and_dollars_are_replaced_in_strings_only(read: Read) -> None:
         {"NAME": "shop", "EMPTY": ""},
         url_to_monitor="https://example.org/",
         location="$$${NAME}$$${EMPTY} $ costs",
-        alerts={"${NAME}": ["${NAME}", 1, None]},
-        defaults={"expect": {"body_regex": ["^total: 5$", "$${NAME}"]}},
+        defaults={"expect": {"body_regex": ["^total: 5$", "$${NAME}"]}, "labels": {"${NAME}": "${NAME}"}},
     )
 
     assert config.location == "$shop$ $ costs"
-    assert config.alerts == {"${NAME}": ["shop", 1, None]}
+    assert config.monitors[0].labels == {"${NAME}": "shop"}
     assert config.monitors[0].expect.body_regex == ("^total: 5$", "${NAME}")
 
 

@@ -52,7 +52,31 @@ GOOD: list[dict[str, Any]] = [
         ],
         "defaults": {"timeout_s": 1.5, "labels": {"a": "b"}, "expect": {"status": "2xx"}},
         "web_port": None,
-        "alerts": {"anything": [1]},
+    },
+    {
+        "url_to_monitor": "https://a.example/",
+        "monitors": [
+            {
+                "url": "https://b.example/",
+                "group": "web",
+                "notify": {"channels": "mail", "escalate_after_s": 60, "escalate_to": ["hook"]},
+                "maintenance": [
+                    {"starts_at": "2026-12-01T02:00:00+01:00", "ends_at": "2026-12-01T03:00:00Z"},
+                    {"weekly": "sun", "at": "02:00", "duration_s": 60, "time_zone": "Europe/Berlin"},
+                ],
+                "depends_on": ["https://a.example/"],
+            }
+        ],
+        "groups": {"web": {"maintenance": {"cron": "0 2 * * *", "duration_s": 60}}},
+        "alerts": {
+            "channels": {
+                "mail": "json://alerts.example/",
+                "file": {"file": "channel"},
+                "hook": {"webhook": "https://hooks.example/", "secret": {"file": "secret"}},
+            },
+            "page_url": "https://status.example/",
+        },
+        "heartbeat_url": "https://beats.example/1",
     },
 ]
 
@@ -62,6 +86,7 @@ def test_what_the_program_accepts_the_schema_accepts(document: dict[str, Any], t
     path = tmp_path / "config.json"
     path.write_text(json.dumps(document))
     (tmp_path / "secret").write_text("embedded")
+    (tmp_path / "channel").write_text("json://alerts.example/")
 
     load(path, {"URL": "https://a.example/", "LEVEL": "debug"})
     VALIDATOR.validate(document)

@@ -1,0 +1,105 @@
+"""The part of the configuration that says who is told, when, and when nobody is."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, Tag, model_validator
+
+from monitor import config_values as values
+from monitor.config_strict import Strict
+from monitor.config_values import Many, OneOrMany, Seconds
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Webhook(Strict):
+    """Takes each alert as JSON, signed with the secret."""
+
+    webhook: values.WebAddress
+    """http:// or https:// URL."""
+    secret: values.Secret
+    """Key of the signature: HMAC-SHA256 of the timestamp, a dot and the body."""
+
+
+# No name of a key, so that `config_mistakes` can tell it from one.
+WEBHOOK_TAG = "signed webhook"
+
+
+def _tag(channel: object) -> str:
+    signed = isinstance(channel, Webhook) or (isinstance(channel, dict) and "file" not in channel)
+    return WEBHOOK_TAG if signed else "apprise URL"
+
+
+Channel = Annotated[
+    Annotated[Webhook, Tag(WEBHOOK_TAG)] | Annotated[values.AppriseUrl, Tag("apprise URL")],
+    Discriminator(_tag),
+]
+
+
+class Alerts(Strict):
+    """Where alerts go."""
+
+    channels: dict[values.Name, Channel] = {}
+    """By name: a URL of apprise (https://appriseit.com/services/), or a signed webhook."""
+    page_url: values.Url | None = None
+    """Where people reach the page; alerts link to it. By default made from `web_host` and `web_port`."""
+
+
+class Notify(Strict):
+    """Who is told of a monitor's incidents, and how often."""
+
+    channels: Annotated[tuple[values.Name, ...], Many, OneOrMany()] | None = None
+    """Names of channels; by default all, an empty list for none."""
+    remind_every_s: Seconds | None = None
+    """Seconds between reminders while an incident is open and nobody has acknowledged it."""
+    escalate_after_s: Seconds | None = None
+    """Seconds after which an incident that is open and not acknowledged is told to `escalate_to`."""
+    escalate_to: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
+    """Names of channels that are told only then, and of the end."""
+
+    @model_validator(mode="after")
+    def _escalates_with_both(self) -> Self:
+        if (self.escalate_after_s is None) == bool(self.escalate_to):
+            raise ValueError("one of escalate_after_s and escalate_to without the other; must be together")
+        return self
+
+
+class Maintenance(Strict):
+    """When checks run but nobody is told: once, weekly, or by cron."""
+
+    starts_at: values.Instant | None = None
+    """Once: ISO 8601 with an offset, "2026-12-01T02:00:00+01:00"."""
+    ends_at: values.Instant | None = None
+    weekly: Annotated[tuple[Day, ...], Many, OneOrMany(), values.NotEmpty] | None = None
+    """Days of the week: "mon", "tue", "wed", "thu", "fri", "sat", "sun"."""
+    at: values.TimeOfDay | None = None
+    """Of these days: "02:30"."""
+    cron: values.Cron | None = None
+    """Five fields: minute, hour, day of the month, month, day of the week."""
+    duration_s: Seconds | None = None
+    """Seconds, for weekly and cron."""
+    time_zone: values.TimeZone = "UTC"
+    """Of weekly and cron: a name such as "Europe/Berlin"."""
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        given = self.model_fields_set - {"time_zone"}
+        kinds = ({"starts_at", "ends_at"}, {"weekly", "at", "duration_s"}, {"cron", "duration_s"})
+        if given not in kinds or any(getattr(self, key) is None for key in given):
+            raise ValueError(
+                "not a window; must be starts_at and ends_at, or weekly, at and duration_s,"
+                " or cron and duration_s"
+            )
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
+            raise ValueError("ends before it starts; must start before it ends")
+        return self
+
+
+class GroupSettings(Strict):
+    """All that can be said of a group of monitors."""
+
+    notify: Notify = Notify()
+    """Who is told; by default every channel."""
+    maintenance: Annotated[tuple[Maintenance, ...], Many, OneOrMany()] = ()
+    """Windows in which checks run, nobody is told, and which are left out of uptime."""
+    depends_on: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
+    """Names of monitors: while one of them is down, this one's alerts are held back."""

@@ -1,0 +1,34 @@
+"""The apprise library, loaded when a channel wants it; it logs nothing, since its lines show secrets."""
+
+import importlib
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
+
+
+def load_apprise() -> "ModuleType":
+    """Give the library; the first time takes a third of a second."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its plugins try modules that Python is about to drop
+        apprise = importlib.import_module("apprise")
+        apprise.Apprise.instantiate("json://localhost")  # loads all plugins
+    return apprise
+
+
+def check_apprise_url(url: str) -> str:
+    """Allow what the library knows how to send to."""
+    if load_apprise().Apprise.instantiate(url) is None:
+        raise ValueError(
+            "no service of apprise; must be a URL that https://appriseit.com/services/ describes"
+        )
+    return url
