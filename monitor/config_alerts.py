@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from monitor import config_values as values
 from monitor.config_strict import Strict
@@ -75,8 +75,8 @@ class Maintenance(Strict):
     """Of these days: "02:30"."""
     cron: values.Cron | None = None
     """Five fields: minute, hour, day of the month, month, day of the week."""
-    duration_s: Seconds | None = None
-    """Seconds, for weekly and cron."""
+    duration_s: Annotated[float, Field(ge=1, le=2_678_400)] | None = None
+    """Seconds, for weekly and cron; at most 31 days."""
     time_zone: values.TimeZone = "UTC"
     """Of weekly and cron: a name such as "Europe/Berlin"."""
 

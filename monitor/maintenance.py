@@ -1,0 +1,71 @@
+"""When a monitor's maintenance windows are open.
+
+Pure: instants are Unix seconds. A window is open from its start on, and no longer at its end. Recurring ones
+start by the clock on the wall, also on the days when it is set, and last as long as they say.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from monitor.config_alerts import Maintenance
+
+Interval = tuple[float, float]
+
+_BLOCK_S = 86_400
+_MAX_BLOCKS = 8
+
+
+class Windows:
+    """The windows of one monitor; what was worked out for a day is kept, so that asking is cheap."""
+
+    def __init__(self, maintenance: Sequence[Maintenance]) -> None:
+        self._maintenance = maintenance
+        self._days: dict[int, list[Interval]] = {}
+
+    def open_at(self, at: float) -> bool:
+        """Tell whether any is open."""
+        return bool(self._maintenance) and any(start <= at < end for start, end in self._day(at))
+
+    def _day(self, at: float) -> list[Interval]:
+        day = int(at // _BLOCK_S)
+        if day not in self._days:
+            if len(self._days) >= _MAX_BLOCKS:
+                self._days.clear()
+            self._days[day] = intervals(self._maintenance, day * _BLOCK_S, (day + 1) * _BLOCK_S)
+        return self._days[day]
+
+
+def intervals(maintenance: Sequence[Maintenance], since: float, until: float) -> list[Interval]:
+    """Give the parts of `since` to `until` in which any window is open: in order, apart from each other."""
+    united: list[Interval] = []
+    for start, end in sorted(each for window in maintenance for each in _each(window, since, until)):
+        start, end = max(start, since), min(end, until)  # noqa: PLW2901 - what is outside does not matter
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        elif start < end:
+            united.append((start, end))
+    return united
+
+
+def _each(window: Maintenance, since: float, until: float) -> Iterator[Interval]:
+    if window.starts_at is not None and window.ends_at is not None:
+        yield window.starts_at.timestamp(), window.ends_at.timestamp()
+    if window.duration_s is not None:
+        for start in _starts(_cron(window), window.time_zone, since - window.duration_s, until):
+            yield start, start + window.duration_s
+
+
+def _cron(window: Maintenance) -> str:
+    if window.cron is not None:
+        return window.cron
+    hour, minute = str(window.at).split(":")
+    return f"{int(minute)} {int(hour)} * * {','.join(window.weekly or ())}"
+
+
+def _starts(cron: str, time_zone: str, after: float, before: float) -> Iterator[float]:
+    starts = CronSim(cron, datetime.fromtimestamp(after, UTC).astimezone(ZoneInfo(time_zone)))
+    return takewhile(lambda start: start < before, (start.timestamp() for start in starts))

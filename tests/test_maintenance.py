@@ -1,0 +1,119 @@
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.config_alerts import Maintenance
+from monitor.maintenance import Windows, intervals
+
+DAY_S = 86_400.0
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def window(**given: Any) -> Maintenance:
+    return Maintenance.model_validate(given)
+
+
+def opens(maintenance: Maintenance, since: str, until: str, time_zone: str = "UTC") -> list[tuple[str, str]]:
+    found = intervals([maintenance], at(since), at(until))
+    zone = ZoneInfo(time_zone)
+    return [
+        (f"{datetime.fromtimestamp(start, zone):%a %d %H:%M}", f"{datetime.fromtimestamp(end, zone):%H:%M}")
+        for start, end in found
+    ]
+
+
+def test_a_window_is_open_from_its_start_and_not_at_its_end() -> None:
+    once = Windows([window(starts_at="2026-12-01T02:00:00+01:00", ends_at="2026-12-01T03:00:00+01:00")])
+
+    assert not once.open_at(at("2026-12-01T00:59:59Z"))
+    assert once.open_at(at("2026-12-01T01:00:00Z"))
+    assert once.open_at(at("2026-12-01T01:59:59Z"))
+    assert not once.open_at(at("2026-12-01T02:00:00Z"))
+
+
+def test_without_windows_none_is_open() -> None:
+    assert not Windows([]).open_at(at("2026-12-01T00:59:59Z"))
+
+
+def test_weekly_windows_come_on_their_days() -> None:
+    weekly = window(weekly=["sat", "wed"], at="23:30", duration_s=3600)
+
+    assert opens(weekly, "2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z") == [
+        ("Wed 25 23:30", "00:30"),
+        ("Sat 28 23:30", "00:30"),
+    ]
+    assert opens(weekly, "2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z") == [("Thu 26 00:00", "00:30")]
+
+
+def test_cron_windows_keep_to_the_clock_on_the_wall_when_it_is_set() -> None:
+    cron = window(cron="0 6 * * *", duration_s=1800, time_zone="Europe/Berlin")
+
+    found = opens(cron, "2027-03-27T00:00:00Z", "2027-03-29T12:00:00Z", "Europe/Berlin")
+
+    assert found == [("Sat 27 06:00", "06:30"), ("Sun 28 06:00", "06:30"), ("Mon 29 06:00", "06:30")]
+
+
+def test_a_window_in_the_hour_that_is_skipped_or_repeated_comes_once() -> None:
+    cron = window(cron="30 2 * * *", duration_s=600, time_zone="Europe/Berlin")
+
+    for day in ("2027-03-28", "2026-10-25"):
+        assert len(opens(cron, f"{day}T00:00:00+01:00", f"{day}T12:00:00+01:00")) == 1
+
+
+def test_windows_that_touch_are_one() -> None:
+    found = intervals(
+        [
+            window(cron="0 * * * *", duration_s=3600),
+            window(starts_at="2026-12-01T02:30:00Z", ends_at="2026-12-01T03:30:00Z"),
+        ],
+        at("2026-12-01T02:00:00Z"),
+        at("2026-12-01T04:00:00Z"),
+    )
+
+    assert found == [(at("2026-12-01T02:00:00Z"), at("2026-12-01T04:00:00Z"))]
+
+
+WINDOWS = st.sampled_from(
+    [
+        window(cron="*/7 3-9 * * *", duration_s=200, time_zone="America/New_York"),
+        window(weekly=["mon", "fri"], at="22:15", duration_s=9000, time_zone="Australia/Lord_Howe"),
+        window(cron="0 0 1 * *", duration_s=200_000),
+        window(starts_at="2026-10-01T02:30:00Z", ends_at="2026-11-10T03:30:00Z"),
+    ]
+)
+
+
+@given(
+    maintenance=st.lists(WINDOWS, max_size=3),
+    moments=st.lists(st.floats(at("2026-09-25T00:00:00Z"), at("2026-12-05T00:00:00Z")), max_size=20),
+)
+def test_what_is_kept_from_earlier_answers_changes_no_answer(
+    maintenance: list[Maintenance], moments: list[float]
+) -> None:
+    windows = Windows(maintenance)
+
+    for moment in moments:
+        expected = bool(intervals(maintenance, moment, moment + 0.001))
+        assert windows.open_at(moment) == expected == Windows(maintenance).open_at(moment)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, DAY_S])
+def test_parts_add_up_however_they_are_cut(seconds: float) -> None:
+    maintenance = [
+        window(cron="*/7 3-9 * * *", duration_s=200),
+        window(weekly="fri", at="22:15", duration_s=9000),
+    ]
+    since, until = at("2026-11-25T00:00:00Z"), at("2026-12-05T00:00:00Z")
+    cut = since + DAY_S + seconds
+
+    def total(start: float, end: float) -> float:
+        return sum(stop - begin for begin, stop in intervals(maintenance, start, end))
+
+    assert total(since, cut) + total(cut, until) == pytest.approx(total(since, until))
