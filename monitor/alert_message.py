@@ -1,0 +1,172 @@
+"""What an alert says, to people and to programs. Pure."""
+
+from collections.abc import Sequence
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+from monitor.alert_words import duration, instant, why
+
+Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
+
+MAX_LISTED = 50  # in the text; `monitors` has all
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """One monitor, and what became of it; instants are Unix seconds."""
+
+    monitor: str
+    url: str
+    link: str | None
+    """To the monitor's page."""
+    kind: Literal["down", "partial", "no_data", "flapping", "certificate"]
+    started_at: float
+    """Of a certificate: when it was seen."""
+    noticed_at: float
+    ended_at: float | None = None
+    expires_at: float | None = None
+    """Of a certificate."""
+    reason: str | None = None
+    detail: str | None = None
+    locations: Sequence[str] = ()
+    is_checked: bool = True
+    """False: the configuration has it no more, or it is paused."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, as every channel gets it."""
+
+    event: Event
+    at: float
+    title: str
+    text: str
+    monitors: Sequence[Subject]
+    held_back: Sequence[str] = ()
+    """Monitors that depend on these: while these are down, their alerts are held back."""
+
+
+# By kind: what is the case, what it was, and what is the case when it is over.
+_SAYINGS = {
+    "down": ("{} is down", "{} was down", "{} is up again"),
+    "partial": (
+        "{} is down from some locations only",
+        "{} was down from some locations only",
+        "{} is up everywhere again",
+    ),
+    "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again"),
+    "flapping": ("{} is flapping", "{} was flapping", "{} has settled"),
+}
+_MANY = {
+    "down": ("{} are down", "{} were down", "{} are up again"),
+    "partial": (
+        "{} are down from some locations only",
+        "{} were down from some locations only",
+        "{} are up everywhere again",
+    ),
+    "no_data": _SAYINGS["no_data"],
+    "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
+}
+_WORD = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
+_MEANS = {
+    "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
+    "partial": "From the other locations it is up.",
+    "flapping": "It goes up and down often; there are no more alerts of that until it settles.",
+}
+
+
+def link(page_url: str | None, monitor: str) -> str | None:
+    """Give the address of a monitor's page."""
+    return None if page_url is None else f"{page_url.rstrip('/')}/monitors/{quote(monitor, safe='')}"
+
+
+def compose(
+    event: Event,
+    subjects: Sequence[Subject],
+    now: float,
+    *,
+    of_monitors: int = 0,
+    held_back: Sequence[str] = (),
+) -> Alert:
+    """Write the alert of one incident, or of several of one kind, out of `of_monitors` in all."""
+    first = subjects[0]
+    single = len(subjects) == 1
+    name = first.monitor if single else f"{len(subjects)} of {of_monitors} monitors"
+    saying = (_SAYINGS if single else _MANY)[first.kind][_tense(event)].format(name)
+    if event == "resolved" and not first.is_checked:
+        saying = f"{name}: no longer checked"
+    if event in {"reminder", "escalation"}:
+        saying = f"{saying}, since {duration(now - min(subject.started_at for subject in subjects))}"
+    lines = _of_one(first, event) if single else _of_many(subjects, event)
+    if event == "escalation":
+        lines.append("Nobody has acknowledged it so far.")
+    if held_back:
+        lines.append(f"Held back while it is down, since they depend on it: {_listed(held_back)}")
+    return Alert(
+        event=event, at=now, title=saying, text="\n".join(lines), monitors=subjects, held_back=held_back
+    )
+
+
+def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
+    """Write the warning of one certificate, which several monitors may see."""
+    first = subjects[0]
+    expires_at = first.expires_at or 0.0
+    names = _listed([subject.monitor for subject in subjects])
+    left_s = expires_at - now
+    when = f"expires in {duration(left_s)}" if left_s > 0 else f"expired {duration(-left_s)} ago"
+    lines = [
+        f"{names}: a certificate of the chain {when}",
+        f"Expires: {instant(expires_at)}",
+        *([f"Certificate: {first.detail}"] if first.detail else []),
+        *[line for subject in subjects[:MAX_LISTED] for line in (subject.url, subject.link) if line],
+    ]
+    return Alert(event="certificate", at=now, title=lines[0], text="\n".join(lines), monitors=subjects)
+
+
+def _tense(event: Event) -> int:
+    return {"past": 1, "resolved": 2}.get(event, 0)
+
+
+def _of_one(subject: Subject, event: Event) -> list[str]:
+    ended_at = subject.ended_at
+    lines = [subject.url]
+    if ended_at is None:
+        lines.append(f"Since: {instant(subject.started_at)}")
+    else:
+        lasted = duration(ended_at - subject.started_at)
+        span = f"{instant(subject.started_at)} to {instant(ended_at)}, {lasted}"
+        lines.append(f"{_WORD[subject.kind]}: {span}")
+    lines.append(f"Why: {why(subject.reason, subject.detail)}")
+    if event != "resolved":
+        lines.append(f"Noticed after: {duration(subject.noticed_at - subject.started_at)}")
+    if event == "past":
+        lines.append("It was over before anybody could be told.")
+    elif ended_at is None and subject.kind in _MEANS:
+        lines.append(_MEANS[subject.kind])
+    if subject.locations:
+        lines.append(f"From: {', '.join(subject.locations)}")
+    if subject.link:
+        lines.append(subject.link)
+    return lines
+
+
+def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
+    lines = []
+    for subject in subjects[:MAX_LISTED]:
+        until = "" if subject.ended_at is None else f" to {instant(subject.ended_at)}"
+        reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
+        lines.append(f"- {subject.monitor}, {instant(subject.started_at)}{until}{reason}")
+    if len(subjects) > MAX_LISTED:
+        lines.append(f"and {len(subjects) - MAX_LISTED} more")
+    locations = sorted({location for subject in subjects for location in subject.locations})
+    if locations:
+        lines.append(f"From: {', '.join(locations)}")
+    page = next((subject.link for subject in subjects if subject.link), None)
+    if page:
+        lines.append(page.rpartition("/monitors/")[0] + "/")
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,127 @@
+"""What is known when it is decided whom to tell: incidents, what was told of them, and who wants to know."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple, Self
+
+from monitor.config import Config, Monitor
+from monitor.config_alerts import Notify
+from monitor.maintenance import Windows
+
+
+class Incident(NamedTuple):
+    """A row of `health_incidents`."""
+
+    id: int
+    monitor: str
+    kind: Literal["down", "partial", "no_data", "flapping"]
+    started_at: float
+    noticed_at: float
+    ended_at: float | None
+    reason: str | None
+    detail: str | None
+    locations: Sequence[str]
+
+
+class Change(NamedTuple):
+    """A row of `health_changes` of which nobody has decided yet whom to tell."""
+
+    id: int
+    incident: Incident
+    change: Literal["opened", "resolved", "past"]
+    at: float
+    noticed_at: float
+    reason: str | None
+    detail: str | None
+    quiet: bool
+
+
+class Told(NamedTuple):
+    """That a channel knows of an incident; `together` is the same for incidents that were told as one."""
+
+    channel: str
+    told_at: float
+    reminded_at: float
+    together: int | None
+
+
+class Newest(NamedTuple):
+    """A monitor's newest result."""
+
+    at: float
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a decision needs from the database; `now` and all instants are Unix seconds."""
+
+    now: float
+    changes: Sequence[Change] = ()
+    incidents: Sequence[Incident] = ()
+    """All that are open, and those of the last hours that are over."""
+    told: Mapping[int, Sequence[Told]] = field(default_factory=dict)
+    """By incident."""
+    acknowledged: frozenset[int] = frozenset()
+    silent_until: Mapping[str, float] = field(default_factory=dict)
+    """By monitor."""
+    newest: Mapping[str, Newest] = field(default_factory=dict)
+    """By monitor."""
+
+    @cached_property
+    def by_monitor(self) -> Mapping[str, Sequence[Incident]]:
+        """Give the incidents of each monitor that has any."""
+        found = defaultdict(list)
+        for incident in self.incidents:
+            found[incident.monitor].append(incident)
+        return found
+
+    @property
+    def open(self) -> Iterator[Incident]:
+        """Those that are not over."""
+        return (incident for incident in self.incidents if incident.ended_at is None)
+
+
+class Plan:
+    """Who wants to be told of what, by the configuration."""
+
+    def __init__(
+        self, monitors: Mapping[str, Monitor], channels: Sequence[str], page_url: str | None
+    ) -> None:
+        self.monitors = monitors
+        self.channels = channels
+        self.page_url = page_url
+        self._above: dict[str, frozenset[str]] = {}
+        self._windows = {name: Windows(monitor.maintenance) for name, monitor in monitors.items()}
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Take the plan out of the configuration; paused monitors are not in it."""
+        monitors = {monitor.name: monitor for monitor in config.monitors if not monitor.paused}
+        page_url = config.alerts.page_url
+        if page_url is None and config.web_port:
+            host = f"[{config.web_host}]" if ":" in config.web_host else config.web_host
+            page_url = f"http://{host}:{config.web_port}"
+        return cls(monitors, tuple(config.alerts.channels), page_url)
+
+    def notify(self, monitor: str) -> Notify:
+        """Give what a monitor's alerts should do."""
+        return self.monitors[monitor].notify if monitor in self.monitors else Notify()
+
+    def channels_of(self, monitor: str) -> Sequence[str]:
+        """Give who is told of a monitor at first."""
+        chosen = self.notify(monitor).channels
+        return self.channels if chosen is None else chosen
+
+    def in_maintenance(self, monitor: str, at: float) -> bool:
+        """Tell whether one of its windows is open."""
+        return monitor in self._windows and self._windows[monitor].open_at(at)
+
+    def above(self, monitor: str) -> frozenset[str]:
+        """Give all that the monitor depends on, directly or not."""
+        if monitor not in self._above:
+            parents = self.monitors[monitor].depends_on if monitor in self.monitors else ()
+            self._above[monitor] = frozenset(parents).union(*map(self.above, parents))
+        return self._above[monitor]

@@ -1,0 +1,69 @@
+"""Incidents and what is known of them, as the tests of alerting write them down."""
+
+from typing import Any
+
+from monitor.alert_decision import Decision, decide
+from monitor.alert_situation import Change, Incident, Plan, Situation, Told
+from monitor.config import Config, Monitor
+from monitor.config_alerts import Alerts
+
+NOW = 1_800_000_000.0
+"""2027-01-15 08:00:00 UTC, a Friday."""
+
+
+def monitor(name: str, **settings: Any) -> Monitor:
+    return Monitor.model_validate({"name": name, "url": f"https://{name}.example/", **settings})
+
+
+def plan(*monitors: Monitor, channels: tuple[str, ...] = ("mail", "chat"), **settings: Any) -> Plan:
+    alerts = Alerts.model_validate({"channels": dict.fromkeys(channels, "json://alerts.example/")})
+    return Plan.of(Config(monitors=monitors, alerts=alerts, **settings))
+
+
+def incident(number: int = 1, monitor: str = "shop", **facts: Any) -> Incident:
+    given = {
+        "kind": "down",
+        "started_at": NOW - 130,
+        "noticed_at": NOW - 1,
+        "ended_at": None,
+        "reason": "status",
+        "detail": "status 500, expected 200-399",
+        "locations": ("Vienna",),
+    }
+    return Incident(id=number, monitor=monitor, **{**given, **facts})
+
+
+def change(of: Incident, kind: str = "opened", **facts: Any) -> Change:
+    given = {
+        "id": 10 * of.id + ("opened", "resolved", "past").index(kind),
+        "change": kind,
+        "at": of.ended_at or NOW - 10,
+        "noticed_at": of.noticed_at,
+        "reason": of.reason,
+        "detail": of.detail,
+        "quiet": False,
+    }
+    return Change(incident=of, **{**given, **facts})
+
+
+def told(
+    *channels: str, at: float = NOW - 3_600, reminded_at: float = 0, together: int | None = None
+) -> list[Told]:
+    return [Told(channel, at, reminded_at or at, together) for channel in channels]
+
+
+def situation(
+    *changes: Change, now: float = NOW, incidents: tuple[Incident, ...] = (), **known: Any
+) -> Situation:
+    of_changes = {each.incident.id: each.incident for each in changes}
+    known_incidents = of_changes | {each.id: each for each in incidents}
+    return Situation(now=now, changes=changes, incidents=tuple(known_incidents.values()), **known)
+
+
+def messages(decision: Decision) -> list[tuple[str, str]]:
+    """Give who gets which title."""
+    return [(delivery.channel, delivery.alert.title) for delivery in decision.deliveries]
+
+
+def outcome(plan: Plan, situation: Situation) -> list[tuple[str, str]]:
+    return messages(decide(plan, situation))

@@ -1,0 +1,205 @@
+from typing import Any
+
+import pytest
+
+from monitor.alert_decision import Known, decide
+from monitor.alert_situation import Told
+from tests.alerting import NOW, change, incident, monitor, outcome, plan, situation, told
+
+SHOP = monitor("shop")
+
+
+def test_an_incident_is_told_to_every_channel_and_they_know_of_it() -> None:
+    opened = change(incident())
+
+    decision = decide(plan(SHOP), situation(opened))
+
+    assert [(each.channel, each.about, each.subject) for each in decision.deliveries] == [
+        ("mail", "opened 1", "incident 1"),
+        ("chat", "opened 1", "incident 1"),
+    ]
+    assert {each.alert.title for each in decision.deliveries} == {"shop is down"}
+    assert decision.decided == {opened.id}
+    assert decision.known == [Known(1, Told(channel, NOW, NOW, None)) for channel in ("mail", "chat")]
+
+
+def test_a_monitor_may_choose_its_channels_or_none() -> None:
+    opened = change(incident())
+
+    assert outcome(plan(monitor("shop", notify={"channels": "chat"})), situation(opened)) == [
+        ("chat", "shop is down")
+    ]
+    decision = decide(plan(monitor("shop", notify={"channels": []})), situation(opened))
+    assert (decision.deliveries, decision.known, decision.decided) == ([], [], {opened.id})
+
+
+@pytest.mark.parametrize(
+    ("kind", "began", "ended"),
+    [
+        ("down", "shop is down", "shop is up again"),
+        ("partial", "shop is down from some locations only", "shop is up everywhere again"),
+        ("no_data", "shop: no data", "shop: there is data again"),
+        ("flapping", "shop is flapping", "shop has settled"),
+    ],
+)
+def test_kinds_of_incidents_are_told_apart(kind: str, began: str, ended: str) -> None:
+    over = incident(kind=kind, ended_at=NOW - 1)
+
+    assert outcome(plan(SHOP), situation(change(incident(kind=kind))))[0] == ("mail", began)
+    assert outcome(plan(SHOP), situation(change(over, "resolved"), told={1: told("mail")})) == [
+        ("mail", ended)
+    ]
+
+
+def test_the_end_is_told_to_those_who_know_of_the_beginning_and_to_nobody_else() -> None:
+    resolved = change(incident(ended_at=NOW - 1), "resolved")
+
+    assert outcome(plan(SHOP), situation(resolved, told={1: told("boss")})) == [("boss", "shop is up again")]
+    decision = decide(plan(SHOP), situation(resolved))
+    assert (decision.deliveries, decision.decided) == ([], {resolved.id})
+
+
+def test_what_is_over_before_anybody_was_told_is_told_as_past() -> None:
+    over = incident(ended_at=NOW - 10)
+
+    decision = decide(plan(SHOP), situation(change(over), change(over, "resolved")))
+
+    assert [each.alert.title for each in decision.deliveries] == ["shop was down"] * 2
+    assert decision.known == []
+    assert decision.decided == {10, 11}
+
+
+def test_an_incident_that_came_late_and_is_over_is_told_as_past() -> None:
+    late = incident(started_at=NOW - 9_000, noticed_at=NOW - 1, ended_at=NOW - 8_000)
+
+    decision = decide(plan(SHOP), situation(change(late, "past")))
+
+    assert [(each.about, each.alert.title) for each in decision.deliveries] == [
+        ("past 1", "shop was down")
+    ] * 2
+    assert decision.decided == {12}
+
+
+def test_quiet_changes_of_a_flapping_monitor_are_not_told() -> None:
+    flapping = incident(2, kind="flapping")
+    over = incident(ended_at=NOW - 10)
+
+    decision = decide(
+        plan(SHOP),
+        situation(change(over, quiet=True), change(over, "resolved", quiet=True), incidents=(flapping,)),
+    )
+
+    assert (decision.deliveries, decision.decided) == ([], {10, 11})
+
+
+def test_what_is_still_down_when_flapping_has_settled_is_told_then() -> None:
+    flapping = incident(2, kind="flapping")
+    opened = change(incident(), quiet=True)
+
+    held = decide(plan(SHOP), situation(opened, incidents=(flapping,)))
+    settled = decide(plan(SHOP), situation(opened, incidents=(flapping._replace(ended_at=NOW),)))
+
+    assert (held.deliveries, held.decided) == ([], set())
+    assert [each.alert.title for each in settled.deliveries] == ["shop is down"] * 2
+
+
+def test_going_from_down_to_partial_is_no_recovery() -> None:
+    resolved = change(incident(ended_at=NOW - 10), "resolved")
+    partial = change(incident(2, kind="partial", started_at=NOW - 10))
+
+    found = outcome(plan(SHOP), situation(resolved, partial, told={1: told("mail", "chat")}))
+
+    assert {title for _, title in found} == {"shop is down from some locations only"}
+
+
+def test_the_end_of_what_is_no_longer_checked_is_no_recovery() -> None:
+    resolved = change(incident(ended_at=NOW - 1), "resolved", detail="no longer checked")
+
+    decision = decide(plan(monitor("blog")), situation(resolved, told={1: told("mail")}))
+
+    assert [each.alert.title for each in decision.deliveries] == ["shop: no longer checked"]
+
+
+def test_changes_of_monitors_that_only_another_process_knows_are_left_to_it_for_an_hour() -> None:
+    fresh = change(incident(), noticed_at=NOW - 3_600)
+    stale = change(incident(2), noticed_at=NOW - 3_601)
+
+    decision = decide(plan(monitor("blog")), situation(fresh, stale))
+
+    assert (decision.deliveries, decision.decided) == ([], {stale.id})
+
+
+REMINDED = monitor("shop", notify={"remind_every_s": 600})
+
+
+def test_reminders_come_at_their_time() -> None:
+    def found(reminded_at: float) -> Any:
+        known = {1: told("mail", reminded_at=reminded_at)}
+        return decide(plan(REMINDED), situation(incidents=(incident(),), told=known))
+
+    assert found(NOW - 599).deliveries == []
+    decision = found(NOW - 600)
+    assert [(each.channel, each.about, each.subject) for each in decision.deliveries] == [
+        ("mail", f"reminder 1 {NOW}", "incident 1")
+    ]
+    assert decision.deliveries[0].alert.title == "shop is down, since 2 min 10 s"
+    assert decision.known == [Known(1, Told("mail", NOW, NOW, None))]
+
+
+@pytest.mark.parametrize(
+    "calm",
+    [
+        {"acknowledged": frozenset({1})},
+        {"silent_until": {"shop": NOW + 1}},
+        {"incidents": (incident(kind="flapping"),)},
+        {"incidents": (incident(ended_at=NOW - 1),)},
+    ],
+)
+def test_acknowledging_silencing_and_the_end_stop_reminders_and_escalation(calm: dict[str, Any]) -> None:
+    escalating = monitor(
+        "shop", notify={"remind_every_s": 600, "escalate_after_s": 60, "escalate_to": "boss"}
+    )
+    facts = {"incidents": (incident(),), "told": {1: told("mail")}, **calm}
+
+    assert outcome(plan(escalating, channels=("mail", "boss")), situation(**facts)) == []
+
+
+def test_maintenance_stops_reminders() -> None:
+    window = {"starts_at": "2027-01-15T07:59:00Z", "ends_at": "2027-01-15T08:01:00Z"}
+    maintained = monitor("shop", notify={"remind_every_s": 600}, maintenance=window)
+
+    assert outcome(plan(maintained), situation(incidents=(incident(),), told={1: told("mail")})) == []
+
+
+def test_escalation_tells_further_channels_once() -> None:
+    shop = monitor("shop", notify={"channels": "mail", "escalate_after_s": 3_600, "escalate_to": ["boss"]})
+    open_one = (incident(),)
+
+    early = situation(incidents=open_one, told={1: told("mail", at=NOW - 3_599)})
+    due = situation(incidents=open_one, told={1: told("mail", at=NOW - 3_600)})
+    done = situation(incidents=open_one, told={1: told("mail") + told("boss")})
+
+    assert outcome(plan(shop), early) == outcome(plan(shop), done) == []
+    decision = decide(plan(shop), due)
+    assert [(each.channel, each.about) for each in decision.deliveries] == [("boss", "escalation 1")]
+    assert "Nobody has acknowledged it so far." in decision.deliveries[0].alert.text
+    assert decision.known == [Known(1, Told("boss", NOW, NOW, None))]
+
+
+def test_escalation_counts_from_the_incident_where_nobody_is_told_at_first() -> None:
+    shop = monitor("shop", notify={"channels": [], "escalate_after_s": 60, "escalate_to": ["boss"]})
+
+    assert outcome(plan(shop), situation(incidents=(incident(noticed_at=NOW - 60),))) == [
+        ("boss", "shop is down, since 2 min 10 s")
+    ]
+
+
+def test_what_is_held_back_is_not_escalated() -> None:
+    shop = monitor("shop", notify={"escalate_after_s": 1, "escalate_to": ["boss"]})
+    opened = change(incident(2, kind="partial", noticed_at=NOW - 90), quiet=True)
+
+    assert outcome(plan(shop), situation(opened, incidents=(incident(3, kind="flapping"),))) == []
+
+
+def test_incidents_of_monitors_that_are_no_longer_checked_are_not_reminded_of() -> None:
+    assert outcome(plan(SHOP), situation(incidents=(incident(monitor="gone"),), told={1: told("mail")})) == []

@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from monitor.alert_message import Alert, Event, Subject, compose, link
+from monitor.alert_situation import Plan
+from monitor.alert_words import duration, why
+from monitor.config import Config
+from monitor.result import Reason
+from tests.alerting import NOW, monitor
+
+
+def subject(name: str = "shop", **facts: Any) -> Subject:
+    given: dict[str, Any] = {
+        "monitor": name,
+        "url": f"https://{name}.example/",
+        "link": link("https://status.example", name),
+        "kind": "down",
+        "started_at": NOW - 3_730,
+        "noticed_at": NOW - 3_600,
+        "reason": "status",
+        "detail": "status 500, expected 200-399",
+        "locations": ("Graz", "Vienna"),
+    }
+    return Subject(**{**given, **facts})
+
+
+def written(event: Event, *subjects: Subject, **facts: Any) -> Alert:
+    return compose(event, subjects or (subject(),), NOW, **facts)
+
+
+def test_an_alert_says_what_since_when_why_how_late_from_where_and_where_to_look() -> None:
+    alert = written("opened")
+
+    assert alert.title == "shop is down"
+    assert alert.text.splitlines() == [
+        "https://shop.example/",
+        "Since: 2027-01-15 06:57:50 UTC",
+        "Why: an unexpected status: status 500, expected 200-399",
+        "Noticed after: 2 min 10 s",
+        "From: Graz, Vienna",
+        "https://status.example/monitors/shop",
+    ]
+
+
+def test_the_end_says_how_long_it_was() -> None:
+    assert written("resolved", subject(ended_at=NOW - 130)).text.splitlines() == [
+        "https://shop.example/",
+        "Down: 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC, 1 h",
+        "Why: an unexpected status: status 500, expected 200-399",
+        "From: Graz, Vienna",
+        "https://status.example/monitors/shop",
+    ]
+
+
+def test_what_is_past_is_told_as_past() -> None:
+    alert = written("past", subject(ended_at=NOW - 130, locations=(), link=None))
+
+    assert alert.title == "shop was down"
+    assert alert.text.splitlines()[-2:] == [
+        "Noticed after: 2 min 10 s",
+        "It was over before anybody could be told.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("no_data", "Nobody has checked it, or no result arrives: that says nothing about the site."),
+        ("partial", "From the other locations it is up."),
+        ("flapping", "It goes up and down often; there are no more alerts of that until it settles."),
+    ],
+)
+def test_other_kinds_than_down_say_what_they_mean(kind: str, says: str) -> None:
+    assert says in written("opened", subject(kind=kind)).text.splitlines()
+    assert says not in written("resolved", subject(kind=kind, ended_at=NOW)).text.splitlines()
+
+
+def test_reminders_and_escalations_say_for_how_long() -> None:
+    assert written("reminder").title == "shop is down, since 1 h 2 min"
+    assert written("escalation").text.splitlines()[-1] == "Nobody has acknowledged it so far."
+
+
+def test_a_long_list_is_cut_in_the_text_only() -> None:
+    many = [subject(f"s{number}", link=None, locations=()) for number in range(60)]
+
+    alert = written("past", *many, of_monitors=70, held_back=[f"h{number}" for number in range(52)])
+
+    lines = alert.text.splitlines()
+    assert alert.title == "60 of 70 monitors were down"
+    assert lines[50] == "and 10 more"
+    assert lines[51].endswith("h48, h49 and 2 more")
+    assert len(lines) == 52
+    assert len(alert.monitors) == 60
+
+
+def test_the_end_of_many_says_when_each_was_over() -> None:
+    over = [subject(name, ended_at=NOW - 130) for name in ("a", "b")]
+
+    assert written("resolved", *over, of_monitors=3).text.splitlines() == [
+        "- a, 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC",
+        "- b, 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC",
+        "From: Graz, Vienna",
+        "https://status.example/",
+    ]
+
+
+def test_no_secret_of_the_url_is_told() -> None:
+    assert monitor("shop", url="https://user:s3cret@shop.example/?token=s3cret").public_url == (
+        "https://shop.example/?token=***"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "page"),
+    [
+        ({}, "http://127.0.0.1:8080/monitors/a%2Fb"),
+        ({"web_host": "::1", "web_port": 81}, "http://[::1]:81/monitors/a%2Fb"),
+        ({"alerts": {"page_url": "https://status.example/x/"}}, "https://status.example/x/monitors/a%2Fb"),
+        ({"web_port": None}, None),
+        ({"web_port": 0}, None),
+    ],
+)
+def test_the_link_leads_to_the_page(settings: dict[str, Any], page: str | None) -> None:
+    config = Config.model_validate({"monitors": (), **settings})
+
+    assert link(Plan.of(config).page_url, "a/b") == page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0 s"),
+        (0.4, "0 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (3_600, "1 h"),
+        (3_605, "1 h"),
+        (90_061, "1 d 1 h"),
+        (172_800, "2 d"),
+    ],
+)
+def test_durations_are_said_in_two_units(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_every_reason_has_words() -> None:
+    assert all(why(reason, None) != reason for reason in Reason)
+    assert why("of_a_later_version", "x") == "of_a_later_version: x"
+    assert why(None, None) == "no reason is known"
