@@ -17,7 +17,7 @@ class Webhook(Strict):
     webhook: values.WebAddress
     """http:// or https:// URL."""
     secret: values.Secret
-    """Key of the signature: HMAC-SHA256 of the timestamp, a dot and the body."""
+    """Key of the signature: X-Signature-256 is "sha256=" and the HMAC-SHA256 of the body in hex digits."""
 
 
 # No name of a key, so that `config_mistakes` can tell it from one.

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,13 +12,14 @@ if TYPE_CHECKING:
 _TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 
 
+@cache
 def load_apprise() -> "ModuleType":
     """Give the library; the first time takes a third of a second."""
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.propagate = False
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
+        logger.addHandler(logging.NullHandler())
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # for those who ask it what went wrong
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its plugins try modules that Python is about to drop
         apprise = importlib.import_module("apprise")

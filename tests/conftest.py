@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.sites",
     "tests.dns_server",
     "tests.watched_sites",
+    "tests.receivers",
 ]
 
 

@@ -1,0 +1,153 @@
+import asyncio
+import hashlib
+import hmac
+import io
+import json
+import logging
+import threading
+from typing import get_args
+
+import pytest
+from pydantic import SecretStr
+
+from monitor.alert_apprise import AppriseChannel, failure
+from monitor.alert_channel import Channel, NotDeliveredError
+from monitor.alert_message import Alert, Event, compose
+from monitor.alert_webhook import WebhookChannel
+from monitor.config_alerts import Webhook
+from tests.alerting import NOW
+from tests.program import until
+from tests.receivers import HttpReceiver, MailServer
+from tests.test_alert_message import subject
+
+ALERT = compose("opened", [subject("café")], NOW)
+
+
+async def failed(channel: Channel, alert: Alert = ALERT) -> tuple[str, bool]:
+    with pytest.raises(NotDeliveredError) as error:
+        await channel.send(7, alert)
+    return str(error.value), error.value.permanent
+
+
+def webhook(url: str, deadline_s: float = 30) -> WebhookChannel:
+    return WebhookChannel(Webhook(webhook=SecretStr(url), secret=SecretStr("s3cret")), deadline_s)
+
+
+def by_apprise(url: str, deadline_s: float = 30) -> AppriseChannel:
+    return AppriseChannel(SecretStr(url), deadline_s)
+
+
+async def test_a_webhook_gets_signed_json(receiver: HttpReceiver) -> None:
+    await webhook(f"{receiver.url}/hook").send(7, ALERT)
+
+    ((headers, body),) = receiver.requests
+    expected = hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
+    assert headers["X-Signature-256"] == f"sha256={expected}"
+    assert headers["Content-Type"] == "application/json"
+    document = json.loads(body)
+    assert (document["id"], document["event"], document["title"]) == (7, "opened", "café is down")
+    assert document["monitors"][0]["reason"] == "status"
+    assert document["monitors"][0]["started_at"] == NOW - 3_730
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent"),
+    [
+        (302, True),
+        (400, True),
+        (404, True),
+        (408, False),
+        (425, False),
+        (429, False),
+        (500, False),
+        (503, False),
+    ],
+)
+async def test_answers_of_a_webhook_are_told_apart(
+    receiver: HttpReceiver, status: int, permanent: bool
+) -> None:
+    receiver.statuses = [status]
+
+    assert await failed(webhook(receiver.url)) == (f"the answer was {status}", permanent)
+    assert len(receiver.requests) == 1
+
+
+async def test_a_webhook_that_cannot_be_reached_is_tried_again(silent_receiver: str) -> None:
+    assert await failed(webhook("http://127.0.0.1:1/s3cret")) == (
+        "no connection: ClientConnectorError",
+        False,
+    )
+    assert await failed(webhook(f"http://{silent_receiver}/s3cret", 0.05)) == ("no answer in time", False)
+
+
+async def test_a_mail_has_the_alert(mail_server: MailServer) -> None:
+    await by_apprise(mail_server.url("me")).send(7, ALERT)
+
+    (mail,) = mail_server.mails
+    assert (mail["Subject"], mail["To"]) == ("café is down", "me@example.org")
+    assert mail.get_content().splitlines()[:2] == ["https://café.example/", "Since: 2027-01-15 06:57:50 UTC"]
+
+
+async def test_refusals_of_a_mail_server_are_told_apart(mail_server: MailServer) -> None:
+    assert await failed(by_apprise(mail_server.url("unknown"))) == ("the mail server said 550", True)
+    assert await failed(by_apprise(mail_server.url("busy"))) == ("the mail server said 451", False)
+    assert await failed(
+        by_apprise("mailto://127.0.0.1:1/?from=a@b.example&to=c@d.example&mode=insecure")
+    ) == (
+        "no connection, or it was not accepted",
+        False,
+    )
+
+
+@pytest.mark.parametrize(("status", "permanent"), [(400, True), (429, False), (500, False)])
+async def test_answers_of_other_services_are_told_apart(
+    receiver: HttpReceiver, status: int, permanent: bool
+) -> None:
+    receiver.statuses = [status]
+
+    assert await failed(by_apprise(f"json://{receiver.host}/")) == (f"the answer was {status}", permanent)
+
+
+async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> None:
+    channel = by_apprise(f"json://{receiver.host}/")
+
+    for event in get_args(Event):
+        await channel.send(1, compose(event, [subject(ended_at=NOW)], NOW))
+
+    looks = [json.loads(body)["type"] for _, body in receiver.requests]
+    assert looks == ["failure", "success", "warning", "failure", "failure", "warning"]
+
+
+async def test_one_that_hangs_is_given_up_and_does_not_gather_threads(silent_receiver: str) -> None:
+    before = threading.active_count()
+    channel = by_apprise(f"json://{silent_receiver}/?rto=2&cto=2", 0.05)
+
+    assert await failed(channel) == ("no answer in time", False)
+    assert await failed(channel) == ("an earlier alert still hangs", False)
+    assert threading.active_count() <= before + 1
+    await asyncio.to_thread(until, lambda: threading.active_count() <= before + 1, "the thread has ended")
+
+
+async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    receiver.statuses = [500]
+
+    await failed(by_apprise(f"json://me:s3cret@{receiver.host}/s3cret?+X-Key=s3cret"))
+    await failed(by_apprise("json://me:s3cret@127.0.0.1:1/s3cret"))
+    await failed(webhook("http://me:s3cret@127.0.0.1:1/s3cret"))
+
+    root.removeHandler(handler)
+    root.setLevel(level)
+    ours = [line for line in written.getvalue().splitlines() if "POST /s3cret" not in line]
+    assert "s3cret" not in "".join(ours)
+
+
+def test_where_any_code_says_try_again_it_is_tried_again() -> None:
+    found = failure(["Failed to send: error=400.", "SMTP recipient a@b was refused: 451 b'later'", "x"])
+
+    assert (str(found), found.permanent) == ("the answer was 400, the mail server said 451", False)
