@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.dns_server",
     "tests.watched_sites",
     "tests.receivers",
+    "tests.bookkeeping",
 ]
 
 

@@ -15,15 +15,20 @@ from aiosmtpd.smtp import SMTP
 
 
 class HttpReceiver:
-    """Answers with `statuses` in turn, then 200, and keeps what came."""
+    """Answers with `statuses` in turn, then 200, when `hold` is set, and keeps what came."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.url = ""
+        self.came = asyncio.Event()
+        self.hold: asyncio.Event | None = None
 
     async def take(self, request: web.Request) -> web.Response:
         self.requests.append((dict(request.headers), await request.read()))
+        self.came.set()
+        if self.hold:
+            await self.hold.wait()
         status = self.statuses.pop(0) if self.statuses else 200
         return web.Response(status=status, headers={"Location": "/"} if status == 302 else {})
 

@@ -1,0 +1,196 @@
+"""From stored changes to people: decides whom to tell, and works off what is to be sent.
+
+Both go through the database, so any of several processes may do either, and a crash in between can repeat
+an alert but lose none. Each channel sends one alert at a time; one that hangs delays only its own.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from monitor.alert_apprise import AppriseChannel
+from monitor.alert_certificates import warnings
+from monitor.alert_channel import Channel, NotDeliveredError
+from monitor.alert_decision import decide
+from monitor.alert_situation import Plan
+from monitor.alert_store import LEASE_S, AlertStore, Claimed
+from monitor.alert_webhook import WebhookChannel
+from monitor.config import Config
+from monitor.config_alerts import Webhook
+from monitor.store import StoreUnavailableError
+
+_LOOK_S = 1.0
+_AWAY_S = 5.0
+_UPKEEP_S = 3_600.0
+_DAY_S = 86_400.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def retry_after_s(attempts: int) -> float:
+    """Say how long to wait after so many attempts."""
+    return float(min(_FIRST_RETRY_S * 2 ** min(attempts - 1, 10), _LAST_RETRY_S))
+
+
+def open_channel(settings: SecretStr | Webhook) -> Channel:
+    """Make a channel from what the configuration says of it."""
+    return WebhookChannel(settings) if isinstance(settings, Webhook) else AppriseChannel(settings)
+
+
+async def alert(
+    store: AlertStore,
+    config: Callable[[], Config],
+    stop: asyncio.Event,
+    *,
+    clock: Callable[[], float] = time.time,
+    retry_after_s: Callable[[int], float] = retry_after_s,
+    look_s: float = _LOOK_S,
+    lease_s: float = LEASE_S,
+) -> None:
+    """Tell people until `stop` is set; what is being sent then is sent to its end.
+
+    A database that is away is waited for. When cancelled, what was being sent may be sent again later.
+    """
+    async with asyncio.TaskGroup() as sending:
+        telling = _Telling(store, sending, stop, clock, retry_after_s, lease_s)
+        while not stop.is_set():
+            telling.take(config())
+            try:
+                await telling.look()
+            except StoreUnavailableError as error:
+                log.warning("no alerts for now: %s", error)
+                await _either(stop.wait(), _AWAY_S)
+            else:
+                await _either(telling.wait(), look_s)
+
+
+class _Telling:
+    """What one process does at a time."""
+
+    def __init__(
+        self,
+        store: AlertStore,
+        sending: asyncio.TaskGroup,
+        stop: asyncio.Event,
+        clock: Callable[[], float],
+        retry_after_s: Callable[[int], float],
+        lease_s: float,
+    ) -> None:
+        self._store = store
+        self._sending = sending
+        self._stop = stop
+        self._clock = clock
+        self._retry_after_s = retry_after_s
+        self._lease_s = lease_s
+        self._config: Config | None = None
+        self._plan = Plan({}, (), None)
+        self._channels: Mapping[str, tuple[SecretStr | Webhook, Channel]] = {}
+        self._busy: set[str] = set()
+        self._done = asyncio.Event()
+        self._upkeep_at = 0.0
+
+    def take(self, config: Config) -> None:
+        """Follow the configuration; channels that did not change stay as they are."""
+        if config is self._config:
+            return
+        self._config = config
+        self._plan = Plan.of(config)
+        self._channels = {
+            name: self._channels[name]
+            if name in self._channels and self._channels[name][0] == settings
+            else (settings, open_channel(settings))
+            for name, settings in config.alerts.channels.items()
+        }
+
+    async def look(self) -> None:
+        """Decide on what has changed, and start sending what is due."""
+        self._done.clear()
+        now = self._clock()
+        await self._store.decide(self._plan, now, decide)
+        if now >= self._upkeep_at:
+            await self._keep_up(now)
+            self._upkeep_at = now + _UPKEEP_S
+        idle = [name for name in self._channels if name not in self._busy]
+        if idle:
+            for claimed in await self._store.claim(idle, self._lease_s):
+                self._busy.add(claimed.channel)
+                _, channel = self._channels[claimed.channel]
+                self._sending.create_task(self._send(claimed, channel), name=f"alert {claimed.channel}")
+
+    async def wait(self) -> None:
+        """Return when a channel is free again, or at `stop`."""
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._done, self._stop)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    async def _keep_up(self, now: float) -> None:
+        """Once an hour: warn of certificates, and put away what is long done."""
+        https = [name for name, each in self._plan.monitors.items() if each.url.lower().startswith("https:")]
+        seen = await self._store.chains(https, now - _DAY_S)
+        await self._store.add(warnings(self._plan, seen, now), now)
+        given_up = await self._store.tidy()
+        if given_up:
+            log.error("%d alerts could not be sent for a day, and are given up", given_up)
+
+    async def _send(self, claimed: Claimed, channel: Channel) -> None:
+        """Send it, and what the channel has after it."""
+        name = claimed.channel
+        waiting = [claimed]
+        while waiting:
+            await self._send_one(waiting[0], channel)
+            goes_on = not self._stop.is_set() and self._channels.get(name, (None, None))[1] is channel
+            waiting = await _insist(lambda: self._store.claim([name], self._lease_s)) if goes_on else []
+        self._busy.discard(name)
+        self._done.set()
+
+    async def _send_one(self, claimed: Claimed, channel: Channel) -> None:
+        try:
+            await channel.send(claimed.id, claimed.alert)
+        except NotDeliveredError as error:
+            await self._note_failure(claimed, error)
+        else:
+            log.info("alert told to %s: %s", claimed.channel, claimed.alert.title)
+            await _insist(lambda: self._store.delivered(claimed))
+
+    async def _note_failure(self, claimed: Claimed, error: NotDeliveredError) -> None:
+        if error.permanent:
+            title = claimed.alert.title
+            log.error("alert not told to %s, and never will be: %s: %s", claimed.channel, title, error)
+            await _insist(lambda: self._store.fail(claimed, str(error)))
+        else:
+            delay_s = self._retry_after_s(claimed.attempts)
+            log.warning(
+                "alert not told to %s, trying again in %g s: %s: %s",
+                claimed.channel,
+                delay_s,
+                claimed.alert.title,
+                error,
+            )
+            await _insist(lambda: self._store.postpone(claimed, str(error), delay_s))
+
+
+async def _insist(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return when it is done, even if the database is away for a while."""
+    while True:
+        try:
+            return await attempt()
+        except StoreUnavailableError as error:
+            log.warning("what became of an alert cannot be noted for now: %s", error)
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _either(event: Awaitable[object], limit_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await event

@@ -1,0 +1,126 @@
+"""The SQL of alerting."""
+
+ANYTHING_TO_DECIDE = """
+SELECT (EXISTS (SELECT FROM health_changes WHERE decided_at IS NULL)
+     OR EXISTS (SELECT FROM health_incidents WHERE ended_at IS NULL))
+   AND pg_try_advisory_xact_lock($1)
+"""
+
+CHANGES = """
+SELECT change.id, change.change, change.at, change.noticed_at, change.reason, change.detail, change.quiet,
+       incident.id, incident.monitor, incident.kind, incident.started_at, incident.noticed_at,
+       incident.ended_at, incident.reason, incident.detail, incident.locations
+FROM health_changes AS change JOIN health_incidents AS incident ON incident.id = change.incident_id
+WHERE decided_at IS NULL ORDER BY change.id LIMIT $1
+"""
+
+OPEN = """
+SELECT id, monitor, kind, started_at, noticed_at, ended_at, reason, detail, locations
+FROM health_incidents WHERE ended_at IS NULL ORDER BY id
+"""
+
+LATELY = """
+SELECT id, monitor, kind, started_at, noticed_at, ended_at, reason, detail, locations
+FROM health_incidents WHERE monitor = ANY($1) AND ended_at > $2
+"""
+
+TOLD = """
+SELECT incident_id, channel, told_at, reminded_at, together
+FROM health_told WHERE incident_id = ANY($1) ORDER BY incident_id, channel
+"""
+
+ACKNOWLEDGED = "SELECT incident_id FROM health_acknowledgements WHERE incident_id = ANY($1)"
+
+SILENCES = """
+SELECT monitor, until, at, who, why FROM (
+    SELECT DISTINCT ON (monitor) * FROM health_silences
+    WHERE $1::text[] IS NULL OR monitor = ANY($1) ORDER BY monitor, id DESC
+) AS newest
+WHERE until > $2
+"""
+
+STATES = "SELECT monitor, health FROM health_states WHERE monitor = ANY($1)"
+
+DECIDED = "UPDATE health_changes SET decided_at = $2 WHERE id = ANY($1)"
+
+DELIVER = """
+INSERT INTO health_deliveries (channel, about, subject, alert, created_at, due_at)
+SELECT channel, about, subject, alert::jsonb, $5, extract(epoch FROM clock_timestamp())
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS delivery (channel, about, subject, alert)
+ON CONFLICT (about, channel) DO NOTHING
+"""
+
+KNOWN = """
+INSERT INTO health_told (incident_id, channel, told_at, reminded_at, together)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::float8[], $5::bigint[])
+ON CONFLICT (incident_id, channel) DO UPDATE SET reminded_at = excluded.reminded_at
+"""
+
+# The clock is the database's, so that processes agree on who holds a delivery, whatever theirs say.
+CLAIM = """
+WITH next AS (
+    SELECT delivery.id FROM unnest($1::text[]) AS wanted (channel)
+    CROSS JOIN LATERAL (
+        SELECT id FROM health_deliveries AS delivery
+        WHERE channel = wanted.channel AND due_at <= extract(epoch FROM clock_timestamp())
+          AND NOT EXISTS (
+            SELECT FROM health_deliveries AS earlier
+            WHERE earlier.channel = delivery.channel AND earlier.subject = delivery.subject
+              AND earlier.due_at IS NOT NULL AND earlier.id < delivery.id)
+        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS delivery
+)
+UPDATE health_deliveries
+SET attempts = attempts + 1, due_at = extract(epoch FROM clock_timestamp()) + $2
+FROM next WHERE health_deliveries.id = next.id
+RETURNING health_deliveries.id, channel, attempts, alert
+"""
+
+DELIVERED = """
+UPDATE health_deliveries SET sent_at = extract(epoch FROM clock_timestamp()), due_at = NULL, error = NULL
+WHERE id = $1 AND sent_at IS NULL
+"""
+
+POSTPONED = """
+UPDATE health_deliveries SET due_at = extract(epoch FROM clock_timestamp()) + $4, error = $3
+WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL
+"""
+
+FAILED = """
+UPDATE health_deliveries SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL, error = $3
+WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL
+"""
+
+GIVEN_UP = """
+UPDATE health_deliveries SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL,
+    error = coalesce(error || '; given up', 'given up: no process has this channel')
+WHERE due_at IS NOT NULL AND created_at < extract(epoch FROM clock_timestamp()) - $1
+"""
+
+# Of a certificate it is remembered that it was told for as long as it can be seen.
+FORGOTTEN = """
+DELETE FROM health_deliveries
+WHERE due_at IS NULL AND created_at < extract(epoch FROM clock_timestamp()) - $1
+  AND NOT EXISTS (
+    SELECT WHERE about LIKE 'certificate %'
+             AND created_at > extract(epoch FROM clock_timestamp()) - 5 * $1)
+"""
+
+CHAINS = """
+SELECT newest.* FROM unnest($1::text[]) AS wanted (name)
+CROSS JOIN LATERAL (
+    SELECT monitor, scheduled_at, extract(epoch FROM certificate_expires_at)::float8,
+           tls->>'sha256', tls->>'subject'
+    FROM health_data WHERE monitor = wanted.name AND scheduled_at > $2
+      AND certificate_expires_at IS NOT NULL
+    ORDER BY scheduled_at DESC LIMIT 1
+) AS newest
+"""
+
+ACKNOWLEDGE = """
+INSERT INTO health_acknowledgements (incident_id, at, who, why)
+SELECT id, $2, $3, $4 FROM health_incidents WHERE id = $1 AND ended_at IS NULL
+ON CONFLICT DO NOTHING RETURNING incident_id
+"""
+
+SILENCE = "INSERT INTO health_silences (monitor, until, at, who, why) VALUES ($1, $2, $3, $4, $5)"

@@ -1,0 +1,29 @@
+"""A process that only tells people: `python -m tests.alerting_process DATABASE WEBHOOK LEASE_S`."""
+
+import asyncio
+import signal
+import sys
+
+from pydantic import SecretStr
+
+from monitor.alert import alert
+from monitor.alert_store import AlertStore
+from monitor.config import Config, Monitor
+from monitor.config_alerts import Alerts, Webhook
+
+MONITORS = tuple(Monitor(name=f"s{number}", url=f"https://s{number}.example/") for number in range(10))
+
+
+async def tell(database: str, webhook: str, lease_s: float) -> None:
+    """Tell until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    channel = Webhook(webhook=SecretStr(webhook), secret=SecretStr("s3cret"))
+    config = Config(monitors=MONITORS, alerts=Alerts(channels={"hook": channel}))
+    store = AlertStore(database)
+    await alert(store, lambda: config, stop, look_s=0.05, lease_s=lease_s)
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(tell(sys.argv[1], sys.argv[2], float(sys.argv[3])))

@@ -1,0 +1,286 @@
+"""Alerts on their way from the tables to those who take them."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from monitor.alert import alert, retry_after_s
+from monitor.alert_store import AlertStore, Silence
+from monitor.config import Config, Monitor
+from monitor.config_alerts import Alerts
+from monitor.store import Store
+from tests.alerting import NOW, monitor
+from tests.bookkeeping import Book
+from tests.postgres import PostgresServer
+from tests.receivers import HttpReceiver, MailServer
+from tests.stream import eventually
+from tests.test_store import result
+
+
+class Clock:
+    """Time that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Settings:
+    """A configuration that a test changes."""
+
+    def __init__(self, config: Config) -> None:
+        self.current = config
+        self.reads = 0
+
+    def __call__(self) -> Config:
+        self.reads += 1
+        return self.current
+
+    async def change(self, config: Config) -> None:
+        """Return when nobody decides by the old one any more."""
+        self.current = config
+        reads = self.reads
+
+        async def is_taken() -> bool:
+            return self.reads > reads + 1
+
+        await eventually("the new configuration is taken", is_taken)
+
+
+def config(channels: dict[str, Any], *monitors: Monitor) -> Config:
+    alerts = Alerts.model_validate({"channels": channels})
+    return Config(monitors=monitors or (monitor("shop"),), alerts=alerts)
+
+
+def hook(receiver: HttpReceiver) -> dict[str, str]:
+    return {"webhook": receiver.url, "secret": "s3cret"}
+
+
+@asynccontextmanager
+async def telling(
+    store: AlertStore, settings: Config | Callable[[], Config], clock: Callable[[], float] = lambda: NOW
+) -> AsyncIterator[None]:
+    """Tell while the block runs."""
+    stop = asyncio.Event()
+    read = settings if callable(settings) else lambda: settings
+    task = asyncio.create_task(
+        alert(store, read, stop, clock=clock, retry_after_s=lambda _: 0.01, look_s=0.01, lease_s=60)
+    )
+    yield
+    stop.set()
+    await asyncio.wait_for(task, 30)
+
+
+def titles(receiver: HttpReceiver) -> list[str]:
+    return [json.loads(body)["title"] for _, body in receiver.requests]
+
+
+async def test_an_incident_reaches_a_mailbox_and_a_program_and_so_does_its_end(
+    alert_store: AlertStore, book: Book, mail_server: MailServer, receiver: HttpReceiver
+) -> None:
+    async with telling(alert_store, config({"mail": mail_server.url("me"), "hook": hook(receiver)})):
+        number = await book.opened("shop")
+        await eventually("the beginning is told", book.all_done)
+        await book.resolved(number)
+        await eventually("the end is told", book.all_done)
+
+    assert [mail["Subject"] for mail in mail_server.mails] == ["shop is down", "shop is up again"]
+    assert titles(receiver) == ["shop is down", "shop is up again"]
+
+
+async def test_a_channel_that_hangs_delays_no_other(
+    alert_store: AlertStore, book: Book, silent_receiver: str, receiver: HttpReceiver
+) -> None:
+    both = config({"hangs": f"json://{silent_receiver}/?rto=3&cto=3", "hook": hook(receiver)})
+    async with telling(alert_store, both):
+        for _ in range(3):
+            await book.past("shop", NOW - 1_000)
+
+        async def others_are_told() -> bool:
+            return len(receiver.requests) == 3
+
+        await eventually("the other channel has all", others_are_told)
+        assert ("hangs", "shop was down", "waits") in await book.outcome()
+
+
+async def test_a_failure_that_passes_is_tried_again_until_it_has(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.statuses = [500] * 5
+    await book.opened("shop")
+
+    async with telling(alert_store, config({"hook": hook(receiver)})):
+        await eventually("it is told", book.all_done)
+
+    assert titles(receiver) == ["shop is down"] * 6
+    assert len({json.loads(body)["id"] for _, body in receiver.requests}) == 1
+    assert await book.outcome() == [("hook", "shop is down", "sent")]
+    assert (
+        caplog.text.count("alert not told to hook, trying again in 0.01 s: shop is down: the answer was 500")
+        == 5
+    )
+
+
+async def test_a_failure_for_good_is_shown_and_not_tried_again(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.statuses = [400]
+    number = await book.opened("shop")
+
+    async with telling(alert_store, config({"hook": hook(receiver)})):
+        await eventually("it is given up", book.all_done)
+        await book.resolved(number)
+        await eventually("the end is told", book.all_done)
+
+    assert titles(receiver) == ["shop is down", "shop is up again"]
+    assert await book.outcome() == [
+        ("hook", "shop is down", "the answer was 400"),
+        ("hook", "shop is up again", "sent"),
+    ]
+    assert ("ERROR", "alert not told to hook, and never will be: shop is down: the answer was 400") in [
+        (record.levelname, record.getMessage()) for record in caplog.records
+    ]
+
+
+async def test_reminders_come_until_somebody_acknowledges(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver
+) -> None:
+    clock = Clock()
+    number = await book.opened("shop")
+    reminded = config({"hook": hook(receiver)}, monitor("shop", notify={"remind_every_s": 60}))
+
+    async with telling(alert_store, reminded, clock):
+        for count in (1, 2, 3):
+
+            async def is_told(count: int = count) -> bool:
+                return len(receiver.requests) == count
+
+            await eventually("it is told again", is_told)
+            clock.now += 60
+        await alert_store.acknowledge(number, "ann", "on it", clock.now)
+        before = len(receiver.requests)
+        clock.now += 600
+        await book.opened("shop", "no_data")
+        await eventually("something later is told", book.all_done)
+
+    assert titles(receiver)[:3] == [
+        "shop is down",
+        "shop is down, since 3 min 10 s",
+        "shop is down, since 4 min 10 s",
+    ]
+    later = [title for title in titles(receiver)[before:] if "no data" not in title]
+    assert later in ([], ["shop is down, since 5 min 10 s"])  # due just before somebody acknowledged
+
+
+async def test_certificates_are_warned_of_once(
+    alert_store: AlertStore, store: Store, book: Book, receiver: HttpReceiver
+) -> None:
+    clock = Clock()
+    await store.save([result(NOW - 60, certificate_expires_at=NOW + 6 * 86_400)])
+    told = config({"hook": hook(receiver)}, monitor("shop"), monitor("plain", url="http://plain.example/"))
+
+    async with telling(alert_store, told, clock):
+        await eventually("it is told", book.deliveries)
+        clock.now += 3_600
+        number = await book.opened("shop")
+        await eventually("something later is told", book.all_done)
+        assert number
+
+    assert sorted(titles(receiver)) == ["shop is down", "shop: a certificate of the chain expires in 6 d"]
+
+
+async def test_what_could_not_be_sent_for_a_day_is_given_up(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    await book.opened("shop")
+    async with telling(alert_store, config({"mail": "json://127.0.0.1:1"}), clock):
+        await eventually("it waits", book.deliveries)
+    await book.connection.execute("UPDATE health_deliveries SET created_at = 0")
+
+    async with telling(alert_store, config({"hook": hook(receiver)}), clock):
+        await eventually("it is given up", book.all_done)
+
+    assert "1 alerts could not be sent for a day, and are given up" in caplog.text
+
+
+async def test_the_configuration_may_change_meanwhile(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver
+) -> None:
+    settings = Settings(config({}))
+
+    async with telling(alert_store, settings):
+        await book.opened("shop")
+        await eventually("it is decided", book.all_done)
+        await settings.change(config({"hook": hook(receiver)}))
+        await book.opened("shop", "no_data")
+        await eventually("it is told", book.deliveries)
+        await eventually("it is told", book.all_done)
+        both = {"hook": hook(receiver), "more": hook(receiver)}
+        await settings.change(config(both, monitor("shop", interval_s=9)))
+        await book.opened("shop", "flapping")
+        await eventually("it is told", book.all_done)
+
+    assert titles(receiver) == ["shop: no data", "shop is flapping", "shop is flapping"]
+
+
+async def test_a_silence_holds_until_it_ends(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver
+) -> None:
+    clock = Clock()
+    await alert_store.silence(Silence("shop", NOW + 60, NOW, "ann", "deploy"))
+    quiet, loud = monitor("shop"), monitor("blog")
+
+    async with telling(alert_store, config({"hook": hook(receiver)}, quiet, loud), clock):
+        await book.opened("shop")
+        await book.opened("blog")
+        await eventually("the other is told", book.deliveries)
+        clock.now += 60
+        await eventually("both are told", book.all_done)
+
+    assert sorted(titles(receiver)) == ["blog is down", "shop is down"]
+
+
+async def test_a_database_that_is_away_is_waited_for(
+    own_postgres_server: PostgresServer, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    receiver.hold = asyncio.Event()
+    server = own_postgres_server
+    store = AlertStore(server.uri())
+    await store.open()
+    server.sql(
+        "INSERT INTO health_incidents (monitor, kind, started_at, noticed_at) VALUES ('shop', 'down', 0, 0);"
+        "INSERT INTO health_changes (incident_id, monitor, kind, change, at, noticed_at)"
+        " VALUES (1, 'shop', 'down', 'opened', 0, 0)"
+    )
+
+    async with telling(store, config({"hook": hook(receiver)})):
+        await asyncio.wait_for(receiver.came.wait(), 30)
+        server.kill()
+        receiver.hold.set()
+
+        async def says_so() -> bool:
+            return "no alerts for now" in caplog.text and "cannot be noted for now" in caplog.text
+
+        await eventually("it says so", says_so)
+        server.start()
+
+        async def is_noted() -> bool:
+            return server.sql("SELECT count(*) FROM health_deliveries WHERE sent_at > 0") == "1"
+
+        await eventually("it is noted", is_noted, 60)
+
+    await store.close()
+    assert titles(receiver) == ["shop is down"]
+
+
+def test_waiting_grows_up_to_ten_minutes() -> None:
+    assert [retry_after_s(attempts) for attempts in (1, 2, 3, 7, 8, 2_000)] == [5, 10, 20, 320, 600, 600]

@@ -1,0 +1,233 @@
+import asyncio
+from typing import Any
+
+from monitor.alert_certificates import Seen
+from monitor.alert_decision import Delivery, decide
+from monitor.alert_message import compose
+from monitor.alert_situation import Plan, Situation
+from monitor.alert_store import AlertStore, Claimed, Silence
+from monitor.store import Store
+from tests.alerting import NOW, monitor, plan
+from tests.bookkeeping import Book
+from tests.test_alert_message import subject
+from tests.test_store import result
+
+SHOP = plan(monitor("shop"), channels=("mail",))
+ALERT = compose("opened", [subject()], NOW)
+
+
+def delivery(number: int = 1, channel: str = "mail", subject: str = "") -> Delivery:
+    return Delivery(channel, f"opened {number}", subject or f"incident {number}", ALERT)
+
+
+async def claim(store: AlertStore, *channels: str, lease_s: float = 180) -> list[tuple[int, int]]:
+    return [(each.id, each.attempts) for each in await store.claim(channels or ("mail",), lease_s)]
+
+
+async def test_what_is_decided_is_stored_whole(alert_store: AlertStore, book: Book) -> None:
+    await book.opened("shop")
+    await book.past("shop", NOW - 5_000)
+
+    assert await alert_store.decide(SHOP, NOW, decide) == 2
+    assert await alert_store.decide(SHOP, NOW, decide) == 0
+
+    assert await book.outcome() == [("mail", "shop is down", "waits"), ("mail", "shop was down", "waits")]
+
+
+async def test_one_process_decides_at_a_time(alert_store: AlertStore, database: str, book: Book) -> None:
+    await book.opened("shop")
+    other = AlertStore(database)
+    situations = []
+
+    def note(plan: Plan, situation: Situation) -> Any:
+        situations.append(situation)
+        return decide(plan, situation)
+
+    async with alert_store._transaction() as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", 0x616C65727473)
+        assert await other.decide(SHOP, NOW, note) == 0
+    counts = await asyncio.gather(*(store.decide(SHOP, NOW, note) for store in (alert_store, other)))
+
+    await other.close()
+    assert sorted(counts) == [0, 1]
+    assert len([each for each in situations if each.changes]) == 1
+
+
+async def test_a_decision_sees_what_is_told_acknowledged_silent_and_newest(
+    alert_store: AlertStore, book: Book
+) -> None:
+    family = plan(monitor("gateway"), monitor("shop", depends_on="gateway"), channels=("mail",))
+    shop = await book.opened("shop")
+    await alert_store.decide(family, NOW, decide)
+    over = await book.opened("gateway")
+    await book.resolved(over, NOW - 3_000)
+    older = await book.opened("gateway")
+    await book.resolved(older, NOW - 9_000)
+    await alert_store.acknowledge(shop, "ann", "known", NOW)
+    await alert_store.silence(Silence("gateway", NOW + 9, NOW, "bob", "noise"))
+    await alert_store.silence(Silence("shop", NOW + 9, NOW, "bob", "noise"))
+    await alert_store.silence(Silence("shop", NOW, NOW, "bob", "enough"))
+    await book.state("gateway", NOW - 7, "down")
+    await book.state("shop", NOW - 3, "up")
+    await book.connection.execute("UPDATE health_changes SET decided_at = 1 WHERE incident_id = $1", older)
+    seen = []
+
+    def note(plan: Plan, situation: Situation) -> Any:
+        seen.append(situation)
+        return decide(plan, situation)
+
+    await alert_store.decide(family, NOW, note)
+
+    (situation,) = seen
+    assert [(change.change, change.incident.id) for change in situation.changes] == [
+        ("opened", over),
+        ("resolved", over),
+    ]
+    assert {each.id for each in situation.incidents} == {shop, over}
+    assert [each.id for each in situation.open] == [shop]
+    assert [(told.channel, told.told_at) for told in situation.told[shop]] == [("mail", NOW)]
+    assert situation.acknowledged == {shop}
+    assert situation.silent_until == {"gateway": NOW + 9}
+    assert situation.newest == {"gateway": (NOW - 7, True), "shop": (NOW - 3, False)}
+
+
+async def test_a_monitor_without_results_is_no_failure(alert_store: AlertStore, book: Book) -> None:
+    await book.opened("shop")
+    await book.connection.execute("INSERT INTO health_states VALUES ('shop', 'unknown', '-infinity', '{}')")
+
+    assert await alert_store.decide(SHOP, NOW, decide) == 1
+
+
+async def test_a_delivery_is_claimed_once_until_its_lease_is_over(alert_store: AlertStore) -> None:
+    await alert_store.add([delivery()], NOW)
+
+    assert await claim(alert_store, "chat") == []
+    assert await claim(alert_store, lease_s=0) == [(1, 1)]
+    assert await claim(alert_store) == [(1, 2)]
+    assert await claim(alert_store) == []
+
+
+async def test_a_channel_gets_one_at_a_time_in_their_order(alert_store: AlertStore) -> None:
+    await alert_store.add([delivery(1), delivery(2), delivery(1, "chat")], NOW)
+
+    assert sorted(await claim(alert_store, "mail", "chat")) == [(1, 1), (3, 1)]
+    assert await claim(alert_store) == [(2, 1)]
+
+
+async def test_one_of_a_subject_waits_for_those_before_it(alert_store: AlertStore) -> None:
+    await alert_store.add([delivery(1, subject="incident 1"), delivery(2, subject="incident 1")], NOW)
+
+    (first,) = await alert_store.claim(["mail"])
+    assert await claim(alert_store) == []
+    await alert_store.postpone(first, "the answer was 500", 600)
+    assert await claim(alert_store) == []
+    await alert_store.delivered(first)
+    assert await claim(alert_store) == [(2, 1)]
+
+
+async def test_what_became_of_it_is_noted(alert_store: AlertStore, book: Book) -> None:
+    await alert_store.add([delivery(1), delivery(2), delivery(3)], NOW)
+    sent, refused, later = [(await alert_store.claim(["mail"]))[0] for _ in range(3)]
+
+    await alert_store.delivered(sent)
+    await alert_store.fail(refused, "the answer was 400")
+    await alert_store.postpone(later, "the answer was 500", -1)
+
+    assert [fate for _, _, fate in await book.outcome()] == [
+        "sent",
+        "the answer was 400",
+        "the answer was 500",
+    ]
+    assert await claim(alert_store) == [(3, 2)]
+
+
+async def test_who_comes_late_changes_nothing(alert_store: AlertStore, book: Book) -> None:
+    await alert_store.add([delivery()], NOW)
+    (late,) = await alert_store.claim(["mail"], lease_s=0)
+    (second,) = await alert_store.claim(["mail"])
+
+    await alert_store.postpone(late, "the answer was 500", 0)
+    await alert_store.fail(late, "the answer was 400")
+    assert await claim(alert_store) == []
+    await alert_store.delivered(second)
+    await alert_store.fail(second, "the answer was 400")
+
+    assert [fate for _, _, fate in await book.outcome()] == ["sent"]
+
+
+async def test_what_was_added_is_not_added_again(alert_store: AlertStore, book: Book) -> None:
+    await alert_store.add([delivery()], NOW)
+    await alert_store.add([delivery(), delivery(1, "chat")], NOW)
+    await alert_store.add([], NOW)
+
+    assert [channel for channel, _, _ in await book.outcome()] == ["mail", "chat"]
+
+
+async def test_after_a_day_it_is_given_up_and_what_is_long_done_is_forgotten(
+    alert_store: AlertStore, book: Book
+) -> None:
+    certificate = Delivery("mail", "certificate ab 1 7", "certificate ab 1", ALERT)
+    await alert_store.add([delivery(1), delivery(2), certificate], NOW)
+    (first,) = await alert_store.claim(["mail"])
+    await alert_store.postpone(first, "the answer was 500", 0)
+    age = "UPDATE health_deliveries SET created_at = extract(epoch FROM now()) - $1"
+    await book.connection.execute(age, 3_500)
+    assert await alert_store.tidy(3_600, 7_200) == 0
+
+    await book.connection.execute(age, 3_700)
+    assert await alert_store.tidy(3_600, 7_200) == 3
+    assert [fate for _, _, fate in await book.outcome()] == [
+        "the answer was 500; given up",
+        *["given up: no process has this channel"] * 2,
+    ]
+    await book.connection.execute(age, 7_300)
+    await alert_store.tidy(3_600, 7_200)
+    assert [each["about"] for each in await book.deliveries()] == ["certificate ab 1 7"]
+    await book.connection.execute(age, 36_001)
+    await alert_store.tidy(3_600, 7_200)
+    assert await book.deliveries() == []
+
+
+async def test_only_an_open_incident_can_be_acknowledged_and_once(
+    alert_store: AlertStore, book: Book
+) -> None:
+    over, still = await book.opened("shop"), await book.opened("blog")
+    await book.resolved(over)
+
+    assert await alert_store.acknowledge(still, "ann", "on it", NOW)
+    assert not await alert_store.acknowledge(still, "bob", "me too", NOW + 1)
+    assert not await alert_store.acknowledge(over, "ann", "late", NOW)
+    assert not await alert_store.acknowledge(999, "ann", "what?", NOW)
+
+    rows = await book.connection.fetch("SELECT * FROM health_acknowledgements")
+    assert [tuple(row) for row in rows] == [(still, NOW, "ann", "on it")]
+
+
+async def test_silences_are_kept_and_the_newest_holds(alert_store: AlertStore, book: Book) -> None:
+    first = Silence("shop", NOW + 600, NOW, "ann", "deploy")
+    await alert_store.silence(first)
+
+    assert await alert_store.silences(NOW) == [first]
+    assert await alert_store.silences(NOW + 600) == []
+    await alert_store.silence(Silence("shop", NOW + 5, NOW + 5, "ann", "done"))
+    assert await alert_store.silences(NOW + 6) == []
+    assert await book.connection.fetchval("SELECT count(*) FROM health_silences") == 2
+
+
+async def test_the_newest_certificates_are_found(alert_store: AlertStore, store: Store) -> None:
+    await store.save(
+        [
+            result(NOW - 60, certificate_expires_at=NOW + 1),
+            result(NOW - 30, certificate_expires_at=NOW + 2),
+            result(NOW - 10, certificate_expires_at=None),
+            result(NOW - 90_000, monitor="old", certificate_expires_at=NOW),
+        ]
+    )
+
+    found = await alert_store.chains(["shop", "old", "other"], NOW - 86_400)
+
+    assert found == [Seen("shop", NOW - 30, NOW + 2, None, None)]
+
+
+def test_a_claim_has_the_alert_as_it_was() -> None:
+    assert Claimed(1, "mail", 1, ALERT).alert == ALERT
