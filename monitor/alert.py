@@ -23,6 +23,7 @@ from monitor.alert_webhook import WebhookChannel
 from monitor.config import Config
 from monitor.config_alerts import Webhook
 from monitor.store import StoreUnavailableError
+from monitor.tasks import Tasks
 
 _LOOK_S = 1.0
 _AWAY_S = 5.0
@@ -59,7 +60,7 @@ async def alert(
 
     A database that is away is waited for. When cancelled, what was being sent may be sent again later.
     """
-    async with asyncio.TaskGroup() as sending:
+    async with Tasks() as sending:
         telling = _Telling(store, sending, stop, clock, retry_after_s, lease_s)
         while not stop.is_set():
             telling.take(config())
@@ -78,7 +79,7 @@ class _Telling:
     def __init__(
         self,
         store: AlertStore,
-        sending: asyncio.TaskGroup,
+        sending: Tasks,
         stop: asyncio.Event,
         clock: Callable[[], float],
         retry_after_s: Callable[[int], float],
@@ -123,7 +124,7 @@ class _Telling:
             for claimed in await self._store.claim(idle, self._lease_s):
                 self._busy.add(claimed.channel)
                 _, channel = self._channels[claimed.channel]
-                self._sending.create_task(self._send(claimed, channel), name=f"alert {claimed.channel}")
+                self._sending.start(f"the alert to {claimed.channel}", self._send(claimed, channel))
 
     async def wait(self) -> None:
         """Return when a channel is free again, or at `stop`."""

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from monitor.config import Config, Monitor
 
-LIVE = ("monitors", "log_level", "connectivity_check", "web_port_is_given")
+LIVE = (
+    "monitors",
+    "groups",
+    "alerts",
+    "heartbeat_url",
+    "log_level",
+    "connectivity_check",
+    "web_port_is_given",
+)
 
 
 @dataclass(frozen=True, slots=True)

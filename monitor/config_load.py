@@ -49,6 +49,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     written = _validate(expanded, path.absolute().parent, mistakes)
     _note(mistakes, _names_in_use_twice(expanded))
     _note(mistakes, _contradictions(written, {place[0] for place, _ in mistakes}))
+    _note(mistakes, _dangling(written, {place[0] for place, _ in mistakes}))
     if mistakes:
         mistakes.sort(key=lambda mistake: position(mistake[0], document))
         raise ConfigError([line(path, place, text) for place, text in mistakes])
@@ -121,6 +122,10 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[M
         for monitor, place in _monitors(written):
             for key, text in _monitor_contradictions(_merged(monitor, written)):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
+
+
+def _dangling(written: WrittenConfig, wrong: set[str | int]) -> Iterator[Mistake]:
+    """Look for names that stand for nothing; `wrong` keys may be why."""
     if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults", "groups", "alerts"}):
         merged = [_merged(monitor, written) for monitor, _ in _monitors(written)]
         yield from reference_mistakes(written, merged)

@@ -1,10 +1,10 @@
 """What can be seen of the running program from outside: wires the web server to what it shows."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from monitor.config import Config, Monitor
+from monitor.config import Config
 from monitor.follow import Following
 from monitor.loop_lag import LoopLag
 from monitor.metrics import CheckMetrics
@@ -27,12 +27,12 @@ class Insight:
         self._probe = ProbePage()
         metrics = MetricsPage(self._readings.registry, self._readings.refresh, self.checks.parts)
         self.routes = [*metrics.routes(), *self._health.routes(), *self._probe.routes()]
-        self.follow(config.monitors)
+        self.follow(config)
 
-    def follow(self, monitors: Sequence[Monitor]) -> None:
-        """Show these monitors, and no others."""
-        self.checks.follow(monitors)
-        self._probe.follow(monitors)
+    def follow(self, config: Config) -> None:
+        """Show the monitors of this configuration, and no others."""
+        self.checks.follow(config.monitors)
+        self._probe.follow(config.monitors)
 
     def add(self, running: Pipeline, schedule: Schedule, following: Following) -> None:
         """Show these too: the program has started."""

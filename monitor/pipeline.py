@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from monitor.alert import alert
+from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
@@ -15,6 +17,7 @@ from monitor.dead_letter import set_aside
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
+from monitor.heartbeat import Pulse, beat
 from monitor.ingest import ingest
 from monitor.ingest_counts import IngestCounts
 from monitor.kafka_clients import consumer, ensure_topics, producer, started_producer
@@ -51,6 +54,8 @@ class Pipeline:
     outbox: Outbox
 
     def __init__(self, config: Config, store: Store, watched: Watched) -> None:
+        self.config = config
+        self.pulse = Pulse()
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
         self.store = store
         self.watched = watched
@@ -60,6 +65,11 @@ class Pipeline:
         self.counts = IngestCounts(store)
         self._grace_s = config.shutdown_grace_s
         self._ends_at: float | None = None
+
+    def follow(self, config: Config) -> None:
+        """Follow a new configuration."""
+        self.config = config
+        self.watched.take(config.monitors)
 
     def begin_grace(self) -> None:
         """From now on, all must be over within the grace."""
@@ -76,8 +86,8 @@ class Pipeline:
 
 
 @asynccontextmanager
-async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
-    """Run everything after the checks.
+async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pipeline]:
+    """Run everything after the checks; without `alerting`, changes are left for others to tell.
 
     On leaving, what is in the queue reaches the outbox; from there it goes on as far as the grace allows.
 
@@ -108,6 +118,8 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
         store = Store(uri, Bookkeeping(watched.rules, config.retention_days))
         resources.push_async_callback(store.close)
         running = Pipeline(config, store, watched)
+        alerts = AlertStore(uri)
+        resources.push_async_callback(alerts.close)
         forwarder = Forwarder(
             running.queue,
             outbox,
@@ -120,7 +132,7 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
         running.outbox, running.forwarder = outbox, forwarder
         storing = Progress("the ingest")
         running.watch.add(*forwarder.progress, storing)
-        async with Tasks() as stages:
+        async with Tasks() as stages, _telling(stages, running, alerts, alerting=alerting):
             deadline, stop = asyncio.Event(), asyncio.Event()
             watching = stages.start("the watch of the stages", running.watch.run())
             forwarding = stages.start("the forwarder", forwarder.run(deadline))
@@ -151,6 +163,23 @@ async def pipeline(config: Config) -> AsyncIterator[Pipeline]:
             await asyncio.wait([ingesting], timeout=running.left_s)
             stages.end(ingesting)
             stages.end(watching)
+
+
+@asynccontextmanager
+async def _telling(
+    stages: Tasks, running: Pipeline, store: AlertStore, *, alerting: bool
+) -> AsyncIterator[None]:
+    """Tell people, and that all works; on leaving, what is being sent is sent, as far as the grace allows."""
+    stop = asyncio.Event()
+    if not alerting:
+        stop.set()
+    telling = stages.start("the alerts", alert(store, lambda: running.config, stop))
+    beating = stages.start("the heartbeat", beat(running.pulse, store, lambda: running.config))
+    yield
+    stages.end(beating)
+    stop.set()
+    await asyncio.wait([telling], timeout=running.left_s)
+    stages.end(telling)
 
 
 async def _keep_up(store: Store, retention_days: float) -> None:

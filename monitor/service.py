@@ -6,8 +6,9 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from monitor.config import Config, Monitor
+from monitor.config import Config
 from monitor.data_dir import DataDirError
 from monitor.embedded_account import EmbeddedError
 from monitor.follow import Following, tell
@@ -23,6 +24,8 @@ from monitor.store import StoreUnavailableError
 from monitor.web.server import WebError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LOOK_S = 0.5
 _STORED_S = 60.0  # how long `check_once` waits for its rows
@@ -48,16 +51,12 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         _pipeline(config) as running,
         Network(config.max_concurrent_checks) as network,
     ):
-
-        def on_taken(monitors: Sequence[Monitor]) -> None:
-            running.watched.take(monitors)
-            seen.follow(monitors)
-
-        following = Following(config, path, environ, network, on_taken)
+        following = Following(config, path, environ, network, on_taken=_each(seen.follow, running.follow))
+        on_result = _each(seen.checks.observe, running.pulse.checked)
         try:
             async with (
                 asyncio.timeout(None) as limit,
-                _schedule(config, running, seen.checks.observe) as schedule,
+                _schedule(config, running, on_result) as schedule,
             ):
                 seen.add(running, schedule, following)
                 schedule.add(following.checkers(config.monitors))
@@ -85,7 +84,8 @@ async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> 
 
     """
     results: list[CheckResult] = []
-    async with _pipeline(config) as running, Network(config.max_concurrent_checks) as network:
+    everything = _pipeline(config, alerting=False)
+    async with everything as running, Network(config.max_concurrent_checks) as network:
         following = Following(config, path, environ, network)
         async with _schedule(config, running, results.append, once=True) as schedule:
             schedule.add(following.checkers(config.monitors))
@@ -117,11 +117,11 @@ async def _insight(config: Config) -> AsyncIterator[Insight]:
 
 
 @asynccontextmanager
-async def _pipeline(config: Config) -> AsyncIterator[Pipeline]:
+async def _pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pipeline]:
     """Tell what keeps the pipeline from running apart from bugs."""
     told: list[BaseException] = []
     try:
-        async with pipeline(config) as running:
+        async with pipeline(config, alerting=alerting) as running:
             yield running
     except* (CannotGoOnError, DataDirError, EmbeddedError, OutboxError, SchemaError) as group:
         told = _leaves(group)
@@ -135,6 +135,16 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
         for error in group.exceptions
         for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
+
+
+def _each(*listeners: Callable[[T], None]) -> Callable[[T], None]:
+    """Tell several of the same."""
+
+    def tell_each(news: T) -> None:
+        for listener in listeners:
+            listener(news)
+
+    return tell_each
 
 
 def _schedule(

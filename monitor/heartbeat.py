@@ -1,0 +1,79 @@
+"""A sign of life to an outside service, which notices when it stops: nobody can tell of his own death.
+
+A result that was checked here lately and has its row says that checks, Kafka and PostgreSQL all work.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from uuid import UUID
+
+import aiohttp
+from pydantic import SecretStr
+
+from monitor.config import Config
+from monitor.result import CheckResult
+from monitor.store import Store, StoreUnavailableError
+
+EVERY_S = 60.0
+_ON_THE_WAY_S = 10.0  # from the check to the row
+_SAMPLE_S = 1.0
+_SAMPLES = 600
+_ANSWER_S = 20.0
+_SUCCESS = range(200, 300)
+
+log = logging.getLogger(__name__)
+
+
+class Pulse:
+    """Remembers what was checked lately: one result a second, whatever the number of monitors."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._checked: deque[tuple[float, UUID]] = deque(maxlen=_SAMPLES)
+
+    def checked(self, result: CheckResult) -> None:
+        """Take note of a result."""
+        now = self._clock()
+        if not self._checked or now >= self._checked[-1][0] + _SAMPLE_S:
+            self._checked.append((now, result.id))
+
+    def within(self, seconds: float) -> list[UUID]:
+        """Give those of the last so many seconds."""
+        since = self._clock() - seconds
+        return [result_id for at, result_id in self._checked if at >= since]
+
+
+async def beat(pulse: Pulse, store: Store, config: Callable[[], Config], every_s: float = EVERY_S) -> None:
+    """Request `heartbeat_url` once a minute while all works, until cancelled."""
+    while True:
+        await asyncio.sleep(every_s)
+        url = config().heartbeat_url
+        if url is not None and await _all_works(pulse, store, config()):
+            await _request(url)
+
+
+async def _all_works(pulse: Pulse, store: Store, config: Config) -> bool:
+    turns = [monitor.interval_s + monitor.timeout_s for monitor in config.monitors if not monitor.paused]
+    lately = pulse.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
+    try:
+        stored = await store.stored(lately)
+    except StoreUnavailableError:
+        stored = set()
+    if not stored:
+        log.warning("no heartbeat: no result of the last minutes is stored")
+    return bool(stored)
+
+
+async def _request(url: SecretStr) -> None:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_S)) as session,
+            session.get(url.get_secret_value()) as response,
+        ):
+            if response.status not in _SUCCESS:
+                log.warning("the heartbeat was answered with %d", response.status)
+    except (aiohttp.ClientError, OSError) as error:  # its text may show the URL
+        log.warning("the heartbeat did not arrive: %s", type(error).__name__)

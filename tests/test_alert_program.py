@@ -1,0 +1,68 @@
+"""Alerts of the whole program."""
+
+import asyncio
+import json
+import time
+
+from tests.alerting import NOW
+from tests.bookkeeping import Book
+from tests.program import Start
+from tests.receivers import HttpReceiver
+from tests.stream import eventually
+
+SITE = {"name": "shop", "url": "http://127.0.0.1:1/", "interval_s": 3_600}
+
+
+async def test_the_program_tells_what_the_tables_say_and_follows_its_configuration(
+    program: Start, database: str, book: Book, receiver: HttpReceiver
+) -> None:
+    monitor = program(pg_uri=database, monitors=[SITE])
+    monitor.start()
+    await asyncio.to_thread(monitor.prints, "monitor shop")
+    channel = {"webhook": receiver.url, "secret": "s3cret"}
+
+    monitor.write({"pg_uri": database, "monitors": [SITE], "alerts": {"channels": {"hook": channel}}})
+    await asyncio.to_thread(monitor.prints, "configuration taken")
+
+    async def something_is_told() -> bool:
+        await book.past("shop", NOW - 1_000)  # the first may be decided by the old configuration
+        return bool(receiver.requests)
+
+    await eventually("something is told", something_is_told)
+    await eventually("all is told", book.all_done)
+    assert {json.loads(body)["title"] for _, body in receiver.requests} == {"shop was down"}
+    assert await asyncio.to_thread(monitor.stop) == 0
+    assert "alert told to hook: shop was down" in monitor.printed()
+    assert "s3cret" not in monitor.printed()
+
+
+async def test_a_channel_that_hangs_does_not_keep_the_program_from_ending(
+    program: Start, database: str, book: Book, silent_receiver: str
+) -> None:
+    channels = {"hangs": f"json://{silent_receiver}/?rto=60"}
+    monitor = program(pg_uri=database, monitors=[SITE], alerts={"channels": channels}, shutdown_grace_s=4)
+    monitor.start()
+    await book.opened("shop")
+
+    async def is_being_sent() -> bool:
+        return any(each["attempts"] for each in await book.deliveries())
+
+    await eventually("it is being sent", is_being_sent)
+    began = time.monotonic()
+    assert await asyncio.to_thread(monitor.stop) == 0
+
+    assert time.monotonic() - began < 20
+    assert await book.outcome() == [("hangs", "shop is down", "waits")]
+
+
+async def test_checking_once_tells_nobody(
+    program: Start, database: str, book: Book, receiver: HttpReceiver
+) -> None:
+    channels = {"hook": {"webhook": receiver.url, "secret": "s3cret"}}
+    monitor = program(pg_uri=database, monitors=[SITE], alerts={"channels": channels})
+    await book.opened("shop")
+
+    code, _ = await asyncio.to_thread(monitor.run, "--once")
+
+    assert code == 1
+    assert await book.deliveries() == []

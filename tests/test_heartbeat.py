@@ -1,0 +1,140 @@
+"""The sign of life: sent while all works, and only then."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from monitor.config import Config
+from monitor.heartbeat import Pulse, beat
+from monitor.result import result_id
+from monitor.store import Store
+from tests.alerting import monitor
+from tests.receivers import HttpReceiver
+from tests.stream import eventually
+from tests.test_store import SLOT, result
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def beating(pulse: Pulse, store: Any, url: str | None, **settings: Any) -> AsyncIterator[None]:
+    config = Config(
+        monitors=(monitor("shop", **settings), monitor("off", interval_s=1, paused=True)),
+        heartbeat_url=None if url is None else SecretStr(url),
+    )
+    task = asyncio.create_task(beat(pulse, store, lambda: config, every_s=0.01))
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def beats(receiver: HttpReceiver, count: int = 2) -> None:
+    before = len(receiver.requests)
+
+    async def came() -> bool:
+        return len(receiver.requests) >= before + count
+
+    await eventually("it beats", came)
+
+
+async def says(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    async def said() -> bool:
+        return text in caplog.text
+
+    await eventually("it says so", said)
+
+
+NOT_STORED = "no heartbeat: no result of the last minutes is stored"
+
+
+async def test_it_beats_while_what_is_checked_is_stored(store: Store, receiver: HttpReceiver) -> None:
+    pulse = Pulse(Clock())
+    await store.save([result()])
+    pulse.checked(result())
+
+    async with beating(pulse, store, f"{receiver.url}/beat"):
+        await beats(receiver)
+
+
+async def test_it_does_not_beat_when_nothing_was_checked_lately(
+    store: Store, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    pulse = Pulse(clock)
+    await store.save([result()])
+    pulse.checked(result())
+    clock.now += 141
+
+    async with beating(pulse, store, receiver.url, interval_s=120, timeout_s=10):
+        await says(caplog, NOT_STORED)
+        assert receiver.requests == []
+        clock.now -= 1
+        await beats(receiver)
+
+
+async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
+    store: Store, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    pulse = Pulse(Clock())
+    pulse.checked(result())
+
+    async with beating(pulse, store, receiver.url):
+        await says(caplog, NOT_STORED)
+        assert receiver.requests == []
+
+
+async def test_it_does_not_beat_without_the_database(
+    receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    pulse = Pulse(Clock())
+    pulse.checked(result())
+
+    async with beating(pulse, Store("postgresql://127.0.0.1:1/none"), receiver.url):
+        await says(caplog, NOT_STORED)
+        assert receiver.requests == []
+
+
+async def test_without_a_url_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with beating(Pulse(Clock()), None, None):
+        await asyncio.sleep(0.05)
+
+    assert caplog.text == ""
+
+
+async def test_an_outside_service_in_trouble_is_told_without_its_url(
+    store: Store, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    pulse = Pulse(Clock())
+    await store.save([result()])
+    pulse.checked(result())
+    receiver.statuses = [500]
+
+    async with beating(pulse, store, f"{receiver.url}/s3cret"):
+        await says(caplog, "the heartbeat was answered with 500")
+    async with beating(pulse, store, "http://127.0.0.1:1/s3cret"):
+        await says(caplog, "the heartbeat did not arrive: ClientConnectorError")
+
+    ours = [record.getMessage() for record in caplog.records if record.name == "monitor.heartbeat"]
+    assert "s3cret" not in "".join(ours)
+
+
+def test_one_result_a_second_is_remembered() -> None:
+    clock = Clock()
+    pulse = Pulse(clock)
+
+    for number in range(21):
+        pulse.checked(result(SLOT + number))
+        clock.now += 0.125
+
+    assert pulse.within(60) == [result_id("here", "shop", SLOT + number) for number in (0, 8, 16)]
+    assert len(pulse.within(1)) == 1
