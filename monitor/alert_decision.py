@@ -10,7 +10,7 @@ from monitor.alert_message import Alert, Event, Subject, compose, link
 from monitor.alert_outage import WITHIN_S, Outage, judge
 from monitor.alert_situation import Change, Incident, Plan, Situation, Told
 
-_FORGOTTEN_S = 3_600.0  # a change of a monitor that no process knows is dropped then
+_FORGOTTEN_S = 3_600.0  # what no process wants to tell is dropped then
 
 
 class Delivery(NamedTuple):
@@ -168,14 +168,17 @@ class _Deciding:
             yield from (("escalation", channel) for channel in notify.escalate_to if channel not in known)
 
     def _of(self, kind: str) -> Iterable[Change]:
-        """Go through what is to be decided of one kind; changes of unknown monitors are left to others."""
+        """Go through what is to be decided of one kind.
+
+        A process that does not know the monitor, or has no channels, leaves it to others for a while.
+        """
         for change in self._situation.changes:
             if change.change != kind:
                 continue
             is_known = (
                 change.incident.monitor in self._plan.monitors or change.incident.id in self._situation.told
             )
-            if is_known:
+            if is_known and self._plan.channels:
                 yield change
             elif self._situation.now > change.noticed_at + _FORGOTTEN_S:
                 self._settle([change])

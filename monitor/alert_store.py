@@ -10,6 +10,7 @@ from monitor import alert_sql as sql
 from monitor.alert_certificates import Seen
 from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
+from monitor.alert_outage import WITHIN_S
 from monitor.alert_situation import Change, Incident, Newest, Plan, Situation, Told
 from monitor.store import Store
 
@@ -21,6 +22,7 @@ KEEP_S = 90 * 86_400.0
 _DECIDING_LOCK = 0x616C65727473
 _PARENTS_S = 3_600.0  # for which the end of what others depend on still matters to them
 _MAX_CHANGES = 10_000
+_NEWS_S = 2 * WITHIN_S  # for which it matters how all the others are
 
 
 class Claimed(NamedTuple):

@@ -48,8 +48,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     mistakes = list(expansion.mistakes.items())
     written = _validate(expanded, path.absolute().parent, mistakes)
     _note(mistakes, _names_in_use_twice(expanded))
-    _note(mistakes, _contradictions(written, {place[0] for place, _ in mistakes}))
-    _note(mistakes, _dangling(written, {place[0] for place, _ in mistakes}))
+    wrong = {place[0] for place, _ in mistakes}
+    _note(mistakes, _contradictions(written, wrong))
+    _note(mistakes, _dangling(written, wrong))
     if mistakes:
         mistakes.sort(key=lambda mistake: position(mistake[0], document))
         raise ConfigError([line(path, place, text) for place, text in mistakes])

@@ -217,8 +217,6 @@ async def test_the_configuration_may_change_meanwhile(
     settings = Settings(config({}))
 
     async with telling(alert_store, settings):
-        await book.opened("shop")
-        await eventually("it is decided", book.all_done)
         await settings.change(config({"hook": hook(receiver)}))
         await book.opened("shop", "no_data")
         await eventually("it is told", book.deliveries)
@@ -280,6 +278,17 @@ async def test_a_database_that_is_away_is_waited_for(
 
     await store.close()
     assert titles(receiver) == ["shop is down"]
+
+
+async def test_it_may_begin_without_the_database(
+    receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with telling(AlertStore("postgresql://127.0.0.1:1/none"), config({"hook": hook(receiver)})):
+
+        async def says_so() -> bool:
+            return "no alerts for now: " in caplog.text
+
+        await eventually("it says so", says_so)
 
 
 def test_waiting_grows_up_to_ten_minutes() -> None:

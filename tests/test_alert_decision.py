@@ -129,6 +129,13 @@ def test_changes_of_monitors_that_only_another_process_knows_are_left_to_it_for_
     assert (decision.deliveries, decision.decided) == ([], {stale.id})
 
 
+def test_a_process_without_channels_leaves_changes_to_others_for_an_hour() -> None:
+    fresh = change(incident(), noticed_at=NOW - 3_600)
+    stale = change(incident(2, kind="no_data"), noticed_at=NOW - 3_601)
+
+    assert decide(plan(SHOP, channels=()), situation(fresh, stale)).decided == {stale.id}
+
+
 REMINDED = monitor("shop", notify={"remind_every_s": 600})
 
 

@@ -124,11 +124,12 @@ def test_variables_and_dollars_are_replaced_in_strings_only(read: Read) -> None:
         {"NAME": "shop", "EMPTY": ""},
         url_to_monitor="https://example.org/",
         location="$$${NAME}$$${EMPTY} $ costs",
-        defaults={"expect": {"body_regex": ["^total: 5$", "$${NAME}"]}, "labels": {"${NAME}": "${NAME}"}},
+        defaults={"expect": {"body_regex": ["^total: 5$", "$${NAME}"]}},
+        alerts={"channels": {"${NAME}": "json://${NAME}/"}},
     )
 
     assert config.location == "$shop$ $ costs"
-    assert config.monitors[0].labels == {"${NAME}": "shop"}
+    assert config.alerts.channels == {"${NAME}": SecretStr("json://shop/")}
     assert config.monitors[0].expect.body_regex == ("^total: 5$", "${NAME}")
 
 

@@ -3,7 +3,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config_alerts import Maintenance
@@ -90,6 +90,7 @@ WINDOWS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     maintenance=st.lists(WINDOWS, max_size=3),
     moments=st.lists(st.floats(at("2026-09-25T00:00:00Z"), at("2026-12-05T00:00:00Z")), max_size=20),
