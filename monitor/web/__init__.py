@@ -1,1 +1,1 @@
-"""What the program answers to HTTP."""
+"""What the program answers to HTTP: pages, an API, and what other programs read."""
