@@ -1,0 +1,75 @@
+"""Templates to pages. Whatever comes from a site, a configuration or a reader is escaped."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, SecretStr
+
+from monitor.config import Expect, Monitor
+from monitor.duration import spoken
+from monitor.public_url import MASK
+
+
+def environment() -> Environment:
+    """Load the templates; a name that a template uses and a page does not give is a bug."""
+    made = Environment(
+        loader=PackageLoader("monitor.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(utc=utc, iso=iso, spoken=spoken, percent=percent)
+    return made
+
+
+def utc(at: float) -> str:
+    """Write an instant (Unix seconds) for people."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(at: float) -> str:
+    """Write an instant (Unix seconds) for programs."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def percent(share: float | None) -> str:
+    """Write a share of time, rounded down: nothing short of all is 100 %."""
+    return "-" if share is None else f"{int(share * 10_000 + 1e-6) / 100:.2f} %"
+
+
+def settings_of(monitor: Monitor) -> Iterable[tuple[str, str]]:
+    """List what is set for a monitor, with its secrets masked."""
+    for name, value in monitor:
+        if name == "url":
+            yield name, monitor.public_url
+        elif name == "headers":
+            yield from ((f"header {header}", MASK) for header in monitor.headers)
+        elif value not in (None, (), {}):
+            yield name, _written(value)
+
+
+def _written(value: Any) -> str:
+    match value:
+        case SecretStr():
+            return MASK
+        case Expect():
+            return ", ".join(
+                f"{name}: {_expected(name, each)}" for name, each in value if each not in (None, (), {})
+            )
+        case BaseModel() | dict():
+            return ", ".join(f"{name}: {_written(each)}" for name, each in dict(value).items())
+        case tuple():
+            return ", ".join(map(_written, value))
+        case bool():
+            return "yes" if value else "no"
+    return str(value)
+
+
+def _expected(name: str, value: Any) -> str:
+    """Write an expectation; a pattern may hold what came from the environment, so it is only counted."""
+    if name == "status" or not isinstance(value, tuple | dict):
+        return _written(value)
+    return f"{len(value)} set"

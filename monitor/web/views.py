@@ -1,0 +1,121 @@
+"""Which monitors a page shows, in which order, and what it says of them all. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+Status = Literal["up", "degraded", "down", "paused", "unknown"]
+
+WORST_FIRST: tuple[Status, ...] = ("down", "degraded", "unknown", "up", "paused")
+PAGE_ROWS = 100
+_MAX_NAMES = 5
+_TROUBLES: tuple[tuple[Status, str], ...] = (
+    ("down", "down"),
+    ("degraded", "degraded"),
+    ("unknown", "without results"),
+)
+
+
+class Standing(NamedTuple):
+    """What is known of one monitor now; `why` is empty when it is up, instants are Unix seconds."""
+
+    name: str
+    url: str
+    group: str
+    labels: Mapping[str, str]
+    status: Status
+    since_at: float | None = None
+    why: str = ""
+    response_time_s: float | None = None
+    certificate_expires_at: float | None = None
+
+
+class Filter(NamedTuple):
+    """What a reader wants to see; empty: everything."""
+
+    text: str = ""
+    state: str = ""
+    label: str = ""
+
+    def admits(self, standing: Standing) -> bool:
+        """Tell whether this one is wanted; each word of the text must be found, in any case."""
+        labels = labels_of(standing)
+        searched = "\n".join((standing.name, standing.url, standing.group, *labels)).lower()
+        return (
+            self.state in ("", standing.status)
+            and (not self.label or self.label in labels)
+            and all(word in searched for word in self.text.lower().split())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the monitors, group by group."""
+
+    groups: list[tuple[str, list[Standing]]]
+    number: int
+    count: int
+    """How many are wanted, on all pages."""
+    pages: int
+
+
+class Banner(NamedTuple):
+    """All in all, in one line."""
+
+    status: Status
+    text: str
+    since_at: float | None
+
+
+def labels_of(standing: Standing) -> list[str]:
+    """Write the labels as a reader types them: `team=web`."""
+    return [f"{name}={value}" for name, value in standing.labels.items()]
+
+
+def page_of(standings: Iterable[Standing], wanted: Filter, number: int) -> Page:
+    """Choose a page, from 1; the worst first, in its groups, of which the worst is first too.
+
+    A number beyond the last page is the last page.
+    """
+    chosen = [standing for standing in standings if wanted.admits(standing)]
+    worst: dict[str, int] = {}
+    for standing in chosen:
+        rank = WORST_FIRST.index(standing.status)
+        worst[standing.group] = min(rank, worst.get(standing.group, rank))
+    chosen.sort(
+        key=lambda each: (
+            worst[each.group],
+            each.group == "",
+            each.group,
+            WORST_FIRST.index(each.status),
+            each.name,
+        )
+    )
+    pages = max(1, -(-len(chosen) // PAGE_ROWS))
+    number = min(max(1, number), pages)
+    shown = chosen[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    groups = [(group, list(each)) for group, each in groupby(shown, key=lambda each: each.group)]
+    return Page(groups, number, len(chosen), pages)
+
+
+def banner_of(standings: Sequence[Standing]) -> Banner:
+    """Say what is not well, and since when; the worst of it."""
+    watched = [standing for standing in standings if standing.status != "paused"]
+    if not watched:
+        return Banner("unknown", "Nothing is monitored", None)
+    for status, word in _TROUBLES:
+        troubled = [standing for standing in watched if standing.status == status]
+        if troubled:
+            verb = "is" if len(troubled) == 1 else "are"
+            since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
+            text = f"{len(troubled)} of {len(watched)} monitors {verb} {word}: {_names(troubled)}"
+            return Banner(status, text, since)
+    every = "The monitor is up" if len(watched) == 1 else f"All {len(watched)} monitors are up"
+    return Banner("up", every, None)
+
+
+def _names(standings: Sequence[Standing]) -> str:
+    names = sorted(each.name for each in standings)
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+
+from monitor.config_load import load
+from monitor.public_url import MASK
+from monitor.web.rendering import environment, iso, percent, settings_of, utc
+
+CONFIG = """{
+  "monitors": [{
+    "name": "shop",
+    "url": "https://me:hidden-1@shop.example/?token=hidden-2&page=3",
+    "headers": {"X-Key": "hidden-3"},
+    "basic_auth": {"username": "me", "password": "hidden-4"},
+    "body": "hidden-5",
+    "expect": {"body_regex": ["Welcome", "${SECRET}"], "max_response_time_s": 2},
+    "labels": {"team": "web"},
+    "verify_tls": false
+  }]
+}"""
+
+
+def test_settings_are_shown_without_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(CONFIG, encoding="utf-8")
+
+    settings = dict(settings_of(load(file, {"SECRET": "hidden-6"}).monitors[0]))
+
+    assert "hidden" not in str(settings)
+    assert settings["url"] == f"https://shop.example/?token={MASK}&page=3"
+    assert settings["header X-Key"] == settings["body"] == MASK
+    assert settings["basic_auth"] == f"username: me, password: {MASK}"
+    assert settings["labels"] == "team: web"
+    assert settings["verify_tls"] == "no"
+    assert settings["follow_redirects"] == "yes"
+    assert settings["expect"] == "status: 200-399, body_regex: 2 set, max_response_time_s: 2.0"
+    assert "proxy" not in settings
+
+
+def test_what_a_site_sends_is_escaped_and_what_a_page_forgets_is_a_bug() -> None:
+    template = environment().from_string("<p>{{ text }}</p>")
+
+    assert template.render(text="<script>") == "<p>&lt;script&gt;</p>"
+    with pytest.raises(UndefinedError):
+        template.render()
+
+
+def test_instants_are_written_in_utc() -> None:
+    assert utc(1_760_000_000.9) == "2025-10-09 08:53:20"
+    assert iso(1_760_000_000.9) == "2025-10-09T08:53:20+00:00"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(None, "-"), (0.0, "0.00 %"), (0.99999, "99.99 %"), (1.0, "100.00 %"), (0.29, "29.00 %")],
+)
+def test_nothing_short_of_all_is_all(share: float | None, text: str) -> None:
+    assert percent(share) == text
