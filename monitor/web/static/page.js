@@ -21,23 +21,15 @@ async function renew() {
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
     if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
   } catch {
-    // The event source says that the connection is lost, and renews when it is back.
+    // The stream says that the connection is lost, and `hello` renews when it is back.
   }
 }
 
-if (live && document.body.dataset.events !== "off") {
-  let lost = false;
+if (live) {
   const events = new EventSource("/events");
-  events.addEventListener("change", renew);
-  events.onopen = () => {
-    live.textContent = "live";
-    if (lost) renew();
-    lost = false;
-  };
-  events.onerror = () => {
-    live.textContent = "connection lost, trying again";
-    lost = true;
-  };
+  for (const name of ["hello", "change", "status"]) events.addEventListener(name, renew);
+  events.onopen = () => { live.textContent = "live"; };
+  events.onerror = () => { live.textContent = "connection lost, trying again"; };
 }
 
 document.addEventListener("pointerdown", tell);

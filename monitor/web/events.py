@@ -1,0 +1,147 @@
+"""What changes, as server-sent events.
+
+`hello` begins each stream: a page that is read after it misses nothing. `change` is an incident that opened
+or was resolved, `status` how a monitor is from now on. The database is asked once a second while somebody
+listens, whoever stored the results.
+
+A change's number is its event's id: a listener that comes back with the last one gets what it missed. Numbers
+are not in the order in which changes become visible, so the last few may come twice, and none is left out.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from monitor.store import StoreUnavailableError
+
+_LOOK_S = 1.0
+_ALIVE_S = 15.0
+_OVERLAP = 200  # changes that another process may still have to commit
+_MAX_WAITING = 1_000
+_MAX_LISTENERS = 1_000
+
+Change = tuple[int, Mapping[str, Any]]
+
+
+class Source(NamedTuple):
+    """Where events come from: changes with a number above the given one, and every monitor's status."""
+
+    changes_after: Callable[[int], Awaitable[Sequence[Change]]]
+    last_change: Callable[[], Awaitable[int]]
+    statuses: Callable[[], Awaitable[Mapping[str, str]]]
+
+
+class Events:
+    """Streams to any number of listeners, from one look a second."""
+
+    def __init__(self, source: Source, look_s: float = _LOOK_S) -> None:
+        self._source = source
+        self._look_s = look_s
+        self._listeners: set[asyncio.Queue[bytes | None]] = set()
+        self._wanted = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._seen: set[int] = set()
+        self._last = 0
+        self._statuses: Mapping[str, str] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the stream."""
+        return [web.get("/events", self._stream)]
+
+    async def run(self) -> None:
+        """Look for changes while somebody listens; a database that is away is waited for."""
+        while True:
+            await self._wanted.wait()
+            with suppress(StoreUnavailableError):
+                await (self._look() if self._begun.is_set() else self._begin())
+            await asyncio.sleep(self._look_s)
+            if not self._listeners:
+                self._wanted.clear()
+                self._begun.clear()
+
+    @property
+    def listened_to(self) -> bool:
+        """Whether the database is being asked."""
+        return self._wanted.is_set()
+
+    def end(self) -> None:
+        """Close all streams."""
+        for listener in self._listeners:
+            listener.put_nowait(None)
+
+    async def _begin(self) -> None:
+        self._last = await self._source.last_change()
+        self._seen = {number for number, _ in await self._source.changes_after(self._last - _OVERLAP)}
+        self._statuses = await self._source.statuses()
+        self._begun.set()
+
+    async def _look(self) -> None:
+        for number, content in await self._source.changes_after(self._last - _OVERLAP):
+            if number not in self._seen:
+                self._seen.add(number)
+                self._last = max(self._last, number)
+                self._tell(_text("change", content, number))
+        self._seen = {number for number in self._seen if number > self._last - _OVERLAP}
+        statuses = await self._source.statuses()
+        for monitor, status in statuses.items():
+            if self._statuses.get(monitor) != status:
+                self._tell(_text("status", {"monitor": monitor, "status": status}))
+        self._statuses = statuses
+
+    def _tell(self, text: bytes) -> None:
+        """Put it in every queue; a listener that does not keep up has to come again."""
+        for listener in self._listeners:
+            if listener.qsize() < _MAX_WAITING:
+                listener.put_nowait(text)
+            elif listener.qsize() == _MAX_WAITING:
+                listener.put_nowait(None)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        if len(self._listeners) >= _MAX_LISTENERS:
+            raise web.HTTPServiceUnavailable(text="too many listeners\n")
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        await response.prepare(request)
+        async with self._listening() as told:
+            await response.write(_text("hello", {}))
+            with suppress(StoreUnavailableError, ValueError):
+                missed = int(request.headers.get("Last-Event-ID", ""))
+                for number, content in await self._source.changes_after(missed - _OVERLAP):
+                    await response.write(_text("change", content, number))
+            while (text := await _next(told)) is not None:
+                await response.write(text)
+        return response
+
+    @asynccontextmanager
+    async def _listening(self) -> "AsyncIterator[asyncio.Queue[bytes | None]]":
+        told: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._listeners.add(told)
+        self._wanted.set()
+        try:
+            await self._begun.wait()
+            yield told
+        finally:
+            self._listeners.discard(told)
+
+
+async def _next(told: "asyncio.Queue[bytes | None]") -> bytes | None:
+    """Wait for an event; a comment in the meantime shows that the stream lives."""
+    try:
+        async with asyncio.timeout(_ALIVE_S):
+            return await told.get()
+    except TimeoutError:
+        return b": alive\n\n"
+
+
+def _text(name: str, content: Mapping[str, Any], number: int | None = None) -> bytes:
+    told = "" if number is None else f"id: {number}\n"
+    return f"event: {name}\n{told}data: {json.dumps(content)}\n\n".encode()
