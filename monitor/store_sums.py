@@ -12,17 +12,22 @@ HOURS_DAYS = 400  # for which sums of hours are kept; those of days are kept for
 
 _SECONDS = ("up_s", "degraded_s", "down_s", "maintenance_s")
 _COUNTS = ("up", "degraded", "down", "unknown")
+_PHASES = ("resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s")
 _BUCKETS = range(1, BUCKETS + 1)
 
 _ADD = f"""
 INSERT INTO health_hours AS known (
-    monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times)
-SELECT monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times::int[]
+    monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times,
+    slowest_s, {", ".join(_PHASES)})
+SELECT monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times::int[],
+    slowest_s, {", ".join(_PHASES)}
 FROM unnest(
     $1::text[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::float8[], $7::int[], $8::int[],
-    $9::int[], $10::int[], $11::text[]
+    $9::int[], $10::int[], $11::text[], $12::float8[], $13::float8[], $14::float8[], $15::float8[],
+    $16::float8[], $17::float8[]
 ) AS added (
-    monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times)
+    monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times,
+    slowest_s, {", ".join(_PHASES)})
 ON CONFLICT (monitor, location, hour) DO UPDATE SET
     up_s = known.up_s + excluded.up_s,
     degraded_s = known.degraded_s + excluded.degraded_s,
@@ -34,6 +39,8 @@ ON CONFLICT (monitor, location, hour) DO UPDATE SET
     response_times = ARRAY[{
     ", ".join(f"known.response_times[{n}] + excluded.response_times[{n}]" for n in _BUCKETS)
 }],
+    slowest_s = greatest(known.slowest_s, excluded.slowest_s),
+    {", ".join(f"{phase} = known.{phase} + excluded.{phase}" for phase in _PHASES)},
     in_day = false
 """
 
@@ -43,11 +50,14 @@ WHERE monitor = $1 AND location IS NOT DISTINCT FROM nullif($2, '') AND schedule
     AND result_id <> ALL ($5::uuid[])
 """
 
-_COLUMNS = ", ".join((*_SECONDS, *_COUNTS, "response_times"))
+_ALL = (*_SECONDS, *_COUNTS, "response_times", "slowest_s", *_PHASES)
+_COLUMNS = ", ".join(_ALL)
 _SUMS = ", ".join(
     [
         *(f"sum({column}) AS {column}" for column in (*_SECONDS, *_COUNTS)),
         f"ARRAY[{', '.join(f'sum(response_times[{n}])::bigint' for n in _BUCKETS)}] AS response_times",
+        "max(slowest_s) AS slowest_s",
+        *(f"sum({phase}) AS {phase}" for phase in _PHASES),
     ]
 )
 
@@ -64,7 +74,7 @@ JOIN health_hours USING (monitor, location)
 WHERE hour >= day * 24 AND hour < (day + 1) * 24
 GROUP BY monitor, location, day
 ON CONFLICT (monitor, location, day) DO UPDATE SET ({_COLUMNS}) = ROW(
-    {", ".join(f"excluded.{column}" for column in (*_SECONDS, *_COUNTS, "response_times"))})
+    {", ".join(f"excluded.{column}" for column in _ALL)})
 """
 
 _EXPIRE = "DELETE FROM health_hours WHERE hour < $1 AND in_day"
@@ -81,7 +91,14 @@ GROUP BY monitor, location
 async def add(connection: Any, entries: Mapping[tuple[str, str, int], Entry]) -> None:
     """Add to the sums of hours."""
     rows = [
-        (*key, *entry.seconds, *entry.counts, f"{{{str(entry.response_times)[1:-1]}}}")
+        (
+            *key,
+            *entry.seconds,
+            *entry.counts,
+            f"{{{str(entry.response_times)[1:-1]}}}",
+            entry.slowest_s,
+            *entry.phases,
+        )
         for key, entry in entries.items()
     ]
     await connection.execute(_ADD, *(list(column) for column in zip(*rows, strict=True)))

@@ -60,6 +60,13 @@ class Sums:
     down: int = 0
     unknown: int = 0
     response_times: Sequence[int] = (0,) * BUCKETS
+    """Of what was up, by bucket; so are the following."""
+    slowest_s: float = 0
+    resolve_s: float = 0
+    connect_s: float = 0
+    tls_s: float = 0
+    processing_s: float = 0
+    transfer_s: float = 0
 
     @property
     def checks(self) -> int:

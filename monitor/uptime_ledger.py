@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from monitor.result import CheckResult
+from msgspec.structs import astuple
+
+from monitor.result import CheckResult, Phases
 from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Status, bucket, hours, spoken
 
 _COLUMN: dict[Status, int] = {"up": 0, "degraded": 1, "down": 2}
@@ -12,14 +14,19 @@ _END = Point(math.inf, "unknown", math.inf)
 
 
 class Entry:
-    """What is to be added to one hour: seconds up, degraded and down; results of these and unknown."""
+    """What is to be added to one hour: seconds up, degraded and down; results of these and unknown.
 
-    __slots__ = ("counts", "response_times", "seconds")
+    The rest is of results that were up: response times by bucket, the slowest, the sums of their phases.
+    """
+
+    __slots__ = ("counts", "phases", "response_times", "seconds", "slowest_s")
 
     def __init__(self) -> None:
         self.seconds = [0.0, 0.0, 0.0]
         self.counts = [0, 0, 0, 0]
         self.response_times = [0] * BUCKETS
+        self.slowest_s = 0.0
+        self.phases = [0.0] * len(Phases.__struct_fields__)
 
 
 class Ledger:
@@ -35,6 +42,9 @@ class Ledger:
             if result.up:
                 entry.counts[1 if result.degraded else 0] += 1
                 entry.response_times[bucket(result.response_time)] += 1
+                entry.slowest_s = max(entry.slowest_s, result.response_time)
+                for index, seconds in enumerate(astuple(result.phases)):
+                    entry.phases[index] += seconds or 0.0
             else:
                 entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 

@@ -55,6 +55,12 @@ CREATE TABLE health_hours (
     down integer NOT NULL,
     unknown integer NOT NULL,
     response_times integer[] NOT NULL,    -- of what was up, by bucket of uptime.py
+    slowest_s double precision NOT NULL,  -- of what was up, as are the seconds of its phases
+    resolve_s double precision NOT NULL,
+    connect_s double precision NOT NULL,
+    tls_s double precision NOT NULL,
+    processing_s double precision NOT NULL,
+    transfer_s double precision NOT NULL,
     in_day boolean NOT NULL DEFAULT false, -- health_days has it as it is
     PRIMARY KEY (monitor, location, hour)
 ) WITH (fillfactor = 70);
@@ -74,6 +80,12 @@ CREATE TABLE health_days (
     down integer NOT NULL,
     unknown integer NOT NULL,
     response_times bigint[] NOT NULL,
+    slowest_s double precision NOT NULL,
+    resolve_s double precision NOT NULL,
+    connect_s double precision NOT NULL,
+    tls_s double precision NOT NULL,
+    processing_s double precision NOT NULL,
+    transfer_s double precision NOT NULL,
     PRIMARY KEY (monitor, location, day)
 );
 CREATE INDEX health_days_day_idx ON health_days (day);
