@@ -65,7 +65,7 @@ class AlertStore(Store):
 
         Of several processes that do so at the same time, one does, and the others return 0.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             if not await connection.fetchval(sql.ANYTHING_TO_DECIDE, _DECIDING_LOCK):
                 return 0
             situation = await _situation(connection, plan, now)
@@ -75,12 +75,12 @@ class AlertStore(Store):
 
     async def add(self, deliveries: Iterable[Delivery], now: float) -> None:
         """Store deliveries; those that are there already are left as they are."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await _deliver(connection, list(deliveries), now)
 
     async def claim(self, channels: Sequence[str], lease_s: float = LEASE_S) -> list[Claimed]:
         """Take the next delivery of each channel; nobody else gets it for the time of the lease."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             rows = await connection.fetch(sql.CLAIM, channels, lease_s)
         return [
             Claimed(row["id"], row["channel"], row["attempts"], _alert.decode(row["alert"])) for row in rows
@@ -88,45 +88,45 @@ class AlertStore(Store):
 
     async def delivered(self, claimed: Claimed) -> None:
         """Note that it was sent."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await connection.execute(sql.DELIVERED, claimed.id)
 
     async def postpone(self, claimed: Claimed, error: str, delay_s: float) -> None:
         """Note that it has to be sent again, unless somebody else has taken it since."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await connection.execute(sql.POSTPONED, claimed.id, claimed.attempts, error, delay_s)
 
     async def fail(self, claimed: Claimed, error: str) -> None:
         """Note that it can never be sent."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await connection.execute(sql.FAILED, claimed.id, claimed.attempts, error)
 
     async def tidy(self, give_up_s: float = GIVE_UP_S, keep_s: float = KEEP_S) -> int:
         """Give up what could not be sent for a day, returning how many; forget what is long done."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             tag: str = await connection.execute(sql.GIVEN_UP, give_up_s)
             await connection.execute(sql.FORGOTTEN, keep_s)
         return int(tag.rpartition(" ")[2])
 
     async def chains(self, monitors: Sequence[str], since: float) -> list[Seen]:
         """Give the certificates that the newest checks after `since` saw."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             rows = await connection.fetch(sql.CHAINS, monitors, since)
         return [Seen(*row) for row in rows]
 
     async def acknowledge(self, incident_id: int, who: str, why: str, now: float) -> bool:
         """Stop an incident's reminders and escalation; false where it is not open, or was acknowledged."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return bool(await connection.fetchval(sql.ACKNOWLEDGE, incident_id, now, who, why))
 
     async def silence(self, silence: Silence) -> None:
         """Hold back a monitor's alerts until a time; a later silence replaces it, also an earlier end."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await connection.execute(sql.SILENCE, *silence)
 
     async def silences(self, now: float) -> list[Silence]:
         """Give those that hold."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             rows = await connection.fetch(sql.SILENCES, None, now)
         return [Silence(*row) for row in rows]
 

@@ -21,6 +21,12 @@ class Buckets:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    @property
+    def mean(self) -> float | None:
+        """What was observed on average; `None` before the first."""
+        count = sum(self.counts)
+        return self.total / count if count else None
+
     def cumulative(self) -> Iterator[tuple[str, int]]:
         """Give each bound, as Prometheus writes it, and how many were not above it."""
         return zip(_texts(self.bounds), accumulate(self.counts), strict=True)

@@ -136,6 +136,18 @@ class Monitor(MonitorSettings):
         return public_url(self.url)
 
 
+class StatusPage(Strict):
+    """What everybody may see at /status."""
+
+    title: values.Name = "Status"
+    announcement: str = ""
+    """Shown above all; empty: none."""
+    groups: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
+    """Groups of which all monitors are shown."""
+    monitors: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
+    """Names of further monitors to show; with neither groups nor monitors, all are shown."""
+
+
 class Settings(Strict):
     """All top-level keys that mean the same in the file and in the program."""
 
@@ -173,7 +185,9 @@ class Settings(Strict):
     web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
     """0: any free port; null: no page."""
     web_token: values.HeaderValue | None = None
-    """All requests but those for /healthz must have the header `Authorization: Bearer TOKEN`."""
+    """Readers log in with it, programs send it as bearer; needed unless web_host is loopback."""
+    status_page: StatusPage = StatusPage()
+    """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     alerts: Alerts = Alerts()
     groups: dict[values.Name, GroupSettings] = {}

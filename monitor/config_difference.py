@@ -11,6 +11,7 @@ LIVE = (
     "heartbeat_url",
     "log_level",
     "connectivity_check",
+    "status_page",
     "web_port_is_given",
 )
 

@@ -9,12 +9,15 @@ from monitor.follow import Following
 from monitor.loop_lag import LoopLag
 from monitor.metrics import CheckMetrics
 from monitor.pipeline import Pipeline
+from monitor.pipeline_facts import facts
 from monitor.readings import Readings
 from monitor.schedule import Schedule
+from monitor.web.access import Access
 from monitor.web.health import HealthPages
 from monitor.web.metrics import MetricsPage
 from monitor.web.probe import ProbePage
 from monitor.web.server import serving
+from monitor.web.site import Site
 
 
 class Insight:
@@ -26,13 +29,22 @@ class Insight:
         self._health = HealthPages()
         self._probe = ProbePage()
         metrics = MetricsPage(self._readings.registry, self._readings.refresh, self.checks.parts)
-        self.routes = [*metrics.routes(), *self._health.routes(), *self._probe.routes()]
-        self.follow(config)
-
-    def follow(self, config: Config) -> None:
-        """Show the monitors of this configuration, and no others."""
+        self.site = Site(config, self._health.look)
+        self.access = Access(config, self.site.login_page)
+        self.routes = [
+            *metrics.routes(),
+            *self._health.routes(),
+            *self._probe.routes(),
+            *self.site.routes(),
+        ]
         self.checks.follow(config.monitors)
         self._probe.follow(config.monitors)
+
+    def follow(self, config: Config) -> None:
+        """Show what this says, and no more."""
+        self.checks.follow(config.monitors)
+        self._probe.follow(config.monitors)
+        self.site.follow(config)
 
     def add(self, running: Pipeline, schedule: Schedule, following: Following) -> None:
         """Show these too: the program has started."""
@@ -40,6 +52,8 @@ class Insight:
         self._readings.add_schedule(schedule, following)
         self._probe.check_now = schedule.check_now
         self._health.missing = lambda: _missing(running)
+        running.run_beside("the events", self.site.events.run())
+        self.site.begin(running.store, schedule.check_now, lambda: facts(running, schedule))
 
 
 @asynccontextmanager
@@ -53,8 +67,11 @@ async def insight(config: Config) -> AsyncIterator[Insight]:
     lag = LoopLag()
     made = Insight(config, lag)
     with lag.watched():
-        async with serving(config, made.routes):
-            yield made
+        async with serving(config, made.access, made.routes):
+            try:
+                yield made
+            finally:
+                made.site.events.end()
 
 
 def _missing(running: Pipeline) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.alert import alert
 from monitor.alert_store import AlertStore
@@ -53,7 +53,7 @@ class Pipeline:
     forwarder: Forwarder
     outbox: Outbox
 
-    def __init__(self, config: Config, store: Store, watched: Watched) -> None:
+    def __init__(self, config: Config, store: Store, watched: Watched, stages: Tasks) -> None:
         self.config = config
         self.pulse = Pulse()
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
@@ -63,6 +63,8 @@ class Pipeline:
         self.kafka = Outage("Kafka")
         self.postgresql = Outage("PostgreSQL")
         self.counts = IngestCounts(store)
+        self._stages = stages
+        self._beside: list[asyncio.Task[None]] = []
         self._grace_s = config.shutdown_grace_s
         self._ends_at: float | None = None
 
@@ -70,6 +72,15 @@ class Pipeline:
         """Follow a new configuration."""
         self.config = config
         self.watched.take(config.monitors)
+
+    def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it until the program ends; when it crashes, the program does."""
+        self._beside.append(self._stages.start(name, coroutine))
+
+    def end_beside(self) -> None:
+        """End what runs beside."""
+        for task in self._beside:
+            self._stages.end(task)
 
     def begin_grace(self) -> None:
         """From now on, all must be over within the grace."""
@@ -117,7 +128,8 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
         watched = Watched(config.monitors)
         store = Store(uri, Bookkeeping(watched.rules, config.retention_days))
         resources.push_async_callback(store.close)
-        running = Pipeline(config, store, watched)
+        stages = Tasks()
+        running = Pipeline(config, store, watched, stages)
         alerts = AlertStore(uri)
         resources.push_async_callback(alerts.close)
         forwarder = Forwarder(
@@ -132,7 +144,7 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
         running.outbox, running.forwarder = outbox, forwarder
         storing = Progress("the ingest")
         running.watch.add(*forwarder.progress, storing)
-        async with Tasks() as stages, _telling(stages, running, alerts, alerting=alerting):
+        async with stages, _telling(stages, running, alerts, alerting=alerting):
             deadline, stop = asyncio.Event(), asyncio.Event()
             watching = stages.start("the watch of the stages", running.watch.run())
             forwarding = stages.start("the forwarder", forwarder.run(deadline))
@@ -160,6 +172,7 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
             await asyncio.wait([forwarding])
             stop.set()
             stages.end(upkeep)
+            running.end_beside()
             await asyncio.wait([ingesting], timeout=running.left_s)
             stages.end(ingesting)
             stages.end(watching)

@@ -115,7 +115,7 @@ class Store:
 
     async def stored(self, ids: Iterable[UUID]) -> set[UUID]:
         """Which of these results have a row."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             rows = await connection.fetch(_STORED, list(ids))
         return {found["result_id"] for found in rows}
 
@@ -127,10 +127,10 @@ class Store:
     async def drop_expired(self, retention_days: float) -> int:
         """Drop the days that are wholly older, returning how many; the first version's rows stay for good."""
         first_kept = int(time.time() / _DAY_S - retention_days)
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             rows = await connection.fetch(_DAYS_BEFORE, _partition(first_kept))
         for day in rows:
-            async with self._transaction() as connection:
+            async with self.transaction() as connection:
                 await connection.execute("SET LOCAL lock_timeout = '2s'")
                 await connection.execute(f"DROP TABLE IF EXISTS {day['name']}")
         self._days = {day for day in self._days if day >= first_kept}
@@ -148,27 +148,27 @@ class Store:
         `since` says when each watched monitor began to be; those without a deadline are not judged.
         """
         forgotten_at = now - Rules().reach_s
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await store_silence.open_silences(connection, deadlines, since, now)
             await store_silence.end_unwatched(connection, list(since), is_ours, forgotten_at, now)
 
     async def accounts(self, since: float, until: float) -> dict[str, Account]:
         """Read what there is to say of each monitor from one full hour on until an instant."""
         first_day = int(time.time() // _DAY_S) - store_sums.HOURS_DAYS
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await accounts(connection, since, until, first_day)
 
     async def sum_up_days(self) -> None:
         """Put hours of days that are over into the sums of days; forget hours that are too old."""
         today = int(time.time() // _DAY_S)
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             monitors = await store_sums.not_in_days(connection, today)
         for start in range(0, len(monitors), _MONITORS):
             some = monitors[start : start + _MONITORS]
-            async with self._transaction() as connection:
+            async with self.transaction() as connection:
                 await store_incidents.locked(connection, some)
                 await store_sums.into_days(connection, some, today)
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await store_sums.expire(connection, today - store_sums.HOURS_DAYS)
 
     async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
@@ -184,7 +184,7 @@ class Store:
             return await self._insert(results, columns)
 
     async def _insert(self, results: Sequence[CheckResult], columns: Sequence[Sequence[Any]]) -> int:
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             healths = await self._bookkeeping.lock(connection, results)
             tag: str = await connection.execute(INSERT, *columns)
             new = results
@@ -199,7 +199,7 @@ class Store:
         """Make what is missing, each in a transaction of its own; readers of other days are not blocked."""
         for day in days:
             if day not in self._days:
-                async with self._transaction() as connection:
+                async with self.transaction() as connection:
                     await connection.execute("SET LOCAL lock_timeout = '2s'")
                     await connection.execute("SELECT pg_advisory_xact_lock($1)", _PARTITION_LOCK)
                     name = _partition(day)
@@ -213,7 +213,8 @@ class Store:
                 self._days.add(day)
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Lend a connection for one transaction."""
         await self.open()
         try:
             async with self._pool.acquire(timeout=_CONNECT_S) as connection, connection.transaction():

@@ -43,7 +43,7 @@ async def test_one_process_decides_at_a_time(alert_store: AlertStore, database: 
         situations.append(situation)
         return decide(plan, situation)
 
-    async with alert_store._transaction() as connection:
+    async with alert_store.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", 0x616C65727473)
         assert await other.decide(SHOP, NOW, note) == 0
     counts = await asyncio.gather(*(store.decide(SHOP, NOW, note) for store in (alert_store, other)))

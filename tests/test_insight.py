@@ -13,6 +13,7 @@ from monitor.insight import _missing
 from monitor.pipeline import Pipeline
 from monitor.progress import Progress
 from monitor.store import Store
+from monitor.tasks import Tasks
 from monitor.watched import Watched
 from tests.program import Program, Start, until
 from tests.test_main import DOWN, stored
@@ -114,7 +115,7 @@ def test_what_is_away_is_not_ready_and_its_age_is_told(program: Start) -> None:
 
 
 def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
-    running = Pipeline(Config(monitors=()), Store("postgresql://127.0.0.1:9/x"), Watched())
+    running = Pipeline(Config(monitors=()), Store("postgresql://127.0.0.1:9/x"), Watched(), Tasks())
     clock = iter((0.0, 61.0))
     stage = Progress("the ingest", lambda: next(clock))
     running.watch.add(stage)

@@ -344,7 +344,7 @@ async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
     running = asyncio.Event()
 
     async def endless() -> None:
-        async with store._transaction() as connection:
+        async with store.transaction() as connection:
             running.set()
             await connection.fetch("SELECT pg_sleep(600)")
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.store import StoreUnavailableError
 from monitor.web import events as module
-from monitor.web.events import Change, Events, Source
+from monitor.web.events import Change, Events
 from tests.forwarding import until
 
 
@@ -26,20 +26,17 @@ class World:
     def add(self, *numbers: int) -> None:
         self.changes += [(number, {"monitor": "shop", "n": number}) for number in numbers]
 
-    def source(self) -> Source:
-        async def changes_after(number: int) -> list[Change]:
-            self.looks += 1
-            if self.away:
-                raise StoreUnavailableError
-            return [change for change in self.changes if change[0] > number]
+    async def changes_after(self, number: int) -> list[Change]:
+        self.looks += 1
+        if self.away:
+            raise StoreUnavailableError
+        return [change for change in self.changes if change[0] > number]
 
-        async def last_change() -> int:
-            return max((number for number, _ in self.changes), default=0)
+    async def last_change(self) -> int:
+        return max((number for number, _ in self.changes), default=0)
 
-        async def statuses() -> dict[str, str]:
-            return dict(self.status)
-
-        return Source(changes_after, last_change, statuses)
+    async def statuses(self) -> dict[str, str]:
+        return dict(self.status)
 
 
 class Told(NamedTuple):
@@ -82,7 +79,8 @@ def world() -> World:
 
 @pytest.fixture
 async def events(world: World) -> AsyncIterator[Events]:
-    made = Events(world.source(), look_s=0.01)
+    made = Events(look_s=0.01)
+    made.source = world
     running = asyncio.create_task(made.run())
     yield made
     running.cancel()
@@ -198,3 +196,20 @@ async def test_there_is_a_limit_of_listeners(listen: Listen, monkeypatch: pytest
 
     async with listen(), listen(status=503):
         pass
+
+
+async def test_a_listener_waits_until_the_program_has_started(
+    world: World, events: Events, listen: Listen
+) -> None:
+    events.source = None
+    async with asyncio.TaskGroup() as tasks:
+
+        async def first() -> Told:
+            async with listen() as listener:
+                told: Told = await listener.next()
+                return told
+
+        told = tasks.create_task(first())
+        await until(lambda: events.listened_to, "somebody listens")
+        events.source = world
+        assert (await told).name == "hello"

@@ -8,12 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config import Config, Monitor
+from monitor.config import Monitor
 from monitor.metrics import CheckMetrics
 from monitor.web.metrics import MetricsPage
 from monitor.web.server import serving
 from tests.test_blackbox import result
 from tests.test_metrics import parse_openmetrics
+from tests.web import ANYWHERE, nobody_logs_in
 
 
 async def scraped(number: int = 1, accept: str = "*/*", encoding: str = "identity") -> tuple[Any, bytes]:
@@ -31,7 +32,7 @@ async def scraped(number: int = 1, accept: str = "*/*", encoding: str = "identit
         checks.observe(result(monitor=each.name))
     page = MetricsPage(registry, look, checks.parts)
     async with (
-        serving(Config(monitors=(), web_port=0), page.routes()) as (url,),
+        serving(ANYWHERE, nobody_logs_in(ANYWHERE), page.routes()) as (url,),
         aiohttp.ClientSession(auto_decompress=False) as client,
         client.get(f"{url}metrics", headers={"Accept": accept, "Accept-Encoding": encoding}) as response,
     ):

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config import Config, Monitor
+from monitor.config import Monitor
 from monitor.probe import Network, Probe
 from monitor.result import CheckResult, Message, OwnTroubleError
 from monitor.schedule import Checker, Schedule
@@ -17,6 +17,7 @@ from monitor.web.server import serving
 from tests.sites import Serve, answer, hang, ok
 from tests.test_blackbox import ALWAYS, PHASES, result
 from tests.test_schedule import Site, monitor, until
+from tests.web import ANYWHERE, nobody_logs_in
 
 TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
 
@@ -60,7 +61,7 @@ async def ask(serve: Serve) -> AsyncIterator[Asked]:
     async with AsyncExitStack() as stack:
         asked = Asked()
         (asked.url,) = await stack.enter_async_context(
-            serving(Config(monitors=(), web_port=0), asked.probe.routes())
+            serving(ANYWHERE, nobody_logs_in(ANYWHERE), asked.probe.routes())
         )
         await stack.enter_async_context(asked.schedule)
         asked.probe.check_now = asked.schedule.check_now

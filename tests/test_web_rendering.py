@@ -53,7 +53,7 @@ def test_instants_are_written_in_utc() -> None:
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(None, "-"), (0.0, "0.00 %"), (0.99999, "99.99 %"), (1.0, "100.00 %"), (0.29, "29.00 %")],
+    [(None, "-"), (0.0, "0.00 %"), (0.99999, "99.99 %"), (1.0, "100 %"), (0.29, "29.00 %")],
 )
 def test_nothing_short_of_all_is_all(share: float | None, text: str) -> None:
     assert percent(share) == text

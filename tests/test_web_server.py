@@ -13,6 +13,7 @@ from aiohttp import web
 from monitor.config import Config
 from monitor.web.health import HealthPages
 from monitor.web.server import WebError, serving
+from tests.web import ANYWHERE, nobody_logs_in
 
 TOKEN = "t0ken"  # noqa: S105
 Served = Callable[..., AbstractAsyncContextManager[list[str]]]
@@ -28,7 +29,9 @@ def served() -> Served:
             return web.Response(text="page")
 
         config = Config.model_validate({"monitors": (), "web_port": 0, **settings})
-        async with serving(config, [web.get("/", page), *HealthPages().routes()]) as urls:
+        async with serving(
+            config, nobody_logs_in(config), [web.get("/", page), *HealthPages().routes()]
+        ) as urls:
             yield urls
 
     return serve
@@ -131,7 +134,7 @@ async def test_ready_is_what_misses_nothing() -> None:
     pages = HealthPages()
 
     async with (
-        serving(Config(monitors=(), web_port=0), pages.routes()) as (url,),
+        serving(ANYWHERE, nobody_logs_in(ANYWHERE), pages.routes()) as (url,),
         aiohttp.ClientSession() as client,
     ):
         async with client.get(f"{url}readyz") as response:

@@ -10,9 +10,9 @@ are not in the order in which changes become visible, so the last few may come t
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -27,19 +27,24 @@ _MAX_LISTENERS = 1_000
 Change = tuple[int, Mapping[str, Any]]
 
 
-class Source(NamedTuple):
-    """Where events come from: changes with a number above the given one, and every monitor's status."""
+class Source(Protocol):
+    """Where events come from."""
 
-    changes_after: Callable[[int], Awaitable[Sequence[Change]]]
-    last_change: Callable[[], Awaitable[int]]
-    statuses: Callable[[], Awaitable[Mapping[str, str]]]
+    async def last_change(self) -> int:
+        """Tell the highest number of a change."""
+
+    async def changes_after(self, number: int, /) -> Sequence[Change]:
+        """Tell the changes with higher numbers."""
+
+    async def statuses(self) -> Mapping[str, str]:
+        """Tell how every monitor is."""
 
 
 class Events:
-    """Streams to any number of listeners, from one look a second."""
+    """Streams to any number of listeners, from one look a second at `source`, once that is there."""
 
-    def __init__(self, source: Source, look_s: float = _LOOK_S) -> None:
-        self._source = source
+    def __init__(self, look_s: float = _LOOK_S) -> None:
+        self.source: Source | None = None
         self._look_s = look_s
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self._wanted = asyncio.Event()
@@ -56,8 +61,9 @@ class Events:
         """Look for changes while somebody listens; a database that is away is waited for."""
         while True:
             await self._wanted.wait()
-            with suppress(StoreUnavailableError):
-                await (self._look() if self._begun.is_set() else self._begin())
+            if (source := self.source) is not None:
+                with suppress(StoreUnavailableError):
+                    await (self._look(source) if self._begun.is_set() else self._begin(source))
             await asyncio.sleep(self._look_s)
             if not self._listeners:
                 self._wanted.clear()
@@ -73,20 +79,20 @@ class Events:
         for listener in self._listeners:
             listener.put_nowait(None)
 
-    async def _begin(self) -> None:
-        self._last = await self._source.last_change()
-        self._seen = {number for number, _ in await self._source.changes_after(self._last - _OVERLAP)}
-        self._statuses = await self._source.statuses()
+    async def _begin(self, source: Source) -> None:
+        self._last = await source.last_change()
+        self._seen = {number for number, _ in await source.changes_after(self._last - _OVERLAP)}
+        self._statuses = await source.statuses()
         self._begun.set()
 
-    async def _look(self) -> None:
-        for number, content in await self._source.changes_after(self._last - _OVERLAP):
+    async def _look(self, source: Source) -> None:
+        for number, content in await source.changes_after(self._last - _OVERLAP):
             if number not in self._seen:
                 self._seen.add(number)
                 self._last = max(self._last, number)
                 self._tell(_text("change", content, number))
         self._seen = {number for number in self._seen if number > self._last - _OVERLAP}
-        statuses = await self._source.statuses()
+        statuses = await source.statuses()
         for monitor, status in statuses.items():
             if self._statuses.get(monitor) != status:
                 self._tell(_text("status", {"monitor": monitor, "status": status}))
@@ -114,12 +120,15 @@ class Events:
         async with self._listening() as told:
             await response.write(_text("hello", {}))
             with suppress(StoreUnavailableError, ValueError):
-                missed = int(request.headers.get("Last-Event-ID", ""))
-                for number, content in await self._source.changes_after(missed - _OVERLAP):
-                    await response.write(_text("change", content, number))
+                await self._replay(response, int(request.headers.get("Last-Event-ID", "")))
             while (text := await _next(told)) is not None:
                 await response.write(text)
         return response
+
+    async def _replay(self, response: web.StreamResponse, missed: int) -> None:
+        assert self.source is not None  # noqa: S101 - the stream has begun
+        for number, content in await self.source.changes_after(missed - _OVERLAP):
+            await response.write(_text("change", content, number))
 
     @asynccontextmanager
     async def _listening(self) -> "AsyncIterator[asyncio.Queue[bytes | None]]":

@@ -13,6 +13,10 @@ class HealthPages:
     def __init__(self) -> None:
         self.missing: Missing = lambda: ["the program is starting"]
 
+    def look(self) -> list[str]:
+        """Say what is not ready."""
+        return list(self.missing())
+
     def routes(self) -> list[web.RouteDef]:
         """Give the pages."""
         return [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)]
@@ -21,7 +25,7 @@ class HealthPages:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        missing = list(self.missing())
+        missing = self.look()
         if missing:
             return web.Response(status=503, text="".join(f"{line}\n" for line in missing))
         return web.Response(text="ok\n")

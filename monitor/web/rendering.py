@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, SecretStr
@@ -21,8 +22,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(utc=utc, iso=iso, spoken=spoken, percent=percent)
+    made.filters.update(utc=utc, iso=iso, spoken=spoken, percent=percent, monitor_path=monitor_path)
     return made
+
+
+def monitor_path(name: str) -> str:
+    """Write the path of a monitor's page."""
+    return f"/monitors/{quote(name, safe='')}"
 
 
 def utc(at: float) -> str:
@@ -37,7 +43,9 @@ def iso(at: float) -> str:
 
 def percent(share: float | None) -> str:
     """Write a share of time, rounded down: nothing short of all is 100 %."""
-    return "-" if share is None else f"{int(share * 10_000 + 1e-6) / 100:.2f} %"
+    if share is None:
+        return "-"
+    return "100 %" if share >= 1 else f"{int(share * 10_000 + 1e-6) / 100:.2f} %"
 
 
 def settings_of(monitor: Monitor) -> Iterable[tuple[str, str]]:

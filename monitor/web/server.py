@@ -1,23 +1,19 @@
-"""The web server: where it listens, and whom it answers."""
+"""The web server: where it listens."""
 
 import errno
-import hmac
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 from aiohttp import web
 from yarl import URL
 
 from monitor.config import Config
-from monitor.web_address import is_loopback
+from monitor.web.access import Access
 
-OPEN_PATHS = frozenset(("/healthz",))
 _END_S = 0.5
-
-_Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +23,9 @@ class WebError(Exception):
 
 
 @asynccontextmanager
-async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterator[list[str]]:
+async def serving(
+    config: Config, access: Access, routes: Iterable[web.AbstractRouteDef]
+) -> AsyncIterator[list[str]]:
     """Answer requests for these routes, unless `web_port` is null; gives the URLs of the server.
 
     Raises:
@@ -37,8 +35,9 @@ async def serving(config: Config, routes: Iterable[web.RouteDef]) -> AsyncIterat
     if config.web_port is None:
         yield []
         return
-    app = web.Application(middlewares=[_only_with(config)])
-    app.add_routes(list(routes))
+    app = web.Application(middlewares=[access.middleware()])
+    app.on_response_prepare.append(access.add_headers)
+    app.add_routes([*access.routes(), *routes])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_S)
     await runner.setup()
     try:
@@ -70,36 +69,3 @@ async def _listen(runner: web.AppRunner, config: Config) -> None:
 
 def _url(address: Any) -> str:
     return str(URL.build(scheme="http", host=address[0], port=address[1], path="/"))
-
-
-def _only_with(config: Config) -> Any:
-    """Let those in who have the token; without one, those who know this machine by a name that only it has.
-
-    A page of the outside world can give its own name this machine's address (DNS rebinding), but not change
-    the name that the browser sends.
-    """
-    token = config.web_token.get_secret_value() if config.web_token else None
-    expected = f"Bearer {token}".encode()
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if token is None:
-            if not _is_ours(request.headers.get("Host", "")):
-                raise web.HTTPMisdirectedRequest(text="this server does not go by that name\n")
-        elif request.path not in OPEN_PATHS:
-            given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-            if not hmac.compare_digest(given, expected):
-                raise web.HTTPUnauthorized(
-                    text="web_token is needed\n", headers={"WWW-Authenticate": "Bearer"}
-                )
-        return await handler(request)
-
-    return middleware
-
-
-def _is_ours(host: str) -> bool:
-    try:
-        name = URL(f"http://{host}").host or ""
-    except ValueError:
-        return False
-    return is_loopback(name)

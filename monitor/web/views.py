@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-Status = Literal["up", "degraded", "down", "paused", "unknown"]
+Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
 
-WORST_FIRST: tuple[Status, ...] = ("down", "degraded", "unknown", "up", "paused")
+WORST_FIRST: tuple[Status, ...] = ("down", "partial", "degraded", "unknown", "up", "paused")
 PAGE_ROWS = 100
 _MAX_NAMES = 5
 _TROUBLES: tuple[tuple[Status, str], ...] = (
     ("down", "down"),
+    ("partial", "down in some locations"),
     ("degraded", "degraded"),
     ("unknown", "without results"),
 )
@@ -27,8 +28,6 @@ class Standing(NamedTuple):
     status: Status
     since_at: float | None = None
     why: str = ""
-    response_time_s: float | None = None
-    certificate_expires_at: float | None = None
 
 
 class Filter(NamedTuple):

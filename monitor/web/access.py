@@ -1,0 +1,145 @@
+"""Whom the web server answers, and what it tells browsers about its pages.
+
+With `web_token`, holders of the token: programs say it in `Authorization: Bearer`, people log in. Without
+one, only this machine is served, under a name that only it has: a page of the outside world can give its own
+name this machine's address (DNS rebinding), but cannot change the name that the browser sends. Nobody else's
+page can make a browser change anything: browsers say where such a request comes from.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from aiohttp import web
+from yarl import URL
+
+from monitor.config import Config
+from monitor.web.sessions import SESSION_S, FailedTries, Sessions
+from monitor.web_address import is_loopback
+
+COOKIE = "website_health_session"
+OPEN = ("/healthz", "/status", "/badges/", "/static/", "/login")
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Access:
+    """The middleware of all pages, and the page to log in."""
+
+    def __init__(self, config: Config, login_page: Callable[[str, str], str]) -> None:
+        token = config.web_token.get_secret_value() if config.web_token else None
+        self._sessions = Sessions(token) if token else None
+        self._failed = FailedTries()
+        self._login_page = login_page
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the page to log in, if there is a token to do it with."""
+        if self._sessions is None:
+            return []
+        return [web.get("/login", self._ask), web.post("/login", self._log_in)]
+
+    def middleware(self) -> Any:
+        """Give what stands before each page."""
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                self._refuse_others(request)
+                return await handler(request)
+            except web.HTTPException as refusal:
+                refusal.headers.update(_HEADERS)
+                raise
+
+        return middleware
+
+    async def add_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Add to each response what browsers must know; for the signal `on_response_prepare`."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+
+    def _refuse_others(self, request: web.Request) -> None:
+        if self._sessions is None and not _is_this_machine(request.headers.get("Host", "")):
+            raise web.HTTPMisdirectedRequest(text="this server does not go by that name\n")
+        if request.method not in _SAFE_METHODS and not _is_own_page(request):
+            raise web.HTTPForbidden(text="another site's page must not do this\n")
+        if self._sessions is None or request.path.startswith(OPEN) or self._is_known(request, self._sessions):
+            return
+        if request.method in _SAFE_METHODS and "text/html" in request.headers.get("Accept", ""):
+            raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}")
+        raise web.HTTPUnauthorized(text="web_token is needed\n", headers={"WWW-Authenticate": "Bearer"})
+
+    def _is_known(self, request: web.Request, sessions: Sessions) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._admits(request, sessions, token)
+        return sessions.knows(request.cookies.get(COOKIE, ""))
+
+    def _admits(self, request: web.Request, sessions: Sessions, token: str) -> bool:
+        """Look at a token, unless too many wrong ones came from there."""
+        place = request.remote or ""
+        if wait_s := self._failed.wait_s(place):
+            raise web.HTTPTooManyRequests(
+                text="too many wrong tokens\n", headers={"Retry-After": f"{wait_s + 1:.0f}"}
+            )
+        if sessions.admits(token):
+            return True
+        self._failed.add(place)
+        return False
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        page = self._login_page(_own_path(request.query.get("next", "")), "")
+        return web.Response(text=page, content_type="text/html")
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        onward = _own_path(str(form.get("next", "")))
+        assert self._sessions is not None  # noqa: S101 - else there is no such page
+        if not self._admits(request, self._sessions, str(form.get("token", ""))):
+            page = self._login_page(onward, "This is not the token.")
+            return web.Response(text=page, content_type="text/html", status=403)
+        response = web.Response(status=303, headers={"Location": onward})
+        response.set_cookie(
+            COOKIE,
+            self._sessions.issue(),
+            max_age=int(SESSION_S),
+            httponly=True,
+            samesite="Lax",
+            secure=request.secure or request.headers.get("X-Forwarded-Proto") == "https",
+        )
+        return response
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        name = URL(f"http://{host}").host or ""
+    except ValueError:
+        return False
+    return is_loopback(name)
+
+
+def _is_own_page(request: web.Request) -> bool:
+    """Tell whether a page of ours sends this, or no page at all (then there is no cookie to abuse)."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is None or origin.partition("://")[2] == request.headers.get("Host")
+
+
+def _own_path(path: str) -> str:
+    """Take a path of this server; anything else becomes the first page."""
+    if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
+        return path
+    return "/"

@@ -1,0 +1,47 @@
+"""`/badges/<name>/…`: one thing about a monitor that the status page shows, as a picture."""
+
+import time
+
+from aiohttp import web
+
+from monitor.store_pages import PageReader
+from monitor.uptime import percentile
+from monitor.web.badge import response_time_badge, status_badge, uptime_badge
+from monitor.web.history import DAY_H, spans, times
+from monitor.web.overview import histories, standings
+from monitor.web.pages import Pages
+from monitor.web.status_page import StatusPages
+
+_DAYS = 30
+
+
+class BadgePages:
+    """`status.svg`, `uptime.svg` (of 30 days) and `response-time.svg` (the median of a day)."""
+
+    def __init__(self, pages: Pages, status_pages: StatusPages) -> None:
+        self._pages = pages
+        self._status_pages = status_pages
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the pictures."""
+        return [web.get("/badges/{name:.+}/{kind:status|uptime|response-time}.svg", self._badge)]
+
+    async def _badge(self, request: web.Request) -> web.Response:
+        name, kind = request.match_info["name"], request.match_info["kind"]
+        monitor = self._status_pages.monitors.get(name)
+        if monitor is None:
+            raise web.HTTPNotFound(text="the status page shows no such monitor\n")
+
+        async def make(reader: PageReader) -> str:
+            if kind == "status":
+                (standing,) = await standings(reader, {name: monitor})
+                return status_badge(standing.status)
+            if kind == "uptime":
+                history = (await histories(reader, [name]))[name]
+                return uptime_badge(history.uptime_of(_DAYS), _DAYS)
+            end = spans(time.time()).end_hour
+            hours = (await reader.sums([name], "hour", end - DAY_H, end, with_times=True)).get(name, {})
+            every = [sums for hour in hours.values() for sums in hour]
+            return response_time_badge(percentile(times(every), 0.5))
+
+        return await self._pages.send(request, ("badge", name, kind), make, "image/svg+xml")

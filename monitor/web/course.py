@@ -1,0 +1,79 @@
+"""How a monitor's response times went, in one of the ranges that its page offers. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from monitor.duration import spoken
+from monitor.store_pages import Incident, Step
+from monitor.uptime import HOUR_S, Sums, percentile
+from monitor.web.charts import Frame, Point, Span
+from monitor.web.history import DAY_H, ByPeriod, times
+
+PHASES = ("resolve", "connect", "tls", "processing", "transfer")
+_POINTS = 60
+
+
+class Range(NamedTuple):
+    """How long it is, how long each of its steps, and what is read for it."""
+
+    length_s: float
+    step_s: float
+    source: Literal["results", "hour", "day"]
+
+
+RANGES = {
+    "3h": Range(3 * HOUR_S, 3 * HOUR_S / _POINTS, "results"),
+    "24h": Range(DAY_H * HOUR_S, HOUR_S, "hour"),
+    "7d": Range(7 * DAY_H * HOUR_S, HOUR_S, "hour"),
+    "30d": Range(30 * DAY_H * HOUR_S, DAY_H * HOUR_S, "day"),
+    "90d": Range(90 * DAY_H * HOUR_S, DAY_H * HOUR_S, "day"),
+}
+
+
+def frame(asked: Range, now: float) -> Frame:
+    """Choose what the charts show: whole steps, of which the last one is still going on."""
+    until = (now // asked.step_s + 1) * asked.step_s
+    return Frame(until - asked.length_s, until, asked.step_s)
+
+
+def steps(periods: ByPeriod, step_s: float) -> list[Step]:
+    """Make a step of each hour or day, and one of all of them at last."""
+    every = [each for sums in periods.values() for each in sums]
+    made = [_step(period * step_s, periods[period]) for period in sorted(periods)]
+    return [*made, _step(None, every)]
+
+
+def _step(at: float | None, sums: Sequence[Sums]) -> Step:
+    counts = times(sums)
+    measured = sum(each.up + each.degraded for each in sums)
+    phases = [
+        sum(getattr(each, f"{phase}_s") for each in sums) / measured if measured else None for phase in PHASES
+    ]
+    slowest = max((each.slowest_s for each in sums), default=0) or None
+    p50, p95, p99 = (percentile(counts, share) for share in (0.5, 0.95, 0.99))
+    return Step(at, p50, p95, p99, slowest, phases)
+
+
+def lines(found: Iterable[Step]) -> list[Point]:
+    """Take what the chart of response times shows."""
+    return [Point(step.at, (step.p50, step.p95, step.slowest)) for step in found if step.at is not None]
+
+
+def stacks(found: Iterable[Step]) -> list[Point]:
+    """Take what the chart of phases shows."""
+    return [Point(step.at, tuple(step.phases)) for step in found if step.at is not None]
+
+
+def shades(incidents: Iterable[Incident], shown: Frame) -> list[Span]:
+    """Shade the incidents."""
+    return [
+        Span(
+            "down" if each.kind == "down" else "degraded" if each.kind == "partial" else "unknown",
+            each.started_at,
+            shown.until if each.ended_at is None else each.ended_at,
+            f"{each.kind.replace('_', ' ')}"
+            + ("" if each.ended_at is None else f" for {spoken(each.ended_at - each.started_at)}"),
+        )
+        for each in incidents
+        if each.kind != "flapping"
+    ]

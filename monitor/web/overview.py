@@ -1,0 +1,111 @@
+"""The first page: is all well, and what is not."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from monitor.config import Monitor
+from monitor.store_pages import Latest, PageReader, StoredStanding
+from monitor.uptime import HOUR_S
+from monitor.web.charts import sparkline, uptime_bars
+from monitor.web.history import DAY_H, History, spans
+from monitor.web.pages import Pages, whole_number
+from monitor.web.views import WORST_FIRST, Filter, Standing, banner_of, labels_of, page_of
+
+_MAX_QUERY = 200
+
+
+class OverviewPage:
+    """All monitors, the worst first, some on a page."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the page."""
+        return [web.get("/", self._overview)]
+
+    async def _overview(self, request: web.Request) -> web.Response:
+        asked = {name: request.query.get(name, "")[:_MAX_QUERY] for name in ("q", "state", "label", "bars")}
+        number = whole_number(request.query.get("page", ""))
+
+        async def make(reader: PageReader) -> str:
+            return await self._make(reader, asked, number)
+
+        return await self._pages.send(request, ("/", *asked.values(), number), make)
+
+    async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
+        every = await standings(reader, self._pages.monitors)
+        wanted = Filter(asked["q"], asked["state"], asked["label"])
+        page = page_of(every, wanted, number)
+        shown = [standing for _, rows in page.groups for standing in rows]
+        rows = await rows_of(reader, shown, hourly=asked["bars"] == "24h")
+        return self._pages.render(
+            "overview.html",
+            "/",
+            banner=banner_of(every),
+            filter=asked,
+            states=WORST_FIRST,
+            labels=sorted({label for standing in every for label in labels_of(standing)}),
+            count=page.count,
+            total=len(every),
+            groups=[(group, [rows[each.name] for each in standings]) for group, standings in page.groups],
+            pages=page.pages,
+            page=page.number,
+            page_url=lambda page: "/?" + urlencode(asked | {"page": page}),
+        )
+
+
+async def standings(reader: PageReader, monitors: Mapping[str, Monitor]) -> list[Standing]:
+    """Say how each monitor is, as far as is stored."""
+    stored = await reader.standings(monitors)
+    return [_standing(monitor, stored.get(name)) for name, monitor in monitors.items()]
+
+
+async def rows_of(reader: PageReader, shown: list[Standing], *, hourly: bool) -> dict[str, dict[str, Any]]:
+    """Read what the page says of each of these monitors, by name."""
+    names = [standing.name for standing in shown]
+    found = await histories(reader, names)
+    latest = await reader.latest(names, time.time() - DAY_H * HOUR_S)
+    return {each.name: row_of(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown}
+
+
+async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
+    """Read the past of each of these monitors."""
+    now = time.time()
+    span = spans(now)
+    days = await reader.sums(names, "day", span.first_day, span.first_hour // DAY_H)
+    hours = await reader.sums(names, "hour", span.first_hour, span.end_hour - DAY_H)
+    recent = await reader.sums(names, "hour", span.end_hour - DAY_H, span.end_hour, with_times=True)
+    return {
+        name: History(now, days.get(name, {}), hours.get(name, {}) | recent.get(name, {})) for name in names
+    }
+
+
+def row_of(standing: Standing, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
+    """Put together what a page says of a monitor in one line."""
+    bars = list(history.hour_bars() if hourly else history.day_bars())
+    expires_at = latest and latest.certificate_expires_at
+    return {
+        **standing._asdict(),
+        "uptime": history.uptime(),
+        "bars": uptime_bars(bars, f"uptime of the last {'24 hours' if hourly else '90 days'}"),
+        "spark": sparkline(history.medians(), "response time of the last 24 hours"),
+        "response_time_s": latest and latest.response_time_s,
+        "certificate_days": None if expires_at is None else (expires_at - history.now) / (DAY_H * HOUR_S),
+    }
+
+
+def _standing(monitor: Monitor, stored: StoredStanding | None) -> Standing:
+    known = Standing(
+        monitor.name, monitor.public_url, monitor.group or "", monitor.labels, "unknown", why="no result yet"
+    )
+    if monitor.paused:
+        return known._replace(status="paused", why="")
+    if stored is None:
+        return known
+    reason = ": ".join(filter(None, (stored.reason, stored.detail)))
+    return known._replace(status=stored.status, since_at=stored.since_at, why=reason)

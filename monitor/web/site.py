@@ -1,0 +1,60 @@
+"""All pages for people, put together."""
+
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+
+from monitor.config import Config
+from monitor.store import Store
+from monitor.store_pages import PageReader
+from monitor.web.assets import asset_routes
+from monitor.web.badges import BadgePages
+from monitor.web.events import Events
+from monitor.web.incident_pages import IncidentPages
+from monitor.web.monitor_page import CheckNow, MonitorPage
+from monitor.web.overview import OverviewPage
+from monitor.web.pages import Pages
+from monitor.web.pipeline_page import Facts, PipelinePage
+from monitor.web.status_page import StatusPages
+
+
+class Site:
+    """Shows that the program is starting, until `begin`; `missing` says what is not ready."""
+
+    def __init__(self, config: Config, missing: Callable[[], Iterable[str]]) -> None:
+        self._pages = Pages()
+        self._monitor = MonitorPage(self._pages)
+        self._pipeline = PipelinePage(self._pages, config.location, missing)
+        self._status = StatusPages(self._pages)
+        self.events = Events()
+        self.follow(config)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """Give all pages."""
+        return [
+            *OverviewPage(self._pages).routes(),
+            *self._monitor.routes(),
+            *IncidentPages(self._pages).routes(),
+            *self._pipeline.routes(),
+            *self._status.routes(),
+            *BadgePages(self._pages, self._status).routes(),
+            *self.events.routes(),
+            *asset_routes(),
+        ]
+
+    def follow(self, config: Config) -> None:
+        """Show the monitors of this configuration, and no others."""
+        self._pages.follow(config.monitors)
+        self._status.settings = config.status_page
+
+    def begin(self, store: Store, check_now: CheckNow, facts: Callable[[], Facts]) -> None:
+        """Show what is stored from now on, and the running program."""
+        reader = PageReader(store)
+        self._pages.reader = reader
+        self.events.source = reader
+        self._monitor.check_now = check_now
+        self._pipeline.facts = facts
+
+    def login_page(self, onward: str, problem: str) -> str:
+        """Make the page that asks for the token."""
+        return self._pages.render("login.html", "", next=onward, problem=problem)

@@ -1,0 +1,93 @@
+"""The page for everybody: how the monitors of `status_page` are, without URLs, reasons or settings."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from itertools import groupby
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+from monitor.config import Monitor, StatusPage
+from monitor.duration import spoken
+from monitor.store_pages import Incident, PageReader
+from monitor.web.overview import rows_of, standings
+from monitor.web.pages import Pages
+from monitor.web.views import banner_of
+
+_PAST_S = 14 * 86_400.0
+_INCIDENTS = 50
+_SHOWN_KINDS = ("down", "partial")
+
+
+class StatusPages:
+    """The page, and its incidents as RSS; `settings` say what they show."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.settings = StatusPage()
+        self._pages = pages
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the pages."""
+        return [web.get("/status", self._show), web.get("/status/rss", self._rss)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return await self._pages.send(request, "status", self._make)
+
+    async def _rss(self, request: web.Request) -> web.Response:
+        return await self._pages.send(request, "rss", self._make_rss, "application/rss+xml")
+
+    @property
+    def monitors(self) -> dict[str, Monitor]:
+        """The monitors that everybody may know of."""
+        shown, groups = self.settings.monitors, self.settings.groups
+        return {
+            name: monitor
+            for name, monitor in self._pages.monitors.items()
+            if not (shown or groups) or name in shown or monitor.group in groups
+        }
+
+    async def _make(self, reader: PageReader) -> str:
+        monitors = self.monitors
+        every = [each._replace(why="", url="", labels={}) for each in await standings(reader, monitors)]
+        every.sort(key=lambda each: (each.group == "", each.group, each.name))
+        rows = await rows_of(reader, every, hourly=False)
+        return self._pages.render(
+            "status.html",
+            "/status",
+            title=self.settings.title,
+            announcement=self.settings.announcement,
+            banner=banner_of(every),
+            groups=[
+                (group, [rows[each.name] for each in members])
+                for group, members in groupby(every, key=lambda each: each.group)
+            ],
+            incidents=await self._incidents(reader, monitors),
+        )
+
+    async def _incidents(self, reader: PageReader, monitors: Mapping[str, Monitor]) -> list[Incident]:
+        now = time.time()
+        found = await reader.incidents(list(monitors), now - _PAST_S, now, limit=_INCIDENTS)
+        return [each for each in found if each.kind in _SHOWN_KINDS]
+
+    async def _make_rss(self, reader: PageReader) -> str:
+        entries = [_entry(each) for each in await self._incidents(reader, self.monitors)]
+        title = escape(self.settings.title)
+        return (
+            '<?xml version="1.0" encoding="utf-8"?>\n<rss version="2.0"><channel>'
+            f"<title>{title}</title><link>/status</link><description>{title}: incidents</description>"
+            f"{''.join(entries)}</channel></rss>\n"
+        )
+
+
+def _entry(incident: Incident) -> str:
+    what = "is down" if incident.kind == "down" else "is down in some locations"
+    if incident.ended_at is not None:
+        what = f"was down for {spoken(incident.ended_at - incident.started_at)}"
+    at = incident.started_at if incident.ended_at is None else incident.ended_at
+    return (
+        f"<item><title>{escape(f'{incident.monitor} {what}')}</title>"
+        f'<guid isPermaLink="false">{incident.id}-{incident.ended_at or "open"}</guid>'
+        f"<pubDate>{format_datetime(datetime.fromtimestamp(at, UTC))}</pubDate></item>"
+    )
