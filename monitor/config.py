@@ -185,7 +185,7 @@ class Settings(Strict):
     web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
     """0: any free port; null: no page."""
     web_token: values.HeaderValue | None = None
-    """Readers log in with it, programs send it as bearer; needed unless web_host is loopback."""
+    """All but /healthz, /status and /badges asks for it: `Authorization: Bearer TOKEN`, or to log in."""
     status_page: StatusPage = StatusPage()
     """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -9,7 +9,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from monitor.config import BasicAuth, Expect, MonitorSettings, Window, WrittenConfig, WrittenMonitor
+from monitor.config import (
+    BasicAuth,
+    Expect,
+    MonitorSettings,
+    StatusPage,
+    Window,
+    WrittenConfig,
+    WrittenMonitor,
+)
 from monitor.config_alerts import WEBHOOK_TAG, Alerts, GroupSettings, Maintenance, Notify, Webhook
 from monitor.config_document import Place
 from monitor.config_rules import kind
@@ -26,6 +34,7 @@ _MODELS: dict[str | None, type[BaseModel]] = {
     "notify": Notify,
     "maintenance": Maintenance,
     WEBHOOK_TAG: Webhook,
+    "status_page": StatusPage,
 }
 
 _ALLOWED = {
