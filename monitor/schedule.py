@@ -89,12 +89,15 @@ class _Entry:
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
     turn: "asyncio.Future[CheckResult] | None" = field(default=None, repr=False)
     """The check that runs or waits for its place; cancelled when it was not made."""
+    recorded: bool = True
+    """Whether its result is handed on."""
 
     @property
     def under_way(self) -> "asyncio.Future[CheckResult] | None":
         return None if self.turn is None or self.turn.done() else self.turn
 
-    def take_turn(self) -> "asyncio.Future[CheckResult]":
+    def take_turn(self, *, recorded: bool) -> "asyncio.Future[CheckResult]":
+        self.recorded = recorded
         self.turn = asyncio.get_running_loop().create_future()
         return self.turn
 
@@ -167,11 +170,11 @@ class Schedule:
         """Stop checking this monitor; a check that runs now still counts."""
         self._entries.pop(name).end(self._tasks)
 
-    async def check_now(self, name: str, within_s: float) -> CheckResult:
+    async def check_now(self, name: str, within_s: float, *, recorded: bool = False) -> CheckResult:
         """Check this monitor beside its slots and within the limits, or join its check that is under way.
 
-        The result is for the asker alone, unless it is a slot's: asking changes nothing about what is
-        recorded. Cancelling leaves the check running.
+        Unless the check is to be `recorded`, or is a slot's, the result is for the asker alone. Cancelling
+        leaves the check running.
 
         Raises:
             KeyError: no such monitor is checked.
@@ -183,6 +186,7 @@ class Schedule:
         if entry.ending:
             raise OwnTroubleError("the program ends")
         turn = entry.under_way or self._ask(entry)
+        entry.recorded |= recorded
         await asyncio.wait([turn], timeout=within_s)
         if not turn.done():
             raise TimeoutError
@@ -191,7 +195,7 @@ class Schedule:
         return turn.result()
 
     def _ask(self, entry: _Entry) -> "asyncio.Future[CheckResult]":
-        turn = entry.take_turn()
+        turn = entry.take_turn(recorded=False)
         name = f"the check of {entry.monitor.name} that was asked for"
         asked = self._tasks.start(name, self._check_beside(entry, turn))
         asked.add_done_callback(lambda _: turn.cancel())
@@ -201,6 +205,8 @@ class Schedule:
         async with entry.limit, self._concurrent:
             if not entry.ending and (result := await self._result(entry, round(time.time(), 6))):
                 turn.set_result(result)
+                if entry.recorded:
+                    await self._hand_on(result)
 
     async def _watch(self, entry: _Entry, delay_s: float) -> None:
         monitor = entry.monitor
@@ -223,7 +229,7 @@ class Schedule:
 
     async def _take_turn(self, entry: _Entry, due_at: float) -> None:
         await entry.free()
-        turn = entry.take_turn()
+        turn = entry.take_turn(recorded=True)
         try:
             async with entry.limit, self._concurrent:
                 entry.checking = True

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from monitor.result import Message, OwnTroubleError
+from monitor.result import Message, OwnTroubleError, decode
 from tests.test_schedule import Site, make_schedule, monitor, until
 
 
@@ -22,6 +22,30 @@ async def test_a_check_that_is_asked_for_is_for_the_asker_alone() -> None:
     assert len(site.started) == 2
     assert queue.empty()
     assert schedule.checks == 1
+
+
+async def test_a_check_that_is_asked_for_is_recorded_when_that_is_wanted() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=3_600))
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        await queue.get()
+        site.answers.clear()
+        for_the_asker = asyncio.create_task(schedule.check_now("a", 5))
+        await until(lambda: len(site.started) == 2)
+        recorded = asyncio.create_task(schedule.check_now("a", 5, recorded=True))
+        await asyncio.sleep(0)
+        site.answers.set()
+        result = await recorded
+        message = await queue.get()
+        assert await for_the_asker == result
+        await schedule.check_now("a", 5)
+
+    assert message is not None
+    assert decode(message.value) == result
+    assert queue.empty()
+    assert schedule.checks == 2
 
 
 async def test_a_slot_s_check_that_runs_is_joined_and_recorded_once() -> None:
