@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from monitor.config import Config
 from monitor.follow import Following
@@ -53,7 +54,8 @@ class Insight:
         self._probe.check_now = schedule.check_now
         self._health.missing = lambda: _missing(running)
         running.run_beside("the events", self.site.events.run())
-        self.site.begin(running.store, schedule.check_now, lambda: facts(running, schedule))
+        recorded = partial(schedule.check_now, recorded=True)
+        self.site.begin(running.store, recorded, lambda: facts(running, schedule))
 
 
 @asynccontextmanager
@@ -67,7 +69,7 @@ async def insight(config: Config) -> AsyncIterator[Insight]:
     lag = LoopLag()
     made = Insight(config, lag)
     with lag.watched():
-        async with serving(config, made.access, made.routes):
+        async with serving(config, made.access, made.routes, [made.site.errors_as_pages]):
             try:
                 yield made
             finally:

@@ -39,8 +39,8 @@ def path(chart: Markup, name: str) -> str:
 def test_each_bar_has_its_state_and_says_its_time() -> None:
     chart = uptime_bars([Bar("up", "1 Nov: 100 % up"), Bar("down", "2 Nov: 3 % up")], "90 days")
 
-    assert titles(chart, "up") == ["1 Nov: 100 % up"]
-    assert titles(chart, "down") == ["2 Nov: 3 % up"]
+    bars = [(each.attrib["class"], each.findtext("title")) for each in drawn(chart, "path")]
+    assert bars == [("up", "1 Nov: 100 % up"), ("down", "2 Nov: 3 % up")]
 
 
 def test_a_sparkline_has_a_gap_where_nothing_is_known() -> None:
@@ -56,6 +56,23 @@ def test_each_moment_tells_its_values() -> None:
     chart = response_chart([Point(6 * HOUR_S, (0.1, 1.5, None))], NAMES, [], DAY)
 
     assert titles(chart, "moment") == ["06:00 UTC: p50 100 ms, p95 1.5 s, max -"]
+
+
+def test_a_moment_of_an_outage_tells_that_too() -> None:
+    points = [Point(hour * HOUR_S, (None, None, None)) for hour in (5, 6, 12)]
+
+    chart = response_chart(points, NAMES, [Span("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
+
+    assert titles(chart, "moment") == [
+        "05:00 UTC: p50 -, p95 -, max -",
+        "06:00 UTC: p50 -, p95 -, max -; down for 6 h",
+        "12:00 UTC: p50 -, p95 -, max -",
+    ]
+
+
+def test_a_chart_without_data_says_so() -> None:
+    assert "no data in this range" in response_chart([], NAMES, [], DAY)
+    assert "no data in this range" in phases_chart([], NAMES, [], DAY)
 
 
 def test_a_line_breaks_where_spans_of_time_are_missing() -> None:

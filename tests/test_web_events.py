@@ -22,6 +22,10 @@ class World:
         self.status = {"shop": "up"}
         self.away = False
         self.looks = 0
+        self.news = 0
+
+    def note_news(self) -> None:
+        self.news += 1
 
     def add(self, *numbers: int) -> None:
         self.changes += [(number, {"monitor": "shop", "n": number}) for number in numbers]
@@ -79,7 +83,7 @@ def world() -> World:
 
 @pytest.fixture
 async def events(world: World) -> AsyncIterator[Events]:
-    made = Events(look_s=0.01)
+    made = Events(world.note_news, look_s=0.01)
     made.source = world
     running = asyncio.create_task(made.run())
     yield made
@@ -119,6 +123,14 @@ async def test_a_stream_begins_with_hello_and_tells_what_changes_then(world: Wor
         assert await listener.next() == Told("change", 2, {"monitor": "shop", "n": 2})
         world.status = {"shop": "degraded"}
         assert await listener.next() == Told("status", None, {"monitor": "shop", "status": "degraded"})
+
+
+async def test_pages_are_made_anew_before_anybody_is_told(world: World, listen: Listen) -> None:
+    async with listen() as listener:
+        await listener.next()
+        world.add(1, 2)
+        await listener.next()
+        assert world.news == 1
 
 
 async def test_a_change_with_a_lower_number_that_becomes_visible_later_is_told(

@@ -88,3 +88,31 @@ async def test_a_page_that_fails_is_made_again_and_one_reader_who_leaves_disturb
     leaving.cancel()
 
     assert (await staying).plain == b"page 1 ?"
+
+
+async def test_what_has_changed_is_made_anew_also_when_it_is_being_made(clock: Clock) -> None:
+    pages, make = KeptPages(clock), Maker(clock)
+    early = asyncio.create_task(pages.get("/", make))
+    await asyncio.sleep(0)
+
+    pages.forget()
+    late = await pages.get("/", make)
+
+    assert {(await early).plain, late.plain} == {b"page 1 ?", b"page 2 ?"}
+    assert await pages.get("/", make) == late
+
+
+async def test_only_two_pages_are_made_at_once(clock: Clock) -> None:
+    pages, going, most = KeptPages(clock), 0, 0
+
+    async def make() -> str:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0)
+        going -= 1
+        return ""
+
+    await asyncio.gather(*(pages.get(number, make) for number in range(9)))
+
+    assert most == 2

@@ -1,11 +1,119 @@
-"""What tests of the web server share."""
+"""What tests of the web server share: a site with monitors, and somebody who reads it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import aiohttp
+from yarl import URL
 
 from monitor.config import Config
+from monitor.result import CheckResult, result_id
+from monitor.store import Store
 from monitor.web.access import Access
+from monitor.web.server import serving
+from monitor.web.site import Site
 
 ANYWHERE = Config(monitors=(), web_port=0)
+HTML = {"Accept": "text/html"}
+TOKEN = "t0ken"  # noqa: S105
 
 
 def nobody_logs_in(config: Config) -> Access:
     """Make what stands before the pages, where no test looks at the page to log in."""
     return Access(config, lambda onward, problem: f"{onward} {problem}")
+
+
+def configured(*monitors: str | dict[str, Any], **settings: Any) -> Config:
+    """Configure monitors, by name or by more than that."""
+    written = [{"name": each} if isinstance(each, str) else each for each in monitors]
+    every = tuple({"url": "https://shop.example/", **each} for each in written)
+    return Config.model_validate({"monitors": every, "web_port": 0, "location": "here", **settings})
+
+
+def result(monitor: str = "shop", ago_s: float = 60.0, **changes: Any) -> CheckResult:
+    """Make the result of a slot that is so long ago."""
+    at = round(time.time() - ago_s, 3)
+    location = changes.pop("location", "here")
+    known: dict[str, Any] = {
+        "response_data": "",
+        "response_status": 200,
+        "response_time": 0.25,
+        "url": "https://shop.example/",
+        "up": True,
+    }
+    return CheckResult(
+        timestamp=at,
+        id=result_id(location, monitor, at),
+        monitor=monitor,
+        location=location,
+        scheduled_at=at,
+        **known | changes,
+    )
+
+
+def outage(monitor: str = "shop", ago_s: float = 300.0, checks: int = 4, **changes: Any) -> list[CheckResult]:
+    """Make an outage that began so long ago, after one good result."""
+    failed = {"up": False, "response_status": 503, "reason": "status", "detail": "status 503"} | changes
+    bad = [result(monitor, ago_s - 60 * number, **failed) for number in range(checks)]
+    return [result(monitor, ago_s + 60), *bad]
+
+
+class Answer(NamedTuple):
+    status: int
+    text: str
+    headers: dict[str, str]
+
+
+class Visitor:
+    """Asks for pages; redirects are not followed, and cookies kept as they are given."""
+
+    def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.headers: dict[str, str] = {}
+        self._client = client
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self._ask("GET", path, headers)
+
+    async def post(self, path: str, **headers: str) -> Answer:
+        return await self._ask("POST", path, headers)
+
+    async def log_in(self, token: str, onward: str = "/", **headers: str) -> Answer:
+        return await self._ask("POST", "/login", headers, data={"token": token, "next": onward})
+
+    async def _ask(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
+        said = {name.replace("_", "-"): text for name, text in (self.headers | headers).items()}
+        url = URL(self.url + path, encoded=True)
+        async with self._client.request(method, url, headers=said, allow_redirects=False, **more) as response:
+            text = await response.text(errors="replace")
+            return Answer(response.status, text, dict(response.headers))
+
+
+async def no_check(name: str, within_s: float) -> CheckResult:
+    """Stand where the schedule is, where no check is asked for."""
+    raise KeyError(name, within_s)
+
+
+@asynccontextmanager
+async def site_of(
+    config: Config, store: Store | None = None, check_now: Any = no_check
+) -> AsyncIterator[Visitor]:
+    """Serve the site; without a store, the program is still starting."""
+    site = Site(config, lambda: ["Kafka is away"] if store is None else [])
+    if store:
+        site.begin(store, check_now, lambda: [("Checks", [("made", "7")])])
+    events = asyncio.create_task(site.events.run())
+    access = Access(config, site.login_page)
+    try:
+        async with (
+            serving(config, access, site.routes(), [site.errors_as_pages]) as (url,),
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client,
+        ):
+            yield Visitor(client, url)
+            site.events.end()
+    finally:
+        events.cancel()
+        await asyncio.wait([events])

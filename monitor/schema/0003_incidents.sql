@@ -16,6 +16,7 @@ CREATE TABLE health_incidents (
 );
 CREATE UNIQUE INDEX health_incidents_open_idx ON health_incidents (monitor, kind) WHERE ended_at IS NULL;
 CREATE INDEX health_incidents_monitor_idx ON health_incidents (monitor, started_at);
+CREATE INDEX health_incidents_started_idx ON health_incidents (started_at, id);
 
 -- One row for each thing to tell, never changed after; ids are not in the order of the commits.
 CREATE TABLE health_changes (

@@ -7,7 +7,7 @@ page can make a browser change anything: browsers say where such a request comes
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import quote
 
 from aiohttp import web
@@ -18,7 +18,8 @@ from monitor.web.sessions import SESSION_S, FailedTries, Sessions
 from monitor.web_address import is_loopback
 
 COOKIE = "website_health_session"
-OPEN = ("/healthz", "/status", "/badges/", "/static/", "/login")
+OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login")
+"""What everybody may see, as the routes are called."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -50,19 +51,11 @@ class Access:
             return []
         return [web.get("/login", self._ask), web.post("/login", self._log_in)]
 
-    def middleware(self) -> Any:
-        """Give what stands before each page."""
-
-        @web.middleware
-        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            try:
-                self._refuse_others(request)
-                return await handler(request)
-            except web.HTTPException as refusal:
-                refusal.headers.update(_HEADERS)
-                raise
-
-        return middleware
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Stand before each page."""
+        self._refuse_others(request)
+        return await handler(request)
 
     async def add_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         """Add to each response what browsers must know; for the signal `on_response_prepare`."""
@@ -74,9 +67,9 @@ class Access:
             raise web.HTTPMisdirectedRequest(text="this server does not go by that name\n")
         if request.method not in _SAFE_METHODS and not _is_own_page(request):
             raise web.HTTPForbidden(text="another site's page must not do this\n")
-        if self._sessions is None or request.path.startswith(OPEN) or self._is_known(request, self._sessions):
+        if self._sessions is None or _is_open(request) or self._is_known(request, self._sessions):
             return
-        if request.method in _SAFE_METHODS and "text/html" in request.headers.get("Accept", ""):
+        if request.method in _SAFE_METHODS and wants_page(request):
             raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}")
         raise web.HTTPUnauthorized(text="web_token is needed\n", headers={"WWW-Authenticate": "Bearer"})
 
@@ -119,6 +112,16 @@ class Access:
             secure=request.secure or request.headers.get("X-Forwarded-Proto") == "https",
         )
         return response
+
+
+def wants_page(request: web.Request) -> bool:
+    """Tell whether a browser asks."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def _is_open(request: web.Request) -> bool:
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in OPEN
 
 
 def _is_this_machine(host: str) -> bool:

@@ -28,19 +28,17 @@ class BadgePages:
 
     async def _badge(self, request: web.Request) -> web.Response:
         name, kind = request.match_info["name"], request.match_info["kind"]
-        monitor = self._status_pages.monitors.get(name)
-        if monitor is None:
+        if name not in self._status_pages.monitors:
             raise web.HTTPNotFound(text="the status page shows no such monitor\n")
 
         async def make(reader: PageReader) -> str:
             if kind == "status":
-                (standing,) = await standings(reader, {name: monitor})
+                (standing,) = await standings(reader, [self._pages.unknown[name]])
                 return status_badge(standing.status)
             if kind == "uptime":
-                history = (await histories(reader, [name]))[name]
-                return uptime_badge(history.uptime_of(_DAYS), _DAYS)
+                return uptime_badge((await histories(reader, [name]))[name].uptime_of(_DAYS), _DAYS)
             end = spans(time.time()).end_hour
-            hours = (await reader.sums([name], "hour", end - DAY_H, end, with_times=True)).get(name, {})
+            hours = (await reader.sums([name], "hour", end - DAY_H, end)).get(name, {})
             every = [sums for hour in hours.values() for sums in hour]
             return response_time_badge(percentile(times(every), 0.5))
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -68,15 +69,21 @@ class Frame:
 
 def uptime_bars(bars: Sequence[Bar], label: str) -> Markup:
     """Draw one bar for each span of time, oldest first."""
-    rects = Markup("").join(
-        Markup('<rect class="{}" x="{}" y="0" width="6" height="28" rx="2"><title>{}</title></rect>').format(
-            bar.state, 8 * position, bar.label
-        )
-        for position, bar in enumerate(bars)
-    )
     return Markup(
         '<svg class="bars" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(max(1, 8 * len(bars) - 2), label, rects)
+    ).format(
+        max(1, 8 * len(bars) - 2),
+        label,
+        Markup("").join(_bar(position, each) for position, each in enumerate(bars)),
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _bar(position: int, shown: Bar) -> Markup:
+    """Draw one; most monitors have the same."""
+    return Markup('<path class="{}" d="M{} 0h6v28h-6z"><title>{}</title></path>').format(
+        shown.state, 8 * position, shown.label
+    )
 
 
 def sparkline(values: Sequence[float | None], label: str) -> Markup:
@@ -141,6 +148,7 @@ def _chart(
     top: float,
     drawing: Markup,
 ) -> Markup:
+    shaded = list(spans)
     shades = Markup("").join(
         Markup(
             '<rect class="shade {}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>'
@@ -152,7 +160,7 @@ def _chart(
             frame.height - _TOP - _BOTTOM,
             span.label,
         )
-        for span in spans
+        for span in shaded
     )
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>').format(
         frame.width,
@@ -160,17 +168,27 @@ def _chart(
         f"{what}, {_clock(frame)(frame.since)} to {_clock(frame)(frame.until)} UTC",
         _axes(frame, top),
         shades,
-        drawing,
-        Markup("").join(_moments(points, names, frame)),
+        drawing if points else _nothing(frame),
+        Markup("").join(_moments(points, names, shaded, frame)),
     )
 
 
-def _moments(points: Sequence[Point], names: Sequence[str], frame: Frame) -> Iterator[Markup]:
-    """Cover each moment by what shows its values."""
+def _nothing(frame: Frame) -> Markup:
+    return Markup(
+        '<text class="nothing" x="{}" y="{}" text-anchor="middle">no data in this range</text>'
+    ).format((_LEFT + frame.width - _RIGHT) / 2, frame.height / 2)
+
+
+def _moments(
+    points: Sequence[Point], names: Sequence[str], spans: Sequence[Span], frame: Frame
+) -> Iterator[Markup]:
+    """Cover each moment by what tells its values, and what it is shaded for."""
     clock = _clock(frame)
     for point in points:
         left, right = frame.x(point.at), frame.x(point.at + frame.step_s)
         values = ", ".join(f"{name} {spoken(value)}" for name, value in zip(names, point.values, strict=True))
+        end = point.at + frame.step_s
+        labels = [span.label for span in spans if span.since < end and span.until > point.at]
         yield Markup(
             '<rect class="moment" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>'
         ).format(
@@ -178,7 +196,7 @@ def _moments(points: Sequence[Point], names: Sequence[str], frame: Frame) -> Ite
             _TOP,
             max(0.5, right - left),
             frame.height - _TOP - _BOTTOM,
-            f"{clock(point.at)} UTC: {values}",
+            "; ".join((f"{clock(point.at)} UTC: {values}", *labels)),
         )
 
 

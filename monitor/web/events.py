@@ -10,7 +10,7 @@ are not in the order in which changes become visible, so the last few may come t
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
@@ -41,10 +41,14 @@ class Source(Protocol):
 
 
 class Events:
-    """Streams to any number of listeners, from one look a second at `source`, once that is there."""
+    """Streams to any number of listeners, from one look a second at `source`, once that is there.
 
-    def __init__(self, look_s: float = _LOOK_S) -> None:
+    `on_news` is called before they are told.
+    """
+
+    def __init__(self, on_news: Callable[[], None] = lambda: None, look_s: float = _LOOK_S) -> None:
         self.source: Source | None = None
+        self._on_news = on_news
         self._look_s = look_s
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self._wanted = asyncio.Event()
@@ -86,17 +90,21 @@ class Events:
         self._begun.set()
 
     async def _look(self, source: Source) -> None:
-        for number, content in await source.changes_after(self._last - _OVERLAP):
-            if number not in self._seen:
-                self._seen.add(number)
-                self._last = max(self._last, number)
-                self._tell(_text("change", content, number))
-        self._seen = {number for number in self._seen if number > self._last - _OVERLAP}
+        changes = await source.changes_after(self._last - _OVERLAP)
         statuses = await source.statuses()
-        for monitor, status in statuses.items():
-            if self._statuses.get(monitor) != status:
-                self._tell(_text("status", {"monitor": monitor, "status": status}))
+        news = [_text("change", told, number) for number, told in changes if number not in self._seen]
+        news += [
+            _text("status", {"monitor": monitor, "status": status})
+            for monitor, status in statuses.items()
+            if self._statuses.get(monitor) != status
+        ]
+        self._last = max(self._last, *(number for number, _ in changes), 0)
+        self._seen = {number for number, _ in changes if number > self._last - _OVERLAP}
         self._statuses = statuses
+        if news:
+            self._on_news()
+        for each in news:
+            self._tell(each)
 
     def _tell(self, text: bytes) -> None:
         """Put it in every queue; a listener that does not keep up has to come again."""

@@ -1,107 +1,140 @@
-"""What sums of hours and days say of a monitor's past: shares of windows, bars, courses. Pure."""
+"""What sums of hours and days say of a monitor's past: shares of windows, bars, medians. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from monitor.duration import spoken
-from monitor.uptime import HOUR_S, Sums, percentile, shares
+from monitor.store_pages import Seconds
+from monitor.uptime import HOUR_S, Sums, percentile
 from monitor.web.charts import Bar, State
 from monitor.web.rendering import percent
 
 DAY_H = 24
-HOURS_D = 8  # days that are read by the hour: a day's sum may be made a while after its end
 DAYS = 90
-WINDOWS = (("24 h", 1), ("7 d", 7), ("30 d", 30), ("90 d", 90))
+_WEEK_D = 7
+_HOURS_D = 2  # days that are read by the hour: a day's sum is made within an hour or two of its end
+_SHORT_D = 2
 _DOWN_SHARE = 0.05  # of a bar's time known: less is shown as degraded
+_NOTHING = Seconds()
 
 ByPeriod = Mapping[int, Sequence[Sums]]
 
 
 class Span(NamedTuple):
-    """Where hours and days are read from, for the windows that end now."""
+    """What is read for the windows that end now, counted since 1970."""
 
     first_day: int
     first_hour: int
+    """Days from here on, where one begins, are made of hours."""
     end_hour: int
+    week_hours: tuple[int, int]
+    """Of the last seven times 24 hours, those in the day with which they begin: from, until before."""
 
 
 def spans(now: float) -> Span:
-    """Say which days (until before the day of the first hour) and hours the windows need."""
-    hour = int(now // HOUR_S)
-    day = hour // DAY_H
-    return Span(day - DAYS + 1, (day - HOURS_D + 1) * DAY_H, hour + 1)
+    """Say what the windows need."""
+    end = int(now // HOUR_S) + 1
+    today = (end - 1) // DAY_H
+    week = end - _WEEK_D * DAY_H
+    return Span(
+        today - DAYS + 1,
+        (today - _HOURS_D + 1) * DAY_H,
+        end,
+        (week, (today - _WEEK_D + 1) * DAY_H),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Sums of a monitor's hours and days, as `spans(now)` says."""
+    """A monitor's last days and its last 24 hours."""
 
     now: float
-    days: ByPeriod
+    days: Mapping[int, Seconds]
+    week_begin: Seconds
+    """What the `week_hours` come to."""
     hours: ByPeriod
 
+    @property
+    def is_short(self) -> bool:
+        """Whether bars of days would show next to nothing."""
+        return all(day > self._today - _SHORT_D for day in self.days)
+
     def uptime(self) -> list[tuple[float | None, str]]:
-        """Say the share of each window in which it was up, of the time that is known."""
-        return [(self.uptime_of(days), label) for label, days in WINDOWS]
+        """Say the share of each window in which it was up, of the time that is known; `None`: none is."""
+        return [
+            (added(map(seconds_of, self.hours.values())).uptime, "24 h"),
+            (added([self.week_begin, *self._since(_WEEK_D)]).uptime, "7 d"),
+            (self.uptime_of(30), "30 d"),
+            (self.uptime_of(DAYS), "90 d"),
+        ]
 
     def uptime_of(self, days: int) -> float | None:
-        """Say the share of the last days in which it was up; `None` when nothing is known."""
-        return shares(self._since(days), 0).uptime
+        """Say the same of the last days, today included."""
+        return added(self._since(days)).uptime
 
     def day_bars(self) -> Iterator[Bar]:
         """Make a bar for each of the last days."""
-        span = spans(self.now)
-        for day in range(span.first_day, span.first_day + DAYS):
-            if day * DAY_H < span.first_hour:
-                sums: Sequence[Sums] = self.days.get(day, ())
-            else:
-                sums = self._hours(day * DAY_H, (day + 1) * DAY_H)
-            yield bar(sums, DAY_H * HOUR_S, f"{datetime.fromtimestamp(day * DAY_H * HOUR_S, UTC):%d %b}")
+        for day in range(self._today - DAYS + 1, self._today + 1):
+            yield bar(self.days.get(day, _NOTHING), _written(day * DAY_H, "%d %b"))
 
     def hour_bars(self) -> Iterator[Bar]:
         """Make a bar for each of the last 24 hours."""
-        end = spans(self.now).end_hour
-        for hour in range(end - DAY_H, end):
-            label = f"{datetime.fromtimestamp(hour * HOUR_S, UTC):%d %b %H}:00"
-            yield bar(self.hours.get(hour, ()), HOUR_S, label)
+        for hour in self._last_hours:
+            yield bar(seconds_of(self.hours.get(hour, ())), _written(hour, "%d %b %H:00"))
 
     def medians(self) -> list[float | None]:
         """Tell the median response time of each of the last 24 hours."""
+        return [percentile(times(self.hours.get(hour, ())), 0.5) for hour in self._last_hours]
+
+    def _since(self, days: int) -> Iterator[Seconds]:
+        return (seconds for day, seconds in self.days.items() if day > self._today - days)
+
+    @property
+    def _today(self) -> int:
+        return int(self.now // HOUR_S) // DAY_H
+
+    @property
+    def _last_hours(self) -> range:
         end = spans(self.now).end_hour
-        return [percentile(times(self.hours.get(hour, ())), 0.5) for hour in range(end - DAY_H, end)]
-
-    def _since(self, days: int) -> list[Sums]:
-        span = spans(self.now)
-        first_hour = span.end_hour - days * DAY_H
-        found = self._hours(max(first_hour, span.first_hour), span.end_hour)
-        first_day = -(-first_hour // DAY_H)
-        for day in range(first_day, span.first_hour // DAY_H):
-            found += self.days.get(day, ())
-        return found
-
-    def _hours(self, first: int, end: int) -> list[Sums]:
-        return [sums for hour in range(first, end) for sums in self.hours.get(hour, ())]
+        return range(end - DAY_H, end)
 
 
-def bar(sums: Sequence[Sums], length_s: float, label: str) -> Bar:
+def bar(seconds: Seconds, label: str) -> Bar:
     """Say in one colour and one line what a stretch of time was like."""
-    part = shares(sums, length_s)
-    known = part.up + part.degraded + part.down
-    state: State = "up"
-    if part.maintenance > known:
-        state = "maintenance"
-    elif not known:
+    if seconds.maintenance_s > seconds.known_s:
+        return Bar("maintenance", f"{label}: maintenance")
+    if not seconds.known_s:
         return Bar("unknown", f"{label}: no data")
-    elif part.down > _DOWN_SHARE * known:
+    few = _DOWN_SHARE * seconds.known_s
+    state: State = "up"
+    if seconds.down_s > few:
         state = "down"
-    elif part.down or part.degraded > _DOWN_SHARE * known:
+    elif seconds.down_s or seconds.degraded_s > few:
         state = "degraded"
-    down_s = sum(each.down_s for each in sums) / max(1, len(sums))
-    return Bar(state, f"{label}: {percent(part.uptime)} up" + (f", {spoken(down_s)} down" if down_s else ""))
+    down = f", {spoken(seconds.down_s / seconds.locations)} down" if seconds.down_s else ""
+    return Bar(state, f"{label}: {percent(seconds.uptime)} up{down}")
 
 
-def times(sums: Iterable[Sums]) -> list[int]:
+@lru_cache(maxsize=1_000)
+def _written(hour: int, form: str) -> str:
+    return datetime.fromtimestamp(hour * HOUR_S, UTC).strftime(form)
+
+
+def seconds_of(sums: Sequence[Sums]) -> Seconds:
+    """Add up what each location says of one hour."""
+    return added(Seconds(each.up_s, each.degraded_s, each.down_s, each.maintenance_s, 1) for each in sums)
+
+
+def added(every: Iterable[Seconds]) -> Seconds:
+    """Add them up."""
+    return Seconds(*map(sum, zip(*every, strict=True)))
+
+
+def times(sums: Sequence[Sums]) -> Sequence[int]:
     """Add up the response times of some sums, bucket by bucket."""
+    if len(sums) == 1:
+        return sums[0].response_times
     return [sum(counts) for counts in zip(*(each.response_times for each in sums), strict=True)]

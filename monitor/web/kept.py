@@ -1,19 +1,19 @@
 """Pages that were made a moment ago, so that many readers cost as much as one.
 
 A page is kept for twenty times as long as it took to make, and for half a second at least: however many ask,
-making pages takes a twentieth of the time.
+making pages takes a twentieth of the time. When something has changed, they are made anew.
 """
 
 import asyncio
 import gzip
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import NamedTuple
 
 _FACTOR = 20
 _LEAST_S = 0.5
 _MAX_PAGES = 200
+_AT_ONCE = 2  # being made: the database's connections and the threads are for results in the first place
 
 
 class Made(NamedTuple):
@@ -29,11 +29,14 @@ class KeptPages:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pages: OrderedDict[Hashable, Made] = OrderedDict()
+        self._pages: dict[Hashable, Made] = {}
         self._making: dict[Hashable, asyncio.Future[Made]] = {}
+        self._changes = 0
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> Made:
         """Return the page, made now unless it was just now; what `make` raises reaches all who wait."""
+        key = (self._changes, key)
         page = self._pages.get(key)
         if page and self._clock() < page.good_until:
             return page
@@ -41,17 +44,26 @@ class KeptPages:
             self._making[key] = asyncio.ensure_future(self._make(key, make))
         return await asyncio.shield(self._making[key])
 
+    def forget(self) -> None:
+        """Make every page anew from now on, also those that are being made."""
+        self._changes += 1
+        self._pages.clear()
+
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> Made:
-        began = self._clock()
         try:
-            plain = (await make()).encode("utf-8", "replace")
-            compressed = await asyncio.to_thread(gzip.compress, plain, 3)
-            now = self._clock()
-            page = Made(plain, compressed, now + max(_LEAST_S, _FACTOR * (now - began)))
+            async with self._at_once:
+                page = await self._made(make)
+            self._pages.pop(key, None)
             self._pages[key] = page
-            self._pages.move_to_end(key)
             if len(self._pages) > _MAX_PAGES:
-                self._pages.popitem(last=False)
+                del self._pages[next(iter(self._pages))]
             return page
         finally:
             del self._making[key]
+
+    async def _made(self, make: Callable[[], Awaitable[str]]) -> Made:
+        began = self._clock()
+        plain = (await make()).encode("utf-8", "replace")
+        compressed = await asyncio.to_thread(gzip.compress, plain, 3)
+        now = self._clock()
+        return Made(plain, compressed, now + max(_LEAST_S, _FACTOR * (now - began)))

@@ -1,13 +1,18 @@
 """The page of one monitor."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from monitor.config import Monitor
+from monitor.duration import spoken
 from monitor.result import CheckResult, OwnTroubleError
+from monitor.store import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of
 from monitor.web import course
@@ -18,6 +23,8 @@ from monitor.web.rendering import monitor_path, settings_of, utc
 
 CheckNow = Callable[[str, float], Awaitable[CheckResult]]
 
+_WAIT_S = 5.0
+_LOOK_S = 0.1
 _RESULTS = 50
 _INCIDENTS = 50
 _DAY_S = 86_400
@@ -38,39 +45,53 @@ class MonitorPage:
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
-        monitor = self._pages.monitors.get(request.match_info["name"])
-        if monitor is None:
-            return self._pages.problem(404, "No such monitor", "The configuration has none of this name.")
-        asked = request.query.get("range", "")
-        asked = asked if asked in course.RANGES else "24h"
+        monitor = self._asked(request)
 
         async def make(reader: PageReader) -> str:
-            return await self._make(reader, monitor, asked)
+            return await self._make(reader, monitor, _range(request))
 
-        return await self._pages.send(request, (monitor.name, asked), make)
+        return await self._pages.send(request, (monitor.name, _range(request)), make)
 
     async def _check(self, request: web.Request) -> web.Response:
-        """Check now; the result is stored like all others."""
-        monitor = self._pages.monitors.get(request.match_info["name"])
-        if monitor is None:
-            return self._pages.problem(404, "No such monitor", "The configuration has none of this name.")
+        """Check now; go back to the page when the result is stored like all others."""
+        monitor = self._asked(request)
+        if self.check_now is None:
+            return self._pages.problem(503, "The program is starting", "Try again in a moment.")
         try:
-            if self.check_now is not None:
-                await self.check_now(monitor.name, monitor.timeout_s)
+            result = await self.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
         except (KeyError, TimeoutError, OwnTroubleError):
             return self._pages.problem(503, "No result", "The check could not be made just now.")
-        raise web.HTTPSeeOther(monitor_path(monitor.name))
+        await self._stored(result)
+        self._pages.forget()
+        raise web.HTTPSeeOther(f"{monitor_path(monitor.name)}?range={_range(request)}")
+
+    def _asked(self, request: web.Request) -> Monitor:
+        name = request.match_info["name"]
+        monitor = self._pages.monitors.get(name) or self._pages.monitors.get(unquote(name))
+        if monitor is None:
+            raise web.HTTPNotFound(text="no monitor has this name\n")
+        return monitor
+
+    async def _stored(self, result: CheckResult) -> None:
+        """Wait for the row, for a while: Kafka or PostgreSQL may be away."""
+        reader = self._pages.reader
+        with suppress(TimeoutError, StoreUnavailableError):
+            async with asyncio.timeout(_WAIT_S):
+                while True:
+                    if reader is None or await reader.is_stored(result.id):
+                        return
+                    await asyncio.sleep(_LOOK_S)
 
     async def _make(self, reader: PageReader, monitor: Monitor, asked: str) -> str:
         name, now = monitor.name, time.time()
-        (standing,) = await standings(reader, {name: monitor})
-        row = (await rows_of(reader, [standing], hourly=False))[name]
+        (standing,) = await standings(reader, [self._pages.unknown[name]])
+        row = (await rows_of(reader, [standing], ""))[name]
         results = await reader.results(name, now - _DAY_S, Place(), _RESULTS)
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         *steps, whole = await self._steps(reader, name, asked, shown)
         spans = course.shades(incidents, shown)
-        return self._pages.render(
+        return await self._pages.render_beside(
             "monitor.html",
             "",
             row=row,
@@ -94,8 +115,13 @@ class MonitorPage:
         if source == "results":
             return await reader.course(name, shown.since, shown.until, shown.step_s)
         first, end = round(shown.since / shown.step_s), round(shown.until / shown.step_s)
-        found = await reader.sums([name], source, first, end, with_times=True)
+        found = await reader.sums([name], source, first, end)
         return course.steps(found.get(name, {}), shown.step_s)
+
+
+def _range(request: web.Request) -> str:
+    asked = request.query.get("range", "")
+    return asked if asked in course.RANGES else "24h"
 
 
 def _shown(result: ResultRow) -> dict[str, Any]:
@@ -103,6 +129,11 @@ def _shown(result: ResultRow) -> dict[str, Any]:
         **result._asdict(),
         "status": status_of(up=result.up, degraded=result.degraded),
         "code": result.status,
+        "phases": ", ".join(
+            f"{phase} {spoken(seconds)}"
+            for phase in course.PHASES
+            if (seconds := getattr(result, f"{phase}_s")) is not None
+        ),
         "why": ": ".join(filter(None, (result.reason, result.detail))),
         "evidence": "\n".join(_evidence(result)),
     }

@@ -1,19 +1,19 @@
 """The first page: is all well, and what is not."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from monitor.config import Monitor
-from monitor.store_pages import Latest, PageReader, StoredStanding
+from monitor.store_pages import Latest, PageReader, Seconds
 from monitor.uptime import HOUR_S
 from monitor.web.charts import sparkline, uptime_bars
 from monitor.web.history import DAY_H, History, spans
 from monitor.web.pages import Pages, whole_number
-from monitor.web.views import WORST_FIRST, Filter, Standing, banner_of, labels_of, page_of
+from monitor.web.views import WORST_FIRST, Filter, Standing, banner_of, known, labels_of, page_of
 
 _MAX_QUERY = 200
 
@@ -38,12 +38,12 @@ class OverviewPage:
         return await self._pages.send(request, ("/", *asked.values(), number), make)
 
     async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
-        every = await standings(reader, self._pages.monitors)
+        every = await standings(reader, self._pages.unknown.values())
         wanted = Filter(asked["q"], asked["state"], asked["label"])
         page = page_of(every, wanted, number)
         shown = [standing for _, rows in page.groups for standing in rows]
-        rows = await rows_of(reader, shown, hourly=asked["bars"] == "24h")
-        return self._pages.render(
+        rows = await rows_of(reader, shown, asked["bars"])
+        return await self._pages.render_beside(
             "overview.html",
             "/",
             banner=banner_of(every),
@@ -55,37 +55,46 @@ class OverviewPage:
             groups=[(group, [rows[each.name] for each in standings]) for group, standings in page.groups],
             pages=page.pages,
             page=page.number,
-            page_url=lambda page: "/?" + urlencode(asked | {"page": page}),
+            page_url=lambda page: (
+                "/?" + urlencode({name: text for name, text in asked.items() if text} | {"page": page})
+            ),
         )
 
 
-async def standings(reader: PageReader, monitors: Mapping[str, Monitor]) -> list[Standing]:
-    """Say how each monitor is, as far as is stored."""
-    stored = await reader.standings(monitors)
-    return [_standing(monitor, stored.get(name)) for name, monitor in monitors.items()]
+async def standings(reader: PageReader, unknown: Iterable[Standing]) -> list[Standing]:
+    """Say how these monitors are, of which nothing is known yet, as far as is stored."""
+    every = list(unknown)
+    stored = await reader.standings([each.name for each in every])
+    return [known(each, stored.get(each.name)) for each in every]
 
 
-async def rows_of(reader: PageReader, shown: list[Standing], *, hourly: bool) -> dict[str, dict[str, Any]]:
-    """Read what the page says of each of these monitors, by name."""
+async def rows_of(reader: PageReader, shown: list[Standing], bars: str) -> dict[str, dict[str, Any]]:
+    """Read what the page says of each of these monitors, by name; `bars` are of `24h`, `90d` or what fits."""
     names = [standing.name for standing in shown]
     found = await histories(reader, names)
     latest = await reader.latest(names, time.time() - DAY_H * HOUR_S)
-    return {each.name: row_of(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown}
+    hourly = bars == "24h" or (bars != "90d" and all(each.is_short for each in found.values()))
+    return await asyncio.to_thread(
+        lambda: {
+            each.name: _row(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown
+        }
+    )
 
 
 async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
     """Read the past of each of these monitors."""
     now = time.time()
     span = spans(now)
-    days = await reader.sums(names, "day", span.first_day, span.first_hour // DAY_H)
-    hours = await reader.sums(names, "hour", span.first_hour, span.end_hour - DAY_H)
-    recent = await reader.sums(names, "hour", span.end_hour - DAY_H, span.end_hour, with_times=True)
+    days = await reader.days(names, span.first_day, span.first_hour, span.end_hour)
+    week = await reader.hours(names, *span.week_hours)
+    hours = await reader.sums(names, "hour", span.end_hour - DAY_H, span.end_hour)
     return {
-        name: History(now, days.get(name, {}), hours.get(name, {}) | recent.get(name, {})) for name in names
+        name: History(now, days.get(name, {}), week.get(name, Seconds()), hours.get(name, {}))
+        for name in names
     }
 
 
-def row_of(standing: Standing, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
+def _row(standing: Standing, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
     """Put together what a page says of a monitor in one line."""
     bars = list(history.hour_bars() if hourly else history.day_bars())
     expires_at = latest and latest.certificate_expires_at
@@ -97,15 +106,3 @@ def row_of(standing: Standing, history: History, latest: Latest | None, *, hourl
         "response_time_s": latest and latest.response_time_s,
         "certificate_days": None if expires_at is None else (expires_at - history.now) / (DAY_H * HOUR_S),
     }
-
-
-def _standing(monitor: Monitor, stored: StoredStanding | None) -> Standing:
-    known = Standing(
-        monitor.name, monitor.public_url, monitor.group or "", monitor.labels, "unknown", why="no result yet"
-    )
-    if monitor.paused:
-        return known._replace(status="paused", why="")
-    if stored is None:
-        return known
-    reason = ": ".join(filter(None, (stored.reason, stored.detail)))
-    return known._replace(status=stored.status, since_at=stored.since_at, why=reason)

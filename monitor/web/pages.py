@@ -1,5 +1,6 @@
 """What all pages share: their templates, the monitors that they show, and how they are sent."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any
@@ -7,10 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from monitor.config import Monitor
-from monitor.store import StoreUnavailableError
+from monitor.store import RefusedError, StoreUnavailableError
 from monitor.store_pages import PageReader
+from monitor.web.access import Handler, wants_page
 from monitor.web.kept import KeptPages
 from monitor.web.rendering import environment
+from monitor.web.views import Standing, unknown
+
+_KEPT = ("Allow", "Retry-After")
 
 
 class Pages:
@@ -19,16 +24,26 @@ class Pages:
     def __init__(self) -> None:
         self.reader: PageReader | None = None
         self.monitors: dict[str, Monitor] = {}
+        self.unknown: dict[str, Standing] = {}
         self._templates = environment()
         self._kept = KeptPages()
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
         """Show these monitors, and no others."""
         self.monitors = {monitor.name: monitor for monitor in monitors}
+        self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
+
+    def forget(self) -> None:
+        """Make every page anew: something has changed."""
+        self._kept.forget()
 
     def render(self, template: str, here: str, **context: Any) -> str:
         """Fill in a template; `here` is the path of the navigation's entry that it belongs to."""
         return self._templates.get_template(template).render(here=here, now=time.time(), **context)
+
+    async def render_beside(self, template: str, here: str, **context: Any) -> str:
+        """Do the same in a thread: a page may be large, and checks go on meanwhile."""
+        return await asyncio.to_thread(self.render, template, here, **context)
 
     async def send(
         self,
@@ -43,6 +58,8 @@ class Pages:
             return self.problem(503, "The program is starting", "Try again in a moment.")
         try:
             page = await self._kept.get(key, lambda: make(reader))
+        except RefusedError:
+            return self.problem(400, "This cannot be asked", "No text of the database is like that.")
         except StoreUnavailableError:
             return self.problem(
                 503, "PostgreSQL is away", "Checks go on, and results wait until it is back. Try again then."
@@ -55,6 +72,18 @@ class Pages:
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             return web.Response(body=page.compressed, headers={**headers, "Content-Encoding": "gzip"})
         return web.Response(body=page.plain, headers=headers)
+
+    @web.middleware
+    async def errors_as_pages(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Tell browsers on a page of ours what programs are told in a line."""
+        try:
+            return await handler(request)
+        except web.HTTPClientError as error:
+            if not wants_page(request):
+                raise
+            page = self.problem(error.status, error.reason, (error.text or "").strip())
+            page.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
+            return page
 
     def problem(self, status: int, title: str, text: str) -> web.Response:
         """Make a page that says why there is no other."""

@@ -27,8 +27,9 @@ def environment() -> Environment:
 
 
 def monitor_path(name: str) -> str:
-    """Write the path of a monitor's page."""
-    return f"/monitors/{quote(name, safe='')}"
+    """Write the path of a monitor's page; dots alone would lead elsewhere, so they are quoted twice."""
+    quoted = quote(name, safe="")
+    return "/monitors/" + (quoted.replace(".", "%252E") if name in (".", "..") else quoted)
 
 
 def utc(at: float) -> str:

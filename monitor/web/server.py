@@ -24,7 +24,7 @@ class WebError(Exception):
 
 @asynccontextmanager
 async def serving(
-    config: Config, access: Access, routes: Iterable[web.AbstractRouteDef]
+    config: Config, access: Access, routes: Iterable[web.AbstractRouteDef], middlewares: Iterable[Any] = ()
 ) -> AsyncIterator[list[str]]:
     """Answer requests for these routes, unless `web_port` is null; gives the URLs of the server.
 
@@ -35,7 +35,7 @@ async def serving(
     if config.web_port is None:
         yield []
         return
-    app = web.Application(middlewares=[access.middleware()])
+    app = web.Application(middlewares=[access.middleware, *middlewares])
     app.on_response_prepare.append(access.add_headers)
     app.add_routes([*access.routes(), *routes])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_S)

@@ -26,7 +26,8 @@ class Site:
         self._monitor = MonitorPage(self._pages)
         self._pipeline = PipelinePage(self._pages, config.location, missing)
         self._status = StatusPages(self._pages)
-        self.events = Events()
+        self.events = Events(self._pages.forget)
+        self.errors_as_pages = self._pages.errors_as_pages
         self.follow(config)
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -45,6 +46,7 @@ class Site:
     def follow(self, config: Config) -> None:
         """Show the monitors of this configuration, and no others."""
         self._pages.follow(config.monitors)
+        self._pages.forget()
         self._status.settings = config.status_page
 
     def begin(self, store: Store, check_now: CheckNow, facts: Callable[[], Facts]) -> None:

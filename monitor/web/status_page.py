@@ -1,7 +1,6 @@
 """The page for everybody: how the monitors of `status_page` are, without URLs, reasons or settings."""
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import groupby
@@ -13,8 +12,8 @@ from monitor.config import Monitor, StatusPage
 from monitor.duration import spoken
 from monitor.store_pages import Incident, PageReader
 from monitor.web.overview import rows_of, standings
-from monitor.web.pages import Pages
-from monitor.web.views import banner_of
+from monitor.web.pages import Pages, whole_number
+from monitor.web.views import PAGE_ROWS, banner_of
 
 _PAST_S = 14 * 86_400.0
 _INCIDENTS = 50
@@ -33,7 +32,13 @@ class StatusPages:
         return [web.get("/status", self._show), web.get("/status/rss", self._rss)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        return await self._pages.send(request, "status", self._make)
+        pages = max(1, -(-len(self.monitors) // PAGE_ROWS))
+        number = min(pages, whole_number(request.query.get("page", "")))
+
+        async def make(reader: PageReader) -> str:
+            return await self._make(reader, number, pages)
+
+        return await self._pages.send(request, ("status", number), make)
 
     async def _rss(self, request: web.Request) -> web.Response:
         return await self._pages.send(request, "rss", self._make_rss, "application/rss+xml")
@@ -48,12 +53,13 @@ class StatusPages:
             if not (shown or groups) or name in shown or monitor.group in groups
         }
 
-    async def _make(self, reader: PageReader) -> str:
-        monitors = self.monitors
-        every = [each._replace(why="", url="", labels={}) for each in await standings(reader, monitors)]
+    async def _make(self, reader: PageReader, number: int, pages: int) -> str:
+        unknown = [self._pages.unknown[name] for name in self.monitors]
+        every = [each._replace(why="", url="", labels={}) for each in await standings(reader, unknown)]
         every.sort(key=lambda each: (each.group == "", each.group, each.name))
-        rows = await rows_of(reader, every, hourly=False)
-        return self._pages.render(
+        shown = every[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+        rows = await rows_of(reader, shown, "")
+        return await self._pages.render_beside(
             "status.html",
             "/status",
             title=self.settings.title,
@@ -61,18 +67,21 @@ class StatusPages:
             banner=banner_of(every),
             groups=[
                 (group, [rows[each.name] for each in members])
-                for group, members in groupby(every, key=lambda each: each.group)
+                for group, members in groupby(shown, key=lambda each: each.group)
             ],
-            incidents=await self._incidents(reader, monitors),
+            incidents=await self._incidents(reader),
+            pages=pages,
+            page=number,
+            page_url="/status?page={}".format,
         )
 
-    async def _incidents(self, reader: PageReader, monitors: Mapping[str, Monitor]) -> list[Incident]:
+    async def _incidents(self, reader: PageReader) -> list[Incident]:
         now = time.time()
-        found = await reader.incidents(list(monitors), now - _PAST_S, now, limit=_INCIDENTS)
+        found = await reader.incidents(list(self.monitors), now - _PAST_S, now, limit=_INCIDENTS)
         return [each for each in found if each.kind in _SHOWN_KINDS]
 
     async def _make_rss(self, reader: PageReader) -> str:
-        entries = [_entry(each) for each in await self._incidents(reader, self.monitors)]
+        entries = [_entry(each) for each in await self._incidents(reader)]
         title = escape(self.settings.title)
         return (
             '<?xml version="1.0" encoding="utf-8"?>\n<rss version="2.0"><channel>'

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from monitor.config import Monitor
+from monitor.store_pages import StoredStanding
+
 Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
 
 WORST_FIRST: tuple[Status, ...] = ("down", "partial", "degraded", "unknown", "up", "paused")
-PAGE_ROWS = 100
+PAGE_ROWS = 50
 _MAX_NAMES = 5
 _TROUBLES: tuple[tuple[Status, str], ...] = (
     ("down", "down"),
@@ -65,6 +68,26 @@ class Banner(NamedTuple):
     status: Status
     text: str
     since_at: float | None
+
+
+def unknown(monitor: Monitor) -> Standing:
+    """Say of a monitor what is configured, and no more."""
+    return Standing(
+        monitor.name,
+        monitor.public_url,
+        monitor.group or "",
+        monitor.labels,
+        "paused" if monitor.paused else "unknown",
+        why="" if monitor.paused else "no result yet",
+    )
+
+
+def known(unknown: Standing, stored: StoredStanding | None) -> Standing:
+    """Add what is stored; nobody looks how a paused one is."""
+    if stored is None or unknown.status == "paused":
+        return unknown
+    why = ": ".join(filter(None, (stored.reason, stored.detail)))
+    return unknown._replace(status=stored.status, since_at=stored.since_at, why=why)
 
 
 def labels_of(standing: Standing) -> list[str]:

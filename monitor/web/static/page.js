@@ -3,7 +3,7 @@
 const live = document.getElementById("live");
 
 // Typing, choosing and reading on must survive a renewal.
-const busy = () => document.activeElement?.closest("#main input, #main select, #main textarea") || document.querySelector("#main details[open]");
+const busy = () => document.activeElement?.closest("#main input, #main select, #main textarea") || document.querySelector("#main details[open], #main .chosen");
 
 let waiting = false;
 
@@ -30,13 +30,37 @@ if (live) {
   for (const name of ["hello", "change", "status"]) events.addEventListener(name, renew);
   events.onopen = () => { live.textContent = "live"; };
   events.onerror = () => { live.textContent = "connection lost, trying again"; };
+  setInterval(() => { if (document.visibilityState === "visible") renew(); }, 30_000);
 }
 
-document.addEventListener("pointerdown", tell);
-document.addEventListener("pointerover", tell);
+for (const name of ["pointerdown", "pointerover"]) {
+  document.addEventListener(name, (event) => tell(event.target.closest?.(".chart .moment, .chart .shade")));
+}
 
-function tell(event) {
+function tell(moment) {
   const tip = document.getElementById("tip");
-  const title = event.target.closest?.(".chart .moment, .chart .shade")?.querySelector("title");
+  const title = moment?.querySelector("title");
   if (tip && title) tip.textContent = title.textContent;
 }
+
+// A chart is one stop for the keyboard; arrows go from moment to moment.
+document.addEventListener("keydown", (event) => {
+  const moments = [...(event.target.closest?.(".moments")?.querySelectorAll(".moment") ?? [])];
+  const at = moments.findIndex((moment) => moment.classList.contains("chosen"));
+  const next = {
+    ArrowLeft: at < 0 ? moments.length - 1 : Math.max(0, at - 1),
+    ArrowRight: Math.min(moments.length - 1, at + 1),
+    Home: 0,
+    End: moments.length - 1,
+  }[event.key];
+  if (!moments.length || next === undefined) return;
+  event.preventDefault();
+  moments[at]?.classList.remove("chosen");
+  moments[next].classList.add("chosen");
+  moments[next].scrollIntoView({ block: "nearest", inline: "nearest" });
+  tell(moments[next]);
+});
+
+document.addEventListener("focusout", (event) => {
+  for (const moment of event.target.closest?.(".moments")?.querySelectorAll(".chosen") ?? []) moment.classList.remove("chosen");
+});

@@ -1,0 +1,84 @@
+"""The SQL of what pages read."""
+# ruff: noqa: S608 - put together from this file
+
+STANDINGS = """
+SELECT state.monitor, state.status, state.last_at, incident.started_at, incident.reason, incident.detail
+FROM health_states AS state
+LEFT JOIN LATERAL (
+    SELECT started_at, reason, detail FROM health_incidents
+    WHERE monitor = state.monitor AND ended_at IS NULL AND kind <> 'flapping' ORDER BY started_at LIMIT 1
+) AS incident ON true
+WHERE state.monitor = ANY($1)
+"""
+
+LATEST = """
+SELECT wanted.monitor, latest.*
+FROM unnest($1::text[]) AS wanted (monitor)
+CROSS JOIN LATERAL (
+    SELECT time, extract(epoch FROM certificate_expires_at)::float8
+    FROM health_data WHERE monitor = wanted.monitor AND scheduled_at > $2
+    ORDER BY scheduled_at DESC LIMIT 1
+) AS latest
+"""
+
+SUMS = """
+SELECT monitor, {period} AS period, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+       response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s
+FROM {table} WHERE monitor = ANY($1) AND {period} >= $2 AND {period} < $3
+"""
+
+_SECONDS = "sum(up_s), sum(degraded_s), sum(down_s), sum(maintenance_s), count(DISTINCT location)"
+
+DAYS = f"""
+SELECT monitor, day, {_SECONDS} FROM (
+    SELECT monitor, location, day, up_s, degraded_s, down_s, maintenance_s
+    FROM health_days WHERE monitor = ANY($1) AND day >= $2 AND day < $3
+    UNION ALL
+    SELECT monitor, location, hour / 24, up_s, degraded_s, down_s, maintenance_s
+    FROM health_hours WHERE monitor = ANY($1) AND hour >= $4 AND hour < $5
+) AS known GROUP BY monitor, day
+"""
+
+HOURS = f"""
+SELECT monitor, {_SECONDS} FROM health_hours WHERE monitor = ANY($1) AND hour >= $2 AND hour < $3
+GROUP BY monitor
+"""
+
+_INCIDENT_COLUMNS = "id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations"
+
+INCIDENTS = f"""
+SELECT {_INCIDENT_COLUMNS} FROM health_incidents
+WHERE ($1::text[] IS NULL OR monitor = ANY($1)) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
+  AND ($4::boolean IS NULL OR (ended_at IS NULL) = $4) AND (started_at, id) < ($5, $6)
+ORDER BY started_at DESC, id DESC LIMIT $7
+"""
+
+INCIDENT = f"SELECT {_INCIDENT_COLUMNS} FROM health_incidents WHERE id = $1"
+
+CHANGES = """
+SELECT id, change, at, noticed_at, reason, detail, locations, quiet FROM health_changes
+WHERE incident_id = $1 ORDER BY id
+"""
+
+CHANGES_AFTER = """
+SELECT id, incident_id, monitor, kind, change, at, reason, detail FROM health_changes
+WHERE id > $1 ORDER BY id
+"""
+
+RESULTS = """
+SELECT id, timestamp, location, up, coalesce(degraded, false) AS degraded, status, time, reason, detail,
+       resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, host(ip) AS ip, evidence, tls,
+       extract(epoch FROM certificate_expires_at)::float8 AS certificate_expires_at
+FROM health_data WHERE monitor = $1 AND scheduled_at >= $2 AND (scheduled_at, id) < ($3, $4)
+ORDER BY scheduled_at DESC, id DESC LIMIT $5
+"""
+
+COURSE = """
+SELECT floor(scheduled_at / $4) * $4 AS at,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY time), percentile_cont(0.95) WITHIN GROUP (ORDER BY time),
+       percentile_cont(0.99) WITHIN GROUP (ORDER BY time), max(time), avg(coalesce(resolve_s, 0)),
+       avg(coalesce(connect_s, 0)), avg(coalesce(tls_s, 0)), avg(coalesce(processing_s, 0)),
+       avg(coalesce(transfer_s, 0))
+FROM health_data WHERE monitor = $1 AND scheduled_at >= $2 AND scheduled_at < $3 AND up
+GROUP BY GROUPING SETS ((1), ()) ORDER BY 1 NULLS LAST
+"""

@@ -1,0 +1,26 @@
+"""What the page of the pipeline says of the running program."""
+
+from monitor.duration import spoken
+from tests.program import Start, until
+from tests.test_insight import get, ready, sites
+from tests.test_main import stored
+
+
+def test_the_pipeline_tells_what_went_through_it(program: Start, database: str) -> None:
+    monitor = program(pg_uri=database, monitors=sites("shop"))
+    monitor.start()
+    stored(database, 2)
+    ready(monitor)
+
+    until(lambda: "<dt>last stored</dt><dd>-" not in get(monitor, "/pipeline")[1], "counted")
+    status, page = get(monitor, "/pipeline")
+
+    assert status == 200
+    for fact in ("slots skipped", "in the outbox", "dead letters", "from check to row, on average"):
+        assert f"<dt>{fact}</dt>" in page
+    assert "<dt>made</dt><dd>0</dd>" not in page
+    assert monitor.stop() == 0
+
+
+def test_a_duration_that_is_not_known_is_a_dash() -> None:
+    assert spoken(None) == "-"

@@ -1,0 +1,73 @@
+"""How response times went."""
+
+import pytest
+
+from monitor.store_pages import Incident
+from monitor.uptime import BUCKETS, Sums, bucket
+from monitor.web.course import RANGES, frame, lines, shades, stacks, steps
+
+HOUR_S = 3_600
+
+
+def sums(seconds: float, checks: int) -> Sums:
+    counts = [0] * BUCKETS
+    counts[bucket(seconds)] = checks
+    return Sums(up=checks, response_times=counts, slowest_s=seconds, connect_s=checks * seconds / 2)
+
+
+def incident(kind: str, since: float, until: float | None) -> Incident:
+    return Incident(1, "shop", kind, since, since, until, False, None, None, ())  # noqa: FBT003
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_range_ends_with_the_step_that_goes_on(name: str) -> None:
+    now = 1_790_000_001.0
+
+    shown = frame(RANGES[name], now)
+
+    assert shown.until - shown.step_s <= now < shown.until
+    assert shown.until - shown.since == RANGES[name].length_s
+    assert shown.since % shown.step_s == 0
+
+
+def test_each_hour_is_a_step_and_all_of_them_are_one_more() -> None:
+    first, second, whole = steps({8: [sums(0.4, 1)], 7: [sums(0.1, 2), sums(0.1, 1)]}, HOUR_S)
+
+    assert (first.at, second.at, whole.at) == (7 * HOUR_S, 8 * HOUR_S, None)
+    assert first.p50 == pytest.approx(0.1, rel=0.19)
+    assert second.slowest == whole.slowest == 0.4
+    assert first.phases == [0.0, pytest.approx(0.05), 0.0, 0.0, 0.0]
+    assert whole.p99 == pytest.approx(0.4, rel=0.19)
+
+
+def test_charts_show_the_steps_and_not_their_sum() -> None:
+    found = steps({7: [sums(0.1, 1)]}, HOUR_S)
+
+    assert [point.at for point in lines(found)] == [point.at for point in stacks(found)] == [7 * HOUR_S]
+
+
+def test_where_nothing_was_up_nothing_is_measured() -> None:
+    (whole,) = steps({}, HOUR_S)
+
+    assert whole == (None, None, None, None, None, [None] * 5)
+
+
+def test_incidents_are_shaded_in_their_colour_until_they_end_or_the_chart_does() -> None:
+    shown = frame(RANGES["24h"], 1_790_000_000.0)
+    since = shown.until - 600
+
+    spans = shades(
+        [
+            incident("down", since, None),
+            incident("partial", since, since + 120),
+            incident("no_data", since, since + 60),
+            incident("flapping", since, None),
+        ],
+        shown,
+    )
+
+    assert [tuple(span) for span in spans] == [
+        ("down", since, shown.until, "down"),
+        ("degraded", since, since + 120, "partial for 2 min"),
+        ("unknown", since, since + 60, "no data for 1 min"),
+    ]
