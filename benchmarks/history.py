@@ -1,0 +1,216 @@
+"""What a long history costs the pages: `python -m benchmarks.history [MILLIONS OF ROWS] [MONITORS]`.
+
+Fills an embedded PostgreSQL with 90 days, says how it carries out each query of the pages, and ends with 1
+where one reads a table or partitions that it does not need; then times the pages themselves.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import uvloop
+
+from benchmarks.ingest import results
+from monitor.config import Config, Monitor
+from monitor.data_dir import locked
+from monitor.embedded_postgres import postgres
+from monitor.store import Store, open_store
+from monitor.store_pages import PageReader, Place
+from monitor.web.access import Access
+from monitor.web.history import DAY_H, DAYS, spans
+from monitor.web.server import serving
+from monitor.web.site import Site
+from monitor.web.views import PAGE_ROWS
+
+DAY_S = 86_400
+HOURS_DAYS = 9  # whose hours the pages may read
+MOST_DAYS = 3  # that a query of single results may touch
+_LOOK_FOR = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")
+_WHOLE = {"health_states"}  # one row a monitor, read whole
+
+_ROWS = """
+INSERT INTO health_data (
+    timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, degraded, connect_s,
+    processing_s, transfer_s, redirects, http_version, ip, body_bytes, body_truncated)
+SELECT at + 0.01, '', 200, 0.05 + 0.1 * random(), gen_random_uuid(), 'm' || (n % $3), 'https://shop.example/',
+       'here', at, true, false, 0.01, 0.03, 0.001, 0, '1.1', '192.0.2.1', 512, false
+FROM (SELECT n, $1::float8 + 86400.0 * n / $2 AS at FROM generate_series(0, $2::int - 1) AS n) AS slots
+"""
+
+_SUMS = """
+INSERT INTO health_{table} (
+    monitor, location, {period}, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+    response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s)
+SELECT 'm' || n, 'here', period, {length_s}, 0, 0, 0, 60, 0, 0, 0, array_fill(1, ARRAY[64]),
+       1, 0.1, 0.1, 0.1, 1, 0.1
+FROM generate_series(0, $1 - 1) AS n, generate_series($2::int, $3::int - 1) AS period
+ON CONFLICT DO NOTHING
+"""
+
+_STATES = """
+INSERT INTO health_states (monitor, status, last_at, health)
+SELECT 'm' || n, CASE n % 50 WHEN 0 THEN 'down' ELSE 'up' END, $2, '{}' FROM generate_series(0, $1 - 1) AS n
+ON CONFLICT (monitor) DO UPDATE SET status = excluded.status
+"""
+
+_INCIDENTS = """
+WITH made AS (
+    INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, ended_at, reason, detail, locations)
+    SELECT 'm' || n, 'down', $2::float8 - 86400.0 * day, $2 - 86400.0 * day,
+           CASE WHEN day > 0 OR n % 50 > 0 THEN $2 - 86400.0 * day + 600 END, 'status', 'status 503', '{here}'
+    FROM generate_series(0, $1 - 1) AS n, generate_series(0, 80, 8) AS day RETURNING *
+)
+INSERT INTO health_changes (incident_id, monitor, kind, change, at, noticed_at, reason, detail)
+SELECT id, monitor, kind, 'opened', started_at, noticed_at, reason, detail FROM made
+"""
+
+
+async def fill(store: Store, rows: int, monitors: int) -> None:
+    """Spread so many rows over 90 days, and the sums and incidents that so many monitors have by then."""
+    today = int(time.time() // DAY_S)
+    await store.save([each for day in range(DAYS) for each in _of_day(today - day)])
+    for day in range(today - DAYS + 1, today + 1):
+        async with store.transaction() as connection:
+            await connection.execute(_ROWS, float(day * DAY_S), rows // DAYS, monitors)
+    hours = (today - HOURS_DAYS + 1) * DAY_H, (today + 1) * DAY_H
+    hourly = _SUMS.format(table="hours", period="hour", length_s=3_600)
+    daily = _SUMS.format(table="days", period="day", length_s=DAY_S)
+    async with store.transaction() as connection:
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute(hourly, monitors, *hours, timeout=600)
+        await connection.execute(daily, monitors, today - DAYS, today, timeout=600)
+        await connection.execute(_STATES, monitors, time.time())
+        await connection.execute(_INCIDENTS, monitors, time.time() - 600)
+    async with store.transaction() as connection:
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("ANALYZE", timeout=600)
+
+
+def _of_day(day: int) -> Iterator[Any]:
+    """Make one result, for which the day gets its partition."""
+    (made,) = results(1)
+    at = float(day * DAY_S)
+    yield msgspec.structs.replace(made, scheduled_at=at, id=type(made.id)(int=day))
+
+
+class Explained(PageReader):
+    """Reads, and keeps how PostgreSQL does each query."""
+
+    def __init__(self, store: Store) -> None:
+        """Begin without any."""
+        super().__init__(store)
+        self.plans: dict[str, list[dict[str, Any]]] = {}
+        self.asked = ""
+
+    async def _rows(self, query: str, *arguments: Any) -> Sequence[Any]:
+        (row,) = await super()._rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *arguments)
+        (plan,) = msgspec.json.decode(row[0])
+        self.plans.setdefault(self.asked, []).append(plan["Plan"])
+        return await super()._rows(query, *arguments)
+
+
+async def ask_all(reader: Explained, names: list[str]) -> None:
+    """Ask all that the pages ask."""
+    now = time.time()
+    span = spans(now)
+    asked = {
+        "statuses": reader.statuses(),
+        "standings": reader.standings(names),
+        "latest": reader.latest(names, now - DAY_S),
+        "days": reader.days(names, span.first_day, span.first_hour, span.end_hour),
+        "beginning of the week": reader.hours(names, *span.week_hours),
+        "hours": reader.sums(names, "hour", span.end_hour - DAY_H, span.end_hour),
+        "course by the hour": reader.sums(names[:1], "hour", span.end_hour - 7 * DAY_H, span.end_hour),
+        "course by results": reader.course(names[0], now - 3 * 3_600, now, 180),
+        "results": reader.results(names[0], now - DAY_S, Place(), 50),
+        "incidents of one": reader.incidents(names[:1], now - DAY_S, now),
+        "incidents of all": reader.incidents(None, 0, now),
+        "incident": reader.incident(1),
+        "last change": reader.last_change(),
+        "changes": reader.changes_after(0),
+    }
+    for reader.asked, reading in asked.items():
+        await reading
+
+
+def read_by(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say which tables a plan reads, and how; what it turned out not to need is left out."""
+    if plan["Node Type"] in _LOOK_FOR and plan["Actual Loops"]:
+        yield plan["Relation Name"], plan["Node Type"]
+    for part in plan.get("Plans", ()):
+        yield from read_by(part)
+
+
+def mistakes(read: Iterable[tuple[str, str]]) -> list[str]:
+    """Say what a query reads that it does not need."""
+    found = list(read)
+    days = {table for table, _ in found if table.startswith("health_data_2")}
+    wrong = [
+        f"{how} of {table}"
+        for table, how in found
+        if how == "Seq Scan" and table not in _WHOLE and table != "health_data_original"
+    ]
+    return wrong + ([f"{len(days)} days of results"] if len(days) > MOST_DAYS else [])
+
+
+async def answer_times(store: Store, names: list[str]) -> None:
+    """Time each page, made anew."""
+    monitors = tuple(Monitor(name=name, url="https://shop.example/") for name in names)
+    config = Config(monitors=monitors, web_port=0)
+    site = Site(config, tuple)
+    site.begin(store, lambda *_: NotImplemented, tuple)
+    async with (
+        serving(config, Access(config, site.login_page), site.routes()) as (url,),
+        aiohttp.ClientSession() as client,
+    ):
+        for path in (
+            "",
+            "?q=m1",
+            "?page=3",
+            "monitors/m1?range=3h",
+            "monitors/m1?range=90d",
+            "incidents",
+            "status",
+        ):
+            took, length = [], 0
+            for _ in range(5):
+                site.follow(config)
+                began = time.perf_counter()
+                async with client.get(url + path) as response:
+                    length = len(await response.read())
+                took.append(1000 * (time.perf_counter() - began))
+            print(f"/{path:24} {min(took):7.0f} ms at best, {max(took):7.0f} at worst, {length // 1000} kB")
+
+
+async def main(millions: float, monitors: int) -> bool:
+    """Fill, explain, time; tell whether all queries are as they should be."""
+    names = [f"m{n}" for n in range(monitors)]
+    async with AsyncExitStack() as resources:
+        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-")), "d")
+        resources.enter_context(locked(folder))
+        store = await open_store(await resources.enter_async_context(postgres(folder)))
+        resources.push_async_callback(store.close)
+        began = time.monotonic()
+        await fill(store, int(millions * 1e6), monitors)
+        print(f"{millions:g} million rows, {monitors} monitors, in {time.monotonic() - began:.0f} s")
+        reader = Explained(store)
+        await ask_all(reader, names[:PAGE_ROWS])
+        wrong = False
+        for asked, plans in reader.plans.items():
+            found = mistakes(each for plan in plans for each in read_by(plan))
+            took_ms = sum(plan["Actual Total Time"] for plan in plans)
+            wrong = wrong or bool(found)
+            print(f"{asked:22} {took_ms:8.1f} ms  {'; '.join(found) or 'by index'}")
+        await answer_times(store, names)
+    return not wrong
+
+
+if __name__ == "__main__":
+    figures = [float(each) for each in sys.argv[1:]] or [10.0]
+    sys.exit(not uvloop.run(main(figures[0], int(figures[1]) if len(figures) > 1 else 2_000)))

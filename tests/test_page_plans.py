@@ -1,0 +1,35 @@
+"""What the pages ask the database for is found by index, and in no more days of results than they show."""
+
+import pytest
+
+from benchmarks.history import Explained, ask_all, fill, mistakes, read_by
+from monitor.store import Store
+
+MONITORS = [f"m{number}" for number in range(40)]
+
+
+async def test_no_query_of_a_page_reads_more_than_it_needs(store: Store) -> None:
+    await fill(store, rows=90_000, monitors=400)
+    reader = Explained(store)
+
+    await ask_all(reader, MONITORS)
+
+    assert len(reader.plans) == 14
+    read = {
+        asked: [each for plan in plans for each in read_by(plan)] for asked, plans in reader.plans.items()
+    }
+    assert {asked: found for asked in read if (found := mistakes(read[asked]))} == {}
+    days = {table for table, _ in read["results"] if table.startswith("health_data_2")}
+    assert 0 < len(days) <= 2
+
+
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [
+        ([("health_incidents", "Seq Scan")], ["Seq Scan of health_incidents"]),
+        ([("health_states", "Seq Scan"), ("health_data_original", "Seq Scan")], []),
+        ([(f"health_data_2026110{day}", "Index Scan") for day in range(4)], ["4 days of results"]),
+    ],
+)
+def test_what_is_too_much_is_said(read: list[tuple[str, str]], found: list[str]) -> None:
+    assert mistakes(read) == found
