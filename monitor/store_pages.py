@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from monitor import store_pages_sql as sql
+from monitor import store_sums
 from monitor.store import Store
 from monitor.uptime import Sums
 
@@ -88,6 +89,7 @@ class ResultRow(NamedTuple):
 
     id: int
     timestamp: float
+    scheduled_at: float
     location: str | None
     up: bool | None
     degraded: bool
@@ -101,6 +103,7 @@ class ResultRow(NamedTuple):
     processing_s: float | None
     transfer_s: float | None
     redirects: int | None
+    http_version: str | None
     ip: str | None
     evidence: Mapping[str, Any] | None
     tls: Mapping[str, Any] | None
@@ -186,13 +189,43 @@ class PageReader:
         *,
         is_open: bool | None = None,
         after: Place = Place(),  # noqa: B008 - immutable
+        kind: str | None = None,
         limit: int = 100,
     ) -> list[Incident]:
         """Read incidents that went on within the stretch, the newest first."""
         rows = await self._rows(
-            sql.INCIDENTS, None if monitors is None else list(monitors), since, until, is_open, *after, limit
+            sql.INCIDENTS,
+            None if monitors is None else list(monitors),
+            since,
+            until,
+            is_open,
+            *after,
+            kind,
+            limit,
         )
         return [Incident(*row) for row in rows]
+
+    async def stretch(
+        self, monitors: Sequence[str], hours: tuple[int, int], days: tuple[int, int]
+    ) -> dict[str, list[Sums]]:
+        """Add up their hours from the first to before the second, of the days in between whole days.
+
+        There is one for each location.
+        """
+        found: defaultdict[str, list[Sums]] = defaultdict(list)
+        async with self._store.transaction() as connection:
+            for name, sums in await store_sums.stretch(connection, monitors, hours, days):
+                found[name].append(sums)
+        return found
+
+    async def incident_counts(
+        self, monitors: Sequence[str], since: float, until: float
+    ) -> dict[str, dict[str, int]]:
+        """Count the incidents that went on within the stretch, by monitor and kind."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for name, kind, count in map(tuple, await self._rows(sql.INCIDENT_COUNTS, monitors, since, until)):
+            found[name][kind] = count
+        return found
 
     async def incident(self, number: int) -> tuple[Incident, list[ChangeRow]] | None:
         """Read one incident and its changes; `None` when there is none of this number."""

@@ -50,7 +50,13 @@ INCIDENTS = f"""
 SELECT {_INCIDENT_COLUMNS} FROM health_incidents
 WHERE ($1::text[] IS NULL OR monitor = ANY($1)) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
   AND ($4::boolean IS NULL OR (ended_at IS NULL) = $4) AND (started_at, id) < ($5, $6)
-ORDER BY started_at DESC, id DESC LIMIT $7
+  AND ($7::text IS NULL OR kind = $7)
+ORDER BY started_at DESC, id DESC LIMIT $8
+"""
+
+INCIDENT_COUNTS = """
+SELECT monitor, kind, count(*) AS count FROM health_incidents
+WHERE monitor = ANY($1) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2) GROUP BY monitor, kind
 """
 
 INCIDENT = f"SELECT {_INCIDENT_COLUMNS} FROM health_incidents WHERE id = $1"
@@ -66,8 +72,9 @@ WHERE id > $1 ORDER BY id
 """
 
 RESULTS = """
-SELECT id, timestamp, location, up, coalesce(degraded, false) AS degraded, status, time, reason, detail,
-       resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, host(ip) AS ip, evidence, tls,
+SELECT id, timestamp, scheduled_at, location, up, coalesce(degraded, false) AS degraded, status, time, reason,
+       detail, resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, host(ip) AS ip,
+       evidence, tls,
        extract(epoch FROM certificate_expires_at)::float8 AS certificate_expires_at
 FROM health_data WHERE monitor = $1 AND scheduled_at >= $2 AND (scheduled_at, id) < ($3, $4)
 ORDER BY scheduled_at DESC, id DESC LIMIT $5

@@ -88,6 +88,19 @@ GROUP BY monitor, location
 """
 
 
+_STRETCH = f"""
+SELECT monitor, location, {_SUMS} FROM (
+    SELECT monitor, location, {_COLUMNS} FROM health_hours
+    WHERE monitor = ANY($1) AND hour >= $2 AND hour < least($3, $4 * 24)
+    UNION ALL SELECT monitor, location, {_COLUMNS} FROM health_days
+    WHERE monitor = ANY($1) AND day >= $4 AND day < $5
+    UNION ALL SELECT monitor, location, {_COLUMNS} FROM health_hours
+    WHERE monitor = ANY($1) AND hour >= greatest($2, $5 * 24) AND hour < $3
+) AS known (monitor, location, {_COLUMNS})
+GROUP BY monitor, location
+"""
+
+
 async def add(connection: Any, entries: Mapping[tuple[str, str, int], Entry]) -> None:
     """Add to the sums of hours."""
     rows = [
@@ -135,3 +148,11 @@ async def window(connection: Any, hours: tuple[int, int], first_day: int) -> lis
     days = (since // 24, min(-(-until // 24), first_day))
     rows = await connection.fetch(_WINDOW, max(since, edge), until, *days)
     return [(row["monitor"], row["location"], Sums(*tuple(row)[2:])) for row in rows]
+
+
+async def stretch(
+    connection: Any, monitors: Sequence[str], hours: tuple[int, int], days: tuple[int, int]
+) -> list[tuple[str, Sums]]:
+    """Add up the hours from the first to before the second, of the days in between whole days."""
+    rows = await connection.fetch(_STRETCH, monitors, *hours, *days)
+    return [(row["monitor"], Sums(*tuple(row)[2:])) for row in rows]

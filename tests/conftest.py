@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.watched_sites",
     "tests.receivers",
     "tests.bookkeeping",
+    "tests.api",
 ]
 
 

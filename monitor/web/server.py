@@ -12,8 +12,10 @@ from yarl import URL
 
 from monitor.config import Config
 from monitor.web.access import Access
+from monitor.web.api_problem import problems
 
 _END_S = 0.5
+_MAX_BODY_BYTES = 65_536  # of a request
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ async def serving(
     if config.web_port is None:
         yield []
         return
-    app = web.Application(middlewares=[access.middleware, *middlewares])
+    app = web.Application(
+        middlewares=[problems, access.middleware, *middlewares], client_max_size=_MAX_BODY_BYTES
+    )
     app.on_response_prepare.append(access.add_headers)
     app.add_routes([*access.routes(), *routes])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_S)

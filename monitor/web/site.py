@@ -7,6 +7,7 @@ from aiohttp import web
 from monitor.config import Config
 from monitor.store import Store
 from monitor.store_pages import PageReader
+from monitor.web.api import Api
 from monitor.web.assets import asset_routes
 from monitor.web.badges import BadgePages
 from monitor.web.events import Events
@@ -26,12 +27,13 @@ class Site:
         self._monitor = MonitorPage(self._pages)
         self._pipeline = PipelinePage(self._pages, config.location, missing)
         self._status = StatusPages(self._pages)
+        self.api = Api(self._pages)
         self.events = Events(self._pages.forget)
         self.errors_as_pages = self._pages.errors_as_pages
         self.follow(config)
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """Give all pages."""
+        """Give all pages, and the API."""
         return [
             *OverviewPage(self._pages).routes(),
             *self._monitor.routes(),
@@ -40,6 +42,7 @@ class Site:
             *self._status.routes(),
             *BadgePages(self._pages, self._status).routes(),
             *self.events.routes(),
+            *self.api.routes(),
             *asset_routes(),
         ]
 
@@ -55,6 +58,7 @@ class Site:
         self._pages.reader = reader
         self.events.source = reader
         self._monitor.check_now = check_now
+        self.api.monitors.check_now = check_now
         self._pipeline.facts = facts
 
     def login_page(self, onward: str, problem: str) -> str:

@@ -1,0 +1,36 @@
+"""The API below `/api/v1`: all that the pages show, for programs."""
+
+import msgspec
+from aiohttp import web
+
+from monitor.web.api_incidents import ApiIncidents
+from monitor.web.api_monitors import ApiMonitors
+from monitor.web.api_operation import ROOT, Operation
+from monitor.web.api_results import ApiResults
+from monitor.web.api_schema import document
+from monitor.web.api_uptime import ApiUptime
+from monitor.web.pages import Pages
+
+
+class Api:
+    """Answers what its document says; `monitors` gets to check once the schedule is there."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.monitors = ApiMonitors(pages)
+        self.operations: list[Operation] = [
+            *self.monitors.operations(),
+            *ApiResults(pages).operations(),
+            *ApiUptime(pages).operations(),
+            *ApiIncidents(pages).operations(),
+        ]
+        self._document = msgspec.json.encode(document(self.operations))
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes of all operations, and of the document."""
+        return [
+            web.get(f"{ROOT}/openapi.json", self._openapi),
+            *(operation.route() for operation in self.operations),
+        ]
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._document, content_type="application/json")

@@ -1,0 +1,124 @@
+"""The API's incidents: the history, and one with its changes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from monitor.web.api_csv import columns
+from monitor.web.api_operation import Operation, answer, csv_answer, reader_of
+from monitor.web.api_parameters import (
+    FORMAT,
+    LIMIT,
+    PLACE_CURSOR,
+    choice,
+    instant,
+    place_cursor,
+    stretch,
+    text,
+)
+from monitor.web.api_problem import ProblemError
+from monitor.web.pages import Pages
+
+Kind = Literal["down", "partial", "no_data", "flapping"]
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """One incident; null `ended_at`: it is open."""
+
+    id: int
+    monitor: str
+    kind: Kind
+    started_at: float
+    noticed_at: float
+    ended_at: float | None
+    past: bool
+    """It was over before this program could know of it."""
+    reason: str | None
+    detail: str | None
+    locations: Sequence[str]
+
+
+class IncidentList(msgspec.Struct, frozen=True):
+    """Incidents, the newest first; `next` is the cursor with which the list goes on."""
+
+    incidents: Sequence[Incident]
+    next: str | None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """That an incident was opened or resolved, or became known when it was over."""
+
+    id: int
+    change: Literal["opened", "resolved", "past"]
+    at: float
+    noticed_at: float
+    reason: str | None
+    detail: str | None
+    locations: Sequence[str]
+    quiet: bool
+    """Nobody was told, since the monitor is flapping."""
+
+
+class IncidentDetail(Incident, frozen=True, kw_only=True):
+    """One incident and its changes, in their order."""
+
+    changes: Sequence[Change]
+
+
+class ApiIncidents:
+    """The incidents that are stored, also those of monitors that are not in the configuration any more."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def operations(self) -> list[Operation]:
+        """Give what can be asked."""
+        parameters = (
+            text("monitor", "only those of these monitors, by name", repeats=True),
+            choice("state", "only those that are so", ("open", "resolved")),
+            choice("kind", "only those of this kind", ("down", "partial", "no_data", "flapping")),
+            instant("since", "only those that were not over then", -math.inf),
+            instant("until", "only those that started before then", math.inf),
+            LIMIT,
+            PLACE_CURSOR,
+            FORMAT,
+        )
+        return [
+            Operation(
+                "GET", "/incidents", "Incidents, the newest first", self._list, IncidentList, parameters
+            ),
+            Operation("GET", "/incidents/{id}", "One incident with its changes", self._one, IncidentDetail),
+        ]
+
+    async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        since, until = stretch(asked, math.inf, 0)
+        limit = asked["limit"]
+        found = await reader_of(self._pages).incidents(
+            asked["monitor"] or None,
+            since,
+            until,
+            is_open={"open": True, "resolved": False, None: None}[asked["state"]],
+            after=asked["cursor"],
+            kind=asked["kind"],
+            limit=limit + 1,
+        )
+        incidents = [Incident(**row._asdict()) for row in found[:limit]]
+        onward = None
+        if len(found) > limit:
+            onward = place_cursor(incidents[-1].started_at, incidents[-1].id)
+        if asked["format"] == "csv":
+            return csv_answer(incidents, columns(Incident), request, onward)
+        return answer(IncidentList(incidents, onward), request, onward)
+
+    async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        found = await reader_of(self._pages).incident(int(request.match_info["id"]))
+        if found is None:
+            raise ProblemError(404, "there is no incident of this number")
+        incident, changes = found
+        detail = IncidentDetail(
+            **incident._asdict(), changes=[Change(**change._asdict()) for change in changes]
+        )
+        return answer(detail, request)

@@ -1,0 +1,159 @@
+"""The API's monitors: how they are, one with its settings, and a check now."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from monitor.config import Monitor
+from monitor.result import OwnTroubleError
+from monitor.store_pages import Latest, StoredStanding
+from monitor.web import views
+from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
+from monitor.web.api_parameters import LIMIT, NAME_CURSOR, choice, name_cursor, text
+from monitor.web.api_problem import ProblemError
+from monitor.web.api_results import Result, result_of
+from monitor.web.pages import Pages
+from monitor.web.rendering import settings_of
+
+if TYPE_CHECKING:
+    from monitor.web.monitor_page import CheckNow
+
+_LATEST_S = 86_400.0
+_GRACE_S = 5.0  # for a place among the checks that run
+
+Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
+
+
+class MonitorState(msgspec.Struct, frozen=True):
+    """How a monitor is. `since_at`, `reason` and `detail` are those of its open incident."""
+
+    name: str
+    url: str
+    """Without user, password, secret query values."""
+    group: str | None
+    labels: dict[str, str]
+    interval_s: float
+    status: Status
+    since_at: float | None
+    reason: str | None
+    detail: str | None
+    last_at: float | None
+    """Slot of its newest result."""
+    response_time_s: float | None
+    """Of its newest result, if that is less than a day old; so is the next."""
+    certificate_expires_at: float | None
+
+
+class MonitorList(msgspec.Struct, frozen=True):
+    """Monitors in the order of their names; `next` is the cursor with which the list goes on."""
+
+    monitors: Sequence[MonitorState]
+    next: str | None
+
+
+class MonitorDetail(MonitorState, frozen=True, kw_only=True):
+    """A monitor with its settings as a person reads them, secrets masked."""
+
+    settings: dict[str, str]
+
+
+class ApiMonitors:
+    """The monitors of the configuration; `check_now` is there once the schedule is."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.check_now: CheckNow | None = None
+        self._pages = pages
+
+    def operations(self) -> list[Operation]:
+        """Give what can be asked."""
+        statuses = choice("status", "only those that are so", views.WORST_FIRST)
+        words = text("q", "only those with all these words in name, URL, group or labels")
+        label = text("label", "only those with this label, as in `team=web`")
+        group = text("group", "only those of this group")
+        parameters = (words, statuses, label, group, LIMIT, NAME_CURSOR)
+        return [
+            Operation(
+                "GET", "/monitors", "All monitors and how they are", self._list, MonitorList, parameters
+            ),
+            Operation("GET", "/monitors/{name}", "One monitor", self._one, MonitorDetail),
+            Operation(
+                "POST",
+                "/monitors/{name}/check",
+                "Check a monitor now, and store the result",
+                self._check,
+                Result,
+            ),
+        ]
+
+    async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        reader = reader_of(self._pages)
+        monitors = self._pages.monitors
+        stored = await reader.standings(monitors)
+        wanted = views.Filter(asked["q"], asked["status"] or "", asked["label"])
+        names = [
+            name
+            for name, monitor in monitors.items()
+            if asked["group"] in ("", monitor.group)
+            and name.encode() > asked["cursor"]
+            and wanted.admits(_standing(monitor, stored.get(name)))
+        ]
+        names.sort(key=str.encode)
+        page = names[: asked["limit"]]
+        latest = await reader.latest(page, time.time() - _LATEST_S)
+        states = [state_of(monitors[name], stored.get(name), latest.get(name)) for name in page]
+        onward = name_cursor(page[-1]) if len(names) > len(page) else None
+        return answer(MonitorList(states, onward), request, onward)
+
+    async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        monitor = monitor_of(self._pages, request)
+        reader, name = reader_of(self._pages), monitor.name
+        stored = (await reader.standings([name])).get(name)
+        latest = (await reader.latest([name], time.time() - _LATEST_S)).get(name)
+        state = msgspec.structs.asdict(state_of(monitor, stored, latest))
+        return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
+
+    async def _check(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        monitor = monitor_of(self._pages, request)
+        if monitor.paused:
+            raise ProblemError(409, "the monitor is paused")
+        if self.check_now is None:
+            raise ProblemError(503, "the program is starting")
+        try:
+            result = await self.check_now(monitor.name, monitor.timeout_s + _GRACE_S)
+        except TimeoutError:
+            raise ProblemError(503, "the check waits for its turn; its result comes later") from None
+        except (KeyError, OwnTroubleError):
+            raise ProblemError(503, "the check could not be made") from None
+        return answer(result_of(result), request)
+
+
+def state_of(monitor: Monitor, stored: StoredStanding | None, latest: Latest | None) -> MonitorState:
+    """Say how a monitor is, as far as is stored."""
+    return MonitorState(
+        name=monitor.name,
+        url=monitor.public_url,
+        group=monitor.group,
+        labels=monitor.labels,
+        interval_s=monitor.interval_s,
+        status=_status(monitor, stored),
+        since_at=stored and stored.since_at,
+        reason=stored and stored.reason,
+        detail=stored and stored.detail,
+        last_at=stored and stored.last_at,
+        response_time_s=latest and latest.response_time_s,
+        certificate_expires_at=latest and latest.certificate_expires_at,
+    )
+
+
+def _status(monitor: Monitor, stored: StoredStanding | None) -> Status:
+    if monitor.paused:
+        return "paused"
+    return "unknown" if stored is None else stored.status
+
+
+def _standing(monitor: Monitor, stored: StoredStanding | None) -> views.Standing:
+    status = _status(monitor, stored)
+    return views.Standing(monitor.name, monitor.public_url, monitor.group or "", monitor.labels, status)

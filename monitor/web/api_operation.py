@@ -1,0 +1,102 @@
+"""What can be asked of the API: each operation once, for its route and for the OpenAPI document."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from monitor.config import Monitor
+from monitor.store_pages import PageReader
+from monitor.web.api_csv import table
+from monitor.web.api_parameters import Parameter, read
+from monitor.web.api_problem import ProblemError
+from monitor.web.pages import Pages
+
+ROOT = "/api/v1"
+PATH_PATTERNS = {"name": "[^/]+", "id": "[0-9]{1,18}"}
+
+Answer = Callable[[web.Request, Mapping[str, Any]], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one address below `/api/v1`; `answer` gets the request and its parameters, as read."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    summary: str
+    answer: Answer
+    gives: type[msgspec.Struct]
+    parameters: Sequence[Parameter] = ()
+
+    @property
+    def can_be_csv(self) -> bool:
+        """Whether the answer can also be a table."""
+        return any(parameter.name == "format" for parameter in self.parameters)
+
+    def route(self) -> web.RouteDef:
+        """Give the route, which hears nothing that the document does not say."""
+        path = self.path
+        for name, pattern in PATH_PATTERNS.items():
+            path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
+        define = {"GET": web.get, "POST": web.post, "DELETE": web.delete}[self.method]
+        return define(ROOT + path, self._handle)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        return await self.answer(request, read(request.query, self.parameters))
+
+
+def answer(content: Any, request: web.Request, onward: str | None = None) -> web.Response:
+    """Answer in JSON; `onward` is the cursor with which a list goes on."""
+    return web.Response(
+        body=msgspec.json.encode(content),
+        content_type="application/json",
+        headers=headers(request, onward),
+    )
+
+
+def headers(request: web.Request, onward: str | None = None) -> dict[str, str]:
+    """Give the headers of an answer, with a link to where a list goes on."""
+    kept = {"Cache-Control": "no-store"}
+    if onward is not None:
+        kept["Link"] = f'<{request.rel_url.update_query(cursor=onward)}>; rel="next"'
+    return kept
+
+
+def csv_answer(
+    rows: Sequence[msgspec.Struct], columns: Sequence[str], request: web.Request, onward: str | None
+) -> web.Response:
+    """Answer with a table."""
+    return web.Response(
+        body=table(rows, columns),
+        content_type="text/csv",
+        charset="utf-8",
+        headers=headers(request, onward),
+    )
+
+
+def reader_of(pages: Pages) -> PageReader:
+    """Give what reads the database.
+
+    Raises:
+        ProblemError: it is not there yet.
+
+    """
+    if pages.reader is None:
+        raise ProblemError(503, "the program is starting")
+    return pages.reader
+
+
+def monitor_of(pages: Pages, request: web.Request) -> Monitor:
+    """Give the monitor that the address names.
+
+    Raises:
+        ProblemError: the configuration has none of this name.
+
+    """
+    monitor = pages.monitors.get(request.match_info["name"])
+    if monitor is None:
+        raise ProblemError(404, "the configuration has no monitor of this name")
+    return monitor

@@ -1,0 +1,182 @@
+"""Parameters of the API's requests: what each allows, for people, for programs, and as it is read."""
+
+import math
+import re
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from monitor.store_pages import Place
+from monitor.web.api_problem import Mistake, ProblemError
+
+MAX_LIMIT = 1_000
+_LIMIT = 100
+_NUMBER = re.compile(r"-?\d{1,16}(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
+_FIRST_AT = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST_AT = math.floor(datetime.max.replace(tzinfo=UTC).timestamp())
+_PLACE = struct.Struct(">dq")
+
+
+class Query(Protocol):
+    """The parameters of a request, as they came."""
+
+    def getall(self, key: str, default: Sequence[str]) -> Sequence[str]:
+        """Give all of this name."""
+
+    def keys(self) -> Any:
+        """Give all names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a query; `read` raises `ValueError` for what is not allowed."""
+
+    name: str
+    meaning: str
+    allowed: str
+    schema: Mapping[str, Any]
+    read: Callable[[str], Any]
+    default: Any = None
+    repeats: bool = False
+
+
+def instant(name: str, meaning: str, default: float | None = None) -> Parameter:
+    """Make a parameter that is an instant, read as Unix seconds."""
+    number = {"type": "number", "minimum": _FIRST_AT, "maximum": _LAST_AT}
+    schema = {"anyOf": [number, {"type": "string", "format": "date-time"}]}
+    allowed = "must be Unix seconds, or a date and time in ISO 8601"
+    return Parameter(name, meaning, allowed, schema, _instant, default)
+
+
+def choice(name: str, meaning: str, options: Sequence[str], default: str | None = None) -> Parameter:
+    """Make a parameter that is one of some words."""
+    schema = {"type": "string", "enum": list(options)} | ({"default": default} if default else {})
+
+    def read(text: str) -> str:
+        return options[options.index(text)]
+
+    return Parameter(name, meaning, f"must be one of {', '.join(options)}", schema, read, default)
+
+
+def text(name: str, meaning: str, *, repeats: bool = False) -> Parameter:
+    """Make a parameter that is any text."""
+    schema = {"type": "string", "pattern": "^[^\\u0000]*$"}
+    allowed = "must be UTF-8 without NUL"
+    return Parameter(name, meaning, allowed, schema, _text, () if repeats else "", repeats)
+
+
+def _instant(written: str) -> float:
+    if _NUMBER.fullmatch(written):
+        at = float(written)
+    else:
+        moment = datetime.fromisoformat(written)
+        at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not _FIRST_AT <= at <= _LAST_AT:
+        raise ValueError
+    return at
+
+
+def _limit(written: str) -> int:
+    if not re.fullmatch(r"0{0,9}\d{1,4}", written, re.ASCII) or not 1 <= int(written) <= MAX_LIMIT:
+        raise ValueError
+    return int(written)
+
+
+def _text(written: str) -> str:
+    written.encode()
+    if "\0" in written:
+        raise ValueError
+    return written
+
+
+def _place(written: str) -> Place:
+    return Place(*_PLACE.unpack(bytes.fromhex(_matching(r"[0-9a-f]{32}", written))))
+
+
+def place_cursor(at: float, number: int) -> str:
+    """Write where a list goes on."""
+    return _PLACE.pack(at, number).hex()
+
+
+def _name(written: str) -> bytes:
+    return bytes.fromhex(_matching(r"([0-9a-f]{2})+", written))
+
+
+def name_cursor(name: str) -> str:
+    """Write after which name a list goes on."""
+    return name.encode().hex()
+
+
+def _matching(pattern: str, written: str) -> str:
+    if not re.fullmatch(pattern, written):
+        raise ValueError
+    return written
+
+
+def _cursor(pattern: str, read: Callable[[str], Any], default: Any) -> Parameter:
+    meaning = "where to go on: `next` of the answer before"
+    schema = {"type": "string", "pattern": f"^{pattern}$"}
+    return Parameter("cursor", meaning, "must be `next` of an earlier answer", schema, read, default)
+
+
+SINCE = instant("since", "from then on; by default a day before `until`")
+UNTIL = instant("until", "before then; by default now")
+LIMIT = Parameter(
+    "limit",
+    "how many at most",
+    f"must be a whole number from 1 to {MAX_LIMIT:,}",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": _LIMIT},
+    _limit,
+    _LIMIT,
+)
+PLACE_CURSOR = _cursor("[0-9a-f]{32}", _place, Place())
+NAME_CURSOR = _cursor("([0-9a-f]{2})+", _name, b"")
+FORMAT = choice("format", "how the answer is written", ("json", "csv"), "json")
+
+
+def read(query: Query, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Read what was asked.
+
+    Raises:
+        ProblemError: something is not allowed, or there is no such parameter; names everything that is wrong.
+
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    allowed = f"is not known; allowed are {', '.join(known)}" if known else "is not known; there are none"
+    mistakes = [Mistake(name, allowed) for name in dict.fromkeys(query.keys()) if name not in known]
+    asked = {}
+    for parameter in parameters:
+        try:
+            asked[parameter.name] = _value(parameter, query.getall(parameter.name, ()))
+        except ValueError:
+            once = "" if parameter.repeats else ", once"
+            mistakes.append(Mistake(parameter.name, parameter.allowed + once))
+    if mistakes:
+        raise ProblemError.about(mistakes)
+    return asked
+
+
+def _value(parameter: Parameter, written: Sequence[str]) -> Any:
+    if not written:
+        return parameter.default
+    values = list(map(parameter.read, written))
+    if parameter.repeats:
+        return values
+    (value,) = values
+    return value
+
+
+def stretch(asked: Mapping[str, Any], now: float, default_s: float) -> tuple[float, float]:
+    """Give the instants between which something was asked for.
+
+    Raises:
+        ProblemError: there are none.
+
+    """
+    until = now if asked["until"] is None else asked["until"]
+    since = until - default_s if asked["since"] is None else asked["since"]
+    if since >= until:
+        raise ProblemError.about([Mistake("since", "must be earlier than until (by default now)")])
+    return since, until

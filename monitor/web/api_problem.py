@@ -1,0 +1,96 @@
+"""What the API says when it cannot do what was asked: `application/problem+json` (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from monitor.store import StoreUnavailableError
+from monitor.web.access import Handler
+
+_AWAY_S = 5
+_PAYLOAD_HEADERS = ("Content-Type", "Content-Length")
+
+_log = logging.getLogger(__name__)
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """What is wrong with a parameter, and what is allowed."""
+
+    parameter: str
+    problem: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why there is no answer; `title` names the status code, `detail` says it for a person."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: Sequence[Mistake] = ()
+
+
+class ProblemError(Exception):
+    """The request cannot be answered."""
+
+    def __init__(self, status: int, detail: str, errors: Sequence[Mistake] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.errors = errors
+
+    @classmethod
+    def about(cls, mistakes: Sequence[Mistake]) -> "ProblemError":
+        """Make one of what is wrong with the parameters."""
+        return cls(400, "; ".join(f"{each.parameter} {each.problem}" for each in mistakes), mistakes)
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say what goes wrong below `/api` as a problem."""
+    if request.path != "/api" and not request.path.startswith("/api/"):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return _response(error.status, str(error), error.errors)
+    except StoreUnavailableError:
+        return _response(503, "PostgreSQL is away; checks go on", headers={"Retry-After": f"{_AWAY_S}"})
+    except web.HTTPException as refusal:
+        if refusal.status < HTTPStatus.BAD_REQUEST:
+            raise
+        kept = {name: value for name, value in refusal.headers.items() if name not in _PAYLOAD_HEADERS}
+        return _response(refusal.status, _detail(refusal), headers=kept)
+    except Exception:
+        # aiohttp would do the same, but in HTML; once an answer has begun, it ends the connection.
+        _log.exception("a bug: %s %s", request.method, request.match_info.route)
+        if request.writer.output_size:
+            raise
+        return _response(500, "a bug; the log of the program has more")
+
+
+def _detail(refusal: web.HTTPException) -> str:
+    text = (refusal.text or "").strip()
+    if refusal.status == HTTPStatus.NOT_FOUND:
+        return "there is no such address"
+    if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"allowed here: {refusal.headers['Allow']}"
+    return text
+
+
+def _response(
+    status: int,
+    detail: str,
+    errors: Sequence[Mistake] = (),
+    headers: Mapping[str, Any] | None = None,
+) -> web.Response:
+    problem = Problem("about:blank", HTTPStatus(status).phrase, status, detail, errors)
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(problem),
+        content_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

@@ -1,0 +1,199 @@
+"""The API's results of one monitor: pages of them, or all of a stretch as one file."""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import web
+
+from monitor.result import CheckResult, Evidence, Tls
+from monitor.store import StoreUnavailableError
+from monitor.store_pages import PageReader, Place, ResultRow
+from monitor.uptime import status_of
+from monitor.web.api_csv import columns, table
+from monitor.web.api_operation import Operation, answer, csv_answer, headers, monitor_of, reader_of
+from monitor.web.api_parameters import (
+    FORMAT,
+    LIMIT,
+    MAX_LIMIT,
+    PLACE_CURSOR,
+    SINCE,
+    UNTIL,
+    place_cursor,
+    stretch,
+)
+from monitor.web.pages import Pages
+
+_DAY_S = 86_400.0
+_PHASES = ("resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one check found; phases are null where they did not run."""
+
+    scheduled_at: float
+    """Its slot."""
+    started_at: float
+    location: str | None
+    status: Literal["up", "degraded", "down", "unknown"]
+    status_code: int | None
+    response_time_s: float | None
+    reason: str | None
+    detail: str | None
+    resolve_s: float | None
+    connect_s: float | None
+    tls_s: float | None
+    processing_s: float | None
+    transfer_s: float | None
+    ip: str | None
+    http_version: str | None
+    certificate_expires_at: float | None
+    tls: Tls | None
+    evidence: Evidence | None
+    """Headers and the beginning of the body of a response that was not accepted."""
+
+
+class ResultList(msgspec.Struct, frozen=True):
+    """Results, the newest first; `next` is the cursor with which the list goes on."""
+
+    results: Sequence[Result]
+    next: str | None
+
+
+_COLUMNS = columns(Result, without=("tls", "evidence"))
+
+
+class ApiResults:
+    """The results of monitors of the configuration."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def operations(self) -> list[Operation]:
+        """Give what can be asked."""
+        return [
+            Operation(
+                "GET",
+                "/monitors/{name}/results",
+                "Results of a monitor, the newest first",
+                self._list,
+                ResultList,
+                (SINCE, UNTIL, LIMIT, PLACE_CURSOR, FORMAT),
+            ),
+            Operation(
+                "GET",
+                "/monitors/{name}/export",
+                "All results of a stretch of time as one file, the newest first",
+                self._export,
+                ResultList,
+                (SINCE, UNTIL, FORMAT),
+            ),
+        ]
+
+    async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        name = monitor_of(self._pages, request).name
+        since, until = stretch(asked, time.time(), _DAY_S)
+        limit = asked["limit"]
+        after = min(Place(until, 0), asked["cursor"])
+        found = await reader_of(self._pages).results(name, since, after, limit + 1)
+        rows, onward = found[:limit], None
+        if len(found) > limit:
+            onward = place_cursor(rows[-1].scheduled_at, rows[-1].id)
+        results = list(map(result_of_row, rows))
+        if asked["format"] == "csv":
+            return csv_answer(results, _COLUMNS, request, onward)
+        return answer(ResultList(results, onward), request, onward)
+
+    async def _export(self, request: web.Request, asked: Mapping[str, Any]) -> web.StreamResponse:
+        """Send page by page, so that neither memory nor a connection is held for whoever reads slowly."""
+        name = monitor_of(self._pages, request).name
+        since, until = stretch(asked, time.time(), _DAY_S)
+        pages = _pages(reader_of(self._pages), name, since, Place(until, 0))
+        parts = (_csv_parts if asked["format"] == "csv" else _json_parts)(pages)
+        first = await anext(parts)
+        response = web.StreamResponse(headers=headers(request))
+        response.content_type = "text/csv" if asked["format"] == "csv" else "application/json"
+        response.charset = "utf-8" if asked["format"] == "csv" else None
+        file = quote(f"{name}.{asked['format']}", safe="")
+        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
+        await response.prepare(request)
+        await response.write(first)
+        try:
+            async for part in parts:
+                await response.write(part)
+        except StoreUnavailableError:
+            # Without its end, the file cannot be taken for a whole one.
+            assert request.transport is not None  # noqa: S101 - it was written to
+            request.transport.close()
+        return response
+
+
+async def _pages(reader: PageReader, name: str, since: float, after: Place) -> AsyncIterator[list[Result]]:
+    while rows := await reader.results(name, since, after, MAX_LIMIT):
+        yield list(map(result_of_row, rows))
+        after = Place(rows[-1].scheduled_at, rows[-1].id)
+        if len(rows) < MAX_LIMIT:
+            break
+
+
+async def _csv_parts(pages: AsyncIterator[list[Result]]) -> AsyncIterator[bytes]:
+    head = table((), _COLUMNS)
+    async for results in pages:
+        yield head + table(results, _COLUMNS, head=False)
+        head = b""
+    yield head
+
+
+async def _json_parts(pages: AsyncIterator[list[Result]]) -> AsyncIterator[bytes]:
+    before = b'{"results":['
+    async for results in pages:
+        yield before + b",\n".join(map(msgspec.json.encode, results))
+        before = b",\n"
+    yield b'],"next":null}' if before == b",\n" else before + b'],"next":null}'
+
+
+def result_of_row(row: ResultRow) -> Result:
+    """Take what is stored."""
+    return Result(
+        scheduled_at=row.scheduled_at,
+        started_at=row.timestamp,
+        location=row.location,
+        status=status_of(row.up, row.degraded),
+        status_code=row.status,
+        response_time_s=row.time,
+        reason=row.reason,
+        detail=row.detail,
+        **{phase: _rounded(getattr(row, phase)) for phase in _PHASES},
+        ip=row.ip,
+        http_version=row.http_version,
+        certificate_expires_at=row.certificate_expires_at,
+        tls=msgspec.convert(row.tls, Tls | None),
+        evidence=msgspec.convert(row.evidence, Evidence | None),
+    )
+
+
+def result_of(result: CheckResult) -> Result:
+    """Take what was found a moment ago."""
+    phases = msgspec.structs.asdict(result.phases)
+    return Result(
+        scheduled_at=result.scheduled_at,
+        started_at=result.timestamp,
+        location=result.location,
+        status=status_of(result.up, result.degraded),
+        status_code=result.response_status,
+        response_time_s=result.response_time,
+        reason=result.reason,
+        detail=result.detail,
+        **{f"{phase}_s": _rounded(seconds) for phase, seconds in phases.items()},
+        ip=result.ip,
+        http_version=result.http_version,
+        certificate_expires_at=result.certificate_expires_at,
+        tls=result.tls,
+        evidence=result.evidence,
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return seconds if seconds is None else round(seconds, 6)

@@ -1,0 +1,97 @@
+"""The OpenAPI document of the API, made from its operations and from what they give."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from monitor.web.api_operation import PATH_PATTERNS, ROOT, Operation
+from monitor.web.api_parameters import Parameter
+from monitor.web.api_problem import Problem
+
+_JSON = "application/json"
+_PROBLEM = {"$ref": "#/components/responses/Problem"}
+_PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "name": {
+        "description": "the monitor's name, percent-encoded",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "id": {
+        "description": "the incident's number",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+    },
+}
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """Describe the operations in OpenAPI 3.1."""
+    types = [one.gives for one in operations]
+    schemas, components = msgspec.json.schema_components(
+        [*types, Problem], ref_template="#/components/schemas/{name}"
+    )
+    described = dict(zip([*types, Problem], schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, described)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Website health monitor",
+            "version": "1",
+            "description": (
+                "Instants (`…_at`) are Unix seconds, durations (`…_s`) seconds; instants are taken in "
+                "ISO 8601 too. Whatever goes wrong is a problem (RFC 9457)."
+            ),
+        },
+        "servers": [{"url": ROOT}],
+        "security": [{"token": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "responses": {
+                "Problem": {
+                    "description": "why there is no other answer",
+                    "content": {"application/problem+json": {"schema": described[Problem]}},
+                }
+            },
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "`web_token`, where it is set"}
+            },
+        },
+    }
+
+
+def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, Any]:
+    names = [name for name in PATH_PATTERNS if f"{{{name}}}" in operation.path]
+    parameters = [*map(_in_path, names), *map(_in_query, operation.parameters)]
+    return {
+        "operationId": _id(operation),
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "it is so", "content": dict(_contents(operation, described))},
+            "default": _PROBLEM,
+        },
+    }
+
+
+def _id(operation: Operation) -> str:
+    words = [word for word in operation.path.split("/") if word and not word.startswith("{")]
+    return "_".join([operation.method.lower(), *words, *(["one"] if operation.path.endswith("}") else [])])
+
+
+def _contents(operation: Operation, described: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
+    yield _JSON, {"schema": described[operation.gives]}
+    if operation.can_be_csv:
+        yield "text/csv", {"schema": {"type": "string"}}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    schema = parameter.schema
+    if parameter.repeats:
+        schema = {"type": "array", "items": schema}
+    return {"name": parameter.name, "in": "query", "description": parameter.meaning, "schema": schema}
