@@ -112,5 +112,5 @@ async def test_what_is_wrong_is_named(api: Client) -> None:
     assert [each["parameter"] for each in problem["errors"]] == ["state", "kind"]
     assert problem["errors"][0]["problem"] == "must be one of open, resolved, once"
 
-    problem = await api.refused("/api/v1/incidents?since=3&until=2", 400)
+    problem = await api.refused("/api/v1/incidents?since=3&until=2", 422)
     assert [each["parameter"] for each in problem["errors"]] == ["since"]

@@ -139,7 +139,7 @@ async def test_what_is_not_there_or_not_allowed(api: Client, path: str) -> None:
     await api.refused(f"/api/v1/monitors/none/{path}", 404)
     problem = await api.refused(f"/api/v1/monitors/shop/{path}?since=now&until=2026", 400)
     assert [each["parameter"] for each in problem["errors"]] == ["since"]
-    problem = await api.refused(f"/api/v1/monitors/shop/{path}?since=2026-11-02&until=2026-11-01", 400)
+    problem = await api.refused(f"/api/v1/monitors/shop/{path}?since=2026-11-02&until=2026-11-01", 422)
     assert problem["detail"] == "since must be earlier than until (by default now)"
 
 

@@ -178,5 +178,5 @@ def stretch(asked: Mapping[str, Any], now: float, default_s: float) -> tuple[flo
     until = now if asked["until"] is None else asked["until"]
     since = until - default_s if asked["since"] is None else asked["since"]
     if since >= until:
-        raise ProblemError.about([Mistake("since", "must be earlier than until (by default now)")])
+        raise ProblemError.about([Mistake("since", "must be earlier than until (by default now)")], 422)
     return since, until

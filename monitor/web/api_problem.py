@@ -43,9 +43,9 @@ class ProblemError(Exception):
         self.errors = errors
 
     @classmethod
-    def about(cls, mistakes: Sequence[Mistake]) -> "ProblemError":
-        """Make one of what is wrong with the parameters."""
-        return cls(400, "; ".join(f"{each.parameter} {each.problem}" for each in mistakes), mistakes)
+    def about(cls, mistakes: Sequence[Mistake], status: int = 400) -> "ProblemError":
+        """Make one of what is wrong with the parameters: 400 where the document says so, else 422."""
+        return cls(status, "; ".join(f"{each.parameter} {each.problem}" for each in mistakes), mistakes)
 
 
 @web.middleware
