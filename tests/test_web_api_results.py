@@ -106,7 +106,7 @@ async def test_a_page_as_a_table(api: Client, store: Store) -> None:
     assert "Link" not in both.headers
 
 
-@pytest.mark.parametrize("count", [0, 1, 1_000, 2_003])
+@pytest.mark.parametrize("count", [0, 1, 250, 1_003])
 async def test_a_whole_stretch_is_one_file(api: Client, store: Store, count: int) -> None:
     slots = await fill(store, count)
 

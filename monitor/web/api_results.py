@@ -17,7 +17,6 @@ from monitor.web.api_operation import Operation, answer, csv_answer, headers, mo
 from monitor.web.api_parameters import (
     FORMAT,
     LIMIT,
-    MAX_LIMIT,
     PLACE_CURSOR,
     SINCE,
     UNTIL,
@@ -27,6 +26,7 @@ from monitor.web.api_parameters import (
 from monitor.web.pages import Pages
 
 _DAY_S = 86_400.0
+_PART = 250  # results of an export that are written at once: checks have to wait meanwhile
 _PHASES = ("resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s")
 
 
@@ -131,10 +131,10 @@ class ApiResults:
 
 
 async def _pages(reader: PageReader, name: str, since: float, after: Place) -> AsyncIterator[list[Result]]:
-    while rows := await reader.results(name, since, after, MAX_LIMIT):
+    while rows := await reader.results(name, since, after, _PART):
         yield list(map(result_of_row, rows))
         after = Place(rows[-1].scheduled_at, rows[-1].id)
-        if len(rows) < MAX_LIMIT:
+        if len(rows) < _PART:
             break
 
 
@@ -162,7 +162,7 @@ def result_of_row(row: ResultRow) -> Result:
         location=row.location,
         status=status_of(row.up, row.degraded),
         status_code=row.status,
-        response_time_s=row.time,
+        response_time_s=_rounded(row.time),
         reason=row.reason,
         detail=row.detail,
         **{phase: _rounded(getattr(row, phase)) for phase in _PHASES},
@@ -183,7 +183,7 @@ def result_of(result: CheckResult) -> Result:
         location=result.location,
         status=status_of(result.up, result.degraded),
         status_code=result.response_status,
-        response_time_s=result.response_time,
+        response_time_s=_rounded(result.response_time),
         reason=result.reason,
         detail=result.detail,
         **{f"{phase}_s": _rounded(seconds) for phase, seconds in phases.items()},
