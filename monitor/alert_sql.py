@@ -29,6 +29,8 @@ SELECT incident_id, channel, told_at, reminded_at, together
 FROM health_told WHERE incident_id = ANY($1) ORDER BY incident_id, channel
 """
 
+ACKNOWLEDGEMENT = "SELECT at, who, why FROM health_acknowledgements WHERE incident_id = $1"
+
 ACKNOWLEDGED = "SELECT incident_id FROM health_acknowledgements WHERE incident_id = ANY($1)"
 
 SILENCES = """

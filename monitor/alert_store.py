@@ -44,6 +44,14 @@ class Silence(NamedTuple):
     why: str
 
 
+class Acknowledgement(NamedTuple):
+    """That somebody knows of an incident."""
+
+    at: float
+    who: str
+    why: str
+
+
 class _Location(msgspec.Struct):
     at: float
     status: str
@@ -118,6 +126,12 @@ class AlertStore(Store):
         """Stop an incident's reminders and escalation; false where it is not open, or was acknowledged."""
         async with self.transaction() as connection:
             return bool(await connection.fetchval(sql.ACKNOWLEDGE, incident_id, now, who, why))
+
+    async def acknowledgement(self, incident_id: int) -> Acknowledgement | None:
+        """Tell when an incident was acknowledged, by whom and why."""
+        async with self.transaction() as connection:
+            row = await connection.fetchrow(sql.ACKNOWLEDGEMENT, incident_id)
+        return Acknowledgement(*row) if row else None
 
     async def silence(self, silence: Silence) -> None:
         """Hold back a monitor's alerts until a time; a later silence replaces it, also an earlier end."""

@@ -52,6 +52,7 @@ class Pipeline:
 
     forwarder: Forwarder
     outbox: Outbox
+    alerts: AlertStore
 
     def __init__(self, config: Config, store: Store, watched: Watched, stages: Tasks) -> None:
         self.config = config
@@ -141,7 +142,7 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
             log=volatile,
             outage=running.kafka,
         )
-        running.outbox, running.forwarder = outbox, forwarder
+        running.outbox, running.forwarder, running.alerts = outbox, forwarder, alerts
         storing = Progress("the ingest")
         running.watch.add(*forwarder.progress, storing)
         async with stages, _telling(stages, running, alerts, alerting=alerting):

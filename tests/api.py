@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from yarl import URL
 
+from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.result import CheckResult, result_id
@@ -97,6 +98,8 @@ async def open_api() -> AsyncIterator[Open]:
             (url,) = await stack.enter_async_context(serving(config, access, site.routes()))
             if store is not None:
                 site.begin(store, never, list)
+                site.api.alerting.store = alerts = AlertStore(store._uri)
+                stack.push_async_callback(alerts.close)
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return Client(url, site, session)
 

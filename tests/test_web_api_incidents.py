@@ -96,7 +96,8 @@ async def test_one_incident_with_its_changes(api: Client, now: float) -> None:
         incident["changes"][1],
     ]
     assert (incident["changes"][1]["change"], incident["changes"][1]["at"]) == ("resolved", now - 3_000)
-    del incident["changes"]
+    assert incident["acknowledged"] is None
+    del incident["changes"], incident["acknowledged"]
     assert incident == found
 
 

@@ -79,7 +79,7 @@ async def test_a_person_without_a_session_is_asked_to_log_in(open_api: Open) -> 
 async def test_the_program_is_starting(open_api: Open) -> None:
     client = await open_api()
 
-    for path in ("monitors", "monitors/shop", "uptime", "incidents", "monitors/shop/export"):
+    for path in ("monitors", "monitors/shop", "uptime", "incidents", "monitors/shop/export", "silences"):
         assert (await client.refused(f"/api/v1/{path}", 503))["detail"] == "the program is starting"
 
 

@@ -3,6 +3,7 @@
 import msgspec
 from aiohttp import web
 
+from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_incidents import ApiIncidents
 from monitor.web.api_monitors import ApiMonitors
 from monitor.web.api_operation import ROOT, Operation
@@ -13,15 +14,17 @@ from monitor.web.pages import Pages
 
 
 class Api:
-    """Answers what its document says; `monitors` gets to check once the schedule is there."""
+    """Answers what its document says; `monitors` and `alerting` get what they need once it is there."""
 
     def __init__(self, pages: Pages) -> None:
         self.monitors = ApiMonitors(pages)
+        self.alerting = ApiAlerting(pages)
         self.operations: list[Operation] = [
             *self.monitors.operations(),
             *ApiResults(pages).operations(),
             *ApiUptime(pages).operations(),
-            *ApiIncidents(pages).operations(),
+            *ApiIncidents(pages, self.alerting).operations(),
+            *self.alerting.operations(),
         ]
         self._document = msgspec.json.encode(document(self.operations))
 

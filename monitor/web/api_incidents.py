@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
+from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_csv import columns
 from monitor.web.api_operation import Operation, answer, csv_answer, reader_of
 from monitor.web.api_parameters import (
@@ -62,17 +63,27 @@ class Change(msgspec.Struct, frozen=True):
     """Nobody was told, since the monitor is flapping."""
 
 
-class IncidentDetail(Incident, frozen=True, kw_only=True):
-    """One incident and its changes, in their order."""
+class Acknowledgement(msgspec.Struct, frozen=True):
+    """When an incident was acknowledged, by whom and why."""
 
+    at: float
+    who: str
+    why: str
+
+
+class IncidentDetail(Incident, frozen=True, kw_only=True):
+    """One incident and its changes, in their order; null `acknowledged`: it was not."""
+
+    acknowledged: Acknowledgement | None
     changes: Sequence[Change]
 
 
 class ApiIncidents:
     """The incidents that are stored, also those of monitors that are not in the configuration any more."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, alerting: ApiAlerting) -> None:
         self._pages = pages
+        self._alerting = alerting
 
     def operations(self) -> list[Operation]:
         """Give what can be asked."""
@@ -114,11 +125,15 @@ class ApiIncidents:
         return answer(IncidentList(incidents, onward), request, onward)
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
-        found = await reader_of(self._pages).incident(int(request.match_info["id"]))
+        number = int(request.match_info["id"])
+        found = await reader_of(self._pages).incident(number)
         if found is None:
             raise ProblemError(404, "there is no incident of this number")
         incident, changes = found
+        said = await self._alerting.opened().acknowledgement(number)
         detail = IncidentDetail(
-            **incident._asdict(), changes=[Change(**change._asdict()) for change in changes]
+            **incident._asdict(),
+            acknowledged=said and Acknowledgement(*said),
+            changes=[Change(**change._asdict()) for change in changes],
         )
         return answer(detail, request)

@@ -22,7 +22,7 @@ Answer = Callable[[web.Request, Mapping[str, Any]], Awaitable[web.StreamResponse
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address below `/api/v1`; `answer` gets the request and its parameters, as read."""
+    """One method of one address below `/api/v1`; `answer` gets the request, its parameters and its `body`."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -30,6 +30,7 @@ class Operation:
     answer: Answer
     gives: type[msgspec.Struct]
     parameters: Sequence[Parameter] = ()
+    takes: type[msgspec.Struct] | None = None
 
     @property
     def can_be_csv(self) -> bool:
@@ -45,7 +46,19 @@ class Operation:
         return define(ROOT + path, self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        return await self.answer(request, read(request.query, self.parameters))
+        asked = read(request.query, self.parameters)
+        if self.takes is not None:
+            asked["body"] = await _body(request, self.takes)
+        return await self.answer(request, asked)
+
+
+async def _body(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    if request.content_type != "application/json":
+        raise ProblemError(415, "the body must be application/json")
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProblemError(400, f"the body is not as described: {error}") from None
 
 
 def answer(content: Any, request: web.Request, onward: str | None = None) -> web.Response:

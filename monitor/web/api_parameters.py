@@ -6,7 +6,9 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+import msgspec
 
 from monitor.store_pages import Place
 from monitor.web.api_problem import Mistake, ProblemError
@@ -17,6 +19,14 @@ _NUMBER = re.compile(r"-?\d{1,16}(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
 _FIRST_AT = datetime.min.replace(tzinfo=UTC).timestamp()
 _LAST_AT = math.floor(datetime.max.replace(tzinfo=UTC).timestamp())
 _PLACE = struct.Struct(">dq")
+
+
+INSTANT_ALLOWED = "must be Unix seconds, or a date and time in ISO 8601"
+Instant = (
+    Annotated[float, msgspec.Meta(ge=_FIRST_AT, le=_LAST_AT)]
+    | Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+)
+"""An instant in a request's body, still to be read."""
 
 
 class Query(Protocol):
@@ -46,8 +56,7 @@ def instant(name: str, meaning: str, default: float | None = None) -> Parameter:
     """Make a parameter that is an instant, read as Unix seconds."""
     number = {"type": "number", "minimum": _FIRST_AT, "maximum": _LAST_AT}
     schema = {"anyOf": [number, {"type": "string", "format": "date-time"}]}
-    allowed = "must be Unix seconds, or a date and time in ISO 8601"
-    return Parameter(name, meaning, allowed, schema, _instant, default)
+    return Parameter(name, meaning, INSTANT_ALLOWED, schema, read_instant, default)
 
 
 def choice(name: str, meaning: str, options: Sequence[str], default: str | None = None) -> Parameter:
@@ -67,7 +76,8 @@ def text(name: str, meaning: str, *, repeats: bool = False) -> Parameter:
     return Parameter(name, meaning, allowed, schema, _text, () if repeats else "", repeats)
 
 
-def _instant(written: str) -> float:
+def read_instant(written: str) -> float:
+    """Read an instant as Unix seconds; raises `ValueError` for what is none."""
     if _NUMBER.fullmatch(written):
         at = float(written)
     else:

@@ -25,7 +25,7 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """Describe the operations in OpenAPI 3.1."""
-    types = [one.gives for one in operations]
+    types = [each for one in operations for each in (one.gives, one.takes) if each is not None]
     schemas, components = msgspec.json.schema_components(
         [*types, Problem], ref_template="#/components/schemas/{name}"
     )
@@ -64,7 +64,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, Any]:
     names = [name for name in PATH_PATTERNS if f"{{{name}}}" in operation.path]
     parameters = [*map(_in_path, names), *map(_in_query, operation.parameters)]
-    return {
+    written: dict[str, Any] = {
         "operationId": _id(operation),
         "summary": operation.summary,
         "parameters": parameters,
@@ -73,6 +73,10 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
             "default": _PROBLEM,
         },
     }
+    if operation.takes is not None:
+        content = {_JSON: {"schema": described[operation.takes]}}
+        written["requestBody"] = {"required": True, "content": content}
+    return written
 
 
 def _id(operation: Operation) -> str:

@@ -1,0 +1,197 @@
+"""What people say of incidents and monitors through the API: acknowledgements, silences; and maintenance."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+
+from monitor import alert_store
+from monitor.alert_store import AlertStore
+from monitor.config import Monitor
+from monitor.maintenance import intervals
+from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
+from monitor.web.api_parameters import (
+    INSTANT_ALLOWED,
+    LIMIT,
+    NAME_CURSOR,
+    Instant,
+    instant,
+    name_cursor,
+    read_instant,
+    stretch,
+    text,
+)
+from monitor.web.api_problem import Mistake, ProblemError
+from monitor.web.pages import Pages
+
+_WEEK_S = 7 * 86_400.0
+_LONGEST_S = 31 * 86_400.0
+
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=r"^[^\x00]*$")]
+
+
+class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who knows of an incident, and what is being done."""
+
+    who: Line
+    why: Line
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """That an incident is acknowledged: no reminders, no escalation."""
+
+    incident: int
+    at: float
+    who: str
+    why: str
+
+
+class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Until when nobody is told of a monitor; an instant that is over ends the silence before."""
+
+    until: Instant
+    who: Line
+    why: Line
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """That nobody is told of a monitor for a while."""
+
+    monitor: str
+    until_at: float
+    at: float
+    who: str
+    why: str
+
+
+class SilenceList(msgspec.Struct, frozen=True):
+    """The silences that hold, in the order of the monitors' names."""
+
+    silences: Sequence[Silence]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A stretch of time in which a monitor's maintenance windows are open, as far as it was asked for."""
+
+    monitor: str
+    since_at: float
+    until_at: float
+
+
+class WindowList(msgspec.Struct, frozen=True):
+    """Maintenance in the order of the monitors' names; `next` is the cursor with which the list goes on."""
+
+    maintenance: Sequence[Window]
+    next: str | None
+
+
+class ApiAlerting:
+    """Writes what people say; `store` is there once the program has started."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.store: AlertStore | None = None
+        self._pages = pages
+
+    def operations(self) -> list[Operation]:
+        """Give what can be asked."""
+        maintenance = (
+            text("monitor", "only these monitors, by name", repeats=True),
+            instant("since", "from then on; by default now"),
+            instant("until", "before then, at most 31 days later; by default a week later"),
+            LIMIT,
+            NAME_CURSOR,
+        )
+        return [
+            Operation(
+                "POST",
+                "/incidents/{id}/acknowledge",
+                "Stop an open incident's reminders and escalation",
+                self._acknowledge,
+                Acknowledged,
+                takes=Acknowledge,
+            ),
+            Operation(
+                "POST",
+                "/monitors/{name}/silence",
+                "Tell nobody of a monitor until a time; a later silence replaces it",
+                self._silence,
+                Silence,
+                takes=SilenceRequest,
+            ),
+            Operation("GET", "/silences", "The silences that hold", self._silences, SilenceList),
+            Operation(
+                "GET",
+                "/maintenance",
+                "When maintenance windows of the configuration are open",
+                self._maintenance,
+                WindowList,
+                maintenance,
+            ),
+        ]
+
+    async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        number, body, now = int(request.match_info["id"]), asked["body"], time.time()
+        if await reader_of(self._pages).incident(number) is None:
+            raise ProblemError(404, "there is no incident of this number")
+        if not await self.opened().acknowledge(number, body.who, body.why, now):
+            raise ProblemError(409, "the incident is over, or was acknowledged before")
+        return answer(Acknowledged(number, now, body.who, body.why), request)
+
+    async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        name, body = monitor_of(self._pages, request).name, asked["body"]
+        try:
+            until = read_instant(f"{body.until}")
+        except ValueError:
+            raise ProblemError.about([Mistake("until", INSTANT_ALLOWED)]) from None
+        silence = alert_store.Silence(name, until, time.time(), body.who, body.why)
+        await self.opened().silence(silence)
+        return answer(Silence(*silence), request)
+
+    async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        found = await self.opened().silences(time.time())
+        silences = sorted((Silence(*each) for each in found), key=lambda each: each.monitor.encode())
+        return answer(SilenceList(silences), request)
+
+    async def _maintenance(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        since, until = _asked_stretch(asked, time.time())
+        wanted = asked["monitor"]
+        monitors = [
+            monitor
+            for name, monitor in self._pages.monitors.items()
+            if monitor.maintenance and name.encode() > asked["cursor"] and (not wanted or name in wanted)
+        ]
+        monitors.sort(key=lambda monitor: monitor.name.encode())
+        page = monitors[: asked["limit"]]
+        onward = name_cursor(page[-1].name) if len(monitors) > len(page) else None
+        windows = await asyncio.to_thread(_windows, page, since, until)
+        return answer(WindowList(windows, onward), request, onward)
+
+    def opened(self) -> AlertStore:
+        """Give what keeps it.
+
+        Raises:
+            ProblemError: it is not there yet.
+
+        """
+        if self.store is None:
+            raise ProblemError(503, "the program is starting")
+        return self.store
+
+
+def _asked_stretch(asked: Mapping[str, Any], now: float) -> tuple[float, float]:
+    since = now if asked["since"] is None else asked["since"]
+    since, until = stretch({**asked, "since": since}, since + _WEEK_S, 0)
+    if until - since > _LONGEST_S:
+        raise ProblemError.about([Mistake("until", "must be at most 31 days after since")], 422)
+    return since, until
+
+
+def _windows(monitors: Sequence[Monitor], since: float, until: float) -> list[Window]:
+    return [
+        Window(monitor.name, *each)
+        for monitor in monitors
+        for each in intervals(monitor.maintenance, since, until)
+    ]
