@@ -22,10 +22,11 @@ from monitor.web.api_parameters import (
     stretch,
     text,
 )
-from monitor.web.history import DAY_H, HOURS_D, times
+from monitor.web.history import DAY_H, times
 from monitor.web.pages import Pages
 
 _DAY_S = 86_400.0
+_HOURS_D = 8  # days that are read by the hour: a late result may have changed them since they were summed up
 _HOURS_KEPT_D = 399
 
 
@@ -135,7 +136,7 @@ def stretch_of(since: float, until: float, now: float) -> Stretch:
         first -= first % DAY_H
     if end < kept:
         end += -end % DAY_H
-    first_day, end_day = -(-first // DAY_H), min(end // DAY_H, today - HOURS_D + 1)
+    first_day, end_day = -(-first // DAY_H), min(end // DAY_H, today - _HOURS_D + 1)
     return Stretch(first, end, first_day, max(first_day, end_day))
 
 

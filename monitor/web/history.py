@@ -15,7 +15,7 @@ from monitor.web.rendering import percent
 DAY_H = 24
 DAYS = 90
 _WEEK_D = 7
-HOURS_D = 2  # days that are read by the hour: a day's sum is made within an hour or two of its end
+_HOURS_D = 2  # days that are read by the hour: a day's sum is made within an hour or two of its end
 _SHORT_D = 2
 _DOWN_SHARE = 0.05  # of a bar's time known: less is shown as degraded
 _NOTHING = Seconds()
@@ -41,7 +41,7 @@ def spans(now: float) -> Span:
     week = end - _WEEK_D * DAY_H
     return Span(
         today - DAYS + 1,
-        (today - HOURS_D + 1) * DAY_H,
+        (today - _HOURS_D + 1) * DAY_H,
         end,
         (week, (today - _WEEK_D + 1) * DAY_H),
     )
