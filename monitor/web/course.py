@@ -1,5 +1,6 @@
 """How a monitor's response times went, in one of the ranges that its page offers. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -50,8 +51,21 @@ def _step(at: float | None, sums: Sequence[Sums]) -> Step:
         sum(getattr(each, f"{phase}_s") for each in sums) / measured if measured else None for phase in PHASES
     ]
     slowest = max((each.slowest_s for each in sums), default=0) or None
-    p50, p95, p99 = (percentile(counts, share) for share in (0.5, 0.95, 0.99))
+    p50, p95, p99 = (_at_most(slowest, percentile(counts, share)) for share in (0.5, 0.95, 0.99))
     return Step(at, p50, p95, p99, slowest, phases)
+
+
+def _at_most(slowest: float | None, seconds: float | None) -> float | None:
+    """Take back what a bucket adds to the slowest in it."""
+    return seconds if seconds is None or slowest is None else min(slowest, seconds)
+
+
+def by_day(hours: ByPeriod) -> dict[int, list[Sums]]:
+    """Put the hours of each day together."""
+    days: defaultdict[int, list[Sums]] = defaultdict(list)
+    for hour, sums in hours.items():
+        days[hour // DAY_H] += sums
+    return days
 
 
 def lines(found: Iterable[Step]) -> list[Point]:
@@ -64,13 +78,13 @@ def stacks(found: Iterable[Step]) -> list[Point]:
     return [Point(step.at, tuple(step.phases)) for step in found if step.at is not None]
 
 
-def shades(incidents: Iterable[Incident], shown: Frame) -> list[Span]:
-    """Shade the incidents."""
+def shades(incidents: Iterable[Incident], now: float) -> list[Span]:
+    """Shade the incidents; one that is open goes on until now."""
     return [
         Span(
             "down" if each.kind == "down" else "degraded" if each.kind == "partial" else "unknown",
             each.started_at,
-            shown.until if each.ended_at is None else each.ended_at,
+            now if each.ended_at is None else each.ended_at,
             f"{each.kind.replace('_', ' ')}"
             + ("" if each.ended_at is None else f" for {spoken(each.ended_at - each.started_at)}"),
         )

@@ -17,6 +17,7 @@ from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of
 from monitor.web import course
 from monitor.web.charts import Frame, phases_chart, response_chart
+from monitor.web.history import DAY_H, spans
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages
 from monitor.web.rendering import monitor_path, settings_of, utc
@@ -90,7 +91,7 @@ class MonitorPage:
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         *steps, whole = await self._steps(reader, name, asked, shown)
-        spans = course.shades(incidents, shown)
+        shaded = course.shades(incidents, now)
         return await self._pages.render_beside(
             "monitor.html",
             "",
@@ -99,8 +100,8 @@ class MonitorPage:
             quantiles=[("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99)],
             ranges=course.RANGES,
             range=asked,
-            response_chart=response_chart(course.lines(steps), ("p50", "p95", "max"), spans, shown),
-            phases_chart=phases_chart(course.stacks(steps), course.PHASES, spans, shown),
+            response_chart=response_chart(course.lines(steps), ("p50", "p95", "max"), shaded, shown),
+            phases_chart=phases_chart(course.stacks(steps), course.PHASES, shaded, shown),
             phase_names=course.PHASES,
             incidents=incidents,
             several=False,
@@ -115,8 +116,11 @@ class MonitorPage:
         if source == "results":
             return await reader.course(name, shown.since, shown.until, shown.step_s)
         first, end = round(shown.since / shown.step_s), round(shown.until / shown.step_s)
-        found = await reader.sums([name], source, first, end)
-        return course.steps(found.get(name, {}), shown.step_s)
+        periods = (await reader.sums([name], source, first, end)).get(name, {})
+        if source == "day":
+            recent = await reader.sums([name], "hour", spans(time.time()).first_hour, end * DAY_H)
+            periods |= course.by_day(recent.get(name, {}))
+        return course.steps(periods, shown.step_s)
 
 
 def _range(request: web.Request) -> str:

@@ -12,13 +12,15 @@ async function renew() {
   waiting = true;
   await new Promise((done) => setTimeout(done, 300));
   waiting = false;
-  if (busy()) return;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (busy()) return;
     const focused = document.activeElement?.getAttribute("href");
+    const told = document.getElementById("tip")?.textContent;
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
+    if (told) document.getElementById("tip").textContent = told;
     if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
   } catch {
     // The stream says that the connection is lost, and `hello` renews when it is back.
@@ -30,8 +32,8 @@ if (live) {
   for (const name of ["hello", "change", "status"]) events.addEventListener(name, renew);
   events.onopen = () => { live.textContent = "live"; };
   events.onerror = () => { live.textContent = "connection lost, trying again"; };
-  setInterval(() => { if (document.visibilityState === "visible") renew(); }, 30_000);
 }
+setInterval(() => { if (document.visibilityState === "visible") renew(); }, 30_000);
 
 for (const name of ["pointerdown", "pointerover"]) {
   document.addEventListener(name, (event) => tell(event.target.closest?.(".chart .moment, .chart .shade")));
