@@ -1,0 +1,173 @@
+"""A small company's websites over 90 days, as the program would have stored them; the same each time."""
+
+import math
+import random
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+
+from monitor.bookkeeping import Bookkeeping
+from monitor.config import Config
+from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
+from monitor.standing import Rules
+from monitor.store import Store, open_store
+
+INTERVAL_S = 600
+DAYS = 90
+DAY_S = 86_400
+SAVED_S = 7_200  # of the past, at once
+
+
+class Outage(NamedTuple):
+    """When a site was down: days ago, and for how many minutes."""
+
+    days_ago: float
+    minutes: float
+    status: int | None = 503
+    reason: Reason = Reason.STATUS
+    detail: str = "status 503, expected 200-399"
+
+
+class Shop(NamedTuple):
+    """One site: how it is usually, and what went wrong."""
+
+    name: str
+    group: str
+    usual_s: float
+    certificate_days: float
+    outages: tuple[Outage, ...] = ()
+    slow_days_ago: float = 0.0
+    """It has been slow since."""
+
+
+REFUSED = {
+    "status": None,
+    "reason": Reason.CONNECT_REFUSED,
+    "detail": "192.0.2.7 port 443 refused the connection",
+}
+TIMEOUT = {"status": None, "reason": Reason.RESPONSE_TIMEOUT, "detail": "no answer within 10 s"}
+
+
+def _silent(days_ago: float, minutes: float) -> Outage:
+    return Outage(days_ago, minutes, None, Reason.RESPONSE_TIMEOUT, "no answer within 10 s")
+
+
+SITES = (
+    Shop("Shop", "Store", 0.180, 71, (Outage(47.3, 70), _silent(20.6, 50))),
+    Shop("Checkout", "Store", 0.240, 71, (Outage(0.026, 60), Outage(9.4, 190), Outage(62.2, 60))),
+    Shop("Search", "Store", 0.130, 71, (Outage(33.1, 40),), slow_days_ago=0.06),
+    Shop("Images", "Store", 0.045, 44),
+    Shop("Blog", "Company", 0.310, 12, (_silent(76.5, 420),)),
+    Shop("Careers", "Company", 0.220, 58),
+    Shop("Partner API", "Interfaces", 0.090, 83, (_silent(13.2, 60), Outage(55.9, 90))),
+    Shop("Webhooks", "Interfaces", 0.070, 83),
+)
+
+
+def config(**settings: Any) -> Config:
+    """Configure the sites."""
+    monitors = tuple(
+        {
+            "name": site.name,
+            "url": _url(site),
+            "group": site.group,
+            "interval_s": INTERVAL_S,
+            "degraded_after_s": 3 * site.usual_s,
+            "labels": {"team": "web" if site.group != "Interfaces" else "platform"},
+        }
+        for site in SITES
+    )
+    paused = {"name": "Old shop", "url": "https://old.example/", "group": "Store", "paused": True}
+    page = {
+        "title": "Example Ltd: status",
+        "announcement": "On Sunday at 06:00 UTC the search moves to new machines.",
+    }
+    return Config.model_validate({"monitors": (*monitors, paused), "status_page": page, **settings})
+
+
+async def fill(uri: str) -> None:
+    """Store all that happened, in its order."""
+    clock = [0.0]
+    rules = Rules(interval_s=INTERVAL_S)
+    store = Store(uri, Bookkeeping(lambda _: rules, DAYS + 1, clock=lambda: clock[0]))
+    try:
+        for _, some in groupby(_results(), key=lambda each: each.scheduled_at // SAVED_S):
+            results = list(some)
+            clock[0] = results[-1].scheduled_at + 1
+            await store.save(results)
+        await store.sum_up_days()
+    finally:
+        await store.close()
+
+
+async def opened(uri: str) -> Store:
+    """Fill a database and open it."""
+    await fill(uri)
+    return await open_store(uri)
+
+
+def _results() -> Iterator[CheckResult]:
+    chance = random.Random(7)  # noqa: S311 - the same each time
+    now = time.time()
+    last = now // INTERVAL_S * INTERVAL_S
+    for slot in range(DAYS * DAY_S // INTERVAL_S, -1, -1):
+        for position, site in enumerate(SITES):
+            at = last - slot * INTERVAL_S + 7 * position
+            if at < now:
+                yield _result(site, at, now, chance)
+
+
+def _result(site: Shop, at: float, now: float, chance: random.Random) -> CheckResult:
+    days_ago = (now - at) / DAY_S
+    busy = 1 + 0.3 * math.sin(2 * math.pi * (at % DAY_S) / DAY_S - 2)
+    slow = 6 if days_ago < site.slow_days_ago else 1
+    took_s = site.usual_s * busy * slow * chance.lognormvariate(0, 0.12)
+    outage = next(
+        (each for each in site.outages if 0 <= each.days_ago - days_ago < each.minutes / 1440), None
+    )
+    found = CheckResult(
+        timestamp=at,
+        response_data="",
+        response_status=200,
+        response_time=took_s,
+        id=result_id("Frankfurt", site.name, at),
+        monitor=site.name,
+        url=_url(site),
+        location="Frankfurt",
+        scheduled_at=at,
+        up=True,
+        degraded=took_s > 3 * site.usual_s,
+        phases=Phases(0.004, 0.011, 0.022, took_s - 0.041, 0.004),
+        ip="192.0.2.7",
+        http_version="1.1",
+        certificate_expires_at=now + site.certificate_days * DAY_S,
+        tls=Tls(
+            "TLS 1.3",
+            "TLS_AES_256_GCM_SHA384",
+            "5f" * 32,
+            f"CN={site.name.lower().replace(' ', '-')}.example",
+            "CN=Example Authority R3",
+            f"{site.name.lower().replace(' ', '-')}.example",
+            "04a1",
+            now + site.certificate_days * DAY_S,
+        ),
+    )
+    if outage is None:
+        return found
+    answered = Evidence({"Server": "nginx", "Retry-After": "60"}, "<h1>Service Unavailable</h1>")
+    return msgspec.structs.replace(
+        found,
+        up=False,
+        degraded=False,
+        response_status=outage.status,
+        reason=outage.reason,
+        detail=outage.detail,
+        evidence=answered if outage.status else None,
+    )
+
+
+def _url(site: Shop) -> str:
+    return f"https://{site.name.lower().replace(' ', '-')}.example/"

@@ -1,0 +1,66 @@
+"""Makes the pictures of the README: `python -m benchmarks.screenshots [FOLDER]`.
+
+Fills an embedded PostgreSQL with the past of `benchmarks.demo` and looks at its pages in Chromium.
+"""
+
+import asyncio
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from benchmarks import demo
+from benchmarks.running import ROOT
+from monitor.data_dir import locked
+from monitor.embedded_postgres import postgres
+from monitor.web.access import Access
+from monitor.web.server import serving
+from monitor.web.site import Site
+
+CHROMIUM = "/usr/bin/chromium"
+MAX_BYTES = 150_000
+PICTURES = {
+    "overview": ("", "light", 820),
+    "monitor": ("monitors/Checkout?range=30d", "dark", 1_000),
+    "status": ("status", "light", 820),
+}
+
+
+async def take(folder: Path) -> None:
+    """Make all pictures."""
+    async with AsyncExitStack() as resources:
+        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-")), "d")
+        resources.enter_context(locked(scratch))
+        store = await demo.opened(await resources.enter_async_context(postgres(scratch)))
+        resources.push_async_callback(store.close)
+        config = demo.config(web_port=0)
+        site = Site(config, tuple)
+        site.begin(store, lambda *_: NotImplemented, tuple)
+        access = Access(config, site.login_page)
+        (url,) = await resources.enter_async_context(serving(config, access, site.routes()))
+        events = asyncio.create_task(site.events.run())
+        resources.callback(events.cancel)
+        chromium = (await resources.enter_async_context(async_playwright())).chromium
+        browser = await chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        resources.push_async_callback(browser.close)
+        for name, (path, scheme, height) in PICTURES.items():
+            page = await browser.new_page(
+                viewport={"width": 1_280, "height": height},
+                color_scheme="dark" if scheme == "dark" else "light",
+            )
+            await page.goto(url + path)
+            if path != "status":
+                await page.locator("#live", has_text="live").wait_for()
+            file = folder / f"{name}.png"
+            await page.screenshot(path=file)
+            size = file.stat().st_size
+            print(f"{file}: {size // 1_000} kB")
+            assert size < MAX_BYTES  # noqa: S101
+            await page.close()
+        site.events.end()
+
+
+if __name__ == "__main__":
+    asyncio.run(take(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs"))
