@@ -31,7 +31,7 @@ class Bookkeeping:
         retention_days: float = 90.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._rules = rules
+        self.rules = rules
         self._retention_days = min(retention_days, store_sums.HOURS_DAYS - 1)
         self._clock = clock
 
@@ -47,7 +47,7 @@ class Bookkeeping:
         now = self._clock()
         batch = _Batch(connection, now)
         for monitor, group in self._by_monitor(results, now).items():
-            await batch.enter(monitor, group, healths[monitor], self._rules(monitor))
+            await batch.enter(monitor, group, healths[monitor], self.rules(monitor))
         await batch.store()
 
     def _by_monitor(self, results: Iterable[CheckResult], now: float) -> dict[str, list[CheckResult]]:
@@ -73,7 +73,7 @@ class _Batch:
         results.sort(key=lambda result: result.scheduled_at)
         self._ledger.count(monitor, results)
         observed = observe(health, results, rules, self._now)
-        self._ledger.speak(monitor, observed.spoken)
+        self._ledger.speak(monitor, observed.spoken, rules.windows)
         if observed.overtaken:
             await self._squeeze_in(monitor, observed.overtaken, rules)
         if observed.doubtful:
@@ -95,6 +95,7 @@ class _Batch:
                 location,
                 [point(result, rules) for result in late],
                 [Point(at, said, at + rules.reach_s) for at, said in others],
+                rules.windows,
             )
 
     async def _look_again(

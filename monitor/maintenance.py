@@ -4,6 +4,7 @@ Pure: instants are Unix seconds. A window is open from its start on, and no long
 start by the clock on the wall, also on the days when it is set, and last as long as they say.
 """
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -28,15 +29,28 @@ class Windows:
 
     def open_at(self, at: float) -> bool:
         """Tell whether any is open."""
-        return bool(self._maintenance) and any(start <= at < end for start, end in self._day(at))
+        return bool(self._maintenance) and any(start <= at < end for start, end in self._day(_day(at)))
 
-    def _day(self, at: float) -> list[Interval]:
-        day = int(at // _BLOCK_S)
+    def within(self, start: float, end: float) -> Iterator[Interval]:
+        """Give the parts of a stretch of time in which any is open: in order, and none twice."""
+        for day in range(_day(start), _day(end) + 1):
+            found = self._day(day)
+            near = slice(max(0, bisect(found, (start,)) - 1), bisect(found, (end,)))
+            for opens, closes in found[near]:
+                first, last = max(opens, start), min(closes, end)
+                if first < last:
+                    yield first, last
+
+    def _day(self, day: int) -> list[Interval]:
         if day not in self._days:
             if len(self._days) >= _MAX_BLOCKS:
                 self._days.clear()
             self._days[day] = intervals(self._maintenance, day * _BLOCK_S, (day + 1) * _BLOCK_S)
         return self._days[day]
+
+
+def _day(at: float) -> int:
+    return int(at // _BLOCK_S)
 
 
 def intervals(maintenance: Sequence[Maintenance], since: float, until: float) -> list[Interval]:

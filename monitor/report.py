@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
+from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.data_dir import DataDirError, locked
@@ -14,6 +15,7 @@ from monitor.migrate import SchemaError
 from monitor.store import Store, StoreUnavailableError
 from monitor.uptime import HOUR_S
 from monitor.uptime_report import Row, rows
+from monitor.watched import Watched
 
 
 class ReportError(Exception):
@@ -42,7 +44,7 @@ async def report(config: Config, since: float, until: float) -> list[Row]:
     end = min(-(-until // HOUR_S) * HOUR_S, time.time())
     try:
         async with _database(config) as uri:
-            store = Store(uri)
+            store = Store(uri, Bookkeeping(Watched(config.monitors).rules))
             try:
                 accounts = await store.accounts(start, end)
             finally:

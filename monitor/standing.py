@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from monitor.maintenance import Windows
 from monitor.result import CheckResult
 from monitor.uptime import REACH, Point, Status, status_of
 
@@ -21,13 +22,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a monitor's results make an incident."""
+    """When a monitor's results make an incident, and when they are left out of its uptime."""
 
     interval_s: float = 60.0
     failures: int = 3  # failed checks in a row that open an incident
     successes: int = 2  # passed checks in a row that resolve it
     window: Window | None = None  # opens an incident instead of `failures`
     quorum: int | None = None  # locations that must agree; half of them, rounded up
+    windows: Windows | None = None  # of maintenance
 
     @property
     def reach_s(self) -> float:

@@ -1,6 +1,6 @@
 """Reads what a report is made from: sums, the results that still speak, and outages."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -8,7 +8,9 @@ import msgspec
 
 from monitor import store_sums
 from monitor.incident import Health
-from monitor.uptime import HOUR_S, Sums
+from monitor.maintenance import Windows
+from monitor.standing import Rules
+from monitor.uptime import HOUR_S, Sums, parts
 
 _STATES = "SELECT monitor, health FROM health_states"
 
@@ -35,12 +37,15 @@ class Account(NamedTuple):
     outages: list[Outage]
 
 
-async def accounts(connection: Any, since: float, until: float, first_day: int) -> dict[str, Account]:
+async def accounts(
+    connection: Any, since: float, until: float, first_day: int, rules: Callable[[str], Rules]
+) -> dict[str, Account]:
     """Read a window that begins at a full hour; of days before `first_day`, there are whole days only."""
     hours = (int(since // HOUR_S), int(-(-until // HOUR_S)))
     places = {tuple(place): sums for *place, sums in await store_sums.window(connection, hours, first_day)}
     for row in await connection.fetch(_STATES):
-        for location, column, length_s in _still_spoken(_decoder.decode(row["health"]), since, until):
+        health, windows = _decoder.decode(row["health"]), rules(row["monitor"]).windows
+        for location, column, length_s in _still_spoken(health, windows, since, until):
             sums = places.get((row["monitor"], location), Sums())
             places[row["monitor"], location] = replace(sums, **{column: getattr(sums, column) + length_s})
     found: dict[str, Account] = {}
@@ -52,9 +57,13 @@ async def accounts(connection: Any, since: float, until: float, first_day: int) 
     return found
 
 
-def _still_spoken(health: Health, since: float, until: float) -> Iterator[tuple[str, str, float]]:
+def _still_spoken(
+    health: Health, windows: Windows | None, since: float, until: float
+) -> Iterator[tuple[str, str, float]]:
     """Tell the time that newest results speak for, which the next ones will add to the sums."""
     for location, newest in health.locations.items():
-        length_s = min(newest.until, until) - max(newest.at, since)
-        if length_s > 0 and newest.status != "unknown":
-            yield location, f"{newest.status}_s", length_s
+        first, last = max(newest.at, since), min(newest.until, until)
+        if newest.status != "unknown":
+            for spent, start, end in parts(newest.status, first, last, windows):
+                if start < end:
+                    yield location, f"{spent}_s", end - start

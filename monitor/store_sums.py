@@ -17,21 +17,23 @@ _BUCKETS = range(1, BUCKETS + 1)
 
 _ADD = f"""
 INSERT INTO health_hours AS known (
-    monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times,
-    slowest_s, {", ".join(_PHASES)})
-SELECT monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times::int[],
-    slowest_s, {", ".join(_PHASES)}
+    monitor, location, hour, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+    response_times, slowest_s, {", ".join(_PHASES)})
+SELECT
+    monitor, location, hour, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+    response_times::int[], slowest_s, {", ".join(_PHASES)}
 FROM unnest(
-    $1::text[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::float8[], $7::int[], $8::int[],
-    $9::int[], $10::int[], $11::text[], $12::float8[], $13::float8[], $14::float8[], $15::float8[],
-    $16::float8[], $17::float8[]
+    $1::text[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::int[],
+    $9::int[], $10::int[], $11::int[], $12::text[], $13::float8[], $14::float8[], $15::float8[],
+    $16::float8[], $17::float8[], $18::float8[]
 ) AS added (
-    monitor, location, hour, up_s, degraded_s, down_s, up, degraded, down, unknown, response_times,
-    slowest_s, {", ".join(_PHASES)})
+    monitor, location, hour, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+    response_times, slowest_s, {", ".join(_PHASES)})
 ON CONFLICT (monitor, location, hour) DO UPDATE SET
     up_s = known.up_s + excluded.up_s,
     degraded_s = known.degraded_s + excluded.degraded_s,
     down_s = known.down_s + excluded.down_s,
+    maintenance_s = known.maintenance_s + excluded.maintenance_s,
     up = known.up + excluded.up,
     degraded = known.degraded + excluded.degraded,
     down = known.down + excluded.down,

@@ -2,7 +2,8 @@
 
 A result speaks for the time from its slot to that of the next result of the same monitor and location, for
 `REACH` intervals at most; what no result speaks for is unknown, never up or down. So a result that comes late
-takes from its predecessor what is its own, and the order in which results come makes no difference. Pure.
+takes from its predecessor what is its own, and the order in which results come makes no difference. What a
+result says of the time in a maintenance window is left out, and told as maintenance. Pure.
 """
 
 import math
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from monitor.maintenance import Windows
+
 REACH = 3  # a result speaks for this many intervals; after as many without one there is no data
 HOUR_S = 3_600
 BUCKETS = 64
@@ -18,8 +21,11 @@ _PER_OCTAVE = 4  # buckets while the response time doubles: what they tell is ri
 _FIRST_S = 0.001  # the first bucket ends here, the last one begins at 46 s
 
 Status = Literal["up", "degraded", "down", "unknown"]
-Spoken = dict[tuple[int, Status], float]
-"""Seconds by hour since 1970 and status."""
+Spent = Literal[Status, "maintenance"]
+Part = tuple[Spent, float, float]
+"""What to count a stretch of time as, where it starts and where it ends."""
+Spoken = dict[tuple[int, Spent], float]
+"""Seconds by hour since 1970 and what they count as."""
 
 
 class Said(Protocol):
@@ -100,16 +106,28 @@ def status_of(up: bool | None, degraded: bool) -> Status:
     return "degraded" if degraded else "up"
 
 
-def spoken(points: Iterable[Point]) -> Spoken:
+def spoken(points: Iterable[Point], windows: Windows | None = None) -> Spoken:
     """Add up what each point but the last says of the time until the next; in the order of `at`."""
     seconds: Spoken = defaultdict(float)
     before: Point | None = None
     for point in points:
         if before is not None and before.status != "unknown":
-            for hour, length_s in hours(before.at, min(point.at, before.until)):
-                seconds[hour, before.status] += length_s
+            for spent, start, end in parts(before.status, before.at, min(point.at, before.until), windows):
+                for hour, length_s in hours(start, end):
+                    seconds[hour, spent] += length_s
         before = point
     return seconds
+
+
+def parts(status: Status, start: float, end: float, windows: Windows | None) -> Sequence[Part]:
+    """Tell maintenance from what a result says of a stretch of time; parts may be empty."""
+    if windows is None:
+        return ((status, start, end),)
+    found: list[Part] = []
+    for opens, closes in windows.within(start, end):
+        found += [(status, start, opens), ("maintenance", opens, closes)]
+        start = closes
+    return [*found, (status, start, end)]
 
 
 def hours(start: float, end: float) -> list[tuple[int, float]]:
@@ -117,13 +135,13 @@ def hours(start: float, end: float) -> list[tuple[int, float]]:
     hour = int(start // HOUR_S)
     if start < end <= (hour + 1) * HOUR_S:
         return [(hour, end - start)]
-    parts = []
+    found = []
     while start < end:
         hour = int(start // HOUR_S)
         stop = min(end, (hour + 1) * HOUR_S)
-        parts.append((hour, stop - start))
+        found.append((hour, stop - start))
         start = stop
-    return parts
+    return found
 
 
 def shares(sums: Iterable[Sums], window_s: float) -> Shares:

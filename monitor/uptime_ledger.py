@@ -5,16 +5,19 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import astuple
 
+from monitor.maintenance import Windows
 from monitor.result import CheckResult, Phases
-from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Status, bucket, hours, spoken
+from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Spent, bucket, hours, parts, spoken
 
-_COLUMN: dict[Status, int] = {"up": 0, "degraded": 1, "down": 2}
+_COLUMN: dict[Spent, int] = {"up": 0, "degraded": 1, "down": 2, "maintenance": 3}
 _DOWN, _UNKNOWN = 2, 3
 _END = Point(math.inf, "unknown", math.inf)
 
 
 class Entry:
-    """What is to be added to one hour: seconds up, degraded and down; results of these and unknown.
+    """What is to be added to one hour.
+
+    Seconds up, degraded, down and in maintenance; results that say up, degraded, down and unknown.
 
     The rest is of results that were up: response times by bucket, the slowest, the sums of their phases.
     """
@@ -22,7 +25,7 @@ class Entry:
     __slots__ = ("counts", "phases", "response_times", "seconds", "slowest_s")
 
     def __init__(self) -> None:
-        self.seconds = [0.0, 0.0, 0.0]
+        self.seconds = [0.0, 0.0, 0.0, 0.0]
         self.counts = [0, 0, 0, 0]
         self.response_times = [0] * BUCKETS
         self.slowest_s = 0.0
@@ -48,19 +51,36 @@ class Ledger:
             else:
                 entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 
-    def speak(self, monitor: str, spoken: Iterable[tuple[str, Said, float]]) -> None:
+    def speak(
+        self, monitor: str, spoken: Iterable[tuple[str, Said, float]], windows: Windows | None = None
+    ) -> None:
         """Add the time from results to the next ones of their location, whose slots are given."""
         for location, said, next_at in spoken:
             if said.status != "unknown":
-                column = _COLUMN[said.status]
-                for hour, length_s in hours(said.at, min(next_at, said.until)):
-                    self._entry(monitor, location, hour).seconds[column] += length_s
+                until = min(next_at, said.until)
+                if windows:
+                    for part in parts(said.status, said.at, until, windows):
+                        self._spend(monitor, location, *part)
+                else:
+                    self._spend(monitor, location, said.status, said.at, until)
 
-    def squeeze_in(self, monitor: str, location: str, late: Iterable[Point], others: Sequence[Point]) -> None:
+    def _spend(self, monitor: str, location: str, spent: Spent, start: float, end: float) -> None:
+        column = _COLUMN[spent]
+        for hour, length_s in hours(start, end):
+            self._entry(monitor, location, hour).seconds[column] += length_s
+
+    def squeeze_in(
+        self,
+        monitor: str,
+        location: str,
+        late: Iterable[Point],
+        others: Sequence[Point],
+        windows: Windows | None = None,
+    ) -> None:
         """Add what late results take from those around them; `others` are all that are within their reach."""
         for sign, points in ((1, [*others, *late]), (-1, others)):
-            for (hour, status), length_s in spoken([*sorted(points), _END]).items():
-                self._entry(monitor, location, hour).seconds[_COLUMN[status]] += sign * length_s
+            for (hour, spent), length_s in spoken([*sorted(points), _END], windows).items():
+                self._entry(monitor, location, hour).seconds[_COLUMN[spent]] += sign * length_s
 
     def _entry(self, monitor: str, location: str, hour: int) -> Entry:
         key = (monitor, location, hour)

@@ -23,7 +23,7 @@ class Row:
 
     monitor: str
     uptime: float | None
-    """Share of the time known; several locations count as their mean."""
+    """Share of the time known, outside of maintenance; several locations count as their mean."""
     incidents: int
     outage_s: float
     longest_outage_s: float
@@ -34,6 +34,8 @@ class Row:
     p99_s: float | None
     checks: int
     no_data: float
+    """Share of the window."""
+    maintenance: float
     """Share of the window."""
 
 
@@ -66,6 +68,7 @@ def _row(name: str, account: Account, since: float, until: float) -> Row:
         p99_s=percentile(times, 0.99),
         checks=sum(sums.checks for sums in account.sums),
         no_data=share.unknown,
+        maintenance=share.maintenance,
     )
 
 
@@ -91,6 +94,7 @@ def written(rows: Sequence[Row], shape: str) -> str:
         "p99",
         "checks",
         "no data",
+        "maintenance",
     )
     table = Table(*names)
     for row in rows:
@@ -102,6 +106,7 @@ def written(rows: Sequence[Row], shape: str) -> str:
             *(_seconds(time_s) for time_s in (row.p50_s, row.p95_s, row.p99_s)),
             str(row.checks),
             _percent(row.no_data),
+            _percent(row.maintenance),
         )
     with Console() as console, console.capture() as captured:
         console.print(table)

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from monitor.config import Monitor
+from monitor.config_alerts import Maintenance
+from monitor.maintenance import Windows
 from monitor.standing import Rules, Window
 
 _DEFAULT = Rules()
@@ -21,7 +23,8 @@ class Watched:
     def take(self, monitors: Iterable[Monitor]) -> None:
         """Follow a new configuration; what is checked on is watched since it was."""
         monitors = list(monitors)
-        self._rules = {monitor.name: rules(monitor) for monitor in monitors}
+        windows = {each: Windows(each) for each in {monitor.maintenance for monitor in monitors} if each}
+        self._rules = {monitor.name: rules(monitor, windows) for monitor in monitors}
         self._timeouts = {monitor.name: monitor.timeout_s for monitor in monitors}
         now = self._clock()
         self._since = {
@@ -42,12 +45,13 @@ class Watched:
         return self._since
 
 
-def rules(monitor: Monitor) -> Rules:
-    """Say what the configuration says of incidents."""
+def rules(monitor: Monitor, windows: Mapping[tuple[Maintenance, ...], Windows]) -> Rules:
+    """Say what the configuration says of incidents and maintenance; monitors share what was worked out."""
     return Rules(
         interval_s=monitor.interval_s,
         failures=monitor.failures_to_open,
         successes=monitor.successes_to_resolve,
         window=Window(monitor.window.of, monitor.window.bad) if monitor.window else None,
         quorum=monitor.quorum,
+        windows=windows.get(monitor.maintenance),
     )

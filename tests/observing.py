@@ -1,8 +1,10 @@
 """Results of one shop as a line of signs, and what is made of them."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from monitor.config_alerts import Maintenance
 from monitor.incident import Change, Health, Kind, observe
 from monitor.result import CheckResult, result_id
 from monitor.standing import Rules
@@ -42,6 +44,12 @@ def together(**locations: str) -> list[CheckResult]:
     """The results of several locations, in the order of their slots."""
     found = [each for location, signs in locations.items() for each in checks(signs, location)]
     return sorted(found, key=lambda each: each.scheduled_at)
+
+
+def once(start: float, end: float) -> Maintenance:
+    """Make a window of Unix seconds."""
+    starts_at, ends_at = (datetime.fromtimestamp(at, UTC).isoformat() for at in (start, end))
+    return Maintenance.model_validate({"starts_at": starts_at, "ends_at": ends_at})
 
 
 def slot_of(at: float) -> float:

@@ -105,6 +105,24 @@ def test_what_is_kept_from_earlier_answers_changes_no_answer(
         assert windows.open_at(moment) == expected == Windows(maintenance).open_at(moment)
 
 
+@settings(deadline=None)
+@given(
+    maintenance=st.lists(WINDOWS, max_size=3),
+    start=st.floats(at("2026-09-25T00:00:00Z"), at("2026-11-20T00:00:00Z")),
+    length_s=st.floats(-DAY_S, 10 * DAY_S),
+)
+def test_a_stretch_of_time_is_cut_at_midnight_and_none_of_it_is_lost(
+    maintenance: list[Maintenance], start: float, length_s: float
+) -> None:
+    whole: list[tuple[float, float]] = []
+
+    for opens, closes in Windows(maintenance).within(start, start + length_s):
+        touches = whole and whole[-1][1] == opens
+        whole[-1:] = [(whole[-1][0], closes)] if touches else [*whole[-1:], (opens, closes)]
+
+    assert whole == (intervals(maintenance, start, start + length_s) if length_s > 0 else [])
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1.0, DAY_S])
 def test_parts_add_up_however_they_are_cut(seconds: float) -> None:
     maintenance = [

@@ -93,13 +93,13 @@ def test_shares_and_times_are_those_of_all_locations() -> None:
 
     (row,) = rows({"a": account}, [], 0, 100)
 
-    assert row == Row("a", 0.5, 2, 35, 25, 75, row.p50_s, row.p95_s, row.p99_s, 17, 0.5)
+    assert row == Row("a", 0.5, 2, 35, 25, 75, row.p50_s, row.p95_s, row.p99_s, 17, 0.5, 0)
     assert row.p50_s is not None
     assert row.p50_s < (row.p95_s or 0) < (row.p99_s or 0)
 
 
-ROW = Row("shop, new", 0.99999999, 1, 3_700.4, 3_700.4, None, 0.1234, 0.2, 0.3, 5, 0)
-NOTHING = Row("none", None, 0, 0, 0, None, None, None, None, 0, 1)
+ROW = Row("shop, new", 0.99999999, 1, 3_700.4, 3_700.4, None, 0.1234, 0.2, 0.3, 5, 0, 0.25)
+NOTHING = Row("none", None, 0, 0, 0, None, None, None, None, 0, 1, 0)
 
 
 def test_programs_read_json_and_csv() -> None:
@@ -128,8 +128,9 @@ def test_people_read_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
             "0.300 s",
             "5",
             "0.000 %",
+            "25.000 %",
         ],
-        ["none", "-", "0", "0:00:00", "0:00:00", "-", "-", "-", "-", "0", "100.000 %"],
+        ["none", "-", "0", "0:00:00", "0:00:00", "-", "-", "-", "-", "0", "100.000 %", "0.000 %"],
     ]
 
 

@@ -11,6 +11,7 @@ from monitor.uptime import (
     HOUR_S,
     Point,
     Shares,
+    Spent,
     Status,
     Sums,
     bucket,
@@ -158,7 +159,7 @@ def test_no_answers_have_no_percentile() -> None:
 def test_a_late_result_takes_from_its_predecessor_what_is_its_own(shuffled: list[Point]) -> None:
     stream = sorted(shuffled)
     known: list[Point] = []
-    account: dict[tuple[int, Status], float] = {}
+    account: dict[tuple[int, Spent], float] = {}
 
     for late in shuffled:
         before = spoken(sorted(known))

@@ -23,6 +23,19 @@ def test_rules_are_those_of_the_configuration() -> None:
     assert watched.rules("another process's") == Rules()
 
 
+def test_windows_of_maintenance_are_worked_out_once_for_all_that_share_them() -> None:
+    nightly = {"cron": "0 2 * * *", "duration_s": 3600}
+    watched = Watched(
+        [monitor("a", maintenance=nightly), monitor("b", maintenance=[nightly]), monitor("c", maintenance=[])]
+    )
+
+    windows = watched.rules("a").windows
+    assert windows is not None
+    assert (windows.open_at(2 * 3600), windows.open_at(3 * 3600)) == (True, False)
+    assert watched.rules("b").windows is windows
+    assert watched.rules("c").windows is None
+
+
 def test_a_monitor_is_watched_since_it_is_checked() -> None:
     now = 1.0
     watched = Watched([monitor("a"), monitor("b", paused=True)], lambda: now)

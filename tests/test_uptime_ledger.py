@@ -1,0 +1,165 @@
+"""What batches add to the sums of hours, however results are cut into them and whenever they come."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.incident import Health, observe
+from monitor.maintenance import Windows
+from monitor.result import CheckResult
+from monitor.standing import Rules, point
+from monitor.uptime import HOUR_S, Point, status_of
+from monitor.uptime_ledger import Ledger
+from tests.observing import START, check, checks, once
+
+HOUR = int(START // HOUR_S)
+SPENT = ("up", "degraded", "down", "maintenance")
+TURN = (HOUR + 1) * HOUR_S
+REACH_S = 12
+Stretch = tuple[int, int]
+
+
+def rules(stretches: Iterable[Stretch] = ()) -> Rules:
+    """Give rules with windows from and to seconds after `TURN`."""
+    windows = [once(TURN + start, TURN + end) for start, end in stretches]
+    return Rules(interval_s=4, windows=Windows(windows) if windows else None)
+
+
+def made(second: int, sign: str, location: str) -> CheckResult:
+    """A result for a second after `TURN`."""
+    at = float(TURN + second)
+    return msgspec.structs.replace(check(second, sign, location), scheduled_at=at, timestamp=at)
+
+
+def booked(batches: Iterable[Sequence[CheckResult]], rules: Rules) -> Iterator[Ledger]:
+    """Keep the books of one shop, as they are after each batch."""
+    ledger, health = Ledger(), Health()
+    stored: list[CheckResult] = []
+    for batch in batches:
+        observed = observe(health, sorted(batch, key=lambda each: each.scheduled_at), rules, now=2 * START)
+        health = observed.health
+        stored += batch
+        ledger.count("shop", batch)
+        ledger.speak("shop", observed.spoken, rules.windows)
+        for location in sorted({each.location for each in observed.overtaken}):
+            late = [point(each, rules) for each in observed.overtaken if each.location == location]
+            others = [
+                Point(each.scheduled_at, status_of(each.up, each.degraded), each.scheduled_at + rules.reach_s)
+                for each in stored
+                if each.location == location and each not in observed.overtaken
+            ]
+            ledger.squeeze_in("shop", location, late, others, rules.windows)
+        yield ledger
+
+
+def seconds(ledger: Ledger) -> dict[tuple[str, int, str], float]:
+    """Seconds by location, hour and what they count as."""
+    found = {
+        (location, hour, spent): round(length_s, 6)
+        for (_, location, hour), entry in ledger.entries.items()
+        for spent, length_s in zip(SPENT, entry.seconds, strict=True)
+    }
+    return {key: length_s for key, length_s in found.items() if length_s}
+
+
+def recount(
+    results: Iterable[CheckResult], stretches: Iterable[Stretch]
+) -> dict[tuple[str, int, str], float]:
+    """The same, each second by itself."""
+    found: Counter[tuple[str, int, str]] = Counter()
+    by_location: dict[str, dict[int, CheckResult]] = {}
+    for result in results:
+        by_location.setdefault(result.location, {})[int(result.scheduled_at)] = result
+    for location, slots in by_location.items():
+        for second in range(min(slots), max(slots)):
+            heard = next((slots[at] for at in range(second, second - REACH_S, -1) if at in slots), None)
+            if heard and heard.up is not None:
+                is_open = any(start <= second - TURN < end for start, end in stretches)
+                spent = "maintenance" if is_open else status_of(heard.up, heard.degraded)
+                found[location, second // HOUR_S, spent] += 1
+    return dict(found)
+
+
+STRETCHES = st.lists(
+    st.tuples(st.integers(-60, 50), st.integers(1, 40)).map(lambda given: (given[0], sum(given))), max_size=3
+)
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[list[CheckResult]]:
+    """Results around a full hour, in any order, cut into batches anyhow."""
+    slots = draw(
+        st.lists(
+            st.tuples(st.integers(-40, 40), st.sampled_from(["here", "there"])), unique=True, max_size=25
+        )
+    )
+    results = [made(second, draw(st.sampled_from("+~-?")), location) for second, location in slots]
+    cuts = sorted(draw(st.lists(st.integers(0, len(results)), max_size=5)))
+    return [
+        results[start:end]
+        for start, end in zip([0, *cuts], [*cuts, len(results)], strict=True)
+        if start < end
+    ]
+
+
+@given(arrivals(), STRETCHES)
+def test_sums_are_those_of_a_count_by_the_second(
+    batches: list[list[CheckResult]], stretches: list[Stretch]
+) -> None:
+    heard: list[CheckResult] = []
+
+    for batch, ledger in zip(batches, booked(batches, rules(stretches)), strict=True):
+        heard += batch
+        assert seconds(ledger) == recount(heard, stretches)
+
+
+@given(arrivals(), STRETCHES)
+def test_maintenance_takes_time_from_what_results_say_and_no_checks(
+    batches: list[list[CheckResult]], stretches: list[Stretch]
+) -> None:
+    plain, ledger = Ledger(), Ledger()
+    for plain in booked(batches, rules()):  # noqa: B007 - the last one is meant
+        pass
+    for ledger in booked(batches, rules(stretches)):  # noqa: B007
+        pass
+
+    assert ledger.entries.keys() == plain.entries.keys()
+    for key, entry in ledger.entries.items():
+        assert sum(entry.seconds) == pytest.approx(sum(plain.entries[key].seconds), abs=1e-6)
+        assert entry.seconds[3] <= HOUR_S
+        assert (entry.counts, entry.response_times) == (
+            plain.entries[key].counts,
+            plain.entries[key].response_times,
+        )
+
+
+def test_results_are_counted_by_what_they_say() -> None:
+    ledger = Ledger()
+
+    ledger.count("shop", checks("+++~~-????"))
+
+    (entry,) = ledger.entries.values()
+    assert entry.counts == [3, 2, 1, 4]
+    assert sum(entry.response_times) == 5
+
+
+def test_a_window_begins_and_ends_in_the_middle_of_what_a_result_says() -> None:
+    results = [made(0, "+", "here"), made(10, "-", "here"), made(20, "+", "here")]
+
+    (ledger,) = booked([results], rules([(3, 5), (8, 14)]))
+
+    (entry,) = ledger.entries.values()
+    assert entry.seconds == [6, 0, 6, 8]
+
+
+def test_a_late_result_in_a_window_takes_nothing_from_it() -> None:
+    books = booked([[made(0, "+", "here"), made(10, "+", "here")], [made(4, "-", "here")]], rules([(3, 7)]))
+
+    assert [ledger.entries["shop", "here", HOUR + 1].seconds[:] for ledger in books] == [
+        [6, 0, 0, 4],
+        [3, 0, 3, 4],
+    ]
