@@ -1,6 +1,7 @@
 """When a monitor's results become an incident, and when that is over."""
 
 import msgspec
+import pytest
 
 from monitor.incident import (
     Episode,
@@ -168,6 +169,16 @@ def test_a_clock_that_is_behind_delays_an_incident_but_does_not_hide_it() -> Non
         opened += told(new)
 
     assert opened == [("opened", DOWN, 0, 2)]
+
+
+@pytest.mark.parametrize("behind_s", [1, 7_200])
+def test_a_batch_that_saw_it_fail_tells_of_an_outage_though_its_last_check_passed(behind_s: float) -> None:
+    health, *_ = observe(Health(), checks("---"), RULES, START + 3_540)
+    batch = checks("-+", first=60)
+
+    _, opened, *_ = observe(health, batch, RULES, batch[-1].timestamp + behind_s)
+
+    assert told(opened) == [("opened", DOWN, 0, 2)]
 
 
 def test_many_changes_within_an_hour_are_flapping_and_then_quiet() -> None:
