@@ -1,5 +1,6 @@
 from tests.chaos.account import Row, account
 from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_CLOCK, NEED_DISKS, SHORT, can_mix
+from tests.chaos.site import Outage
 
 ANSWERED = {"shop": [100.0, 101.0, 102.0], "blog": [100.5]}
 
@@ -51,7 +52,15 @@ def test_rows_that_changed_places_are_counted() -> None:
 def test_a_site_that_answered_is_not_down() -> None:
     found = account(ANSWERED, [*ALL, row("shop", None, up=False)], [])
 
-    assert (found.holds, found.wrongly_down) == (False, [("shop", "status")])
+    assert (found.holds, found.wrongly_judged) == (False, [("shop", "status")])
+
+
+def test_a_site_that_failed_is_not_up() -> None:
+    outages = {"shop": [Outage(2, 1)]}
+    failed = row("shop", 2, up=False)
+
+    assert account(ANSWERED, [ALL[0], ALL[1], failed, ALL[3]], [], outages=outages).holds
+    assert account(ANSWERED, ALL, [], outages=outages).wrongly_judged == [("shop", None)]
 
 
 def test_faults_that_touch_the_same_do_not_mix() -> None:

@@ -17,14 +17,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.apache_kafka import resolve
-from tests.chaos.account import Account, account
+from tests.chaos.account import Account, Row, account
 from tests.chaos.clock import LIBRARY, Clock
 from tests.chaos.cluster import Cluster, Network
 from tests.chaos.disk import Disk
 from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_CLOCK, NEED_DISKS, SHORT, can_mix
+from tests.chaos.incidents import Comparison, compare
 from tests.chaos.report import Recovery, measures, report
 from tests.chaos.starvation import Starvation
-from tests.chaos.stored import accepted, lateness, rows
+from tests.chaos.steps import steps
+from tests.chaos.stored import accepted, incidents, lateness, rows
 from tests.chaos.watched import stalls
 from tests.chaos.world import DRAIN_S, World
 from tests.postgres import PostgresServer
@@ -36,6 +38,7 @@ SHORT_S = 150.0  # with the start and the end of the run less than five minutes
 APART_S = 5.0
 CONNECTIONS = 40
 STALL_S = 0.1
+LONG = 20
 
 
 def options(argv: Sequence[str]) -> argparse.Namespace:
@@ -105,21 +108,26 @@ async def after(delay_s: float, name: str, world: World) -> None:
     await FAULTS[name](world)
 
 
-async def drain(world: World) -> tuple[Account, int]:
-    """Stop checking, wait until the rows do not change any more; give the account and what was accepted."""
+async def drain(world: World) -> tuple[Account, Comparison, int]:
+    """Stop checking, wait until the rows do not change any more; give the accounts and what was accepted."""
     await asyncio.to_thread(world.program.stop)
     taken = accepted(world.program.folder / "d/outbox.sqlite")
     world.program.write(config(world, [{"name": "drain", "url": "http://127.0.0.1:9/", "interval_s": 3_600}]))
     await asyncio.to_thread(world.program.start)
     ends = time.monotonic() + DRAIN_S
     while True:
-        result = account(world.site.answered, await rows(world.uri), world.kills, world.deleted)
+        result = judged(world, await rows(world.uri))
         if not result.lost or time.monotonic() > ends:
             break
         await asyncio.sleep(2)
     await asyncio.to_thread(world.program.stop)
     stored = [row for row in await rows(world.uri) if row.monitor != "drain"]
-    return account(world.site.answered, stored, world.kills, world.deleted), taken
+    compared = compare(world.site.outages, world.site.answered, stored, await incidents(world.uri))
+    return judged(world, stored), compared, taken
+
+
+def judged(world: World, stored: Sequence[Row]) -> Account:
+    return account(world.site.answered, stored, world.kills, world.deleted, world.site.outages)
 
 
 def config(world: World, monitors: list[dict[str, Any]], location: str = "chaos") -> dict[str, Any]:
@@ -142,22 +150,24 @@ async def main(argv: Sequence[str]) -> int:
         await check_sites(world)
         try:
             seconds = SHORT_S if chosen.short else chosen.minutes * 60
-            recoveries = await break_things(world, names, seconds, mix=not chosen.alone)
+            async with world.outages.running():
+                recoveries = await break_things(world, names, seconds, mix=not chosen.alone)
         except BaseException:
             print(world.program.printed()[-20_000:])
             raise
-        result, taken = await drain(world)
+        result, compared, taken = await drain(world)
         late = await lateness(world.uri)
         await world.site.stop()
-        stuck = stalls(world.program.folder / "stalls")
-        trouble = "Traceback" in world.program.printed()
-        if trouble or not result.holds:
+        stuck, long = stalls(world.program.folder / "stalls"), steps(world.program.folder / "stalls.steps")
+        holds = result.holds and not compared.wrong and "Traceback" not in world.program.printed()
+        if not holds:
             print(world.program.printed()[-20_000:])
     for stall in stuck[-5:]:
         if stall.own_s > STALL_S:
             print(stall, *stall.stack, sep="\n")
-    report(f"seed {chosen.seed}", result, taken, recoveries, late | measures(stuck))
-    return 0 if result.holds and not trouble else 1
+    print(*long[-LONG:], sep="\n")
+    report(f"seed {chosen.seed}", result, compared, taken, recoveries, late | measures(stuck, long))
+    return 0 if holds else 1
 
 
 async def check_sites(world: World) -> None:

@@ -16,10 +16,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.chaos.account import FORGIVEN_S, Account, account
+from tests.chaos.incidents import Comparison, compare
+from tests.chaos.outages import Outages
 from tests.chaos.report import Recovery, measures, report
 from tests.chaos.site import Site
 from tests.chaos.starvation import Starvation
-from tests.chaos.stored import accepted, caught_up, lateness, rows
+from tests.chaos.steps import steps
+from tests.chaos.stored import accepted, caught_up, incidents, lateness, rows
 from tests.chaos.watched import stalls
 from tests.program import Program, until
 
@@ -50,16 +53,18 @@ def config(monitors: list[dict[str, Any]], level: str = "warning") -> dict[str, 
     return {"location": "chaos", "log_level": level, "max_checks_per_host": 1_000, "monitors": monitors}
 
 
-async def drain(program: Program, uri: str, site: Site, kills: list[tuple[float, float]]) -> Account:
+async def drain(
+    program: Program, uri: str, site: Site, kills: list[tuple[float, float]]
+) -> tuple[Account, Comparison]:
     """Stop checking, and wait until all is stored, and a little longer for what should not be."""
     program.write(config([{"name": "drain", "url": "http://127.0.0.1:9/", "interval_s": 3_600}]))
     ends = time.monotonic() + LIMIT_S
     while True:
         await asyncio.sleep(5)
         stored = [row for row in await rows(uri) if row.monitor != "drain"]
-        result = account(site.answered, stored, kills)
+        result = account(site.answered, stored, kills, outages=site.outages)
         if not result.lost or time.monotonic() > ends:
-            return result
+            return result, compare(site.outages, site.answered, stored, await incidents(uri))
 
 
 async def main(argv: Sequence[str]) -> int:
@@ -85,25 +90,26 @@ async def main(argv: Sequence[str]) -> int:
         await asyncio.to_thread(until, lambda: len(site.answered) == MONITORS, "all are checked")
         await caught_up(uri, site.answered, program, LIMIT_S)
         ends = time.monotonic() + chosen.minutes * 60
-        while time.monotonic() < ends:
-            for name in chance.sample(FAULTS, len(FAULTS)):
-                print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-                began = time.monotonic()
-                await asyncio.to_thread(break_it, name, program, starvation, kills)
-                lasted_s = time.monotonic() - began
-                recovered_s = await caught_up(uri, site.answered, program, LIMIT_S)
-                recoveries.append(Recovery(name, lasted_s, recovered_s))
-                await asyncio.sleep(chance.uniform(0, 5))
-        result = await drain(program, uri, site, kills)
+        async with Outages(site, random.Random(chance.random())).running():  # noqa: S311
+            while time.monotonic() < ends:
+                for name in chance.sample(FAULTS, len(FAULTS)):
+                    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+                    began = time.monotonic()
+                    await asyncio.to_thread(break_it, name, program, starvation, kills)
+                    lasted_s = time.monotonic() - began
+                    recovered_s = await caught_up(uri, site.answered, program, LIMIT_S)
+                    recoveries.append(Recovery(name, lasted_s, recovered_s))
+                    await asyncio.sleep(chance.uniform(0, 5))
+        result, compared = await drain(program, uri, site, kills)
         late = await lateness(uri)
         await asyncio.to_thread(program.stop)
         taken = accepted(folder / "d/outbox.sqlite") - 1  # without the drain's own
-        stuck = stalls(folder / "stalls")
-        trouble = "Traceback" in program.printed()
-        if trouble or not result.holds:
+        stuck, long = stalls(folder / "stalls"), steps(folder / "stalls.steps")
+        holds = result.holds and not compared.wrong and "Traceback" not in program.printed()
+        if not holds:
             print(program.printed()[-20_000:])
-    report(f"embedded, seed {chosen.seed}", result, taken, recoveries, late | measures(stuck))
-    return 0 if result.holds and not trouble else 1
+    report(f"embedded, seed {chosen.seed}", result, compared, taken, recoveries, late | measures(stuck, long))
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

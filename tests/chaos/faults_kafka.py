@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
@@ -9,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from tests.chaos.faults_brokers import TOPIC
 from tests.chaos.faults_program import kill_program
 from tests.chaos.world import World
+from tests.program import until
 
 PARTITIONS = 6
 # Brokers delete after they have said so.
@@ -68,12 +71,13 @@ async def remake_topic(world: World, gap_s: float | None = None) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
-        began = await world.unstored_since()
+        began, old = await world.unstored_since(), _logs(world)
         await admin.delete_topics([TOPIC])
         await asyncio.sleep(world.chance.uniform(0, 5) if gap_s is None else gap_s)
         # The program may have made it by now, which is fine.
         await admin.create_topics([NewTopic(TOPIC, PARTITIONS, world.kafka.replicas)])
-        world.deleted.append((began, time.time() + _DELETING_S))
+        await asyncio.to_thread(until, lambda: not old & _logs(world), "the old topic gone", 60)
+        world.deleted.append((began, time.time()))
     finally:
         await admin.close()
 
@@ -87,11 +91,23 @@ async def delete_topic(world: World) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap)
     await admin.start()
     try:
-        began = await world.unstored_since()
+        began, old = await world.unstored_since(), _logs(world)
         await admin.delete_topics([TOPIC])
-        world.deleted.append((began, time.time() + _DELETING_S))
+        await asyncio.to_thread(until, lambda: not old & _logs(world), "the old topic gone", 60)
+        world.deleted.append((began, time.time()))
     finally:
         await admin.close()
+
+
+def _logs(world: World) -> set[tuple[Path, int]]:
+    """Find where brokers keep the topic; those of a deleted one are still written for a moment."""
+    found = set()
+    for broker in world.kafka.brokers:
+        for number in range(PARTITIONS):
+            folder = broker.directory / f"logs/{TOPIC}-{number}"
+            with suppress(FileNotFoundError):
+                found.add((folder, folder.stat().st_ino))
+    return found
 
 
 async def run_out_of_retention(world: World) -> None:

@@ -43,12 +43,13 @@ async def freeze_second_process(world: World) -> None:
 
 
 async def set_clock(world: World) -> None:
-    """Set the clock forth by hours, back behind the right time, and right again."""
-    for offset_s in (
-        world.chance.randint(3_600, 2 * _DAY_S),
-        -world.chance.randint(3_600, 2 * _DAY_S),
-        world.chance.randint(60, 600),
-        0,
-    ):
-        world.clock.set(offset_s)
-        await asyncio.sleep(8)
+    """Set the clock forth by hours, back behind the right time, and right again; no outage has such times."""
+    async with world.outages.held():
+        for offset_s in (
+            world.chance.randint(3_600, 2 * _DAY_S),
+            -world.chance.randint(3_600, 2 * _DAY_S),
+            world.chance.randint(60, 600),
+            0,
+        ):
+            world.clock.set(offset_s)
+            await asyncio.sleep(8)

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.account import Account
+from tests.chaos.incidents import Comparison
+from tests.chaos.steps import Step
 from tests.chaos.watched import Stall
 
 
@@ -20,7 +22,12 @@ class Recovery:
 
 
 def report(
-    title: str, result: Account, accepted: int, recoveries: Sequence[Recovery], measured: Mapping[str, float]
+    title: str,
+    result: Account,
+    compared: Comparison,
+    accepted: int,
+    recoveries: Sequence[Recovery],
+    measured: Mapping[str, float],
 ) -> None:
     """Print what was done, and what became of the results."""
     table = Table(title=title)
@@ -35,7 +42,9 @@ def report(
         ("deleted in Kafka before they were read", result.deleted),
         ("doubled", len(result.doubled)),
         ("out of order", result.disordered),
-        ("wrongly down", len(result.wrongly_down)),
+        ("wrongly down, or up", len(result.wrongly_judged)),
+        ("outages of the site, each to be one incident", compared.outages),
+        ("incidents that are false, missing, double or have wrong times", len(compared.wrong)),
         ("largest gap in checking, s", round(result.largest_gap_s, 2)),
         *measured.items(),
     ):
@@ -46,16 +55,24 @@ def report(
     console = Console(width=100)
     console.print(faults)
     console.print(table)
-    for what, examples in (("lost", result.lost), ("doubled", result.doubled), ("down", result.wrongly_down)):
+    for what, examples in (
+        ("lost", result.lost),
+        ("doubled", result.doubled),
+        ("wrongly down, or up", result.wrongly_judged),
+        ("incidents", compared.wrong),
+    ):
         if examples:
             console.print(f"{what}, for example: {examples[:5]}")
 
 
-def measures(stalls: Sequence[Stall]) -> dict[str, float]:
-    """Say the worst that the event loop did, whose `stalls` are sorted."""
+def measures(stalls: Sequence[Stall], steps: Sequence[Step]) -> dict[str, float]:
+    """Say the worst that the event loop did."""
     return {
         "longest stall of the event loop, ms": round(max((s.lasted_s for s in stalls), default=0) * 1_000),
-        "without the time in which it waited for a processor, ms": round(stalls[-1].own_s * 1_000)
-        if stalls
-        else 0,
+        "without the time in which it waited for a processor, ms": round(
+            max((s.own_s for s in stalls), default=0) * 1_000
+        ),
+        "longest step of one task, ms of a processor": round(
+            max((s.cpu_s for s in steps), default=0) * 1_000
+        ),
     }

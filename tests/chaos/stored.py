@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.chaos.account import Row
+from tests.chaos.incidents import Incident
 from tests.program import Program
 
 # A slot in which the clock was set is no measure of lateness.
@@ -18,7 +19,13 @@ _CLOCK_SET_S = 3_000
 
 _LAST_NUMBERS = """
 SELECT monitor, max(substring(data FROM ' ([0-9]+)$')::bigint) AS last FROM health_data
-WHERE location = 'chaos' AND up GROUP BY monitor
+WHERE location = 'chaos' GROUP BY monitor
+"""
+
+_INCIDENTS = """
+SELECT monitor, kind, started_at, ended_at, ARRAY(
+    SELECT change FROM health_changes WHERE incident_id = incident.id ORDER BY change) AS changes
+FROM health_incidents AS incident WHERE monitor ~ '^m[0-9]'
 """
 
 _MONITORS_SINCE = """
@@ -31,11 +38,27 @@ async def rows(uri: str) -> list[Row]:
     connection = await asyncpg.connect(uri)
     try:
         stored = await connection.fetch(
-            "SELECT monitor, data, up, reason FROM health_data WHERE location = 'chaos' ORDER BY id"
+            "SELECT monitor, data, up, reason, scheduled_at FROM health_data"
+            " WHERE location = 'chaos' ORDER BY id"
         )
     finally:
         await connection.close()
-    return [Row(row["monitor"], _number(row["data"]), row["up"], row["reason"]) for row in stored]
+    return [
+        Row(row["monitor"], _number(row["data"]), row["up"], row["reason"], row["scheduled_at"])
+        for row in stored
+    ]
+
+
+async def incidents(uri: str) -> list[Incident]:
+    """Read those of the monitors that the site knows."""
+    connection = await asyncpg.connect(uri)
+    try:
+        found = await connection.fetch(_INCIDENTS)
+    finally:
+        await connection.close()
+    return [
+        Incident(*row.values()) for row in ({**each, "changes": tuple(each["changes"])} for each in found)
+    ]
 
 
 def _number(body: str) -> int | None:

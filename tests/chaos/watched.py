@@ -1,6 +1,7 @@
 """`main.py` with a watch on its event loop: `python -m tests.chaos.watched REPORT [ARGUMENT ...]`.
 
-REPORT gets a line of JSON for each time that the loop was stuck for more than 50 ms.
+REPORT gets a line of JSON for each time that the loop was stuck for more than 50 ms, and a file beside it for
+each step of a task that took more than 20 ms of a processor.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import main as program
 from tests.chaos.starvation import starved_s, waits
+from tests.chaos.steps import measure
 
 _TICK_S = 0.02
 _TOLD_S = 0.05
@@ -88,6 +90,7 @@ def run(argv: Sequence[str]) -> int:
     def watched_loop() -> AbstractEventLoop:
         loop: AbstractEventLoop = make_loop()
         loop.call_soon(Watch(loop, Path(report)).begin)
+        measure(loop, Path(report).with_suffix(".steps"))
         return loop
 
     vars(program)["new_event_loop"] = watched_loop

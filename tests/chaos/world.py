@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tests.chaos.clock import Clock
 from tests.chaos.cluster import Cluster, Network
 from tests.chaos.disk import Disk
+from tests.chaos.outages import Outages
 from tests.chaos.site import Site
 from tests.chaos.starvation import Starvation
 from tests.chaos.stored import caught_up, unstored_since
@@ -33,9 +34,14 @@ class World:
     clock: Clock
     starvation: Starvation
     site: Site = field(default_factory=Site)
+    outages: Outages = field(init=False)
     disks: dict[str, Disk] = field(default_factory=dict)
     kills: list[tuple[float, float]] = field(default_factory=list)
     deleted: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Of their own chance: faults are the same with and without them.
+        self.outages = Outages(self.site, random.Random(self.chance.random()))  # noqa: S311
 
     @property
     def uri(self) -> str:

@@ -1,0 +1,42 @@
+import asyncio
+import gc
+import time
+from pathlib import Path
+
+import uvloop
+
+from tests.chaos.steps import measure, steps
+
+
+def burn(cpu_s: float) -> None:
+    until = time.thread_time() + cpu_s
+    while time.thread_time() < until:
+        pass
+
+
+async def deep() -> None:
+    await asyncio.sleep(0)
+    burn(0.05)
+    await asyncio.sleep(0)
+
+
+async def main() -> None:
+    await asyncio.gather(deep(), asyncio.sleep(0.1))
+
+
+def test_only_a_long_step_is_told_with_its_place(tmp_path: Path) -> None:
+    report = tmp_path / "steps"
+    loop = uvloop.new_event_loop()
+    measure(loop, report)
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(main())
+    finally:
+        gc.callbacks.pop()
+
+    told = steps(report)[-1]
+    assert told.task == "deep"
+    assert told.cpu_s >= 0.05
+    assert told.collector_s < told.cpu_s
+    assert told.began == told.ended
+    assert told.began.startswith("asyncio/tasks.py:")
