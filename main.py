@@ -4,6 +4,7 @@ import monitor.early_stop  # noqa: F401 - its import is its use  # isort: skip
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -93,8 +94,15 @@ def run(config: Config, options: argparse.Namespace) -> int:
             with answer():
                 print(told)  # noqa: T201 - the answer
             return 0
+        keep_what_is_there()
         runner.run(serve(config, options.config, os.environ))
         return 0
+
+
+def keep_what_is_there() -> None:
+    """Let the garbage collector pass over all modules: each look at them would stop the event loop."""
+    gc.collect()
+    gc.freeze()
 
 
 async def replayed(config: Config) -> str:

@@ -5,13 +5,15 @@ import json
 import logging
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from monitor.ingest import PORTION_BYTES
+from monitor.ingest import PORTION_BYTES, portions
 from monitor.result import CheckResult, encode
 from monitor.store import Store
 from tests.stream import Stream, eventually
@@ -51,12 +53,23 @@ async def test_a_thousand_messages_become_a_thousand_rows(
     assert await stream.dead() == []
 
 
-async def test_large_bodies_are_stored_a_few_megabytes_at_a_time(stream: Stream) -> None:
+def test_a_batch_may_end_with_a_full_portion() -> None:
+    full = SimpleNamespace(value=bytes(PORTION_BYTES))
+
+    assert list(portions([full, full])) == [[full], [full]]
+
+
+async def test_large_bodies_are_logged_and_stored_a_few_megabytes_at_a_time(
+    stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.ingest")
     sizes: list[int] = []
+    logged: list[int] = []
 
     class Saver:
         async def save(self, results: Sequence[CheckResult], /) -> int:
             sizes.append(sum(len(each.response_data) for each in results))
+            logged.append(sum("fetched" in message for message in caplog.messages))
             return len(results)
 
     large = "x" * 250_000
@@ -70,6 +83,7 @@ async def test_large_bodies_are_stored_a_few_megabytes_at_a_time(stream: Stream)
 
     assert sum(sizes) == 100 * len(large)
     assert max(sizes) <= PORTION_BYTES + len(large)
+    assert logged == list(accumulate(size // len(large) for size in sizes))
 
 
 async def test_each_message_is_logged_as_the_first_version_did(

@@ -98,3 +98,16 @@ def test_a_start_that_takes_long_cannot_hold_up_the_end(
     assert time.monotonic() - began < 20
     assert "shutdown_grace_s is over" in monitor.printed()
     until(lambda: not any(server.is_running() for server in servers), "the broker is gone")
+
+
+def test_the_garbage_collector_passes_over_the_modules(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    serve = "async def serve(*_):\n    print(gc.get_freeze_count(), len(gc.get_objects()))"
+    script = f"import gc, main\n{serve}\nmain.serve = serve\nmain.main(['--config', {str(monitor.path)!r}])"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, text=True
+    )
+
+    kept, looked_at = map(int, done.stdout.split())
+    assert kept > 100 * looked_at
