@@ -26,7 +26,7 @@ sizes:
 	@wc -l tests/*.py | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, 400 allowed"; bad = 1} END {exit bad}'
 
 test:
-	$(PYTHON) -m pytest -m "not kafka and not clients" --cov --cov-report=term-missing
+	$(PYTHON) -m pytest -n logical --dist worksteal -m "not kafka and not clients" --cov --cov-report=term-missing
 
 # The committed JSON Schemas, from the code.
 schemas:
