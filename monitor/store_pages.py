@@ -84,6 +84,19 @@ class ChangeRow(NamedTuple):
     quiet: bool
 
 
+class DeliveryRow(NamedTuple):
+    """One alert for one channel; neither sent nor failed: it waits."""
+
+    channel: str
+    about: str
+    """`opened 7`: the event, and the number of the first incident that it tells."""
+    created_at: float
+    attempts: int
+    sent_at: float | None
+    failed_at: float | None
+    error: str | None
+
+
 class ResultRow(NamedTuple):
     """One stored result."""
 
@@ -233,6 +246,11 @@ class PageReader:
         if not found:
             return None
         return Incident(*found[0]), [ChangeRow(*row) for row in await self._rows(sql.CHANGES, number)]
+
+    async def deliveries(self, incident: Incident) -> list[DeliveryRow]:
+        """Read who was told of an incident, or will be, also in one message with others."""
+        rows = await self._rows(sql.DELIVERIES, incident.id, incident.noticed_at)
+        return [DeliveryRow(*row) for row in rows]
 
     async def last_change(self) -> int:
         """Read the highest number of a change; 0 when there is none."""

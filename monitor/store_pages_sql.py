@@ -66,6 +66,14 @@ SELECT id, change, at, noticed_at, reason, detail, locations, quiet FROM health_
 WHERE incident_id = $1 ORDER BY id
 """
 
+DELIVERIES = """
+SELECT channel, about, created_at, attempts, sent_at, failed_at, error FROM health_deliveries
+WHERE created_at >= $2 AND subject IN (
+    SELECT 'incident ' || together FROM health_told WHERE incident_id = $1
+    UNION SELECT 'incident ' || $1::bigint)
+ORDER BY id
+"""
+
 CHANGES_AFTER = """
 SELECT id, incident_id, monitor, kind, change, at, reason, detail FROM health_changes
 WHERE id > $1 ORDER BY id

@@ -2,10 +2,14 @@
 
 import re
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 
+from monitor.alert_decision import Delivery
+from monitor.alert_message import Alert
+from monitor.alert_store import AlertStore
 from monitor.store import Store
 from tests.web import Answer, Visitor, configured, outage, result, site_of
 
@@ -85,5 +89,68 @@ async def test_a_number_without_an_incident_is_not_found(store: Store) -> None:
         page = await one(visitor, 999_999_999_999_999_999)
         longer = await one(visitor, 10**18)
 
-    assert (page.status, "No such incident" in page.text) == (404, True)
+    assert (page.status, "no incident of this number" in page.text) == (404, True)
     assert longer.status == 404
+
+
+@pytest.fixture
+async def alerts(database: str) -> AsyncIterator[AlertStore]:
+    opened = AlertStore(database)
+    await opened.save(outage())
+    yield opened
+    await opened.close()
+
+
+async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: AlertStore) -> None:
+    async with site_of(configured("shop"), alerts) as visitor:
+        assert (await one(visitor, 1)).text.count("<form") == 2
+        said = await visitor.say("/incidents/1/acknowledge", who="Ada", why=" the <disk>\n is full\0")
+        silenced = await visitor.say("/incidents/1/silence", who="Bob", why="moving", hours="4")
+        page = await one(visitor, 1)
+
+    assert said.headers["Location"] == silenced.headers["Location"] == "/incidents/1"
+    assert "by Ada: the &lt;disk&gt; is full" in page.text
+    assert "says Bob: moving" in page.text
+    (silence,) = await alerts.silences(time.time())
+    assert silence.until == pytest.approx(time.time() + 4 * 3_600, abs=30)
+
+
+@pytest.mark.parametrize("form", [{}, {"who": "Ada"}, {"who": " ", "why": "x"}])
+async def test_nobody_says_nothing(alerts: AlertStore, form: dict[str, str]) -> None:
+    async with site_of(configured("shop"), alerts) as visitor:
+        assert (await visitor.say("/incidents/1/acknowledge", **form)).status == 400
+
+
+async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> None:
+    form = {"who": "Ada", "why": "x"}
+
+    async with site_of(configured("shop"), alerts) as visitor:
+        assert (await visitor.say("/incidents/9/silence", **form)).status == 404
+    async with site_of(configured("shop")) as visitor:
+        assert (await visitor.say("/incidents/1/silence", **form)).status == 503
+    away = AlertStore("postgresql://127.0.0.1:9/x")
+    async with site_of(configured("shop"), away) as visitor:
+        answer = await visitor.say("/incidents/1/silence", **form)
+    assert (answer.status, "PostgreSQL is away" in answer.text) == (503, True)
+
+
+async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
+    now = time.time()
+    alert = Alert(event="opened", at=now, title="", text="", monitors=())
+    await alerts.add([Delivery("chat", "opened 1", "incident 1", alert)], now)
+    await alerts.add([Delivery(name, "escalation 1", "incident 1", alert) for name in ("page", "mail")], now)
+    async with alerts.transaction() as connection:
+        await connection.execute("UPDATE health_deliveries SET sent_at = 1e9 WHERE channel = 'chat'")
+        await connection.execute(
+            "UPDATE health_deliveries SET failed_at = 1e9, error = '<b>' WHERE channel = 'page'"
+        )
+
+    async with site_of(configured("shop"), alerts) as visitor:
+        page = await one(visitor, 1)
+
+    assert re.findall(r"<td>(opened|escalation)</td><td>(\w+)</td><td>(?:<strong>)?(\w+)", page.text)[:3] == [
+        ("opened", "chat", "sent"),
+        ("escalation", "page", "failed"),
+        ("escalation", "mail", "waits"),
+    ]
+    assert "<td>&lt;b&gt;</td>" in page.text

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
+from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.result import CheckResult, result_id
 from monitor.store import Store
@@ -81,6 +82,9 @@ class Visitor:
     async def post(self, path: str, **headers: str) -> Answer:
         return await self._ask("POST", path, headers)
 
+    async def say(self, path: str, **form: str) -> Answer:
+        return await self._ask("POST", path, {}, data=form)
+
     async def log_in(self, token: str, onward: str = "/", **headers: str) -> Answer:
         return await self._ask("POST", "/login", headers, data={"token": token, "next": onward})
 
@@ -105,6 +109,7 @@ async def site_of(
     site = Site(config, lambda: ["Kafka is away"] if store is None else [])
     if store:
         site.begin(store, check_now, lambda: [("Checks", [("made", "7")])])
+        site.incidents.alerts = store if isinstance(store, AlertStore) else None
     events = asyncio.create_task(site.events.run())
     access = Access(config, site.login_page)
     try:

@@ -1,23 +1,30 @@
-"""All incidents, and one of them."""
+"""All incidents, and one of them: its course, who was told, and what people say of it."""
 
 import math
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from monitor.store_pages import PageReader, Place
+from monitor.alert_store import Acknowledgement, AlertStore, Silence
+from monitor.store import StoreUnavailableError
+from monitor.store_pages import ChangeRow, Incident, PageReader, Place
 from monitor.web.pages import Pages, whole_number
 
 _ROWS = 100
+_HOUR_S = 3_600
 _DAY_S = 86_400
+_SILENCES_H = (1, 4, 24, 168)
+_MAX_LINE = 1_000
 
 
 class IncidentPages:
-    """The history, with a filter, and the course of one incident."""
+    """The history, with a filter, and one incident; `alerts` are there once the program has started."""
 
     def __init__(self, pages: Pages) -> None:
+        self.alerts: AlertStore | None = None
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
@@ -25,6 +32,7 @@ class IncidentPages:
         return [
             web.get("/incidents", self._history),
             web.get(r"/incidents/{id:\d{1,18}}", self._one),
+            web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence}", self._say),
         ]
 
     async def _history(self, request: web.Request) -> web.Response:
@@ -67,16 +75,60 @@ class IncidentPages:
         number = int(request.match_info["id"])
 
         async def make(reader: PageReader) -> str:
-            found = await reader.incident(number)
-            if found is None:
-                raise web.HTTPNotFound
-            incident, changes = found
-            return self._pages.render("incident.html", "/incidents", incident=incident, changes=changes)
+            incident, changes = await _found(reader, number)
+            return self._pages.render(
+                "incident.html",
+                "/incidents",
+                incident=incident,
+                changes=changes,
+                deliveries=await reader.deliveries(incident),
+                silences=_SILENCES_H,
+                **await self._said(incident),
+            )
 
+        return await self._pages.send(request, ("incident", number), make)
+
+    async def _said(self, incident: Incident) -> dict[str, Acknowledgement | Silence | None]:
+        if self.alerts is None:
+            return {"acknowledged": None, "silence": None}
+        silences = {each.monitor: each for each in await self.alerts.silences(time.time())}
+        acknowledged = await self.alerts.acknowledgement(incident.id)
+        return {"acknowledged": acknowledged, "silence": silences.get(incident.monitor)}
+
+    async def _say(self, request: web.Request) -> web.Response:
+        """Acknowledge the incident, or tell nobody of its monitor for some hours."""
+        reader, alerts, now = self._pages.reader, self.alerts, time.time()
+        if reader is None or alerts is None:
+            return self._pages.starting()
+        form = await request.post()
+        who, why = _line(form.get("who")), _line(form.get("why"))
+        if not (who and why):
+            return self._pages.problem(400, "Who, and why?", "Others want to know.")
+        number = int(request.match_info["id"])
         try:
-            return await self._pages.send(request, ("incident", number), make)
-        except web.HTTPNotFound:
-            return self._pages.problem(404, "No such incident", "There is none of this number.")
+            incident, _ = await _found(reader, number)
+            if request.match_info["what"] == "acknowledge":
+                await alerts.acknowledge(number, who, why, now)
+            else:
+                hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
+                await alerts.silence(Silence(incident.monitor, now + hours * _HOUR_S, now, who, why))
+        except StoreUnavailableError:
+            return self._pages.away()
+        self._pages.forget()
+        raise web.HTTPSeeOther(f"/incidents/{number}")
+
+
+async def _found(reader: PageReader, number: int) -> tuple[Incident, list[ChangeRow]]:
+    found = await reader.incident(number)
+    if found is None:
+        raise web.HTTPNotFound(text="there is no incident of this number\n")
+    return found
+
+
+def _line(said: object) -> str:
+    """Take what somebody typed, as one line that the database can keep."""
+    text = str(said or "").replace("\0", "").encode("utf-8", "replace").decode()
+    return " ".join(text.split())[:_MAX_LINE]
 
 
 def _instant(day: str) -> float | None:

@@ -57,7 +57,7 @@ class MonitorPage:
         """Check now; go back to the page when the result is stored like all others."""
         monitor = self._asked(request)
         if self.check_now is None:
-            return self._pages.problem(503, "The program is starting", "Try again in a moment.")
+            return self._pages.starting()
         try:
             result = await self.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
         except (KeyError, TimeoutError, OwnTroubleError):

@@ -55,15 +55,13 @@ class Pages:
         """Send the page that `make` makes, or one that was made for the same key a moment ago."""
         reader = self.reader
         if reader is None:
-            return self.problem(503, "The program is starting", "Try again in a moment.")
+            return self.starting()
         try:
             page = await self._kept.get(key, lambda: make(reader))
         except RefusedError:
             return self.problem(400, "This cannot be asked", "No text of the database is like that.")
         except StoreUnavailableError:
-            return self.problem(
-                503, "PostgreSQL is away", "Checks go on, and results wait until it is back. Try again then."
-            )
+            return self.away()
         headers = {
             "Content-Type": f"{content_type}; charset=utf-8",
             "Cache-Control": "no-store",
@@ -84,6 +82,16 @@ class Pages:
             page = self.problem(error.status, error.reason, (error.text or "").strip())
             page.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
             return page
+
+    def starting(self) -> web.Response:
+        """Say that there is nothing to show yet."""
+        return self.problem(503, "The program is starting", "Try again in a moment.")
+
+    def away(self) -> web.Response:
+        """Say that the database does not answer."""
+        return self.problem(
+            503, "PostgreSQL is away", "Checks go on, and results wait until it is back. Try again then."
+        )
 
     def problem(self, status: int, title: str, text: str) -> web.Response:
         """Make a page that says why there is no other."""

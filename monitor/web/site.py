@@ -25,6 +25,7 @@ class Site:
     def __init__(self, config: Config, missing: Callable[[], Iterable[str]]) -> None:
         self._pages = Pages()
         self._monitor = MonitorPage(self._pages)
+        self.incidents = IncidentPages(self._pages)
         self._pipeline = PipelinePage(self._pages, config.location, missing)
         self._status = StatusPages(self._pages)
         self.api = Api(self._pages)
@@ -37,7 +38,7 @@ class Site:
         return [
             *OverviewPage(self._pages).routes(),
             *self._monitor.routes(),
-            *IncidentPages(self._pages).routes(),
+            *self.incidents.routes(),
             *self._pipeline.routes(),
             *self._status.routes(),
             *BadgePages(self._pages, self._status).routes(),
