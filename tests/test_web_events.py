@@ -185,6 +185,22 @@ async def test_nobody_listening_costs_nothing_and_what_happened_meanwhile_is_no_
         assert (await listener.next()).number == 2
 
 
+async def test_a_listener_who_leaves_is_no_trouble(
+    world: World, events: Events, listen: Listen, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listen() as listener:
+        await listener.next()
+
+    async with listen() as listener:
+        await listener.next()
+        for number in range(1, 9):
+            world.add(number)
+            await listener.next()
+    await until(lambda: not events.listened_to, "nobody listens")
+
+    assert caplog.messages == []
+
+
 async def test_a_comment_shows_that_the_stream_lives(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ALIVE_S", 0.01)
 

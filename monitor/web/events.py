@@ -125,13 +125,19 @@ class Events:
             }
         )
         await response.prepare(request)
-        async with self._listening() as told:
-            await response.write(_text("hello", {}))
-            with suppress(StoreUnavailableError, ValueError):
-                await self._replay(response, int(request.headers.get("Last-Event-ID", "")))
-            while (text := await _next(told)) is not None:
-                await response.write(text)
+        with suppress(ConnectionResetError):  # whoever leaves does not say so
+            async with self._listening() as told:
+                await self._write(response, told, request.headers.get("Last-Event-ID", ""))
         return response
+
+    async def _write(
+        self, response: web.StreamResponse, told: "asyncio.Queue[bytes | None]", last: str
+    ) -> None:
+        await response.write(_text("hello", {}))
+        with suppress(StoreUnavailableError, ValueError):
+            await self._replay(response, int(last))
+        while (text := await _next(told)) is not None:
+            await response.write(text)
 
     async def _replay(self, response: web.StreamResponse, missed: int) -> None:
         assert self.source is not None  # noqa: S101 - the stream has begun
