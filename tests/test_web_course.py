@@ -60,7 +60,7 @@ def test_where_nothing_was_up_nothing_is_measured() -> None:
     assert whole == (None, None, None, None, None, [None] * 5)
 
 
-def test_incidents_are_shaded_in_their_colour_until_they_end_or_until_now() -> None:
+def test_maintenance_and_incidents_are_shaded_until_they_end_or_until_now() -> None:
     since = 1_790_000_000.0
 
     spans = shades(
@@ -70,10 +70,12 @@ def test_incidents_are_shaded_in_their_colour_until_they_end_or_until_now() -> N
             incident("no_data", since, since + 60),
             incident("flapping", since, None),
         ],
+        [(since - 60, since + 60)],
         since + 300,
     )
 
     assert [tuple(span) for span in spans] == [
+        ("maintenance", since - 60, since + 60, "maintenance"),
         ("down", since, since + 300, "down"),
         ("degraded", since, since + 120, "partial for 2 min"),
         ("unknown", since, since + 60, "no data for 1 min"),

@@ -1,6 +1,7 @@
 """The page of one monitor."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +89,17 @@ async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: Store) -> 
     assert "goes on" in page.text
     assert page.text.count("Server: &lt;script&gt;") == 4
     assert SCRIPT not in page.text
+
+
+async def test_maintenance_is_shaded(store: Store) -> None:
+    now = datetime.now(UTC)
+    since, until = now - timedelta(hours=2), now + timedelta(hours=1)
+    window = {"starts_at": since.isoformat(), "ends_at": until.isoformat()}
+
+    async with site_of(configured({"name": "shop", "maintenance": (window,)}), store) as visitor:
+        page = await visitor.get("/monitors/shop?range=24h")
+
+    assert page.text.count('class="shade maintenance"') == 2
 
 
 async def test_a_result_tells_its_code_redirects_phases_and_where_from(store: Store) -> None:

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from monitor.duration import spoken
+from monitor.maintenance import Interval
 from monitor.store_pages import Incident, Step
 from monitor.uptime import HOUR_S, Sums, percentile
-from monitor.web.charts import Frame, Point, Span
+from monitor.web.charts import Frame, Point, Span, State
 from monitor.web.history import DAY_H, ByPeriod, times
 
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 _POINTS = 60
+_STATES: dict[str, State] = {"down": "down", "partial": "degraded"}
 
 
 class Range(NamedTuple):
@@ -78,16 +80,18 @@ def stacks(found: Iterable[Step]) -> list[Point]:
     return [Point(step.at, tuple(step.phases)) for step in found if step.at is not None]
 
 
-def shades(incidents: Iterable[Incident], now: float) -> list[Span]:
-    """Shade the incidents; one that is open goes on until now."""
+def shades(incidents: Iterable[Incident], maintenance: Iterable[Interval], now: float) -> list[Span]:
+    """Shade maintenance, and incidents above it; one that is open goes on until now."""
     return [
-        Span(
-            "down" if each.kind == "down" else "degraded" if each.kind == "partial" else "unknown",
-            each.started_at,
-            now if each.ended_at is None else each.ended_at,
-            f"{each.kind.replace('_', ' ')}"
-            + ("" if each.ended_at is None else f" for {spoken(each.ended_at - each.started_at)}"),
-        )
-        for each in incidents
-        if each.kind != "flapping"
+        *(Span("maintenance", since, until, "maintenance") for since, until in maintenance),
+        *(_shade(now, incident) for incident in incidents if incident.kind != "flapping"),
     ]
+
+
+def _shade(now: float, incident: Incident) -> Span:
+    state = _STATES.get(incident.kind, "unknown")
+    kind = incident.kind.replace("_", " ")
+    if incident.ended_at is None:
+        return Span(state, incident.started_at, now, kind)
+    lasted_s = incident.ended_at - incident.started_at
+    return Span(state, incident.started_at, incident.ended_at, f"{kind} for {spoken(lasted_s)}")

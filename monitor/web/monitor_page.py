@@ -11,6 +11,7 @@ from aiohttp import web
 
 from monitor.config import Monitor
 from monitor.duration import spoken
+from monitor.maintenance import intervals
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.store import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
@@ -91,7 +92,8 @@ class MonitorPage:
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         *steps, whole = await self._steps(reader, name, asked, shown)
-        shaded = course.shades(incidents, now)
+        maintenance = await asyncio.to_thread(intervals, monitor.maintenance, shown.since, shown.until)
+        shaded = course.shades(incidents, maintenance, now)
         return await self._pages.render_beside(
             "monitor.html",
             "",
