@@ -151,6 +151,42 @@ async def test_what_is_not_yet_read_may_be_a_result(database: str, stream: Strea
         assert await told(database) == [("shop", "no_data", "opened")]
 
 
+async def test_results_that_are_always_a_little_behind_hide_no_silence(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        await process.look_for(consumer, PATIENCE_S)
+        for _ in range(2):
+            await stream.send(b"another monitor's", key=b"shop")
+        for _ in range(8):
+            await stream.send(b"another monitor's", key=b"shop")
+            await process.look_for(consumer, LOOK_S)
+            assert await consumer.getmany(timeout_ms=5_000, max_records=1)
+
+    assert await told(database) == [("shop", "no_data", "opened")]
+
+
+async def test_a_process_without_partitions_judges_nobody(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop")
+    async with AIOKafkaConsumer(bootstrap_servers=stream.address, group_id="idle") as consumer:
+        await process.look_for(consumer, 600)
+
+    assert await told(database) == []
+    await process.store.close()
+
+
+async def test_after_partitions_were_shared_out_anew_results_have_time_to_come(
+    database: str, stream: Stream
+) -> None:
+    process = Process(database, stream, "shop", settle_s=600)
+    async with process.reading(0, 1) as some, process.reading() as every:
+        await process.look_for(some, 590)
+        await process.look_for(every, 590)
+        assert await told(database) == []
+        await process.look_for(every, 60)
+
+    assert await told(database) == [("shop", "no_data", "opened")]
+
+
 async def test_each_monitor_is_judged_where_its_results_would_be(database: str, stream: Stream) -> None:
     names = [f"m{number}" for number in range(12)]
     for partitions in ((0, 1), (2, 3), (0, 1, 2, 3)):
