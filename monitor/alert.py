@@ -22,6 +22,7 @@ from monitor.alert_store import LEASE_S, AlertStore, Claimed
 from monitor.alert_webhook import WebhookChannel
 from monitor.config import Config
 from monitor.config_alerts import Webhook
+from monitor.progress import Progress
 from monitor.store import StoreUnavailableError
 from monitor.tasks import Tasks
 
@@ -55,21 +56,25 @@ async def alert(
     retry_after_s: Callable[[int], float] = retry_after_s,
     look_s: float = _LOOK_S,
     lease_s: float = LEASE_S,
+    progress: Progress | None = None,
 ) -> None:
     """Tell people until `stop` is set; what is being sent then is sent to its end.
 
     A database that is away is waited for. When cancelled, what was being sent may be sent again later.
     """
+    progress = progress or Progress("the alerts")
     async with Tasks() as sending:
-        telling = _Telling(store, sending, stop, clock, retry_after_s, lease_s)
+        telling = _Telling(store, sending, stop, clock, retry_after_s, lease_s, progress)
         while not stop.is_set():
             telling.take(config())
+            progress.begin("PostgreSQL")
             try:
                 await telling.look()
             except StoreUnavailableError as error:
                 log.warning("no alerts for now: %s", error)
                 await _either(stop.wait(), _AWAY_S)
             else:
+                progress.end()
                 await _either(telling.wait(), look_s)
 
 
@@ -84,6 +89,7 @@ class _Telling:
         clock: Callable[[], float],
         retry_after_s: Callable[[int], float],
         lease_s: float,
+        progress: Progress,
     ) -> None:
         self._store = store
         self._sending = sending
@@ -91,6 +97,7 @@ class _Telling:
         self._clock = clock
         self._retry_after_s = retry_after_s
         self._lease_s = lease_s
+        self._progress = progress
         self._config: Config | None = None
         self._plan = Plan({}, (), None)
         self._channels: Mapping[str, tuple[SecretStr | Webhook, Channel]] = {}
@@ -156,11 +163,14 @@ class _Telling:
         self._done.set()
 
     async def _send_one(self, claimed: Claimed, channel: Channel) -> None:
+        self._progress.begin(f"the channel {claimed.channel}", claimed.channel, self._lease_s)
         try:
             await channel.send(claimed.id, claimed.alert)
         except NotDeliveredError as error:
+            self._progress.end(claimed.channel)
             await self._note_failure(claimed, error)
         else:
+            self._progress.end(claimed.channel)
             log.info("alert told to %s: %s", claimed.channel, claimed.alert.title)
             await _insist(lambda: self._store.delivered(claimed))
 

@@ -187,7 +187,9 @@ async def _telling(
     stop = asyncio.Event()
     if not alerting:
         stop.set()
-    telling = stages.start("the alerts", alert(store, lambda: running.config, stop))
+    progress = Progress("the alerts")
+    running.watch.add(progress)
+    telling = stages.start("the alerts", alert(store, lambda: running.config, stop, progress=progress))
     beating = stages.start("the heartbeat", beat(running.pulse, store, lambda: running.config))
     yield
     stages.end(beating)
