@@ -21,7 +21,9 @@ async def deep() -> None:
 
 
 async def main() -> None:
-    await asyncio.gather(deep(), asyncio.sleep(0.1))
+    task = asyncio.create_task(deep())
+    assert vars(task.get_coro())["_coroutine"].cr_frame is getattr(task.get_coro(), "cr_frame", None)
+    await task
 
 
 def test_only_a_long_step_is_told_with_its_place(tmp_path: Path) -> None:

@@ -53,3 +53,5 @@ async def set_clock(world: World) -> None:
         ):
             world.clock.set(offset_s)
             await asyncio.sleep(8)
+        # A batch is sorted by slots: those of a clock that was ahead would be in the middle of an outage.
+        await world.caught_up()

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 if TYPE_CHECKING:
     from tests.program import Program
 
@@ -60,5 +62,6 @@ class Starvation:
 
     def _watch(self) -> None:
         while not self._end.wait(_LOOK_S):
-            if self._program.runs:
-                self._seen.append((time.time(), waits(self._program.process.pid)))
+            with suppress(psutil.NoSuchProcess):  # it ends just now
+                if self._program.runs:
+                    self._seen.append((time.time(), waits(self._program.process.pid)))

@@ -32,6 +32,10 @@ class Measured(Coroutine[Any, Any, Any]):
         self._report = report
         self._collector = collector
 
+    def __getattr__(self, name: str) -> Any:
+        """Be like the other to those who look at its frame."""
+        return getattr(self._coroutine, name)
+
     def send(self, value: Any) -> Any:
         return self._step(self._coroutine.send, value)
 
