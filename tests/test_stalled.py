@@ -261,10 +261,14 @@ async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_aw
     async with pipeline(config) as running:
         running.watch._limit_s = 0.5
         await running.queue.put(message(1))
-        await until(lambda: len(running.watch.stalled()) == 2, "both sides of Kafka wait for it")
-        await until(lambda: caplog.text.count("makes no progress") == 2, "it is said")
+        await until(lambda: len(running.watch.stalled()) == 3, "all wait for what they need")
+        await until(lambda: caplog.text.count("makes no progress") == 3, "it is said")
         stalled, away_at = running.watch.stalled(), running.kafka.since_at
 
-    assert {each[:2] for each in stalled} == {("the forwarder", "Kafka"), ("the ingest", "Kafka")}
+    assert {each[:2] for each in stalled} == {
+        ("the forwarder", "Kafka"),
+        ("the ingest", "Kafka"),
+        ("the alerts", "PostgreSQL"),
+    }
     assert away_at == pytest.approx(time.time(), abs=60)
     assert running.postgresql.since_at is None
