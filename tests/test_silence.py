@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Monitor
+from monitor.kafka_closing import close
 from monitor.silence import LOOK_S, Silence
 from monitor.store import Store
 from monitor.watched import Watched
@@ -60,9 +61,12 @@ class Process:
             fetch_max_wait_ms=20,
         )
         consumer.assign([TopicPartition(self.stream.topic, number) for number in partitions or range(4)])
-        async with consumer:
+        await consumer.start()
+        try:
             yield consumer
-        await self.store.close()
+        finally:
+            await close(consumer)  # aiokafka's own end lets a cancellation out after a broker was away
+            await self.store.close()
 
     async def look_for(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
         """Look as often as time goes on."""
