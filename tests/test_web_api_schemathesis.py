@@ -40,6 +40,8 @@ async def test_schemathesis_finds_nothing(api: Client, store: Store, tmp_path: P
     run = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--no-color", "run", f"{api.url}api/v1/openapi.json"),
         *("--max-examples", "50", "--checks", "all", "--request-timeout", "30", "--continue-on-failure"),
+        # In a query all is text: its null is the monitor of that name. And each run asks the same.
+        *("--exclude-checks", "negative_data_rejection", "--generation-deterministic"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
