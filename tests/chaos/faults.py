@@ -61,7 +61,6 @@ SHORT = (
     "kill_leader",
     "cut_connections",
     "short_black_hole",
-    "remake_topic",
     "kill_postgres",
     "end_transactions",
 )
