@@ -6,16 +6,17 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitor.bounded import StoppedError, started, unless_stopped
 from monitor.dead_letter import DeadLetter, SetAside
-from monitor.ingest_offsets import commit, ends, is_behind, rewind
+from monitor.ingest_offsets import commit, ends, is_behind, is_forgotten, rewind
 from monitor.outage import Outage
 from monitor.progress import Progress
 from monitor.result import CheckResult, InvalidMessageError, decode
@@ -26,6 +27,7 @@ PORTION_BYTES = 2 << 20  # decoded, and as the database's arguments, it takes se
 _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _SET_ASIDE_S = 60.0
+_SURE_S = 0.5  # a topic that was deleted and made anew is not read earlier
 _LOOK_S = 10.0
 _LOOKED_S = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
@@ -164,9 +166,11 @@ class _Ingestion:
         self._look_for_silence = look
         self._look_at = 0.0
         self._epoch = self._current_epoch()
+        self._committed_at: dict[TopicPartition, float] = {}
 
     async def run(self, consumer: Any) -> None:
         self._look_at = 0.0
+        self._committed_at.clear()
         while not self._stop.is_set():
             epoch = self._current_epoch()
             if epoch != self._epoch and await rewind(consumer):
@@ -175,11 +179,22 @@ class _Ingestion:
             if records:
                 await self._take_in(consumer, records)
                 if self._current_epoch() == epoch:
-                    await commit(consumer, ends(records))
+                    await self._commit(consumer, ends(records))
                 self._progress.end()
             else:
                 await self._look(consumer)
             await self._look_for_silence(consumer)
+
+    async def _commit(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit, unless the topic was deleted since and is there anew: that one is read from its start."""
+        now = asyncio.get_running_loop().time()
+        unsure = [each for each in offsets if now - self._committed_at.get(each, now) > _SURE_S]
+        if unsure and await is_forgotten(consumer, unsure):
+            _log.warning("the topic was made anew: it is read from its first record")
+            self._committed_at.clear()
+            await rewind(consumer)
+        elif await commit(consumer, offsets):
+            self._committed_at |= dict.fromkeys(offsets.keys() & consumer.assignment(), now)
 
     def _current_epoch(self) -> int:
         return self._topic.epoch if self._topic else 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -17,6 +17,17 @@ async def is_behind(consumer: Any) -> bool:
     """Tell whether Kafka has records that were not fetched."""
     ends = await consumer.end_offsets(consumer.assignment())
     return any([await consumer.position(partition) < end for partition, end in ends.items()])
+
+
+async def is_forgotten(consumer: Any, partitions: Iterable[TopicPartition]) -> bool:
+    """Tell whether Kafka does not know any more that the group committed anything in one of these.
+
+    It forgets that with the topic. One that was made anew may be longer by now than the old one was, and
+    nothing else says that the records are of another log.
+    """
+    assigned = consumer.assignment()
+    async with asyncio.timeout(_COMMIT_S):
+        return any([await consumer.committed(each) is None for each in partitions if each in assigned])
 
 
 async def rewind(consumer: Any) -> bool:

@@ -37,7 +37,7 @@ _REPLICAS = 3
 _MAX_BATCH_BYTES = 512 << 10
 # The broker's clock counts: Kafka refuses records of more than an hour ahead, and deletes old ones.
 _TOPIC = {"message.timestamp.type": "LogAppendTime"}
-_METADATA_MS = 5_000  # a consumer whose topic was deleted only looks again after this time
+_METADATA_MS = 1_000  # a consumer whose topic was deleted only looks again after this time
 
 # aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
 # next batch then: later than the caller gives up the producer, who thereby keeps the order.

@@ -249,6 +249,21 @@ async def test_a_recycled_topic_is_read_from_its_beginning(
     assert await stream.committed() == 100
 
 
+async def test_a_topic_that_somebody_made_anew_is_read_from_its_beginning(
+    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stream.ingested(store):
+        await stream.send(*values(400))
+        await committed(stream, 400)
+        await asyncio.sleep(0.6)  # no new topic gets longer than the old one earlier
+        await stream.recycle()
+        await stream.send(*values(800, first=400))
+        await stored(database, 1_200)
+        await committed(stream, 800)
+
+    assert "the topic was made anew: it is read from its first record" in caplog.messages
+
+
 async def test_a_batch_of_the_topic_before_is_not_committed(
     database: str, store: Store, stream: Stream
 ) -> None:

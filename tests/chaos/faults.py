@@ -61,6 +61,7 @@ SHORT = (
     "kill_leader",
     "cut_connections",
     "short_black_hole",
+    "remake_topic",
     "kill_postgres",
     "end_transactions",
 )
