@@ -13,7 +13,7 @@ from typing import Any
 from monitor import store_incidents, store_sums
 from monitor.incident import Change, Health, observe, past, status
 from monitor.result import CheckResult
-from monitor.standing import Rules, point
+from monitor.standing import Rules, in_order, point
 from monitor.store_incidents import State
 from monitor.uptime import Point
 from monitor.uptime_ledger import Ledger
@@ -70,7 +70,7 @@ class _Batch:
         self._changes: list[tuple[str, Change]] = []
 
     async def enter(self, monitor: str, results: list[CheckResult], health: Health, rules: Rules) -> None:
-        results.sort(key=lambda result: result.scheduled_at)
+        results = in_order(results)
         self._ledger.count(monitor, results)
         observed = observe(health, results, rules, self._now)
         self._ledger.speak(monitor, observed.spoken, rules.windows)
@@ -87,7 +87,8 @@ class _Batch:
         for result in overtaken:
             by_location[result.location].append(result)
         for location, late in by_location.items():
-            between = (late[0].scheduled_at - rules.reach_s, late[-1].scheduled_at + rules.reach_s)
+            slots = [result.scheduled_at for result in late]
+            between = (min(slots) - rules.reach_s, max(slots) + rules.reach_s)
             ids = [result.id for result in late]
             others = await store_sums.around(self._connection, monitor, location, ids, between)
             self._ledger.squeeze_in(

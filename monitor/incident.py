@@ -8,7 +8,7 @@ of it is told as past.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from monitor.result import CheckResult
-from monitor.standing import Rules, Standing, stand
+from monitor.standing import Rules, Standing, needed, reporting, stand
+from monitor.uptime import Point
 
 _FRESH_S = 60.0  # what is not older is news, however short the interval
 _SKEW_S = 60.0  # by which a clock may be ahead
@@ -61,7 +62,7 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def last_at(self) -> float:
-        """Slot of the newest result; minus infinity before the first."""
+        """Slot of the newest result of all locations; minus infinity before the first."""
         return max((standing.at for standing in self.locations.values()), default=-math.inf)
 
 
@@ -84,10 +85,10 @@ class Observed(NamedTuple):
 
     health: Health
     changes: list[Change]
-    spoken: list[tuple[str, Standing, float]]
+    spoken: list[tuple[str, Point, float]]
     """Locations whose standing gave way to another, and the slot of the result that brought it."""
     overtaken: list[CheckResult]
-    """Results that came after newer ones of their location."""
+    """Results whose slots lie before one that their location had."""
     doubtful: list[tuple[float, float]]
     """Stretches in which results that came late saw the monitor fail: `past` may find an incident there."""
 
@@ -95,8 +96,8 @@ class Observed(NamedTuple):
 def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
     """Take new results into account, at `now` (Unix seconds).
 
-    Results of one location count in the order in which they come. Cutting them into other batches changes
-    only whether an incident is told as past.
+    Those of one location are in the order in which they were made; late ones change nothing that goes on.
+    Cutting them into other batches changes only whether an incident is told as past.
     """
     course = _Course(health, rules, now)
     for result in results:
@@ -128,7 +129,7 @@ def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
     open_ones = [episode for episode in (health.outage, health.flapping, health.silence) if episode]
     changes = [_change("resolved" if episode.told else "past", episode, now) for episode in open_ones]
     rested = {
-        name: Standing(standing.at, standing.until, standing.status, standing.known_at)
+        name: msgspec.structs.replace(standing, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
         for name, standing in health.locations.items()
     }
     return Health(rested), [replace(change, detail="no longer checked") for change in changes]
@@ -136,13 +137,13 @@ def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
     """Say in a word how the monitor is, as of its newest result."""
-    reporting = _reporting(health.locations, health.last_at - rules.reach_s)
-    if health.silence or not reporting:
+    speaking = reporting(health.locations, health.last_at - rules.reach_s)
+    if health.silence or not speaking:
         return "unknown"
     if health.outage:
         return "down" if health.outage.kind is Kind.DOWN else "partial"
-    degraded = sum(standing.status == "degraded" for standing in reporting.values())
-    return "degraded" if degraded >= _needed(rules, len(reporting)) else "up"
+    degraded = sum(standing.status == "degraded" for standing in speaking.values())
+    return "degraded" if degraded >= needed(rules, len(speaking)) else "up"
 
 
 class _Course:
@@ -150,7 +151,7 @@ class _Course:
 
     def __init__(self, health: Health, rules: Rules, now: float) -> None:
         self.changes: list[Change] = []
-        self.spoken: list[tuple[str, Standing, float]] = []
+        self.spoken: list[tuple[str, Point, float]] = []
         self.overtaken: list[CheckResult] = []
         self.doubtful: list[tuple[float, float]] = []
         self._locations = dict(health.locations)
@@ -172,22 +173,45 @@ class _Course:
     def take(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
-        if before and at <= before.at <= self._believed_until:
+        if before and before.at <= self._believed_until and not before.precedes(result):
             self.overtaken.append(result)
             if result.up is False:
                 self.doubtful.append((at, at))
             return
         after = stand(before, result, self._rules)
+        if before:
+            after = self._account(before, after, result)
         self._locations[result.location] = after
         if at > self._last_at:
             self._last_at = min(at, self._now)
-        if before:
-            self.spoken.append((result.location, before, at))
         if at >= self._last_at - self._reach_s:
             if result.up is not None and (after.down or self._outage or self._silence or self._flapping):
                 self._weigh(result, after, turned=after.down != (before is not None and before.down))
         elif before and before.down and not after.down:
             self.doubtful.append((before.since, after.since))
+
+    def _account(self, before: Standing, after: Standing, result: CheckResult) -> Standing:
+        """Hand on what the time until this result was; the slot tells where that is."""
+        latest = before.latest
+        if not result.scheduled_at <= latest.at <= self._believed_until:
+            self.spoken.append((result.location, latest, result.scheduled_at))
+        else:
+            self.overtaken.append(result)
+            after = msgspec.structs.replace(after, ahead=latest)
+        return after if result.scheduled_at > before.at else self._set_back(after)
+
+    def _set_back(self, after: Standing) -> Standing:
+        """Forget the instants that the clock had reached before it was set back."""
+        at = after.at
+        self._last_at = at
+        self._turned_at = tuple(turned_at for turned_at in self._turned_at if turned_at <= at)
+        if self._outage:
+            self._outage = msgspec.structs.replace(
+                self._outage,
+                started_at=min(self._outage.started_at, at),
+                decided_at=min(self._outage.decided_at, at),
+            )
+        return msgspec.structs.replace(after, since=min(after.since, at), streak_at=min(after.streak_at, at))
 
     def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
         """Compare what the locations say now with what was said before."""
@@ -206,16 +230,16 @@ class _Course:
             self._flapping = None
 
     def _judge(self, result: CheckResult, turned_at: float | None) -> None:
-        reporting = _reporting(self._locations, self._last_at - self._reach_s)
-        down = {name: standing.since for name, standing in reporting.items() if standing.down}
-        needed = _needed(self._rules, len(reporting))
-        kind = None if not down else Kind.DOWN if len(down) >= needed else Kind.PARTIAL
+        speaking = reporting(self._locations, self._last_at - self._reach_s)
+        down = {name: standing.since for name, standing in speaking.items() if standing.down}
+        quorum = needed(self._rules, len(speaking))
+        kind = None if not down else Kind.DOWN if len(down) >= quorum else Kind.PARTIAL
         was = self._outage
         if kind == (was and was.kind):
             return
         at = result.scheduled_at if turned_at is None else turned_at
         if kind is Kind.DOWN and turned_at is not None:
-            at = sorted(down.values())[needed - 1]
+            at = sorted(down.values())[quorum - 1]
         at = max(at, *self._turned_at[-1:], was.started_at if was else at)
         if not was or not kind:
             self._turn(at)
@@ -259,17 +283,6 @@ class _Course:
     def _told(self, episode: Episode, *, quiet: bool) -> Episode:
         self.changes.append(_change("opened", episode, episode.decided_at, quiet=quiet))
         return msgspec.structs.replace(episode, told=True)
-
-
-def _reporting(locations: Mapping[str, Standing], since: float) -> dict[str, Standing]:
-    return {
-        name: each for name, each in locations.items() if each.known_at is not None and each.known_at >= since
-    }
-
-
-def _needed(rules: Rules, reporting: int) -> int:
-    """How many locations make the monitor down."""
-    return min(rules.quorum or (reporting + 1) // 2, reporting)
 
 
 def _change(

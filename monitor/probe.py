@@ -27,7 +27,7 @@ from monitor.own_origin import OwnOriginRequest
 from monitor.probe_response import Received
 from monitor.resolve import GetAddrInfo, Resolver
 from monitor.resolve_dns import DnsResolver
-from monitor.result import CheckResult, OwnTroubleError, Reason, result_id
+from monitor.result import PROCESS, CheckResult, OwnTroubleError, Reason, next_number, result_id
 from monitor.timing import Stage, TimedConnector, Timing, current
 from monitor.tls_contexts import TlsContexts, TlsSettings
 from monitor.tls_peer import seen_of_refused
@@ -251,6 +251,8 @@ class Probe:
             url=self._public_url,
             location=self._location,
             scheduled_at=scheduled_at,
+            process=PROCESS,
+            number=next_number(),
             up=failure is None,
             degraded=failure is None and slow,
             reason=reason,

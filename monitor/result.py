@@ -4,12 +4,17 @@ Durations are seconds (float), instants are Unix seconds (float), sizes are byte
 """
 
 from enum import StrEnum
+from itertools import count
+from secrets import token_hex
 from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
 
 _NAMESPACE = UUID("7a1f7b0c-6f0e-4d0e-9a57-0c6a4a4b9d11")
+
+PROCESS = token_hex(4)
+next_number = count(1).__next__
 
 # Kafka's default for `message.max.bytes` is 1,048,588 with the batch's own overhead in it.
 MAX_MESSAGE_BYTES = 1_000_000
@@ -97,6 +102,10 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     location: str
     scheduled_at: float
+    process: str = ""
+    """The process that made it, by a name that no other one has; empty: not known."""
+    number: int = 0
+    """Grows with each result of the process, whatever becomes of the clock of the slots."""
     up: bool | None
     """Null: the check says nothing about the site."""
     degraded: bool = False

@@ -1,9 +1,13 @@
 """Where one location stands with a monitor: up until enough checks fail, down until enough pass.
 
-Pure. A location's results count in the order of their slots, whenever they come.
+Pure. A location's results count in the order in which they were made, whenever they come: in that of their
+slots, unless the clock was set back.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import merge
 
 import msgspec
 
@@ -46,6 +50,9 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The newest result speaks until then, or until the next."""
     status: Status
     """What the newest result says by itself."""
+    process: str = ""
+    """Which process made it, and its number there."""
+    number: int = 0
     known_at: float | None = None
     """Slot of the newest result that says something about the site."""
     down: bool = False
@@ -56,6 +63,44 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     streak_at: float = 0.0
     failed: tuple[float | None, ...] = ()
     """With a window: the last results since it is up; the slot of a failed one, null for a passed one."""
+    ahead: Point | None = None
+    """What the result of the latest slot says, where the clock was set back since."""
+
+    def precedes(self, result: CheckResult) -> bool:
+        """Whether the result was made later than the newest one; two processes go by their slots."""
+        if self.process and self.process == result.process:
+            return result.number > self.number
+        return result.scheduled_at > self.at
+
+    @property
+    def latest(self) -> Point:
+        """What the result of the latest slot says."""
+        return self.ahead or Point(self.at, self.status, self.until)
+
+
+def reporting(locations: Mapping[str, Standing], since: float) -> dict[str, Standing]:
+    """Choose those that said something about the site at `since` or later."""
+    return {
+        name: each for name, each in locations.items() if each.known_at is not None and each.known_at >= since
+    }
+
+
+def needed(rules: Rules, reporting: int) -> int:
+    """How many locations make the monitor down."""
+    return min(rules.quorum or (reporting + 1) // 2, reporting)
+
+
+def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
+    """Put results of one monitor in the order in which they were made, as far as that is known.
+
+    A process numbers what it makes, also while its clock is set; those of several go by their slots.
+    """
+    made_by: defaultdict[tuple[str, str], list[CheckResult]] = defaultdict(list)
+    for result in results:
+        made_by[result.location, result.process].append(result)
+    for made in made_by.values():
+        made.sort(key=lambda result: (result.number, result.scheduled_at))
+    return list(merge(*made_by.values(), key=lambda result: result.scheduled_at))
 
 
 def point(result: CheckResult, rules: Rules) -> Point:
@@ -70,13 +115,15 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
     A result that agrees with the standing clears the streak: one lucky answer during an outage does not bring
     its end any nearer.
     """
-    at, up = result.scheduled_at, result.up
+    at, up, process, number = result.scheduled_at, result.up, result.process, result.number
     until, said = at + REACH * rules.interval_s, status_of(up, result.degraded)
     before = before or Standing(at, until, said)
     if up is None:
-        return msgspec.structs.replace(before, at=at, until=until, status=said)
+        return msgspec.structs.replace(
+            before, at=at, until=until, status=said, process=process, number=number, ahead=None
+        )
     if up != before.down and not rules.window:
-        return Standing(at, until, said, at, before.down, before.since)
+        return Standing(at, until, said, process, number, at, before.down, before.since)
     streak = 0 if up != before.down else before.streak + 1
     first = before.streak_at if before.streak else at
     failed: tuple[float | None, ...] = ()
@@ -87,5 +134,5 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
         turned = len(bad) >= rules.window.bad
         first = bad[0] if turned else first
     if turned:
-        return Standing(at, until, said, at, not before.down, first)
-    return Standing(at, until, said, at, before.down, before.since, streak, first, failed)
+        return Standing(at, until, said, process, number, at, not before.down, first)
+    return Standing(at, until, said, process, number, at, before.down, before.since, streak, first, failed)

@@ -49,6 +49,15 @@ async def test_a_good_answer_is_up(serve: Serve, check: Check) -> None:
     assert (result.body_truncated, result.certificate_expires_at) == (False, None)
 
 
+async def test_results_of_a_process_are_numbered_as_they_are_made(serve: Serve, check: Check) -> None:
+    url = serve(answer(ok(b"hello")), host="localhost")
+
+    first, second = await check(url), await check(url)
+
+    assert first.process == second.process != ""
+    assert first.number < second.number
+
+
 async def test_the_phases_of_a_plain_check_fill_its_time(serve: Serve, check: Check) -> None:
     result = await check(serve(answer(ok(b"hello")), host="localhost"))
 
