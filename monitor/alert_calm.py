@@ -10,7 +10,7 @@ def is_held(change: Change, plan: Plan, situation: Situation) -> bool:
     is_over = incident.ended_at is not None
     at = change.at if is_over else situation.now
     return (
-        plan.in_maintenance(incident.monitor, at)
+        plan.in_maintenance(incident.monitor, at, situation.made)
         or is_silent(incident.monitor, situation)
         or (change.quiet and (is_over or _is_flapping(incident.monitor, situation)))
         or has_trouble_above(incident, plan, situation, change)

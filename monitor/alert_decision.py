@@ -150,7 +150,7 @@ class _Deciding:
             or incident.id in self._undecided
             or incident.id in self._situation.acknowledged
             or is_silent(incident.monitor, self._situation)
-            or self._plan.in_maintenance(incident.monitor, self._situation.now)
+            or self._plan.in_maintenance(incident.monitor, self._situation.now, self._situation.made)
             or has_trouble_above(incident, self._plan, self._situation)
         )
 

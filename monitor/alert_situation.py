@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Self
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Notify
 from monitor.maintenance import Windows
+from monitor.maintenance_made import MadeWindows
 
 
 class Incident(NamedTuple):
@@ -69,6 +70,8 @@ class Situation:
     """By monitor."""
     newest: Mapping[str, Newest] = field(default_factory=dict)
     """By monitor."""
+    made: MadeWindows = field(default_factory=MadeWindows)
+    """Maintenance that is not of the configuration."""
 
     @cached_property
     def by_monitor(self) -> Mapping[str, Sequence[Incident]]:
@@ -115,9 +118,11 @@ class Plan:
         chosen = self.notify(monitor).channels
         return self.channels if chosen is None else chosen
 
-    def in_maintenance(self, monitor: str, at: float) -> bool:
-        """Tell whether one of its windows is open."""
-        return monitor in self._windows and self._windows[monitor].open_at(at)
+    def in_maintenance(self, monitor: str, at: float, made: MadeWindows) -> bool:
+        """Tell whether one of its windows is open, of the configuration or of those that people made."""
+        return monitor in self.monitors and (
+            self._windows[monitor].open_at(at) or made.open_at(self.monitors[monitor], at)
+        )
 
     def above(self, monitor: str) -> frozenset[str]:
         """Give all that the monitor depends on, directly or not."""

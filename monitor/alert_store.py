@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor import alert_sql as sql
+from monitor import store_maintenance
 from monitor.alert_certificates import Seen
 from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
 from monitor.alert_outage import WITHIN_S
 from monitor.alert_situation import Change, Incident, Newest, Plan, Situation, Told
+from monitor.maintenance_made import Made, MadeWindows
 from monitor.store import Store
 
 LEASE_S = 180.0
@@ -144,6 +146,16 @@ class AlertStore(Store):
             rows = await connection.fetch(sql.SILENCES, None, now)
         return [Silence(*row) for row in rows]
 
+    async def make_maintenance(self, window: Made) -> Made:
+        """Store a maintenance window; returns it with its number."""
+        async with self.transaction() as connection:
+            return await store_maintenance.make(connection, window)
+
+    async def end_maintenance(self, number: int, now: float) -> Made | None:
+        """End a window now, or take it back; `None` where it is over, or there is none of this number."""
+        async with self.transaction() as connection:
+            return await store_maintenance.end(connection, number, now)
+
 
 async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
     changes = [
@@ -153,9 +165,9 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
     incidents = {row[0]: Incident(*row) for row in await connection.fetch(sql.OPEN)}
     concerned = {each.monitor for each in incidents.values()} | {each.incident.monitor for each in changes}
     above = set().union(*map(plan.above, concerned))
+    first_at = min([now, *(change.at for change in changes)])
     if above:
-        since = min([now, *(change.at for change in changes)]) - _PARENTS_S
-        rows = await connection.fetch(sql.LATELY, list(above), since)
+        rows = await connection.fetch(sql.LATELY, list(above), first_at - _PARENTS_S)
         incidents |= {row[0]: Incident(*row) for row in rows}
     ids = [*incidents, *(change.incident.id for change in changes)]
     told = defaultdict(list)
@@ -168,7 +180,8 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
         newest = {
             name: _newest(text) for name, text in await connection.fetch(sql.STATES, list(plan.monitors))
         }
-    return Situation(now, changes, list(incidents.values()), told, acknowledged, silent, newest)
+    made = MadeWindows(await store_maintenance.made(connection, first_at))
+    return Situation(now, changes, list(incidents.values()), told, acknowledged, silent, newest, made)
 
 
 def _newest(health: str) -> Newest:

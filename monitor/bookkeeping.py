@@ -7,7 +7,7 @@ counts for nothing, since nobody can tell whether it did before.
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from monitor import store_incidents, store_sums
@@ -22,16 +22,22 @@ _DAY_S = 86_400
 _LOOK_BACK_S = 3_600.0  # before a late failure, for the beginning of its outage
 
 
+async def _nothing(_: Any) -> None:
+    pass
+
+
 class Bookkeeping:
-    """Keeps the accounts of one database."""
+    """Keeps the accounts of one database; before it uses `rules`, it has `learn` read what they depend on."""
 
     def __init__(
         self,
         rules: Callable[[str], Rules] = lambda _: Rules(),
         retention_days: float = 90.0,
         clock: Callable[[], float] = time.time,
+        learn: Callable[[Any], Awaitable[None]] = _nothing,
     ) -> None:
         self.rules = rules
+        self.learn = learn
         self._retention_days = min(retention_days, store_sums.HOURS_DAYS - 1)
         self._clock = clock
 
@@ -44,6 +50,7 @@ class Bookkeeping:
         self, connection: Any, healths: Mapping[str, Health], results: Iterable[CheckResult]
     ) -> None:
         """Take results into account that are new, of monitors that are locked."""
+        await self.learn(connection)
         now = self._clock()
         batch = _Batch(connection, now)
         for monitor, group in self._by_monitor(results, now).items():

@@ -5,7 +5,7 @@ start by the clock on the wall, also on the days when it is set, and last as lon
 """
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 from zoneinfo import ZoneInfo
@@ -21,15 +21,24 @@ _MAX_BLOCKS = 8
 
 
 class Windows:
-    """The windows of one monitor; what was worked out for a day is kept, so that asking is cheap."""
+    """The windows of one monitor; what was worked out for a day is kept, so that asking is cheap.
 
-    def __init__(self, maintenance: Sequence[Maintenance]) -> None:
+    `made` gives further ones that may be open between two instants.
+    """
+
+    def __init__(
+        self,
+        maintenance: Sequence[Maintenance],
+        made: Callable[[float, float], Iterable[Interval]] | None = None,
+    ) -> None:
         self._maintenance = maintenance
+        self._made = made
         self._days: dict[int, list[Interval]] = {}
 
     def open_at(self, at: float) -> bool:
         """Tell whether any is open."""
-        return bool(self._maintenance) and any(start <= at < end for start, end in self._day(_day(at)))
+        some = self._maintenance or self._made
+        return bool(some) and any(start <= at < end for start, end in self._day(_day(at)))
 
     def within(self, start: float, end: float) -> Iterator[Interval]:
         """Give the parts of a stretch of time in which any is open: in order, and none twice."""
@@ -45,7 +54,9 @@ class Windows:
         if day not in self._days:
             if len(self._days) >= _MAX_BLOCKS:
                 self._days.clear()
-            self._days[day] = intervals(self._maintenance, day * _BLOCK_S, (day + 1) * _BLOCK_S)
+            start, end = day * _BLOCK_S, (day + 1) * _BLOCK_S
+            made = self._made(start, end) if self._made else ()
+            self._days[day] = intervals(self._maintenance, start, end, made)
         return self._days[day]
 
 
@@ -53,10 +64,16 @@ def _day(at: float) -> int:
     return int(at // _BLOCK_S)
 
 
-def intervals(maintenance: Sequence[Maintenance], since: float, until: float) -> list[Interval]:
-    """Give the parts of `since` to `until` in which any window is open: in order, apart from each other."""
+def intervals(
+    maintenance: Sequence[Maintenance], since: float, until: float, made: Iterable[Interval] = ()
+) -> list[Interval]:
+    """Give the parts of `since` to `until` in which any window is open: in order, apart from each other.
+
+    `made` are windows that are not of the configuration.
+    """
     united: list[Interval] = []
-    for start, end in sorted(each for window in maintenance for each in _each(window, since, until)):
+    configured = (each for window in maintenance for each in _each(window, since, until))
+    for start, end in sorted([*made, *configured]):
         start, end = max(start, since), min(end, until)  # noqa: PLW2901 - what is outside does not matter
         if united and start <= united[-1][1]:
             united[-1] = (united[-1][0], max(united[-1][1], end))

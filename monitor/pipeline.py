@@ -127,7 +127,7 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
         outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
         resources.push_async_callback(outbox.close)
         watched = Watched(config.monitors)
-        store = Store(uri, Bookkeeping(watched.rules, config.retention_days))
+        store = Store(uri, Bookkeeping(watched.rules, config.retention_days, learn=watched.learn))
         resources.push_async_callback(store.close)
         stages = Tasks()
         running = Pipeline(config, store, watched, stages)

@@ -44,7 +44,8 @@ async def report(config: Config, since: float, until: float) -> list[Row]:
     end = min(-(-until // HOUR_S) * HOUR_S, time.time())
     try:
         async with _database(config) as uri:
-            store = Store(uri, Bookkeeping(Watched(config.monitors).rules))
+            watched = Watched(config.monitors)
+            store = Store(uri, Bookkeeping(watched.rules, learn=watched.learn))
             try:
                 accounts = await store.accounts(start, end)
             finally:

@@ -1,0 +1,49 @@
+"""The SQL of the maintenance windows that people make."""
+
+import math
+from typing import Any
+
+from monitor.maintenance_made import Made
+
+_COLUMNS = "id, monitor, group_name, starts_at, coalesce(ended_at, ends_at), at, who, why"
+
+# Rows are only added, and ended once: any change shows.
+_EDITION = "SELECT count(*), count(ended_at) FROM health_maintenance"
+
+_MADE = f"""
+SELECT {_COLUMNS} FROM health_maintenance
+WHERE coalesce(ended_at, ends_at) > $1 AND starts_at < $2
+  AND starts_at < coalesce(ended_at, ends_at)
+ORDER BY starts_at, id
+"""  # noqa: S608 - our own columns
+
+_MAKE = """
+INSERT INTO health_maintenance (monitor, group_name, starts_at, ends_at, at, who, why)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+"""
+
+_END = f"""
+UPDATE health_maintenance SET ended_at = greatest(starts_at, $2)
+WHERE id = $1 AND ended_at IS NULL AND ends_at > $2 RETURNING {_COLUMNS}
+"""  # noqa: S608 - our own columns
+
+
+async def edition(connection: Any) -> object:
+    """Give something that is equal as long as no window was made or ended."""
+    return tuple(await connection.fetchrow(_EDITION))
+
+
+async def made(connection: Any, since: float, until: float = math.inf) -> list[Made]:
+    """Read the windows that are open at some time of the stretch, by their starts."""
+    return [Made(*row) for row in await connection.fetch(_MADE, since, until)]
+
+
+async def make(connection: Any, window: Made) -> Made:
+    """Store a window; returns it with its number."""
+    return window._replace(id=await connection.fetchval(_MAKE, *window[1:]))
+
+
+async def end(connection: Any, number: int, now: float) -> Made | None:
+    """End a window that is open, or take back one to come; `None` where this number has neither."""
+    row = await connection.fetchrow(_END, number, now)
+    return Made(*row) if row else None
