@@ -54,7 +54,7 @@ class Insight:
         self._probe.check_now = schedule.check_now
         self._health.missing = lambda: _missing(running)
         running.run_beside("the events", self.site.events.run())
-        self.site.api.alerting.store = self.site.incidents.alerts = running.alerts
+        self.site.keep_words(running.alerts)
         recorded = partial(schedule.check_now, recorded=True)
         self.site.begin(running.store, recorded, lambda: facts(running, schedule))
 

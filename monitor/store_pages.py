@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 
+from monitor import store_maintenance, store_sums
 from monitor import store_pages_sql as sql
-from monitor import store_sums
+from monitor.maintenance_made import MadeWindows
 from monitor.store import Store
 from monitor.uptime import Sums
 
@@ -251,6 +252,11 @@ class PageReader:
         """Read who was told of an incident, or will be, also in one message with others."""
         rows = await self._rows(sql.DELIVERIES, incident.id, incident.noticed_at)
         return [DeliveryRow(*row) for row in rows]
+
+    async def maintenance(self, since: float, until: float) -> MadeWindows:
+        """Read the windows that people made and that are open within the stretch."""
+        async with self._store.transaction() as connection:
+            return MadeWindows(await store_maintenance.made(connection, since, until))
 
     async def last_change(self) -> int:
         """Read the highest number of a change; 0 when there is none."""

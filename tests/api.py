@@ -98,7 +98,8 @@ async def open_api() -> AsyncIterator[Open]:
             (url,) = await stack.enter_async_context(serving(config, access, site.routes()))
             if store is not None:
                 site.begin(store, never, list)
-                site.api.alerting.store = alerts = AlertStore(store._uri)
+                alerts = AlertStore(store._uri)
+                site.keep_words(alerts)
                 stack.push_async_callback(alerts.close)
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return Client(url, site, session)

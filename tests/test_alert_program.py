@@ -4,6 +4,10 @@ import asyncio
 import json
 import time
 
+import aiohttp
+
+from monitor.alert_store import AlertStore
+from monitor.maintenance_made import Made
 from tests.alerting import NOW
 from tests.bookkeeping import Book
 from tests.program import Start
@@ -66,3 +70,42 @@ async def test_checking_once_tells_nobody(
 
     assert code == 1
     assert await book.deliveries() == []
+
+
+async def test_in_a_window_that_people_made_nobody_is_told_until_somebody_ends_it(
+    program: Start, database: str, alert_store: AlertStore, book: Book, receiver: HttpReceiver
+) -> None:
+    now = time.time()
+    window = Made(0, "shop", None, now, now + 3_600, now, "Ada", "a new disk")
+    made = await alert_store.make_maintenance(window)
+    sites = [{**SITE, "name": name, "interval_s": 0.5} for name in ("shop", "blog")]
+    channel = {"webhook": receiver.url, "secret": "s3cret"}
+    monitor = program(pg_uri=database, monitors=sites, alerts={"channels": {"hook": channel}})
+    monitor.start()
+
+    def told() -> set[str]:
+        return {json.loads(body)["title"] for _, body in receiver.requests}
+
+    async def seconds(name: str, what: str) -> float:
+        query = f"SELECT coalesce(sum({what}), 0) FROM health_hours WHERE monitor = $1"  # noqa: S608
+        return float(await book.connection.fetchval(query, name))
+
+    async def is_known() -> bool:
+        opened = "SELECT count(*) FROM health_incidents WHERE monitor = 'shop' AND kind = 'down'"
+        is_down = bool(await book.connection.fetchval(opened))
+        return is_down and "blog is down" in told() and await seconds("shop", "maintenance_s") > 1
+
+    await eventually("it is down, and only the other is told", is_known)
+    assert told() == {"blog is down"}
+    assert (await seconds("shop", "down_s"), await seconds("blog", "maintenance_s")) == (0, 0)
+
+    url = (await asyncio.to_thread(monitor.prints, r"web: (http://\S+)/"))[1]
+    end = f"{url}/api/v1/maintenance/{made.id}/end"
+    async with aiohttp.ClientSession() as session, session.post(end) as response:
+        assert response.status == 200
+
+    async def is_told() -> bool:
+        return "shop is down" in told() and await seconds("shop", "down_s") > 0
+
+    await eventually("it is told, and time counts again", is_told)
+    assert await asyncio.to_thread(monitor.stop) == 0

@@ -8,7 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
+from monitor.alert_store import AlertStore
 from monitor.config import Config
+from monitor.maintenance_made import Made
 from monitor.result import Evidence, Phases
 from monitor.store import Store
 from monitor.web.rendering import monitor_path
@@ -48,12 +50,15 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-async def here(store: Store) -> AsyncIterator[World]:
+async def here(alert_store: AlertStore) -> AsyncIterator[World]:
+    store, now = alert_store, time.time()
     evidence = Evidence({HOSTILE: HOSTILE, "Server": "x"}, HOSTILE)
     past = [result("fine", 1_200 * number, phases=TOOK) for number in range(1, 60)]
     slow = [result("slow", 60 * number, degraded=True, response_time=2.5) for number in range(1, 4)]
     hostile = outage(HOSTILE, evidence=evidence, detail=HOSTILE, ip="192.0.2.1")
     await store.save([*past, *slow, *outage("gone"), *hostile])
+    for start in (now - 60, now + 3_600):
+        await store.make_maintenance(Made(0, None, "shop", start, start + 600, now, HOSTILE, HOSTILE))
     async with chromium() as browser, site_of(world(), store) as visitor:
         yield World(store, visitor.url, browser)
 
@@ -185,6 +190,19 @@ async def test_without_scripts_every_page_is_there(here: World) -> None:
         assert await shown.page.locator("tbody tr").count() == 1
         await shown.page.get_by_role("link", name="slow").click()
         assert await shown.page.locator("h1").inner_text() == "slow degraded"
+
+
+async def test_maintenance_is_begun_and_ended_without_scripts_and_by_the_keyboard(here: World) -> None:
+    async with here.window(java_script_enabled=False) as shown:
+        await shown.open("/monitors/slow")
+        await shown.page.get_by_label("Who", exact=True).fill("Ada")
+        await shown.page.get_by_label("Why", exact=True).fill("a new disk")
+        await shown.page.keyboard.press("Enter")
+        await shown.page.get_by_text("(Ada: a new disk)").wait_for()
+        assert await shown.page.locator(".state.maintenance").inner_text() == "in maintenance"
+        await shown.page.get_by_role("button", name="End now").focus()
+        await shown.page.keyboard.press("Enter")
+        await shown.page.get_by_text("(Ada: a new disk)").wait_for(state="detached")
 
 
 async def test_nothing_that_others_wrote_runs(here: World) -> None:

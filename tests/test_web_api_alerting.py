@@ -1,4 +1,4 @@
-"""What people say through the API: acknowledgements and silences; and when maintenance is."""
+"""What people say through the API: acknowledgements and silences."""
 
 import json
 import time
@@ -7,13 +7,9 @@ from typing import Any
 import pytest
 
 from monitor.store import Store
-from tests.api import MONITORS, Client, Open, failed, found, store_live
+from tests.api import Client, failed, found, store_live
 
 KNOWN = {"who": "Ada", "why": "the disk is full; on it"}
-NIGHT = {"weekly": ["mon", "thu"], "at": "02:00", "duration_s": 3_600, "time_zone": "Europe/Berlin"}
-ONCE = {"starts_at": "2026-12-03T01:30:00Z", "ends_at": "2026-12-03T03:00:00Z"}
-MONDAY = 1_796_000_400.0  # 2026-11-30 01:00 UTC, 02:00 in Berlin
-HOUR_S = 3_600
 
 
 @pytest.fixture
@@ -121,52 +117,3 @@ async def test_a_body_has_a_largest_size(api: Client) -> None:
     body = {"until": 0, "who": "x" * 70_000, "why": "x"}
 
     await api.refused("/api/v1/monitors/shop/silence", 413, "POST", json=body)
-
-
-@pytest.fixture
-async def kept_up(open_api: Open, store: Store) -> Client:
-    """The API of monitors of which two have maintenance."""
-    windows = {"shop": [NIGHT, ONCE], "blog": [NIGHT]}
-    monitors = tuple(
-        {**monitor, "maintenance": windows.get(str(monitor["name"]), [])} for monitor in MONITORS
-    )
-    client: Client = await open_api(store, monitors=monitors)
-    return client
-
-
-async def test_maintenance_of_a_week(kept_up: Client) -> None:
-    answered = (await kept_up(f"/maintenance?since={MONDAY + 60}")).json
-
-    thursday = MONDAY + 3 * 86_400
-    assert answered == {
-        "maintenance": [
-            {"monitor": "blog", "since_at": MONDAY + 60, "until_at": MONDAY + HOUR_S},
-            {"monitor": "blog", "since_at": thursday, "until_at": thursday + HOUR_S},
-            {"monitor": "blog", "since_at": MONDAY + 7 * 86_400, "until_at": MONDAY + 7 * 86_400 + 60},
-            {"monitor": "shop", "since_at": MONDAY + 60, "until_at": MONDAY + HOUR_S},
-            {"monitor": "shop", "since_at": thursday, "until_at": thursday + 2 * HOUR_S},
-            {"monitor": "shop", "since_at": MONDAY + 7 * 86_400, "until_at": MONDAY + 7 * 86_400 + 60},
-        ],
-        "next": None,
-    }
-
-
-async def test_maintenance_comes_page_by_page(kept_up: Client) -> None:
-    first = (await kept_up("/maintenance?limit=1")).json
-    second = (await kept_up(f"/maintenance?limit=1&cursor={first['next']}")).json
-    chosen = (await kept_up("/maintenance?monitor=shop&monitor=new")).json
-
-    assert {each["monitor"] for each in first["maintenance"]} == {"blog"}
-    assert {each["monitor"] for each in second["maintenance"]} == {"shop"}
-    assert second["next"] is None
-    assert {each["monitor"] for each in chosen["maintenance"]} == {"shop"}
-
-
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [("?since=0&until=2678401", "until"), ("?since=5&until=5", "since"), ("?until=5", "since")],
-)
-async def test_maintenance_has_a_bounded_stretch(kept_up: Client, query: str, parameter: str) -> None:
-    problem = await kept_up.refused(f"/api/v1/maintenance{query}", 422)
-
-    assert [each["parameter"] for each in problem["errors"]] == [parameter]

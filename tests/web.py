@@ -109,7 +109,8 @@ async def site_of(
     site = Site(config, lambda: ["Kafka is away"] if store is None else [])
     if store:
         site.begin(store, check_now, lambda: [("Checks", [("made", "7")])])
-        site.incidents.alerts = store if isinstance(store, AlertStore) else None
+        if isinstance(store, AlertStore):
+            site.keep_words(store)
     events = asyncio.create_task(site.events.run())
     access = Access(config, site.login_page)
     try:

@@ -5,6 +5,7 @@ from aiohttp import web
 
 from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_incidents import ApiIncidents
+from monitor.web.api_maintenance import ApiMaintenance
 from monitor.web.api_monitors import ApiMonitors
 from monitor.web.api_operation import ROOT, Operation
 from monitor.web.api_results import ApiResults
@@ -25,6 +26,7 @@ class Api:
             *ApiUptime(pages).operations(),
             *ApiIncidents(pages, self.alerting).operations(),
             *self.alerting.operations(),
+            *ApiMaintenance(pages, self.alerting).operations(),
         ]
         self._document = msgspec.json.encode(document(self.operations))
 

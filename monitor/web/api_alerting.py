@@ -1,6 +1,5 @@
-"""What people say of incidents and monitors through the API: acknowledgements, silences; and maintenance."""
+"""What people say of incidents and monitors through the API: acknowledgements and silences."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -10,25 +9,10 @@ from aiohttp import web
 
 from monitor import alert_store
 from monitor.alert_store import AlertStore
-from monitor.config import Monitor
-from monitor.maintenance import intervals
 from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
-from monitor.web.api_parameters import (
-    INSTANT_ALLOWED,
-    LIMIT,
-    NAME_CURSOR,
-    Instant,
-    instant,
-    name_cursor,
-    read_instant,
-    stretch,
-    text,
-)
-from monitor.web.api_problem import Mistake, ProblemError
+from monitor.web.api_parameters import Instant, body_instant
+from monitor.web.api_problem import ProblemError
 from monitor.web.pages import Pages
-
-_WEEK_S = 7 * 86_400.0
-_LONGEST_S = 31 * 86_400.0
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=r"^[^\x00]*$")]
 
@@ -73,21 +57,6 @@ class SilenceList(msgspec.Struct, frozen=True):
     silences: Sequence[Silence]
 
 
-class Window(msgspec.Struct, frozen=True):
-    """A stretch of time in which a monitor's maintenance windows are open, as far as it was asked for."""
-
-    monitor: str
-    since_at: float
-    until_at: float
-
-
-class WindowList(msgspec.Struct, frozen=True):
-    """Maintenance in the order of the monitors' names; `next` is the cursor with which the list goes on."""
-
-    maintenance: Sequence[Window]
-    next: str | None
-
-
 class ApiAlerting:
     """Writes what people say; `store` is there once the program has started."""
 
@@ -97,13 +66,6 @@ class ApiAlerting:
 
     def operations(self) -> list[Operation]:
         """Give what can be asked."""
-        maintenance = (
-            text("monitor", "only these monitors, by name", repeats=True),
-            instant("since", "from then on; by default now"),
-            instant("until", "before then, at most 31 days later; by default a week later"),
-            LIMIT,
-            NAME_CURSOR,
-        )
         return [
             Operation(
                 "POST",
@@ -122,14 +84,6 @@ class ApiAlerting:
                 takes=SilenceRequest,
             ),
             Operation("GET", "/silences", "The silences that hold", self._silences, SilenceList),
-            Operation(
-                "GET",
-                "/maintenance",
-                "When maintenance windows of the configuration are open",
-                self._maintenance,
-                WindowList,
-                maintenance,
-            ),
         ]
 
     async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
@@ -142,10 +96,7 @@ class ApiAlerting:
 
     async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name, body = monitor_of(self._pages, request).name, asked["body"]
-        try:
-            until = read_instant(f"{body.until}")
-        except ValueError:
-            raise ProblemError.about([Mistake("until", INSTANT_ALLOWED)]) from None
+        until = body_instant("until", body.until)
         silence = alert_store.Silence(name, until, time.time(), body.who, body.why)
         await self.opened().silence(silence)
         return answer(Silence(*silence), request)
@@ -154,20 +105,6 @@ class ApiAlerting:
         found = await self.opened().silences(time.time())
         silences = sorted((Silence(*each) for each in found), key=lambda each: each.monitor.encode())
         return answer(SilenceList(silences), request)
-
-    async def _maintenance(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        since, until = _asked_stretch(asked, time.time())
-        wanted = asked["monitor"]
-        monitors = [
-            monitor
-            for name, monitor in self._pages.monitors.items()
-            if monitor.maintenance and name.encode() > asked["cursor"] and (not wanted or name in wanted)
-        ]
-        monitors.sort(key=lambda monitor: monitor.name.encode())
-        page = monitors[: asked["limit"]]
-        onward = name_cursor(page[-1].name) if len(monitors) > len(page) else None
-        windows = await asyncio.to_thread(_windows, page, since, until)
-        return answer(WindowList(windows, onward), request, onward)
 
     def opened(self) -> AlertStore:
         """Give what keeps it.
@@ -179,19 +116,3 @@ class ApiAlerting:
         if self.store is None:
             raise ProblemError(503, "the program is starting")
         return self.store
-
-
-def _asked_stretch(asked: Mapping[str, Any], now: float) -> tuple[float, float]:
-    since = now if asked["since"] is None else asked["since"]
-    since, until = stretch({**asked, "since": since}, since + _WEEK_S, 0)
-    if until - since > _LONGEST_S:
-        raise ProblemError.about([Mistake("until", "must be at most 31 days after since")], 422)
-    return since, until
-
-
-def _windows(monitors: Sequence[Monitor], since: float, until: float) -> list[Window]:
-    return [
-        Window(monitor.name, *each)
-        for monitor in monitors
-        for each in intervals(monitor.maintenance, since, until)
-    ]

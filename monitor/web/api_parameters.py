@@ -88,6 +88,19 @@ def read_instant(written: str) -> float:
     return at
 
 
+def body_instant(name: str, said: float | str) -> float:
+    """Read an `Instant` of a request's body.
+
+    Raises:
+        ProblemError: it is none.
+
+    """
+    try:
+        return read_instant(f"{said}")
+    except ValueError:
+        raise ProblemError.about([Mistake(name, INSTANT_ALLOWED)]) from None
+
+
 def _limit(written: str) -> int:
     if not re.fullmatch(r"0{0,9}\d{1,4}", written, re.ASCII) or not 1 <= int(written) <= MAX_LIMIT:
         raise ValueError

@@ -17,7 +17,7 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "minLength": 1},
     },
     "id": {
-        "description": "the incident's number",
+        "description": "its number",
         "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
     },
 }

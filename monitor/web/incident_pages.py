@@ -11,13 +11,12 @@ from aiohttp import web
 from monitor.alert_store import Acknowledgement, AlertStore, Silence
 from monitor.store import StoreUnavailableError
 from monitor.store_pages import ChangeRow, Incident, PageReader, Place
-from monitor.web.pages import Pages, whole_number
+from monitor.web.pages import Pages, line, whole_number
 
 _ROWS = 100
 _HOUR_S = 3_600
 _DAY_S = 86_400
 _SILENCES_H = (1, 4, 24, 168)
-_MAX_LINE = 1_000
 
 
 class IncidentPages:
@@ -101,7 +100,7 @@ class IncidentPages:
         if reader is None or alerts is None:
             return self._pages.starting()
         form = await request.post()
-        who, why = _line(form.get("who")), _line(form.get("why"))
+        who, why = line(form.get("who")), line(form.get("why"))
         if not (who and why):
             return self._pages.problem(400, "Who, and why?", "Others want to know.")
         number = int(request.match_info["id"])
@@ -123,12 +122,6 @@ async def _found(reader: PageReader, number: int) -> tuple[Incident, list[Change
     if found is None:
         raise web.HTTPNotFound(text="there is no incident of this number\n")
     return found
-
-
-def _line(said: object) -> str:
-    """Take what somebody typed, as one line that the database can keep."""
-    text = str(said or "").replace("\0", "").encode("utf-8", "replace").decode()
-    return " ".join(text.split())[:_MAX_LINE]
 
 
 def _instant(day: str) -> float | None:

@@ -1,11 +1,11 @@
 """The page of one monitor."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -19,6 +19,7 @@ from monitor.uptime import status_of
 from monitor.web import course
 from monitor.web.charts import Frame, phases_chart, response_chart
 from monitor.web.history import DAY_H, spans
+from monitor.web.monitor_maintenance import maintenance_of
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages
 from monitor.web.rendering import monitor_path, settings_of, utc
@@ -47,7 +48,7 @@ class MonitorPage:
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
-        monitor = self._asked(request)
+        monitor = self._pages.asked(request)
 
         async def make(reader: PageReader) -> str:
             return await self._make(reader, monitor, _range(request))
@@ -56,7 +57,7 @@ class MonitorPage:
 
     async def _check(self, request: web.Request) -> web.Response:
         """Check now; go back to the page when the result is stored like all others."""
-        monitor = self._asked(request)
+        monitor = self._pages.asked(request)
         if self.check_now is None:
             return self._pages.starting()
         try:
@@ -66,13 +67,6 @@ class MonitorPage:
         await self._stored(result)
         self._pages.forget()
         raise web.HTTPSeeOther(f"{monitor_path(monitor.name)}?range={_range(request)}")
-
-    def _asked(self, request: web.Request) -> Monitor:
-        name = request.match_info["name"]
-        monitor = self._pages.monitors.get(name) or self._pages.monitors.get(unquote(name))
-        if monitor is None:
-            raise web.HTTPNotFound(text="no monitor has this name\n")
-        return monitor
 
     async def _stored(self, result: CheckResult) -> None:
         """Wait for the row, for a while: Kafka or PostgreSQL may be away."""
@@ -92,7 +86,11 @@ class MonitorPage:
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         *steps, whole = await self._steps(reader, name, asked, shown)
-        maintenance = await asyncio.to_thread(intervals, monitor.maintenance, shown.since, shown.until)
+        made = await reader.maintenance(shown.since, math.inf)
+        people = made.within(monitor, shown.since, shown.until)
+        maintenance = await asyncio.to_thread(
+            intervals, monitor.maintenance, shown.since, shown.until, people
+        )
         shaded = course.shades(incidents, maintenance, now)
         return await self._pages.render_beside(
             "monitor.html",
@@ -107,6 +105,7 @@ class MonitorPage:
             phase_names=course.PHASES,
             incidents=incidents,
             several=False,
+            **await asyncio.to_thread(maintenance_of, monitor, made, now),
             results=list(map(_shown, results)),
             certificate=list(_certificate(results)),
             settings=list(settings_of(monitor)),

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from monitor.web.rendering import environment
 from monitor.web.views import Standing, unknown
 
 _KEPT = ("Allow", "Retry-After")
+_MAX_LINE = 1_000
 
 
 class Pages:
@@ -32,6 +34,14 @@ class Pages:
         """Show these monitors, and no others."""
         self.monitors = {monitor.name: monitor for monitor in monitors}
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
+
+    def asked(self, request: web.Request) -> Monitor:
+        """Give the monitor that the address names."""
+        name = request.match_info["name"]
+        monitor = self.monitors.get(name) or self.monitors.get(unquote(name))
+        if monitor is None:
+            raise web.HTTPNotFound(text="no monitor has this name\n")
+        return monitor
 
     def forget(self) -> None:
         """Make every page anew: something has changed."""
@@ -97,6 +107,12 @@ class Pages:
         """Make a page that says why there is no other."""
         page = self.render("problem.html", "", title=title, text=text)
         return web.Response(text=page, status=status, content_type="text/html")
+
+
+def line(said: object) -> str:
+    """Take what somebody typed, as one line that the database can keep."""
+    text = str(said or "").replace("\0", "").encode("utf-8", "replace").decode()
+    return " ".join(text.split())[:_MAX_LINE]
 
 
 def whole_number(text: str, least: int = 1) -> int:

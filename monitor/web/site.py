@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
+from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.store import Store
 from monitor.store_pages import PageReader
@@ -12,6 +13,7 @@ from monitor.web.assets import asset_routes
 from monitor.web.badges import BadgePages
 from monitor.web.events import Events
 from monitor.web.incident_pages import IncidentPages
+from monitor.web.monitor_maintenance import MaintenanceForms
 from monitor.web.monitor_page import CheckNow, MonitorPage
 from monitor.web.overview import OverviewPage
 from monitor.web.pages import Pages
@@ -26,6 +28,7 @@ class Site:
         self._pages = Pages()
         self._monitor = MonitorPage(self._pages)
         self.incidents = IncidentPages(self._pages)
+        self.maintenance = MaintenanceForms(self._pages)
         self._pipeline = PipelinePage(self._pages, config.location, missing)
         self._status = StatusPages(self._pages)
         self.api = Api(self._pages)
@@ -38,6 +41,7 @@ class Site:
         return [
             *OverviewPage(self._pages).routes(),
             *self._monitor.routes(),
+            *self.maintenance.routes(),
             *self.incidents.routes(),
             *self._pipeline.routes(),
             *self._status.routes(),
@@ -52,6 +56,10 @@ class Site:
         self._pages.follow(config.monitors)
         self._pages.forget()
         self._status.settings = config.status_page
+
+    def keep_words(self, alerts: AlertStore) -> None:
+        """Keep there what people say."""
+        self.api.alerting.store = self.incidents.alerts = self.maintenance.alerts = alerts
 
     def begin(self, store: Store, check_now: CheckNow, facts: Callable[[], Facts]) -> None:
         """Show what is stored from now on, and the running program."""
