@@ -179,6 +179,24 @@ async def test_the_keyboard_reaches_everything_and_is_never_caught(here: World) 
         assert await shown.page.locator(".chosen").count() == 0
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["a[href]", "[action$=end] button", "[aria-label^=Phases]", "[aria-label^=Lat]"],
+)
+async def test_what_has_the_keyboard_keeps_it_when_the_page_is_renewed(here: World, place: str) -> None:
+    async with here.window() as shown:
+        await shown.open("/monitors/fine?range=24h")
+        await shown.live()
+        focused = shown.page.locator(f"main {place}").first
+        await focused.focus()
+        text = await shown.focused()
+        await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+        await here.store.save(outage("new"))
+        await shown.page.locator("h1:not([data-old])").wait_for()
+        assert await focused.evaluate("(each) => each === document.activeElement")
+        assert await shown.focused() == text
+
+
 async def test_without_scripts_every_page_is_there(here: World) -> None:
     async with here.window(java_script_enabled=False) as shown:
         for path in PATHS[:-1]:

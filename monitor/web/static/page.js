@@ -5,6 +5,13 @@ const live = document.getElementById("live");
 // Typing, choosing and reading on must survive a renewal.
 const busy = () => document.activeElement?.closest("#main input, #main select, #main textarea") || document.querySelector("#main details[open], #main .chosen");
 
+// Where the page that is renewed has what now has the keyboard: a link, a button of a form, or something with a label.
+function same(element) {
+  const by = (name, owner, inside = "") =>
+    owner?.hasAttribute(name) && `#main [${name}="${CSS.escape(owner.getAttribute(name))}"]${inside}`;
+  return by("href", element) || by("action", element?.form, " button") || by("aria-label", element);
+}
+
 let waiting = false;
 
 async function renew() {
@@ -17,11 +24,11 @@ async function renew() {
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (busy()) return;
-    const focused = document.activeElement?.getAttribute("href");
+    const focused = same(document.activeElement);
     const told = document.getElementById("tip")?.textContent;
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
     if (told) document.getElementById("tip").textContent = told;
-    if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) document.querySelector(focused)?.focus();
   } catch {
     // The stream says that the connection is lost, and `hello` renews when it is back.
   }
