@@ -123,6 +123,7 @@ class _Telling:
         self._done.clear()
         now = self._clock()
         await self._store.decide(self._plan, now, decide)
+        await self._store.count_waiting()
         if now >= self._upkeep_at:
             await self._keep_up(now)
             self._upkeep_at = now + _UPKEEP_S

@@ -97,6 +97,11 @@ GIVEN_UP = """
 UPDATE health_deliveries SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL,
     error = coalesce(error || '; given up', 'given up: no process has this channel')
 WHERE due_at IS NOT NULL AND created_at < extract(epoch FROM clock_timestamp()) - $1
+RETURNING channel
+"""
+
+WAITING = """
+SELECT channel, count(*), min(created_at) FROM health_deliveries WHERE due_at IS NOT NULL GROUP BY channel
 """
 
 # Of a certificate it is remembered that it was told for as long as it can be seen.

@@ -9,6 +9,7 @@ import msgspec
 from monitor import alert_sql as sql
 from monitor import store_maintenance
 from monitor.alert_certificates import Seen
+from monitor.alert_counts import AlertCounts, Waiting
 from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
 from monitor.alert_outage import WITHIN_S
@@ -70,6 +71,10 @@ _alert = msgspec.json.Decoder(Alert)
 class AlertStore(Store):
     """A store with connections of its own, so that alerts and results do not wait for each other."""
 
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.counts = AlertCounts()
+
     async def decide(self, plan: Plan, now: float, decide: Callable[[Plan, Situation], Decision]) -> int:
         """Decide on the changes and store what comes of it, all or nothing; returns how many deliveries.
 
@@ -100,23 +105,35 @@ class AlertStore(Store):
         """Note that it was sent."""
         async with self.transaction() as connection:
             await connection.execute(sql.DELIVERED, claimed.id)
+        self.counts.sent[claimed.channel] += 1
 
     async def postpone(self, claimed: Claimed, error: str, delay_s: float) -> None:
         """Note that it has to be sent again, unless somebody else has taken it since."""
         async with self.transaction() as connection:
             await connection.execute(sql.POSTPONED, claimed.id, claimed.attempts, error, delay_s)
+        self.counts.failed_attempts[claimed.channel] += 1
 
     async def fail(self, claimed: Claimed, error: str) -> None:
         """Note that it can never be sent."""
         async with self.transaction() as connection:
             await connection.execute(sql.FAILED, claimed.id, claimed.attempts, error)
+        self.counts.failed_attempts[claimed.channel] += 1
+        self.counts.failed[claimed.channel] += 1
 
     async def tidy(self, give_up_s: float = GIVE_UP_S, keep_s: float = KEEP_S) -> int:
         """Give up what could not be sent for a day, returning how many; forget what is long done."""
         async with self.transaction() as connection:
-            tag: str = await connection.execute(sql.GIVEN_UP, give_up_s)
+            given_up = await connection.fetch(sql.GIVEN_UP, give_up_s)
             await connection.execute(sql.FORGOTTEN, keep_s)
-        return int(tag.rpartition(" ")[2])
+        self.counts.failed.update(row["channel"] for row in given_up)
+        return len(given_up)
+
+    async def count_waiting(self) -> None:
+        """Read what waits to be told, unless that was just done."""
+        if self.counts.is_due():
+            async with self.transaction() as connection:
+                rows = await connection.fetch(sql.WAITING)
+            self.counts.note_waiting({channel: Waiting(*facts) for channel, *facts in rows})
 
     async def chains(self, monitors: Sequence[str], since: float) -> list[Seen]:
         """Give the certificates that the newest checks after `since` saw."""

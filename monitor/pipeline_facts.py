@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from monitor.alert_counts import AlertCounts, Waiting
 from monitor.duration import spoken
 from monitor.pipeline import Pipeline
 from monitor.schedule import Schedule
@@ -48,4 +49,21 @@ def facts(running: Pipeline, schedule: Schedule) -> list[Section]:
                 ("last stored", f"{spoken(now - counts.saved_at)} ago" if counts.saved_at else "-"),
             ],
         ),
+        *(_alerts(channel, running.alerts.counts, now) for channel in running.config.alerts.channels),
     ]
+
+
+def _alerts(channel: str, counts: AlertCounts, now: float) -> Section:
+    known = counts.waiting
+    waiting = Waiting() if known is None else known.get(channel, Waiting())
+    oldest = spoken(waiting.age_s(now)) if waiting.number else "-"
+    return (
+        f"Alerts to {channel}",
+        [
+            ("wait", "-" if known is None else f"{waiting.number:,}"),
+            ("oldest that waits", oldest),
+            ("told", f"{counts.sent[channel]:,}"),
+            ("attempts that failed", f"{counts.failed_attempts[channel]:,}"),
+            ("never told", f"{counts.failed[channel]:,}"),
+        ],
+    )

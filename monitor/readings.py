@@ -2,13 +2,15 @@
 
 import platform
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from monitor.alert_counts import AlertCounts, Waiting
 from monitor.buckets import Buckets
+from monitor.config import Config
 from monitor.follow import Following
 from monitor.loop_lag import LoopLag
 from monitor.pipeline import Pipeline
@@ -41,6 +43,7 @@ class Readings:
         """Tell of the way from the queue to the table."""
         self._refresh.append(running.counts.look)
         self.registry.register(_Read(lambda: _pipeline(running)))
+        self.registry.register(_Read(lambda: _alerts(running.config, running.alerts.counts)))
 
     async def refresh(self) -> None:
         """Look at what has to be waited for, shortly, before the registry is read."""
@@ -103,6 +106,37 @@ def _pipeline(running: Pipeline) -> Iterator[Metric]:
         "last_save_timestamp_seconds", "When PostgreSQL last took results, in unixtime.", counts.saved_at
     )
     yield _histogram("check_to_row_seconds", "From the end of a check to its row.", counts.delay_s)
+
+
+def _alerts(config: Config, counts: AlertCounts) -> Iterator[Metric]:
+    for name, text, counted in (
+        ("alerts_sent", "Alerts that their channel took.", counts.sent),
+        ("alerts_failed", "Alerts that will never be told: refused for good, or given up.", counts.failed),
+        ("alert_attempts_failed", "Attempts to tell an alert that failed.", counts.failed_attempts),
+    ):
+        counter = CounterMetricFamily(_PREFIX + name, text, labels=("channel",))
+        for channel in config.alerts.channels.keys() | counted.keys():
+            counter.add_metric((channel,), counted[channel])
+        yield counter
+    waiting = counts.waiting
+    if waiting is not None:
+        yield from _waiting({**dict.fromkeys(config.alerts.channels, Waiting()), **waiting})
+
+
+def _waiting(waiting: Mapping[str, Waiting]) -> Iterator[Metric]:
+    count = GaugeMetricFamily(
+        f"{_PREFIX}alerts_waiting", "Alerts that are to be told, of all processes.", labels=("channel",)
+    )
+    age_s = GaugeMetricFamily(
+        f"{_PREFIX}oldest_waiting_alert_age_seconds",
+        "Age of the oldest alert that is to be told.",
+        labels=("channel",),
+    )
+    for channel, facts in waiting.items():
+        count.add_metric((channel,), facts.number)
+        age_s.add_metric((channel,), facts.age_s(time.time()))
+    yield count
+    yield age_s
 
 
 def _schedule(schedule: Schedule) -> Iterator[Metric]:

@@ -176,6 +176,7 @@ async def test_after_a_day_it_is_given_up_and_what_is_long_done_is_forgotten(
 
     await book.connection.execute(age, 3_700)
     assert await alert_store.tidy(3_600, 7_200) == 3
+    assert alert_store.counts.failed == {"mail": 3}
     assert [fate for _, _, fate in await book.outcome()] == [
         "the answer was 500; given up",
         *["given up: no process has this channel"] * 2,

@@ -161,4 +161,4 @@ def test_the_configuration_in_the_readme_is_whole(tmp_path: Path) -> None:
     (tmp_path / "grafana").symlink_to(ROOT / "grafana")
     (tmp_path / "prometheus.yml").write_text(block[1])
 
-    assert "17 rules found" in promtool("check", "config", tmp_path / "prometheus.yml")
+    assert "19 rules found" in promtool("check", "config", tmp_path / "prometheus.yml")

@@ -188,7 +188,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     with sites() as serve, programs() as program:
         urls = _urls(serve, authority)
         running = program(
-            monitors=_monitors(urls, authority), web_port=0, max_checks_per_host=100, location="here"
+            monitors=_monitors(urls, authority),
+            defaults={"notify": {"channels": []}},
+            alerts={"channels": {"chat": "json://127.0.0.1:1/"}},
+            web_port=0,
+            max_checks_per_host=100,
+            location="here",
         )
         running.start()
         web = re.sub("^http://|/$", "", running.prints(r"web: (http\S+)")[1])
