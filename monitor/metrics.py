@@ -15,11 +15,12 @@ from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.config_labels import metric_label
 from monitor.exposition import Family, Page, labels
-from monitor.result import CheckResult
+from monitor.result import CheckResult, Reason
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
 CHECKS = "website_health_checks_total"
 FAILURES = "website_health_check_failures_total"
+REASONS = "website_health_reasons_total"
 DURATION = "website_health_check_duration_seconds"
 PHASE_DURATION = "website_health_check_phase_duration_seconds"
 
@@ -27,7 +28,8 @@ _FAMILIES = (
     *blackbox.FAMILIES,
     Family(CHECKED_AT, "gauge", "When the latest check started, in unixtime."),
     Family(CHECKS, "counter", "All checks, by what they found."),
-    Family(FAILURES, "counter", "All checks that were not up, by reason."),
+    Family(FAILURES, "counter", "All checks that were not up, by reason; a series begins with its first."),
+    Family(REASONS, "counter", "All checks of all monitors that were not up, by reason, from 0 on."),
     Family(DURATION, "histogram", "How long all checks took."),
     Family(PHASE_DURATION, "histogram", "How long each phase of all checks took, where it ran."),
 )
@@ -91,6 +93,7 @@ class CheckMetrics:
     def __init__(self, location: str) -> None:
         self._location = location
         self._accounts: dict[str, _Account] = {}
+        self._reasons = Counter[str](dict.fromkeys(Reason, 0))
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
         """Keep the accounts of these monitors; those of the others, and of paused ones, are gone."""
@@ -108,6 +111,8 @@ class CheckMetrics:
         account = self._accounts.get(result.monitor)
         if account is not None:
             account.observe(result)
+            if result.reason is not None:
+                self._reasons[result.reason] += 1
 
     async def parts(self, openmetrics: bool) -> list[bytes]:
         """Write all series, letting others run in between."""
@@ -118,6 +123,8 @@ class CheckMetrics:
             if number % _CLOCK_EVERY == 0 and time.perf_counter() - began > _PIECE_S:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
+        samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
+        page.add(samples, labels(location=self._location))
         parts = []
         for part in page.parts(openmetrics=openmetrics):
             parts.append(part)

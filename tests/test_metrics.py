@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from monitor.config import Expect, Monitor
 from monitor.metrics import CheckMetrics
-from monitor.result import CheckResult, Evidence, Phases
+from monitor.result import CheckResult, Evidence, Phases, Reason
 from tests.test_blackbox import result
 
 SHOP = Monitor(name="shop", url="http://shop.test/", group="sales", labels={"team-name": "a"})
@@ -109,6 +109,22 @@ async def test_no_check_is_lost_between_two_looks() -> None:
     assert reasons == {"status": 2, "connect_refused": 1, "monitor_offline": 1, "body": None}
 
 
+async def test_each_reason_has_a_count_of_all_monitors_before_the_first_failure() -> None:
+    made = metrics(SHOP, BLOG)
+    name = "website_health_reasons_total"
+
+    before = await series(made)
+    made.observe(of_shop(up=False, reason="status"))
+    made.observe(result(monitor=BLOG.name, up=False, reason="status"))
+    made.observe(result(monitor="unknown", up=False, reason="status"))
+    made.follow([SHOP])
+    after = await series(made)
+
+    assert {value(before, name, reason=reason, location="here") for reason in Reason} == {0}
+    assert value(after, name, reason="status") == 2
+    assert sum(count for (key, _), count in after.items() if key == name) == 2
+
+
 async def test_durations_are_counted_where_they_fall() -> None:
     made = metrics(SHOP, results=[of_shop(response_time=seconds) for seconds in (0.01, 0.02, 0.3, 99.0)])
 
@@ -157,7 +173,7 @@ async def test_monitors_that_are_gone_or_paused_disappear() -> None:
     made.follow([SHOP.model_copy(update={"paused": True})])
     made.observe(of_shop())
 
-    assert await series(made) == {}
+    assert {name for name, _ in await series(made)} == {"website_health_reasons_total"}
 
 
 async def test_counts_outlive_a_change_of_the_monitor() -> None:
