@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -235,8 +236,8 @@ async def test_nothing_that_others_wrote_runs(here: World) -> None:
         assert HOSTILE in (await shown.page.locator("pre").first.text_content() or "")
 
 
-async def test_a_person_logs_in(store: Store) -> None:
-    config = configured("shop", web_token="a token")  # noqa: S106
+async def test_a_person_logs_in_and_out(store: Store, tmp_path: Path) -> None:
+    config = configured("shop", web_token="a token", data_dir=str(tmp_path))  # noqa: S106
     async with (
         chromium() as browser,
         site_of(config, store) as visitor,
@@ -250,4 +251,7 @@ async def test_a_person_logs_in(store: Store) -> None:
         await shown.live()
         await shown.page.get_by_role("button", name="Check now").click()
         await shown.page.get_by_role("heading", name="No result").wait_for()
+        await shown.page.get_by_role("button", name="Log out").click()
+        await shown.page.wait_for_url("**/login")
+        assert await shown.page.context.cookies() == []
         shown.troubles = [each for each in shown.troubles if "503" not in each]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -24,8 +25,8 @@ HEADERS = {
 
 
 @pytest.fixture
-async def guarded() -> AsyncIterator[Visitor]:
-    async with site_of(configured("shop", web_token=TOKEN)) as visitor:
+async def guarded(tmp_path: Path) -> AsyncIterator[Visitor]:
+    async with site_of(configured("shop", web_token=TOKEN, data_dir=str(tmp_path))) as visitor:
         yield visitor
 
 
@@ -49,6 +50,27 @@ async def test_a_person_logs_in_once_and_sees_the_page_that_was_asked_for(guarde
     assert TOKEN not in cookie
     guarded.headers["Cookie"] = cookie.partition(";")[0]
     assert (await guarded.get("/pipeline", **HTML)).status == 200
+
+
+async def test_a_person_who_logs_out_is_asked_again_and_the_cookie_opens_nothing(guarded: Visitor) -> None:
+    cookie = (await guarded.log_in(TOKEN)).headers["Set-Cookie"].partition(";")[0]
+    assert '<form method="post" action="/logout">' in (await guarded.get("/pipeline", Cookie=cookie)).text
+
+    out = await guarded.post("/logout", Cookie=cookie, Sec_Fetch_Site="same-origin")
+
+    assert (out.status, out.headers["Location"]) == (303, "/login")
+    assert re.match('website_health_session="";.*Max-Age=0; Path=/', out.headers["Set-Cookie"])
+    assert (await guarded.get("/pipeline", Cookie=cookie)).status == 401
+    assert (await guarded.post("/logout", Cookie=cookie)).status == 303
+
+
+async def test_no_other_site_s_page_logs_anybody_out(guarded: Visitor) -> None:
+    cookie = (await guarded.log_in(TOKEN)).headers["Set-Cookie"].partition(";")[0]
+
+    assert (await guarded.post("/logout", Cookie=cookie, Sec_Fetch_Site="cross-site")).status == 403
+    assert (await guarded.get("/logout", Cookie=cookie)).status == 405
+
+    assert (await guarded.get("/pipeline", Cookie=cookie)).status == 200
 
 
 async def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(guarded: Visitor) -> None:
@@ -132,6 +154,7 @@ def routes_of(config: Config) -> set[str]:
 
 async def test_all_but_a_few_pages_are_closed(guarded: Visitor) -> None:
     is_open = {"/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login"}
+    is_open |= {"/logout"}
     closed = routes_of(configured(web_token=TOKEN)) - is_open
     paths = {path.format(name="shop", id=1, what="silence") for path in closed}
 
@@ -161,6 +184,8 @@ async def test_no_path_leads_out_of_the_open_ones(guarded: Visitor) -> None:
 async def test_without_a_token_nobody_logs_in(unguarded: Visitor) -> None:
     assert (await unguarded.get("/pipeline")).status == 200
     assert (await unguarded.get("/login")).status == 404
+    assert (await unguarded.post("/logout")).status == 404
+    assert "Log out" not in (await unguarded.get("/pipeline")).text
 
 
 @pytest.mark.parametrize(

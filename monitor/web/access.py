@@ -14,11 +14,12 @@ from aiohttp import web
 from yarl import URL
 
 from monitor.config import Config
+from monitor.web.ended_sessions import EndedSessions
 from monitor.web.sessions import SESSION_S, FailedTries, Sessions
 from monitor.web_address import is_loopback
 
 COOKIE = "website_health_session"
-OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login")
+OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login", "/logout")
 """What everybody may see, as the routes are called."""
 
 _HEADERS = {
@@ -37,19 +38,24 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Access:
-    """The middleware of all pages, and the page to log in."""
+    """The middleware of all pages, the page to log in, and the way out."""
 
     def __init__(self, config: Config, login_page: Callable[[str, str], str]) -> None:
         token = config.web_token.get_secret_value() if config.web_token else None
-        self._sessions = Sessions(token) if token else None
+        ended = EndedSessions(config.data_dir / "ended_sessions")
+        self._sessions = Sessions(token, ended) if token else None
         self._failed = FailedTries()
         self._login_page = login_page
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page to log in, if there is a token to do it with."""
+        """Give the page to log in and the way out, if there is a token to do it with."""
         if self._sessions is None:
             return []
-        return [web.get("/login", self._ask), web.post("/login", self._log_in)]
+        return [
+            web.get("/login", self._ask),
+            web.post("/login", self._log_in),
+            web.post("/logout", self._log_out),
+        ]
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -111,6 +117,13 @@ class Access:
             samesite="Lax",
             secure=request.secure or request.headers.get("X-Forwarded-Proto") == "https",
         )
+        return response
+
+    async def _log_out(self, request: web.Request) -> web.Response:
+        assert self._sessions is not None  # noqa: S101 - else there is no such way
+        await self._sessions.end(request.cookies.get(COOKIE, ""))
+        response = web.Response(status=303, headers={"Location": "/login"})
+        response.del_cookie(COOKIE)
         return response
 
 

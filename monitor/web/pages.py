@@ -21,13 +21,16 @@ _MAX_LINE = 1_000
 
 
 class Pages:
-    """Makes pages of the running program; `reader` is there once the database is."""
+    """Makes pages of the running program; `reader` is there once the database is.
 
-    def __init__(self) -> None:
+    `has_sessions` says that people log in, and want a way out.
+    """
+
+    def __init__(self, *, has_sessions: bool = False) -> None:
         self.reader: PageReader | None = None
         self.monitors: dict[str, Monitor] = {}
         self.unknown: dict[str, Standing] = {}
-        self._templates = environment()
+        self._templates = environment(has_sessions=has_sessions)
         self._kept = KeptPages()
 
     def follow(self, monitors: Iterable[Monitor]) -> None:

@@ -13,7 +13,7 @@ from monitor.duration import spoken
 from monitor.public_url import MASK
 
 
-def environment() -> Environment:
+def environment(*, has_sessions: bool = False) -> Environment:
     """Load the templates; a name that a template uses and a page does not give is a bug."""
     made = Environment(
         loader=PackageLoader("monitor.web"),
@@ -22,6 +22,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["has_sessions"] = has_sessions
     made.filters.update(utc=utc, iso=iso, spoken=spoken, percent=percent, monitor_path=monitor_path)
     return made
 

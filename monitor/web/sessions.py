@@ -1,7 +1,7 @@
 """Who may see the pages: holders of the token, and the sessions that they open with it.
 
 A session is a signed cookie that nobody has to remember: it holds over a restart, and for every
-process with the same token. A new token ends all sessions.
+process with the same token. Only those that were ended are remembered. A new token ends all sessions.
 """
 
 import hmac
@@ -9,6 +9,8 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+
+from monitor.web.ended_sessions import EndedSessions
 
 SESSION_S = 7 * 86_400.0
 _MAX_FAILED = 10
@@ -19,7 +21,8 @@ _MAX_PLACES = 1_000
 class Sessions:
     """Sessions of one token; `clock` tells Unix seconds."""
 
-    def __init__(self, token: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, token: str, ended: EndedSessions, clock: Callable[[], float] = time.time) -> None:
+        self._ended = ended
         self._token = token.encode()
         self._key = hmac.digest(self._token, b"session", "sha256")
         self._clock = clock
@@ -34,12 +37,18 @@ class Sessions:
         return f"{said}.{self._signature(said)}"
 
     def knows(self, cookie: str) -> bool:
-        """Tell whether the cookie was issued for this token, and has not run out."""
+        """Tell whether the cookie was issued for this token, has not run out, and was not ended."""
         said, _, signature = cookie.rpartition(".")
         signed = signature.encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(signed, self._signature(said).encode()):
             return False
-        return float(said.partition(".")[0]) > self._clock()
+        return float(said.partition(".")[0]) > self._clock() and said not in self._ended
+
+    async def end(self, cookie: str) -> None:
+        """Let the cookie open nothing any more; one that opens nothing is left alone."""
+        if self.knows(cookie):
+            said = cookie.rpartition(".")[0]
+            await self._ended.add(said, float(said.partition(".")[0]))
 
     def _signature(self, said: str) -> str:
         return hmac.digest(self._key, said.encode("utf-8", "surrogateescape"), "sha256").hex()

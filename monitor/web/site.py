@@ -25,7 +25,7 @@ class Site:
     """Shows that the program is starting, until `begin`; `missing` says what is not ready."""
 
     def __init__(self, config: Config, missing: Callable[[], Iterable[str]]) -> None:
-        self._pages = Pages()
+        self._pages = Pages(has_sessions=config.web_token is not None)
         self._monitor = MonitorPage(self._pages)
         self.incidents = IncidentPages(self._pages)
         self.maintenance = MaintenanceForms(self._pages)
