@@ -1,5 +1,6 @@
 """Who may see which page, and what browsers are told about all of them."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -142,7 +143,64 @@ async def test_nothing_else_than_the_token_opens_a_page(
 
 
 async def test_a_change_without_a_session_is_refused_and_led_nowhere(guarded: Visitor) -> None:
-    assert (await guarded.post("/monitors/shop/check", **HTML)).status == 401
+    refused = await guarded.post("/monitors/shop/check", **HTML)
+
+    assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert refused.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert '<form class="act" method="post" action="/login">' in refused.text
+    assert (await guarded.post("/monitors/shop/check")).text == "web_token is needed\n"
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"}
+GET, POST = "get", "post"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, HTML, {"Accept": "application/json"}, {}])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (GET, "/api"),
+        (GET, "/api/v1/monitors"),
+        (GET, "/api/v1/openapi.json"),
+        (GET, "/api/v1/nothing"),
+        (POST, "/api/v1/monitors/shop/check"),
+    ],
+)
+async def test_programs_are_never_led_to_the_login(
+    guarded: Visitor, method: str, path: str, accept: dict[str, str]
+) -> None:
+    answer = await getattr(guarded, method)(path, **accept)
+
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(answer.text)["detail"] == "web_token is needed"
+
+
+@pytest.mark.parametrize("path", ["/", "/pipeline", "/metrics", "/nothing", "/apis", "/monitors/api"])
+async def test_browsers_are_led_to_the_login_and_other_programs_told(guarded: Visitor, path: str) -> None:
+    stale = {"Cookie": "website_health_session=1.ab.cd"}
+
+    for asking in (BROWSER, BROWSER | stale):
+        led = await guarded.get(path, **asking)
+        assert (led.status, led.headers["Location"]) == (303, f"/login?next={path}")
+    told = await guarded.get(path, Accept="*/*")
+    assert (told.status, told.text) == (401, "web_token is needed\n")
+
+
+async def test_what_is_asked_for_leads_to_no_other_server(guarded: Visitor) -> None:
+    led = await guarded.get("//evil.example/", **HTML)
+    asked = await guarded.get(led.headers["Location"])
+
+    assert led.headers["Location"].startswith("/login?next=")
+    assert 'name="next" value="/"' in asked.text
+
+
+async def test_a_browser_with_a_session_reads_the_api_s_problems_as_programs_do(guarded: Visitor) -> None:
+    guarded.headers["Cookie"] = (await guarded.log_in(TOKEN)).headers["Set-Cookie"].partition(";")[0]
+
+    answer = await guarded.get("/api/v1/nothing", **BROWSER)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
 def routes_of(config: Config) -> set[str]:

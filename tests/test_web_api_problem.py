@@ -68,14 +68,6 @@ async def test_too_many_wrong_tokens(open_api: Open) -> None:
     assert 1 <= int(answered.headers["Retry-After"]) <= 61
 
 
-async def test_a_person_without_a_session_is_asked_to_log_in(open_api: Open) -> None:
-    client = await open_api(web_token="t0ken")  # noqa: S106
-
-    answered = await client("/openapi.json", status=303, headers={"Accept": "text/html"})
-
-    assert answered.headers["Location"] == "/login?next=/api/v1/openapi.json"
-
-
 async def test_the_program_is_starting(open_api: Open) -> None:
     client = await open_api()
 

@@ -77,7 +77,11 @@ class Access:
             return
         if request.method in _SAFE_METHODS and wants_page(request):
             raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}")
-        raise web.HTTPUnauthorized(text="web_token is needed\n", headers={"WWW-Authenticate": "Bearer"})
+        refusal = web.HTTPUnauthorized(text="web_token is needed\n", headers={"WWW-Authenticate": "Bearer"})
+        if wants_page(request):
+            refusal.text = self._login_page("/", "Log in first: nothing was changed.")
+            refusal.content_type = "text/html"
+        raise refusal
 
     def _is_known(self, request: web.Request, sessions: Sessions) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -127,9 +131,14 @@ class Access:
         return response
 
 
+def is_api(request: web.Request) -> bool:
+    """Tell whether the answer is for programs, whoever asks."""
+    return request.path == "/api" or request.path.startswith("/api/")
+
+
 def wants_page(request: web.Request) -> bool:
-    """Tell whether a browser asks."""
-    return "text/html" in request.headers.get("Accept", "")
+    """Tell whether a browser asks for what people read."""
+    return not is_api(request) and "text/html" in request.headers.get("Accept", "")
 
 
 def _is_open(request: web.Request) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.store import StoreUnavailableError
-from monitor.web.access import Handler
+from monitor.web.access import Handler, is_api
 
 _AWAY_S = 5
 _PAYLOAD_HEADERS = ("Content-Type", "Content-Length")
@@ -51,7 +51,7 @@ class ProblemError(Exception):
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Say what goes wrong below `/api` as a problem."""
-    if request.path != "/api" and not request.path.startswith("/api/"):
+    if not is_api(request):
         return await handler(request)
     try:
         return await handler(request)
@@ -60,8 +60,6 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except StoreUnavailableError:
         return _response(503, "PostgreSQL is away; checks go on", headers={"Retry-After": f"{_AWAY_S}"})
     except web.HTTPException as refusal:
-        if refusal.status < HTTPStatus.BAD_REQUEST:
-            raise
         kept = {name: value for name, value in refusal.headers.items() if name not in _PAYLOAD_HEADERS}
         return _response(refusal.status, _detail(refusal), headers=kept)
     except Exception:
