@@ -156,42 +156,41 @@ async def _json_parts(pages: AsyncIterator[list[Result]]) -> AsyncIterator[bytes
 
 def result_of_row(row: ResultRow) -> Result:
     """Take what is stored."""
-    return Result(
-        scheduled_at=row.scheduled_at,
-        started_at=row.timestamp,
-        location=row.location,
-        status=status_of(row.up, row.degraded),
-        status_code=row.status,
-        response_time_s=_rounded(row.time),
-        reason=row.reason,
-        detail=row.detail,
-        **{phase: _rounded(getattr(row, phase)) for phase in _PHASES},
-        ip=row.ip,
-        http_version=row.http_version,
-        certificate_expires_at=row.certificate_expires_at,
-        tls=msgspec.convert(row.tls, Tls | None),
-        evidence=msgspec.convert(row.evidence, Evidence | None),
-    )
+    return _result(row, row.status, row.time, {phase: getattr(row, phase) for phase in _PHASES})
 
 
 def result_of(result: CheckResult) -> Result:
     """Take what was found a moment ago."""
     phases = msgspec.structs.asdict(result.phases)
+    return _result(
+        result,
+        result.response_status,
+        result.response_time,
+        {f"{phase}_s": seconds for phase, seconds in phases.items()},
+    )
+
+
+def _result(
+    found: ResultRow | CheckResult,
+    status_code: int | None,
+    time_s: float | None,
+    phases: Mapping[str, float | None],
+) -> Result:
     return Result(
-        scheduled_at=result.scheduled_at,
-        started_at=result.timestamp,
-        location=result.location,
-        status=status_of(result.up, result.degraded),
-        status_code=result.response_status,
-        response_time_s=_rounded(result.response_time),
-        reason=result.reason,
-        detail=result.detail,
-        **{f"{phase}_s": _rounded(seconds) for phase, seconds in phases.items()},
-        ip=result.ip,
-        http_version=result.http_version,
-        certificate_expires_at=result.certificate_expires_at,
-        tls=result.tls,
-        evidence=result.evidence,
+        scheduled_at=found.scheduled_at,
+        started_at=found.timestamp,
+        location=found.location,
+        status=status_of(found.up, found.degraded),
+        status_code=status_code,
+        response_time_s=_rounded(time_s),
+        reason=found.reason,
+        detail=found.detail,
+        **{phase: _rounded(phases[phase]) for phase in _PHASES},
+        ip=found.ip,
+        http_version=found.http_version,
+        certificate_expires_at=found.certificate_expires_at,
+        tls=msgspec.convert(found.tls, Tls | None),
+        evidence=msgspec.convert(found.evidence, Evidence | None),
     )
 
 
