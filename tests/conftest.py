@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.postgres",
     "tests.stream",
     "tests.broker",
+    "tests.forwarding",
     "tests.program",
     "tests.sites",
     "tests.dns_server",

@@ -3,18 +3,20 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from monitor.embedded_broker import _binary as broker_binary
 from monitor.forwarder import Patience
 from monitor.kafka_closing import close as close_producer
+from monitor.outbox import Outbox, open_outbox
 from monitor.result import CheckResult, Message, encode, result_id
 from tests.tcp_proxy import TcpProxy
 
@@ -188,3 +190,18 @@ def free_ports(count: int) -> list[int]:
 
 def outbox_path(folder: Path) -> Path:
     return folder / "outbox.sqlite"
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    line = Line()
+    await line.start_broker()
+    yield line
+    await line.stop()
+
+
+@pytest.fixture
+async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
+    outbox = await open_outbox(outbox_path(tmp_path), 100_000_000)
+    yield outbox
+    await outbox.close()

@@ -1,6 +1,5 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,6 @@ from monitor.kafka_closing import close as close_producer
 from monitor.outbox import Outbox, open_outbox
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until
-
-
-@pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line()
-    await line.start_broker()
-    yield line
-    await line.stop()
-
-
-@pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    outbox = await open_outbox(outbox_path(tmp_path), 100_000_000)
-    yield outbox
-    await outbox.close()
 
 
 def queue_of(*messages: Message | None) -> "asyncio.Queue[Message | None]":

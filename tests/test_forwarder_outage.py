@@ -2,7 +2,6 @@ import asyncio
 import logging
 import re
 import tracemalloc
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,21 +15,6 @@ from monitor.result import Message
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until
 
 Queue = asyncio.Queue[Message | None]
-
-
-@pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line()
-    await line.start_broker()
-    yield line
-    await line.stop()
-
-
-@pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    outbox = await open_outbox(outbox_path(tmp_path), 100_000_000)
-    yield outbox
-    await outbox.close()
 
 
 def forwarder(line: Line, queue: Queue, outbox: Outbox, patience: Patience = HASTE) -> Forwarder:

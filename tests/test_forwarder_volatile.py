@@ -1,36 +1,19 @@
 """A topic that may vanish: results wait in the outbox until they are stored."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import chain
-from pathlib import Path
 
 import pytest
 
 from monitor import forwarder_unstored as unstored
 from monitor.forwarder import Forwarder
 from monitor.kafka_closing import close as close_producer
-from monitor.outbox import Outbox, open_outbox
+from monitor.outbox import Outbox
 from monitor.outbox_file import Row
 from monitor.result import Message, decode
-from tests.forwarding import HASTE, Line, Log, identity, message, outbox_path, until
+from tests.forwarding import HASTE, Line, Log, identity, message, until
 
 Queue = asyncio.Queue[Message | None]
-
-
-@pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line()
-    await line.start_broker()
-    yield line
-    await line.stop()
-
-
-@pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    outbox = await open_outbox(outbox_path(tmp_path), 100_000_000)
-    yield outbox
-    await outbox.close()
 
 
 def forwarder(line: Line, queue: Queue, outbox: Outbox, log: Log) -> Forwarder:

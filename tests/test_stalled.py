@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +16,11 @@ from monitor.config import Config
 from monitor.forwarder import Forwarder
 from monitor.kafka_closing import close as close_producer
 from monitor.outage import Outage
-from monitor.outbox import Outbox, open_outbox
+from monitor.outbox import Outbox
 from monitor.pipeline import pipeline
 from monitor.progress import Progress
 from monitor.store import Store
-from tests.forwarding import HASTE, Line, Log, identity, message, outbox_path, until
+from tests.forwarding import HASTE, Line, Log, identity, message, until
 from tests.postgres import PostgresServer
 from tests.stream import Stream
 from tests.test_forwarder_outage import Queue, make_read_only
@@ -41,21 +41,6 @@ class Clock:
 def waits_for(stages: Iterable[Progress]) -> list[tuple[str, str]]:
     """Tell what is under way at all, and what it waits for."""
     return [found[:2] for stage in stages if (found := stage.stalled(-3_600))]
-
-
-@pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line()
-    await line.start_broker()
-    yield line
-    await line.stop()
-
-
-@pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    outbox = await open_outbox(outbox_path(tmp_path), 100_000_000)
-    yield outbox
-    await outbox.close()
 
 
 async def test_an_ingest_waits_for_postgresql_while_it_is_away(
