@@ -30,6 +30,9 @@ else:
     from uvloop import new_event_loop
 
 
+_SWITCH_S = 0.000_5  # for which a thread that makes a page keeps the event loop waiting; 5 ms by default
+
+
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line; a mistake in it ends the program with exit code 2."""
     parser = argparse.ArgumentParser(prog="main.py", description="Checks websites and keeps every result.")
@@ -95,6 +98,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
                 print(told)  # noqa: T201 - the answer
             return 0
         keep_what_is_there()
+        sys.setswitchinterval(_SWITCH_S)
         runner.run(serve(config, options.config, os.environ))
         return 0
 

@@ -1,14 +1,16 @@
 """What a long history costs the pages: `python -m benchmarks.history [MILLIONS OF ROWS] [MONITORS]`.
 
 Fills an embedded PostgreSQL with 90 days, says how it carries out each query of the pages, and ends with 1
-where one reads a table or partitions that it does not need; then times the pages themselves.
+where one reads a table or partitions that it does not need; then times the pages themselves, and how long
+each keeps the event loop at most.
 """
 
+import asyncio
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from monitor.web.site import Site
 from monitor.web.views import PAGE_ROWS
 
 DAY_S = 86_400
+_TRIES = 7
 HOURS_DAYS = 9  # whose hours the pages may read
 MOST_DAYS = 3  # that a query of single results may touch
 _LOOK_FOR = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")
@@ -174,18 +177,50 @@ async def answer_times(store: Store, names: list[str]) -> None:
             "?q=m1",
             "?page=3",
             "monitors/m1?range=3h",
+            "monitors/m1?range=24h",
             "monitors/m1?range=90d",
             "incidents",
+            "incidents/1",
+            "pipeline",
             "status",
+            "status/rss",
+            "api/v1/monitors",
+            "api/v1/monitors/m1/results?limit=1000",
+            "api/v1/incidents",
         ):
-            took, length = [], 0
-            for _ in range(5):
+            took, turns, length = [], [], 0
+            for _ in range(_TRIES):
                 site.follow(config)
                 began = time.perf_counter()
-                async with client.get(url + path) as response:
-                    length = len(await response.read())
+                length = len(await read(client, url + path))
                 took.append(1000 * (time.perf_counter() - began))
-            print(f"/{path:24} {min(took):7.0f} ms at best, {max(took):7.0f} at worst, {length // 1000} kB")
+            for _ in range(_TRIES):
+                site.follow(config)
+                turning = asyncio.create_task(longest_turn())
+                await read(client, url + path)
+                turning.cancel()
+                turns.append(1000 * await turning)
+            print(
+                f"/{path:40} {min(took):5.0f} ms at best, {max(took):5.0f} at worst, {length // 1000:4} kB,"
+                f" {min(turns):6.2f} ms of the processor at most in one turn of the loop"
+            )
+
+
+async def read(client: aiohttp.ClientSession, url: str) -> bytes:
+    """Read a page."""
+    async with client.get(url) as response:
+        return await response.read()
+
+
+async def longest_turn() -> float:
+    """Say how long one turn of the loop takes of the processor at most, until cancelled."""
+    longest_s = 0.0
+    with suppress(asyncio.CancelledError):
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, time.thread_time() - began)
+    return longest_s
 
 
 async def main(millions: float, monitors: int) -> bool:

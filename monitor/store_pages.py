@@ -14,6 +14,7 @@ import msgspec
 from monitor import store_maintenance, store_sums
 from monitor import store_pages_sql as sql
 from monitor.maintenance_made import MadeWindows
+from monitor.pieces import in_pieces
 from monitor.store import Store
 from monitor.uptime import Sums
 
@@ -157,7 +158,7 @@ class PageReader:
     async def standings(self, monitors: Iterable[str]) -> dict[str, StoredStanding]:
         """Read where these monitors stand; those without a result are left out."""
         rows = await self._rows(sql.STANDINGS, list(monitors))
-        return {name: StoredStanding(*rest) for name, *rest in map(tuple, rows)}
+        return {name: StoredStanding(*rest) async for name, *rest in in_pieces(map(tuple, rows))}
 
     async def latest(self, monitors: Iterable[str], since: float) -> dict[str, Latest]:
         """Read their newest results that are not older than `since`."""
@@ -173,7 +174,8 @@ class PageReader:
         """
         bounds = first_day, first_hour // 24, first_hour, end_hour
         found: defaultdict[str, dict[int, Seconds]] = defaultdict(dict)
-        for name, day, *seconds in map(tuple, await self._rows(sql.DAYS, list(monitors), *bounds)):
+        rows = await self._rows(sql.DAYS, list(monitors), *bounds)
+        async for name, day, *seconds in in_pieces(map(tuple, rows)):
             found[name][day] = Seconds(*seconds)
         return found
 
@@ -191,7 +193,8 @@ class PageReader:
         """
         query = sql.SUMS.format(period=period, table=f"health_{period}s")
         found: defaultdict[str, dict[int, list[Sums]]] = defaultdict(dict)
-        for name, at, *rest in map(tuple, await self._rows(query, list(monitors), first, end)):
+        rows = await self._rows(query, list(monitors), first, end)
+        async for name, at, *rest in in_pieces(map(tuple, rows)):
             found[name].setdefault(at, []).append(Sums(*rest))
         return found
 

@@ -100,14 +100,23 @@ def test_a_start_that_takes_long_cannot_hold_up_the_end(
     until(lambda: not any(server.is_running() for server in servers), "the broker is gone")
 
 
-def test_the_garbage_collector_passes_over_the_modules(program: Start) -> None:
+def served(program: Start, told: str) -> str:
+    """Tell something of the interpreter that serves."""
     monitor = program(url_to_monitor=DOWN)
-    serve = "async def serve(*_):\n    print(gc.get_freeze_count(), len(gc.get_objects()))"
-    script = f"import gc, main\n{serve}\nmain.serve = serve\nmain.main(['--config', {str(monitor.path)!r}])"
-
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, text=True
+    serve = f"async def serve(*_):\n    print({told})"
+    script = (
+        f"import gc, main, sys\n{serve}\nmain.serve = serve\nmain.main(['--config', {str(monitor.path)!r}])"
     )
+    return subprocess.run(
+        [sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, text=True
+    ).stdout
 
-    kept, looked_at = map(int, done.stdout.split())
+
+def test_the_garbage_collector_passes_over_the_modules(program: Start) -> None:
+    kept, looked_at = map(int, served(program, "gc.get_freeze_count(), len(gc.get_objects())").split())
+
     assert kept > 100 * looked_at
+
+
+def test_a_thread_keeps_the_event_loop_waiting_for_half_a_millisecond_at_most(program: Start) -> None:
+    assert float(served(program, "sys.getswitchinterval()")) == pytest.approx(0.000_5)

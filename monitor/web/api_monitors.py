@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.config import Monitor
+from monitor.pieces import in_pieces
 from monitor.result import OwnTroubleError
 from monitor.store_pages import Latest, StoredStanding
 from monitor.web import views
@@ -90,29 +91,33 @@ class ApiMonitors:
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         reader = reader_of(self._pages)
-        monitors = self._pages.monitors
+        monitors, unknown = self._pages.monitors, self._pages.unknown
         stored = await reader.standings(monitors)
         wanted = views.Filter(asked["q"], asked["status"] or "", asked["label"])
         names = [
             name
-            for name, monitor in monitors.items()
+            async for name, monitor in in_pieces(monitors.items())
             if asked["group"] in ("", monitor.group)
             and name.encode() > asked["cursor"]
-            and wanted.admits(_standing(monitor, stored.get(name)))
+            and wanted.admits(views.known(unknown[name], stored.get(name)))
         ]
         names.sort(key=str.encode)
         page = names[: asked["limit"]]
         latest = await reader.latest(page, time.time() - _LATEST_S)
-        states = [state_of(monitors[name], stored.get(name), latest.get(name)) for name in page]
+        states = [
+            state_of(monitors[name], unknown[name], stored.get(name), latest.get(name))
+            async for name in in_pieces(page)
+        ]
         onward = name_cursor(page[-1]) if len(names) > len(page) else None
         return answer(MonitorList(states, onward), request, onward)
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         monitor = monitor_of(self._pages, request)
         reader, name = reader_of(self._pages), monitor.name
+        unknown = self._pages.unknown[name]
         stored = (await reader.standings([name])).get(name)
         latest = (await reader.latest([name], time.time() - _LATEST_S)).get(name)
-        state = msgspec.structs.asdict(state_of(monitor, stored, latest))
+        state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest))
         return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
 
     async def _check(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
@@ -130,15 +135,17 @@ class ApiMonitors:
         return answer(result_of(result), request)
 
 
-def state_of(monitor: Monitor, stored: StoredStanding | None, latest: Latest | None) -> MonitorState:
+def state_of(
+    monitor: Monitor, unknown: views.Standing, stored: StoredStanding | None, latest: Latest | None
+) -> MonitorState:
     """Say how a monitor is, as far as is stored."""
     return MonitorState(
         name=monitor.name,
-        url=monitor.public_url,
+        url=unknown.url,
         group=monitor.group,
         labels=monitor.labels,
         interval_s=monitor.interval_s,
-        status=_status(monitor, stored),
+        status=views.known(unknown, stored).status,
         since_at=stored and stored.since_at,
         reason=stored and stored.reason,
         detail=stored and stored.detail,
@@ -146,14 +153,3 @@ def state_of(monitor: Monitor, stored: StoredStanding | None, latest: Latest | N
         response_time_s=latest and latest.response_time_s,
         certificate_expires_at=latest and latest.certificate_expires_at,
     )
-
-
-def _status(monitor: Monitor, stored: StoredStanding | None) -> Status:
-    if monitor.paused:
-        return "paused"
-    return "unknown" if stored is None else stored.status
-
-
-def _standing(monitor: Monitor, stored: StoredStanding | None) -> views.Standing:
-    status = _status(monitor, stored)
-    return views.Standing(monitor.name, monitor.public_url, monitor.group or "", monitor.labels, status)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from monitor.pieces import in_pieces
 from monitor.store import StoreUnavailableError
 
 _LOOK_S = 1.0
@@ -23,6 +24,7 @@ _ALIVE_S = 15.0
 _OVERLAP = 200  # changes that another process may still have to commit
 _MAX_WAITING = 1_000
 _MAX_LISTENERS = 1_000
+_AT_ONCE = 10  # listeners, each of whom is written to
 
 Change = tuple[int, Mapping[str, Any]]
 
@@ -104,11 +106,11 @@ class Events:
         if news:
             self._on_news()
         for each in news:
-            self._tell(each)
+            await self._tell(each)
 
-    def _tell(self, text: bytes) -> None:
+    async def _tell(self, text: bytes) -> None:
         """Put it in every queue; a listener that does not keep up has to come again."""
-        for listener in self._listeners:
+        async for listener in in_pieces(list(self._listeners), _AT_ONCE):
             if listener.qsize() < _MAX_WAITING:
                 listener.put_nowait(text)
             elif listener.qsize() == _MAX_WAITING:

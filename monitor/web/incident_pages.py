@@ -59,15 +59,17 @@ class IncidentPages:
         if len(found) == _ROWS:
             onward = {**asked, "at": repr(found[-1].started_at), "id": str(found[-1].id)}
             older = "/incidents?" + urlencode(onward)
-        names = sorted(self._pages.monitors)
-        return self._pages.render(
+        monitors = self._pages.monitors
+        return await self._pages.render_beside(
             "incidents.html",
             "/incidents",
-            incidents=found,
-            several=True,
-            filter=asked,
-            older=older,
-            names=names,
+            lambda: {
+                "incidents": found,
+                "several": True,
+                "filter": asked,
+                "older": older,
+                "names": sorted(monitors),
+            },
         )
 
     async def _one(self, request: web.Request) -> web.Response:

@@ -63,7 +63,11 @@ class KeptPages:
 
     async def _made(self, make: Callable[[], Awaitable[str]]) -> Made:
         began = self._clock()
-        plain = (await make()).encode("utf-8", "replace")
-        compressed = await asyncio.to_thread(gzip.compress, plain, 3)
+        plain, compressed = await asyncio.to_thread(_packed, await make())
         now = self._clock()
         return Made(plain, compressed, now + max(_LEAST_S, _FACTOR * (now - began)))
+
+
+def _packed(page: str) -> tuple[bytes, bytes]:
+    plain = page.encode("utf-8", "replace")
+    return plain, gzip.compress(plain, 3)

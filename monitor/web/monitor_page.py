@@ -81,47 +81,51 @@ class MonitorPage:
     async def _make(self, reader: PageReader, monitor: Monitor, asked: str) -> str:
         name, now = monitor.name, time.time()
         (standing,) = await standings(reader, [self._pages.unknown[name]])
-        row = (await rows_of(reader, [standing], ""))[name]
+        make_rows = await rows_of(reader, [standing], "")
         results = await reader.results(name, now - _DAY_S, Place(), _RESULTS)
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
-        *steps, whole = await self._steps(reader, name, asked, shown)
         made = await reader.maintenance(shown.since, math.inf)
-        people = made.within(monitor, shown.since, shown.until)
-        maintenance = await asyncio.to_thread(
-            intervals, monitor.maintenance, shown.since, shown.until, people
-        )
-        shaded = course.shades(incidents, maintenance, now)
-        return await self._pages.render_beside(
-            "monitor.html",
-            "",
-            row=row,
-            path=monitor_path(name),
-            quantiles=[("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99)],
-            ranges=course.RANGES,
-            range=asked,
-            response_chart=response_chart(course.lines(steps), ("p50", "p95", "max"), shaded, shown),
-            phases_chart=phases_chart(course.stacks(steps), course.PHASES, shaded, shown),
-            phase_names=course.PHASES,
-            incidents=incidents,
-            several=False,
-            **await asyncio.to_thread(maintenance_of, monitor, made, now),
-            results=list(map(_shown, results)),
-            certificate=list(_certificate(results)),
-            settings=list(settings_of(monitor)),
-        )
+        make_steps = await self._steps(reader, name, asked, shown)
 
-    async def _steps(self, reader: PageReader, name: str, asked: str, shown: Frame) -> list[Step]:
-        """Read the course of the range, and at last what all of it comes to."""
+        def context() -> dict[str, Any]:
+            *steps, whole = make_steps()
+            people = made.within(monitor, shown.since, shown.until)
+            maintenance = intervals(monitor.maintenance, shown.since, shown.until, people)
+            shaded = course.shades(incidents, maintenance, now)
+            return {
+                "row": make_rows()[name],
+                "path": monitor_path(name),
+                "quantiles": [("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99)],
+                "ranges": course.RANGES,
+                "range": asked,
+                "response_chart": response_chart(course.lines(steps), ("p50", "p95", "max"), shaded, shown),
+                "phases_chart": phases_chart(course.stacks(steps), course.PHASES, shaded, shown),
+                "phase_names": course.PHASES,
+                "incidents": incidents,
+                "several": False,
+                **maintenance_of(monitor, made, now),
+                "results": list(map(_shown, results)),
+                "certificate": list(_certificate(results)),
+                "settings": list(settings_of(monitor)),
+            }
+
+        return await self._pages.render_beside("monitor.html", "", context)
+
+    async def _steps(
+        self, reader: PageReader, name: str, asked: str, shown: Frame
+    ) -> Callable[[], list[Step]]:
+        """Read the course of the range; what is returned makes its steps, and one of all of it at last."""
         source = course.RANGES[asked].source
         if source == "results":
-            return await reader.course(name, shown.since, shown.until, shown.step_s)
+            read = await reader.course(name, shown.since, shown.until, shown.step_s)
+            return lambda: read
         first, end = round(shown.since / shown.step_s), round(shown.until / shown.step_s)
         periods = (await reader.sums([name], source, first, end)).get(name, {})
         if source == "day":
             recent = await reader.sums([name], "hour", spans(time.time()).first_hour, end * DAY_H)
             periods |= course.by_day(recent.get(name, {}))
-        return course.steps(periods, shown.step_s)
+        return lambda: course.steps(periods, shown.step_s)
 
 
 def _range(request: web.Request) -> str:

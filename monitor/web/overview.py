@@ -1,13 +1,13 @@
 """The first page: is all well, and what is not."""
 
-import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
+from monitor.pieces import in_pieces
 from monitor.store_pages import Latest, PageReader, Seconds
 from monitor.uptime import HOUR_S
 from monitor.web.charts import sparkline, uptime_bars
@@ -16,6 +16,8 @@ from monitor.web.pages import Pages, whole_number
 from monitor.web.views import WORST_FIRST, Filter, Standing, banner_of, known, labels_of, page_of
 
 _MAX_QUERY = 200
+
+Rows = dict[str, dict[str, Any]]
 
 
 class OverviewPage:
@@ -40,45 +42,49 @@ class OverviewPage:
     async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
         every = await standings(reader, self._pages.unknown.values())
         wanted = Filter(asked["q"], asked["state"], asked["label"])
-        page = page_of(every, wanted, number)
+        page = await self._pages.beside(lambda: page_of(every, wanted, number))
         shown = [standing for _, rows in page.groups for standing in rows]
-        rows = await rows_of(reader, shown, asked["bars"])
-        return await self._pages.render_beside(
-            "overview.html",
-            "/",
-            banner=banner_of(every),
-            filter=asked,
-            states=WORST_FIRST,
-            labels=sorted({label for standing in every for label in labels_of(standing)}),
-            count=page.count,
-            total=len(every),
-            groups=[(group, [rows[each.name] for each in standings]) for group, standings in page.groups],
-            pages=page.pages,
-            page=page.number,
-            page_url=lambda page: (
-                "/?" + urlencode({name: text for name, text in asked.items() if text} | {"page": page})
-            ),
-        )
+        make_rows = await rows_of(reader, shown, asked["bars"])
+
+        def context() -> dict[str, Any]:
+            rows = make_rows()
+            return {
+                "banner": banner_of(every),
+                "filter": asked,
+                "states": WORST_FIRST,
+                "labels": sorted({label for standing in every for label in labels_of(standing)}),
+                "count": page.count,
+                "total": len(every),
+                "groups": [(group, [rows[each.name] for each in members]) for group, members in page.groups],
+                "pages": page.pages,
+                "page": page.number,
+                "page_url": lambda page: (
+                    "/?" + urlencode({name: text for name, text in asked.items() if text} | {"page": page})
+                ),
+            }
+
+        return await self._pages.render_beside("overview.html", "/", context)
 
 
 async def standings(reader: PageReader, unknown: Iterable[Standing]) -> list[Standing]:
     """Say how these monitors are, of which nothing is known yet, as far as is stored."""
     every = list(unknown)
     stored = await reader.standings([each.name for each in every])
-    return [known(each, stored.get(each.name)) for each in every]
+    return [known(each, stored.get(each.name)) async for each in in_pieces(every)]
 
 
-async def rows_of(reader: PageReader, shown: list[Standing], bars: str) -> dict[str, dict[str, Any]]:
-    """Read what the page says of each of these monitors, by name; `bars` are of `24h`, `90d` or what fits."""
+async def rows_of(reader: PageReader, shown: list[Standing], bars: str) -> Callable[[], Rows]:
+    """Read what the page says of each of these monitors; `bars` are of `24h`, `90d` or what fits.
+
+    What is returned makes the rows, by name; that takes a while, and is for a thread.
+    """
     names = [standing.name for standing in shown]
     found = await histories(reader, names)
     latest = await reader.latest(names, time.time() - DAY_H * HOUR_S)
     hourly = bars == "24h" or (bars != "90d" and all(each.is_short for each in found.values()))
-    return await asyncio.to_thread(
-        lambda: {
-            each.name: _row(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown
-        }
-    )
+    return lambda: {
+        each.name: _row(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown
+    }
 
 
 async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -19,6 +19,8 @@ from monitor.web.views import Standing, unknown
 _KEPT = ("Allow", "Retry-After")
 _MAX_LINE = 1_000
 
+T = TypeVar("T")
+
 
 class Pages:
     """Makes pages of the running program; `reader` is there once the database is.
@@ -32,6 +34,7 @@ class Pages:
         self.unknown: dict[str, Standing] = {}
         self._templates = environment(has_sessions=has_sessions)
         self._kept = KeptPages()
+        self._one = asyncio.Lock()
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
         """Show these monitors, and no others."""
@@ -54,9 +57,14 @@ class Pages:
         """Fill in a template; `here` is the path of the navigation's entry that it belongs to."""
         return self._templates.get_template(template).render(here=here, now=time.time(), **context)
 
-    async def render_beside(self, template: str, here: str, **context: Any) -> str:
-        """Do the same in a thread: a page may be large, and checks go on meanwhile."""
-        return await asyncio.to_thread(self.render, template, here, **context)
+    async def render_beside(self, template: str, here: str, context: Callable[[], Mapping[str, Any]]) -> str:
+        """Do the same in a thread, also what `context` makes: a page may be large, and checks go on."""
+        return await self.beside(lambda: self.render(template, here, **context()))
+
+    async def beside(self, make: Callable[[], T]) -> T:
+        """Make something in a thread, one at a time: the loop competes with no more than that."""
+        async with self._one:
+            return await asyncio.to_thread(make)
 
     async def send(
         self,

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import groupby
+from typing import Any
 from xml.sax.saxutils import escape
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from monitor.duration import spoken
 from monitor.store_pages import Incident, PageReader
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages, whole_number
-from monitor.web.views import PAGE_ROWS, banner_of
+from monitor.web.views import PAGE_ROWS, Standing, banner_of
 
 _PAST_S = 14 * 86_400.0
 _INCIDENTS = 50
@@ -55,25 +56,29 @@ class StatusPages:
 
     async def _make(self, reader: PageReader, number: int, pages: int) -> str:
         unknown = [self._pages.unknown[name] for name in self.monitors]
-        every = [each._replace(why="", url="", labels={}) for each in await standings(reader, unknown)]
-        every.sort(key=lambda each: (each.group == "", each.group, each.name))
+        stored = await standings(reader, unknown)
+        every = await self._pages.beside(lambda: _public(stored))
         shown = every[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-        rows = await rows_of(reader, shown, "")
-        return await self._pages.render_beside(
-            "status.html",
-            "/status",
-            title=self.settings.title,
-            announcement=self.settings.announcement,
-            banner=banner_of(every),
-            groups=[
-                (group, [rows[each.name] for each in members])
-                for group, members in groupby(shown, key=lambda each: each.group)
-            ],
-            incidents=await self._incidents(reader),
-            pages=pages,
-            page=number,
-            page_url="/status?page={}".format,
-        )
+        make_rows = await rows_of(reader, shown, "")
+        incidents = await self._incidents(reader)
+
+        def context() -> dict[str, Any]:
+            rows = make_rows()
+            return {
+                "title": self.settings.title,
+                "announcement": self.settings.announcement,
+                "banner": banner_of(every),
+                "groups": [
+                    (group, [rows[each.name] for each in members])
+                    for group, members in groupby(shown, key=lambda each: each.group)
+                ],
+                "incidents": incidents,
+                "pages": pages,
+                "page": number,
+                "page_url": "/status?page={}".format,
+            }
+
+        return await self._pages.render_beside("status.html", "/status", context)
 
     async def _incidents(self, reader: PageReader) -> list[Incident]:
         now = time.time()
@@ -88,6 +93,12 @@ class StatusPages:
             f"<title>{title}</title><link>/status</link><description>{title}: incidents</description>"
             f"{''.join(entries)}</channel></rss>\n"
         )
+
+
+def _public(every: list[Standing]) -> list[Standing]:
+    """Leave out what is not for everybody, in the order of the page."""
+    shown = [each._replace(why="", url="", labels={}) for each in every]
+    return sorted(shown, key=lambda each: (each.group == "", each.group, each.name))
 
 
 def _entry(incident: Incident) -> str:
