@@ -4,7 +4,6 @@ Noting a result is all that a check pays; the text is made when somebody asks.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterable
 
@@ -15,6 +14,7 @@ from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.config_labels import metric_label
 from monitor.exposition import Family, Page, labels
+from monitor.pieces import in_pieces
 from monitor.result import CheckResult, Reason
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
@@ -36,8 +36,6 @@ _FAMILIES = (
 _RESULTS = ("up", "degraded", "down", "unknown")
 _DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_PIECE_S = 0.005  # for which the event loop does nothing else
-_CLOCK_EVERY = 10
 
 
 class _Account:
@@ -117,12 +115,8 @@ class CheckMetrics:
     async def parts(self, openmetrics: bool) -> list[bytes]:
         """Write all series, letting others run in between."""
         page = Page(_FAMILIES)
-        began = time.perf_counter()
-        for number, account in enumerate(list(self._accounts.values())):
+        async for account in in_pieces(list(self._accounts.values())):
             account.write(page)
-            if number % _CLOCK_EVERY == 0 and time.perf_counter() - began > _PIECE_S:
-                await asyncio.sleep(0)
-                began = time.perf_counter()
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
         parts = []

@@ -1,7 +1,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -123,6 +123,18 @@ async def test_a_stream_begins_with_hello_and_tells_what_changes_then(world: Wor
         assert await listener.next() == Told("change", 2, {"monitor": "shop", "n": 2})
         world.status = {"shop": "degraded"}
         assert await listener.next() == Told("status", None, {"monitor": "shop", "status": "degraded"})
+
+
+async def test_many_listeners_are_all_told_in_order(world: World, listen: Listen) -> None:
+    async with AsyncExitStack() as stack:
+        listeners = [await stack.enter_async_context(listen()) for _ in range(25)]
+        for listener in listeners:
+            await listener.next()
+
+        world.add(1, 2)
+
+        for listener in listeners:
+            assert await listener.names(2) == [("change", 1), ("change", 2)]
 
 
 async def test_pages_are_made_anew_before_anybody_is_told(world: World, listen: Listen) -> None:

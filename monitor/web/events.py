@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from monitor.pieces import in_pieces
 from monitor.store import StoreUnavailableError
 
 _LOOK_S = 1.0
@@ -24,7 +23,7 @@ _ALIVE_S = 15.0
 _OVERLAP = 200  # changes that another process may still have to commit
 _MAX_WAITING = 1_000
 _MAX_LISTENERS = 1_000
-_AT_ONCE = 10  # listeners, each of whom is written to
+_AT_ONCE = 10  # listeners: each of them is written to in the loop's next turn
 
 Change = tuple[int, Mapping[str, Any]]
 
@@ -110,11 +109,13 @@ class Events:
 
     async def _tell(self, text: bytes) -> None:
         """Put it in every queue; a listener that does not keep up has to come again."""
-        async for listener in in_pieces(list(self._listeners), _AT_ONCE):
+        for number, listener in enumerate(list(self._listeners), 1):
             if listener.qsize() < _MAX_WAITING:
                 listener.put_nowait(text)
             elif listener.qsize() == _MAX_WAITING:
                 listener.put_nowait(None)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if len(self._listeners) >= _MAX_LISTENERS:
