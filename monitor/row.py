@@ -1,27 +1,39 @@
-"""How a result lies in the table: the statement that inserts rows, and the order of its columns."""
+"""How a result lies in the table: the statements that add rows, and the order of their columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
 
 from monitor.result import CheckResult
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+COLUMNS = (
+    *("timestamp", "data", "status", "time", "result_id", "monitor", "url", "location", "scheduled_at"),
+    *("up", "reason", "detail", "resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s"),
+    *("redirects", "http_version", "ip", "body_bytes", "body_truncated", "certificate_expires_at"),
+    *("degraded", "tls", "evidence"),
+)
+
 # Each parameter is one column of all rows: an array travels and is planned once, whatever its length.
-INSERT = """
+_INSERT = """
 INSERT INTO health_data (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
     body_truncated, certificate_expires_at, degraded, tls, evidence)
 SELECT
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
-    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip::inet, body_bytes,
-    body_truncated, to_timestamp(certificate_expires_at), degraded, tls::jsonb, evidence::jsonb
+    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
+    body_truncated, certificate_expires_at, degraded, tls::jsonb, evidence::jsonb
 FROM unnest(
     $1::float8[], $2::text[], $3::int[], $4::float8[], $5::uuid[], $6::text[], $7::text[], $8::text[],
     $9::float8[], $10::bool[], $11::text[], $12::text[],
     $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::float8[], $18::int[], $19::text[],
-    $20::text[], $21::bigint[], $22::bool[], $23::float8[], $24::bool[], $25::text[], $26::text[]
+    $20::inet[], $21::bigint[], $22::bool[], $23::timestamptz[], $24::bool[], $25::text[], $26::text[]
 ) AS result (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
@@ -30,21 +42,33 @@ ON CONFLICT DO NOTHING
 """
 
 # Asked in the same transaction, where not all rows were new: a row knows the transaction that made it.
-NEW = """
+_NEW = """
 SELECT result_id, scheduled_at FROM health_data
 WHERE result_id = ANY ($1) AND scheduled_at = ANY ($2) AND xmin = pg_current_xact_id()::xid
 """
 
 
-def laid_out(results: Iterable[CheckResult]) -> list[Sequence[Any]]:
-    """Lay out results as `INSERT`'s parameters; a column of nulls stays empty, and PostgreSQL fills it up."""
+async def copy(connection: Any, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    """Add rows that are all new, or fail with a unique violation; costs two thirds of `insert`."""
+    await connection.copy_records_to_table("health_data", records=map(row, results), columns=COLUMNS)
+    return results
+
+
+async def insert(connection: Any, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    """Add the rows that are not there; give the results that were new."""
     columns = zip(*map(row, results), strict=True)
-    return [() if column[0] is None and column.count(None) == len(column) else column for column in columns]
+    tag: str = await connection.execute(_INSERT, *columns)
+    if int(tag.rpartition(" ")[2]) == len(results):
+        return results
+    once = {(result.id, result.scheduled_at): result for result in results}
+    ids, slots = zip(*once, strict=True)
+    return [once[tuple(added)] for added in await connection.fetch(_NEW, ids, slots)]
 
 
 def row(result: CheckResult) -> tuple[Any, ...]:
-    """Lay out one result in the order of `INSERT`'s parameters; what no first version said is null."""
+    """Lay out one result in the order of `COLUMNS`; what no first version said is null."""
     phases = result.phases
+    expires_at = result.certificate_expires_at
     return (
         result.timestamp,
         result.response_data,
@@ -65,10 +89,10 @@ def row(result: CheckResult) -> tuple[Any, ...]:
         phases.transfer,
         result.redirects,
         result.http_version,
-        result.ip and result.ip.partition("%")[0],
+        result.ip and _packed(result.ip),
         result.body_bytes,
         result.body_truncated,
-        result.certificate_expires_at,
+        None if expires_at is None else _EPOCH + timedelta(seconds=expires_at),
         result.degraded,
         _json(result.tls),
         _json(result.evidence),
@@ -77,3 +101,8 @@ def row(result: CheckResult) -> tuple[Any, ...]:
 
 def _json(part: msgspec.Struct | None) -> str | None:
     return None if part is None else msgspec.json.encode(part).decode()
+
+
+@lru_cache(4_096)
+def _packed(ip: str) -> bytes:
+    return ip_address(ip.partition("%")[0]).packed

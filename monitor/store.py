@@ -6,25 +6,24 @@ results are not to blame) or it cannot take these results (`RefusedError`: waiti
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import asyncpg
 
-from monitor import store_incidents, store_silence, store_sums
+from monitor import store_days, store_incidents, store_silence, store_sums
 from monitor.bookkeeping import Bookkeeping
 from monitor.migrate import SchemaError, migrate
 from monitor.result import CheckResult
-from monitor.row import INSERT, NEW, laid_out
+from monitor.row import copy, insert
 from monitor.standing import Rules
+from monitor.store_days import DAY_S
 from monitor.store_report import Account, accounts
 from monitor.store_trust import system_trust
 
-_DAY_S = 86_400
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
 _MAX_DAYS = 30  # that one statement touches: each partition takes six of the server's locks
 _MONITORS = 200  # whose days are summed up at once
@@ -32,7 +31,6 @@ _CONNECT_S = 10
 _COMMAND_S = 30
 _CLOSE_S = 3
 _MAX_ERROR_CHARS = 300
-_PARTITION_LOCK = 0x6865616C7469
 
 _SETTINGS = {
     "application_name": "website-health-monitor",
@@ -50,12 +48,10 @@ _ERRORS = (
     OverflowError,
 )
 
-_DAYS_BEFORE = """
-SELECT inhrelid::regclass::text AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'health_data'::regclass AND relname ~ '^health_data_[0-9]{8}$' AND relname < $1
-"""
-
 _STORED = "SELECT result_id FROM health_data WHERE result_id = ANY($1)"
+
+
+Add = Callable[[Any, Sequence[CheckResult]], Awaitable[Sequence[CheckResult]]]
 
 
 class StoreUnavailableError(Exception):
@@ -79,6 +75,7 @@ class Store:
         self._pool: Any = None
         self._opening = asyncio.Lock()
         self._days: set[int] = set()
+        self._all_new = True
 
     async def open(self) -> None:
         """Connect and migrate, unless that is done; migrating takes as long as the original's rows need."""
@@ -106,7 +103,7 @@ class Store:
         for result in results:
             if not 0 <= result.scheduled_at < _END_OF_TIME:
                 raise RefusedError(f"scheduled_at {result.scheduled_at!r} is not between 1970 and 2100")
-        days = sorted({_day(result) for result in results})
+        days = sorted(set(map(_day, results)))
         if len(days) <= _MAX_DAYS:
             return await self._save(results, days)
         early = set(days[:_MAX_DAYS])
@@ -121,20 +118,19 @@ class Store:
 
     async def maintain(self) -> None:
         """Make the partitions of today and tomorrow, so that no result has to wait for its own."""
-        today = int(time.time() // _DAY_S)
+        today = int(time.time() // DAY_S)
         await self._make_partitions([today, today + 1])
 
     async def drop_expired(self, retention_days: float) -> int:
         """Drop the days that are wholly older, returning how many; the first version's rows stay for good."""
-        first_kept = int(time.time() / _DAY_S - retention_days)
+        first_kept = int(time.time() / DAY_S - retention_days)
         async with self.transaction() as connection:
-            rows = await connection.fetch(_DAYS_BEFORE, _partition(first_kept))
-        for day in rows:
+            names = await store_days.before(connection, first_kept)
+        for name in names:
             async with self.transaction() as connection:
-                await connection.execute("SET LOCAL lock_timeout = '2s'")
-                await connection.execute(f"DROP TABLE IF EXISTS {day['name']}")
+                await store_days.drop(connection, name)
         self._days = {day for day in self._days if day >= first_kept}
-        return len(rows)
+        return len(names)
 
     async def look_for_silence(
         self,
@@ -154,14 +150,14 @@ class Store:
 
     async def accounts(self, since: float, until: float) -> dict[str, Account]:
         """Read what there is to say of each monitor from one full hour on until an instant."""
-        first_day = int(time.time() // _DAY_S) - store_sums.HOURS_DAYS
+        first_day = int(time.time() // DAY_S) - store_sums.HOURS_DAYS
         async with self.transaction() as connection:
             await self._bookkeeping.learn(connection)
             return await accounts(connection, since, until, first_day, self._bookkeeping.rules)
 
     async def sum_up_days(self) -> None:
         """Put hours of days that are over into the sums of days; forget hours that are too old."""
-        today = int(time.time() // _DAY_S)
+        today = int(time.time() // DAY_S)
         async with self.transaction() as connection:
             monitors = await store_sums.not_in_days(connection, today)
         for start in range(0, len(monitors), _MONITORS):
@@ -175,42 +171,38 @@ class Store:
     async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
         if not results:
             return 0
-        columns = laid_out(results)
         await self._make_partitions(days)
         try:
-            return await self._insert(results, columns)
+            return await self._add(results)
         except _PartitionMissingError:
             self._days.difference_update(days)
             await self._make_partitions(days)
-            return await self._insert(results, columns)
+            return await self._add(results)
 
-    async def _insert(self, results: Sequence[CheckResult], columns: Sequence[Sequence[Any]]) -> int:
+    async def _add(self, results: Sequence[CheckResult]) -> int:
+        """Take the short way, unless the last results were not all new."""
+        if self._all_new:
+            try:
+                return await self._put(copy, results)
+            except _NotNewError:
+                self._all_new = False
+        new = await self._put(insert, results)
+        self._all_new = new == len(results)
+        return new
+
+    async def _put(self, add: Add, results: Sequence[CheckResult]) -> int:
         async with self.transaction() as connection:
             healths = await self._bookkeeping.lock(connection, results)
-            tag: str = await connection.execute(INSERT, *columns)
-            new = results
-            if int(tag.rpartition(" ")[2]) < len(results):
-                once = {(result.id, result.scheduled_at): result for result in results}
-                ids, slots = zip(*once, strict=True)
-                new = [once[tuple(row)] for row in await connection.fetch(NEW, ids, slots)]
+            new = await add(connection, results)
             await self._bookkeeping.enter(connection, healths, new)
         return len(new)
 
     async def _make_partitions(self, days: Iterable[int]) -> None:
-        """Make what is missing, each in a transaction of its own; readers of other days are not blocked."""
+        """Make what is missing, each in a transaction of its own."""
         for day in days:
             if day not in self._days:
                 async with self.transaction() as connection:
-                    await connection.execute("SET LOCAL lock_timeout = '2s'")
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _PARTITION_LOCK)
-                    name = _partition(day)
-                    if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
-                        like = "LIKE health_data INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED"
-                        await connection.execute(f"CREATE TABLE {name} ({like})")
-                        await connection.execute(
-                            f"ALTER TABLE health_data ATTACH PARTITION {name}"
-                            f" FOR VALUES FROM ({day * _DAY_S}) TO ({(day + 1) * _DAY_S})"
-                        )
+                    await store_days.make(connection, day)
                 self._days.add(day)
 
     @asynccontextmanager
@@ -226,6 +218,10 @@ class Store:
 
 class _PartitionMissingError(RefusedError):
     """The row's partition is not there, maybe because another process dropped it a moment ago."""
+
+
+class _NotNewError(RefusedError):
+    """A row is there already."""
 
 
 async def open_store(uri: str) -> Store:
@@ -279,6 +275,8 @@ def _blames_rows(error: Exception) -> bool:
 def _told_apart(error: Exception, uri: str) -> StoreUnavailableError | RefusedError:
     if isinstance(error, asyncpg.CheckViolationError):
         return _PartitionMissingError(_line(error, uri))
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return _NotNewError(_line(error, uri))
     return (RefusedError if _blames_rows(error) else StoreUnavailableError)(_line(error, uri))
 
 
@@ -291,8 +289,4 @@ def _line(error: Exception, uri: str) -> str:
 
 
 def _day(result: CheckResult) -> int:
-    return int(result.scheduled_at // _DAY_S)
-
-
-def _partition(day: int) -> str:
-    return f"health_data_{datetime.fromtimestamp(day * _DAY_S, UTC):%Y%m%d}"
+    return int(result.scheduled_at // DAY_S)
