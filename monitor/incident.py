@@ -50,7 +50,7 @@ class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Whether it was opened; false while all that speaks for it is old news."""
 
 
-class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the next result of a monitor needs to know of those before."""
 
     locations: dict[str, Standing] = {}

@@ -51,7 +51,7 @@ class Reason(StrEnum):
     MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: says nothing about the site
 
 
-class Phases(msgspec.Struct, frozen=True):
+class Phases(msgspec.Struct, frozen=True, gc=False):
     """Seconds spent in each part of a check, over all redirects; null where it did not run."""
 
     resolve: float | None = None
@@ -61,7 +61,7 @@ class Phases(msgspec.Struct, frozen=True):
     transfer: float | None = None
 
 
-class Tls(msgspec.Struct, frozen=True):
+class Tls(msgspec.Struct, frozen=True, gc=False):
     """What the last hop's peer agreed to and presented; names as the `cryptography` library writes them."""
 
     version: str
@@ -80,7 +80,7 @@ class Tls(msgspec.Struct, frozen=True):
     """Earliest expiry of the chain that was verified; null where none was."""
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """What a response that was not accepted looked like."""
 
     headers: dict[str, str]
@@ -89,7 +89,7 @@ class Evidence(msgspec.Struct, frozen=True):
     """Its first 1,024 bytes as text."""
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One check of one monitor, as it travels through Kafka; the field names are the message's."""
 
     timestamp: float
