@@ -1,7 +1,7 @@
 """Waits that a stop cuts short, and Kafka clients that end in bounded time whatever becomes of the broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -36,6 +36,16 @@ async def unless_stopped(stop: asyncio.Event, work: Awaitable[_T], limit_s: floa
         task.cancel()
         stopped.cancel()
         await asyncio.wait({task, stopped}, timeout=_END_S)
+
+
+async def together(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Await all of them; the first that fails ends the others, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 @asynccontextmanager

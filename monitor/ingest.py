@@ -6,24 +6,25 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from itertools import chain
+from typing import Any, Protocol
 from uuid import UUID
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitor.bounded import StoppedError, started, unless_stopped
+from monitor.bounded import StoppedError, started, together, unless_stopped
 from monitor.dead_letter import DeadLetter, SetAside
 from monitor.ingest_offsets import commit, ends, is_behind, is_forgotten, rewind
+from monitor.ingest_portions import Decoded, decode_all, in_halves, portions
 from monitor.outage import Outage
 from monitor.progress import Progress
-from monitor.result import CheckResult, InvalidMessageError, decode
+from monitor.result import CheckResult
 from monitor.store import RefusedError, StoreUnavailableError
 
-BATCH = 1_000
-PORTION_BYTES = 2 << 20  # decoded, and as the database's arguments, it takes several times as much
+BATCH = 2_000
 _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _SET_ASIDE_S = 60.0
@@ -33,13 +34,6 @@ _LOOKED_S = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
 
 _log = logging.getLogger(__name__)
-
-
-class Decoded(NamedTuple):
-    """A consumed record, and the result in it."""
-
-    record: Any
-    result: CheckResult
 
 
 class Saver(Protocol):
@@ -100,33 +94,6 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
                 await _pause(stop, delay)
 
 
-def portions(records: Iterable[Any]) -> Iterator[list[Any]]:
-    """Cut a batch where `PORTION_BYTES` are full, so that large bodies neither fill memory nor take long.
-
-    What is done with one at once, its lines in the log too, is to stop the event loop for 50 ms at most.
-    """
-    portion, size = [], 0
-    for record in records:
-        portion.append(record)
-        size += len(record.value or b"")
-        if size >= PORTION_BYTES:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion
-
-
-def decode_all(records: Sequence[Any]) -> tuple[list[Decoded], list[DeadLetter]]:
-    """Tell the results from what is none."""
-    decoded, dead = [], []
-    for record in records:
-        try:
-            decoded.append(Decoded(record, decode(record.value or b"")))
-        except InvalidMessageError as error:
-            dead.append(DeadLetter(record, str(error)))
-    return decoded, dead
-
-
 async def save_apart(
     save: Callable[[Sequence[CheckResult]], Awaitable[None]], decoded: Sequence[Decoded]
 ) -> list[DeadLetter]:
@@ -165,6 +132,7 @@ class _Ingestion:
         self._kafka = Outage("Kafka")
         self._look_for_silence = look
         self._look_at = 0.0
+        self._holding = asyncio.Lock()
         self._epoch = self._current_epoch()
         self._committed_at: dict[TopicPartition, float] = {}
 
@@ -232,7 +200,8 @@ class _Ingestion:
                 for record in portion:
                     _log.info("AIOKafka Consumer fetched: %s", record.value)
             decoded, malformed = decode_all(portion)
-            dead += malformed + await save_apart(save, decoded)
+            halves = await together(save_apart(save, half) for half in in_halves(decoded))
+            dead += [*malformed, *chain.from_iterable(halves)]
             ids += [each.result.id for each in decoded]
         if dead:
             await self._insist(consumer, self._kafka, lambda: self._bury(dead))
@@ -252,8 +221,12 @@ class _Ingestion:
             except (StoreUnavailableError, KafkaError, OSError) as error:
                 delay = next(delays)
                 outage.begin()
+                if self._holding.locked():
+                    async with self._holding:
+                        continue
                 _log.warning("%s is away, trying again in %s s: %s", outage.name, delay, _line(error))
-                await self._hold(consumer, delay)
+                async with self._holding:
+                    await self._hold(consumer, delay)
             except RefusedError:
                 _tell_end(outage)
                 raise

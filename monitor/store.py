@@ -250,7 +250,7 @@ async def _connect(uri: str) -> Any:
             uri,
             ssl=trust,
             min_size=0,
-            max_size=4,
+            max_size=5,
             timeout=_CONNECT_S,
             command_timeout=_COMMAND_S,
             server_settings=_SETTINGS,

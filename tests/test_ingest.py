@@ -13,15 +13,23 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from monitor.ingest import PORTION_BYTES, portions
-from monitor.result import CheckResult, encode
+from monitor.ingest_portions import PORTION_BYTES, Decoded, in_halves, portions
+from monitor.result import CheckResult, encode, result_id
 from monitor.store import Store
 from tests.stream import Stream, eventually
-from tests.test_store import count, query, slots
+from tests.test_store import SLOT, count, query, result, slots
 
 
 def values(number: int, first: int = 0) -> list[bytes]:
     return [encode(each).value for each in slots(first + number)[first:]]
+
+
+def of_many_monitors(number: int) -> list[CheckResult]:
+    names = [f"m{each % 50}" for each in range(number)]
+    return [
+        result(SLOT + slot, monitor=name, id=result_id("here", name, SLOT + slot))
+        for slot, name in enumerate(names)
+    ]
 
 
 async def stored(database: str, number: int) -> None:
@@ -57,6 +65,25 @@ def test_a_batch_may_end_with_a_full_portion() -> None:
     full = SimpleNamespace(value=bytes(PORTION_BYTES))
 
     assert list(portions([full, full])) == [[full], [full]]
+
+
+def test_results_of_many_monitors_are_shared_out_but_no_monitor_is() -> None:
+    decoded = [Decoded(None, each) for each in of_many_monitors(500)]
+
+    first, second = in_halves(decoded)
+
+    assert {each.result.monitor for each in first}.isdisjoint({each.result.monitor for each in second})
+    assert sorted([*first, *second], key=lambda each: each.result.scheduled_at) == decoded
+    for half in (first, second):
+        assert half == sorted(half, key=lambda each: each.result.scheduled_at)
+
+
+def test_results_of_one_monitor_and_few_results_stay_together() -> None:
+    one = [Decoded(None, each) for each in slots(500)]
+    few = [Decoded(None, each) for each in of_many_monitors(50)]
+
+    assert in_halves(one) == [one]
+    assert in_halves(few) == [few]
 
 
 async def test_large_bodies_are_logged_and_stored_a_few_megabytes_at_a_time(
@@ -154,6 +181,22 @@ async def test_one_bad_message_among_a_thousand_is_set_aside_alone(
     assert headers["topic"] == stream.topic
     assert int(headers["partition"]) in range(4)
     assert int(headers["offset"]) in range(1_000)
+
+
+async def test_bad_messages_of_a_batch_that_is_shared_out_are_set_aside_alone(
+    database: str, store: Store, stream: Stream
+) -> None:
+    results = of_many_monitors(1_000)
+    for number in (10, 11, 700):
+        results[number] = msgspec.structs.replace(results[number], response_data="a\0b")
+    await stream.send(*[encode(each).value for each in results], key=b"one")
+
+    async with stream.ingested(store):
+        await committed(stream, 1_000)
+
+    assert await count(database) == 997
+    dead = [dict(letter.headers)["offset"] for letter in await stream.dead()]
+    assert sorted(dead) == [b"10", b"11", b"700"]
 
 
 async def test_a_message_without_a_value_is_set_aside(database: str, store: Store, stream: Stream) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from monitor.dead_letter import DeadLetter, set_aside
 from monitor.ingest import ingest
+from monitor.result import encode
 from monitor.store import Store, open_store
 from tests.postgres import PostgresServer
 from tests.stream import Stream, eventually
-from tests.test_ingest import committed, stored, values
+from tests.test_ingest import committed, of_many_monitors, stored, values
 from tests.test_store import count
 
 
@@ -45,6 +46,27 @@ async def test_a_store_that_is_away_is_waited_for(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await stored(database, 600)
         await committed(stream, 600)
+
+    assert await stream.dead() == []
+
+
+async def test_all_of_a_batch_that_is_shared_out_waits_for_the_store(
+    database: str,
+    store: Store,
+    stream: Stream,
+    postgres_server: PostgresServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = urlsplit(database).path[1:]
+    postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    postgres_server.disconnect(name)
+    await stream.send(*[encode(each).value for each in of_many_monitors(1_000)], key=b"one")
+
+    async with stream.ingested(store):
+        await eventually("it is said", said(caplog, "PostgreSQL is away", 2))
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await stored(database, 1_000)
+        await committed(stream, 1_000)
 
     assert await stream.dead() == []
 
