@@ -55,4 +55,5 @@ async def commit(consumer: Any, offsets: Mapping[TopicPartition, int]) -> bool:
 
 def ends(records: Sequence[Any]) -> dict[TopicPartition, int]:
     """Say where to go on after these records."""
-    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {TopicPartition(*partition): offset + 1 for partition, offset in last.items()}

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from msgspec.structs import astuple
-
 from monitor.maintenance import Windows
 from monitor.result import CheckResult, Phases
 from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Spent, bucket, hours, parts, spoken
@@ -46,8 +44,12 @@ class Ledger:
                 entry.counts[1 if result.degraded else 0] += 1
                 entry.response_times[bucket(result.response_time)] += 1
                 entry.slowest_s = max(entry.slowest_s, result.response_time)
-                for index, seconds in enumerate(astuple(result.phases)):
-                    entry.phases[index] += seconds or 0.0
+                sums, phases = entry.phases, result.phases
+                sums[0] += phases.resolve or 0.0
+                sums[1] += phases.connect or 0.0
+                sums[2] += phases.tls or 0.0
+                sums[3] += phases.processing or 0.0
+                sums[4] += phases.transfer or 0.0
             else:
                 entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 
