@@ -49,11 +49,7 @@ async def test_a_channel_that_takes_longer_than_any_should_is_named(
 ) -> None:
     async with telling(alert_store, f"json://{silent_receiver}/?rto=5&cto=5") as watched:
         await book.opened("shop")
-
-        async def is_sending() -> bool:
-            return any(each["attempts"] for each in await book.deliveries())
-
-        await eventually("it is being sent", is_sending)
+        await watched.waits_for("the channel pager", limit_s=-60)
         watched.now = 59
         await watched.waits_for(None, limit_s=0)
         watched.now = 61
