@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+import traceback
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -72,6 +73,18 @@ def explain(error: Exception, timing: Timing) -> Failure:
 
     """
     return next(tell for kind, tell in _KINDS if isinstance(error, kind))(error, timing)
+
+
+def let_go(error: BaseException) -> None:
+    """Empty the frames that an explained error keeps, and with them itself.
+
+    They would be left to the garbage collector, which stops the event loop while it looks for them.
+    """
+    last: BaseException | None = error
+    while last is not None and last.__traceback__ is not None:
+        traceback.clear_frames(last.__traceback__)
+        last.__traceback__ = None
+        last = last.__cause__ or last.__context__
 
 
 def _dns(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:

@@ -22,7 +22,7 @@ from monitor.config import Monitor
 from monitor.deny import Denied
 from monitor.expect import Failure, Response
 from monitor.expect_judge import Judge
-from monitor.failure import FAILURES, explain, timed_out
+from monitor.failure import FAILURES, explain, let_go, timed_out
 from monitor.own_origin import OwnOriginRequest
 from monitor.probe_response import Received
 from monitor.resolve import GetAddrInfo, Resolver
@@ -122,6 +122,7 @@ class Probe:
             failure = explain(error, timing)
             if isinstance(error, aiohttp.ClientConnectorCertificateError):
                 seen.tls = seen_of_refused(error.certificate_error)
+            let_go(error)
         finally:
             if timing.transport is not None and not (seen.complete and self._monitor.reuse_connection):
                 timing.transport.abort()

@@ -96,8 +96,12 @@ class Timing:
         self._since = now
 
     def end(self) -> float:
-        """End the check; return the seconds since it began."""
+        """End the check and let go of its connection; return the seconds since it began.
+
+        The connection's context holds this timing: together they would be left to the garbage collector.
+        """
         self.enter(Stage.BETWEEN)
+        self.protocol = self.transport = None
         return self._since - self.began
 
     def phases(self) -> Phases:
