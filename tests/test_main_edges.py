@@ -118,5 +118,9 @@ def test_the_garbage_collector_passes_over_the_modules(program: Start) -> None:
     assert kept > 100 * looked_at
 
 
+def test_the_garbage_collector_seldom_looks_at_everything(program: Start) -> None:
+    assert served(program, "*gc.get_threshold()").split() == ["700", "10", "100"]
+
+
 def test_a_thread_keeps_the_event_loop_waiting_for_half_a_millisecond_at_most(program: Start) -> None:
     assert float(served(program, "sys.getswitchinterval()")) == pytest.approx(0.000_5)
