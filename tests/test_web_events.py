@@ -214,7 +214,7 @@ async def test_a_listener_who_leaves_is_no_trouble(
 
 
 async def test_a_comment_shows_that_the_stream_lives(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ALIVE_S", 0.01)
+    monkeypatch.setattr(module, "_ALIVE_S", (0.01, 0.02))
 
     async with listen() as listener:
         await listener.next()

@@ -10,6 +10,7 @@ are not in the order in which changes become visible, so the last few may come t
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from aiohttp import web
 from monitor.store import StoreUnavailableError
 
 _LOOK_S = 1.0
-_ALIVE_S = 15.0
+_ALIVE_S = 7.5, 15.0  # by chance, so that listeners who came together are not all written to in one turn
 _OVERLAP = 200  # changes that another process may still have to commit
 _MAX_WAITING = 1_000
 _MAX_LISTENERS = 1_000
@@ -162,7 +163,7 @@ class Events:
 async def _next(told: "asyncio.Queue[bytes | None]") -> bytes | None:
     """Wait for an event; a comment in the meantime shows that the stream lives."""
     try:
-        async with asyncio.timeout(_ALIVE_S):
+        async with asyncio.timeout(random.uniform(*_ALIVE_S)):  # noqa: S311 - no secret
             return await told.get()
     except TimeoutError:
         return b": alive\n\n"
