@@ -44,7 +44,7 @@ async def test_many_readers_at_once_cost_one_page(clock: Clock) -> None:
     assert gzip.decompress(got[0].compressed) == b"page 1 ?"
 
 
-@pytest.mark.parametrize(("takes_s", "kept_s"), [(0.0, 0.5), (0.1, 2.0)])
+@pytest.mark.parametrize(("takes_s", "kept_s"), [(0.0, 0.5), (0.1, 5.0), (5.0, 10.0)])
 async def test_a_page_is_kept_for_longer_when_it_takes_longer(
     clock: Clock, takes_s: float, kept_s: float
 ) -> None:
@@ -58,6 +58,30 @@ async def test_a_page_is_kept_for_longer_when_it_takes_longer(
     clock.now += 0.02
     await pages.get("/", make)
     assert make.made == 2
+
+
+async def test_making_many_pages_takes_no_larger_share_of_the_time_than_making_one(clock: Clock) -> None:
+    pages, make = KeptPages(clock), Maker(clock, 0.02)
+
+    while clock.now < 100:
+        for number in range(4):
+            await pages.get(number, make)
+        clock.now += 0.1
+
+    assert 95 <= make.made <= 105
+
+
+async def test_pages_that_were_made_long_ago_delay_no_new_ones(clock: Clock) -> None:
+    pages, make = KeptPages(clock), Maker(clock, 0.1)
+    for number in range(50):
+        await pages.get(number, make)
+
+    clock.now += 10
+    await pages.get("/", make)
+    clock.now += 5.01
+    await pages.get("/", make)
+
+    assert make.made == 52
 
 
 async def test_each_address_has_its_page_and_the_oldest_is_forgotten(clock: Clock) -> None:

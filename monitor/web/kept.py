@@ -1,7 +1,8 @@
 """Pages that were made a moment ago, so that many readers cost as much as one.
 
-A page is kept for twenty times as long as it took to make, and for half a second at least: however many ask,
-making pages takes a twentieth of the time. When something has changed, they are made anew.
+A page is kept for fifty times as long as it took to make, and each one made meanwhile waits its turn after
+that: however many readers ask for however many pages, making them takes a fiftieth of the time. None is kept
+for less than half a second, or more than ten. When something has changed, they are made anew.
 """
 
 import asyncio
@@ -10,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import NamedTuple
 
-_FACTOR = 20
-_LEAST_S = 0.5
+_FACTOR = 50
+_LEAST_S, _MOST_S = 0.5, 10.0
 _MAX_PAGES = 200
 _AT_ONCE = 2  # being made: the database's connections and the threads are for results in the first place
 
@@ -32,6 +33,7 @@ class KeptPages:
         self._pages: dict[Hashable, Made] = {}
         self._making: dict[Hashable, asyncio.Future[Made]] = {}
         self._changes = 0
+        self._paid_at = 0.0
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> Made:
@@ -47,6 +49,7 @@ class KeptPages:
     def forget(self) -> None:
         """Make every page anew from now on, also those that are being made."""
         self._changes += 1
+        self._paid_at = 0.0
         self._pages.clear()
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> Made:
@@ -65,7 +68,8 @@ class KeptPages:
         began = self._clock()
         plain, compressed = await asyncio.to_thread(_packed, await make())
         now = self._clock()
-        return Made(plain, compressed, now + max(_LEAST_S, _FACTOR * (now - began)))
+        self._paid_at = min(max(self._paid_at, now) + _FACTOR * (now - began), now + _MOST_S)
+        return Made(plain, compressed, max(self._paid_at, now + _LEAST_S))
 
 
 def _packed(page: str) -> tuple[bytes, bytes]:
