@@ -7,9 +7,11 @@ result says of the time in a maintenance window is left out, and told as mainten
 """
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, NamedTuple, Protocol
 
 from monitor.maintenance import Windows
@@ -169,11 +171,10 @@ def bucket(seconds: float) -> int:
 
 def percentile(response_times: Sequence[int], share: float) -> float | None:
     """Tell the response time that this share of the checks did not exceed; `None` where there were none."""
-    rank = share * sum(response_times)
-    passed = 0
-    for index, count in enumerate(response_times):
-        if count and passed + count >= rank:
-            inside = (rank - passed) / count
-            return float(_FIRST_S * 2 ** ((index - 1 + inside) / _PER_OCTAVE))
-        passed += count
-    return None
+    passed = list(accumulate(response_times))
+    if not passed or not passed[-1]:
+        return None
+    rank = share * passed[-1]
+    index = bisect_left(passed, max(rank, 1))
+    above = (passed[index] - rank) / response_times[index]
+    return float(_FIRST_S * 2 ** ((index - above) / _PER_OCTAVE))

@@ -37,7 +37,7 @@ def path(chart: Markup, name: str) -> str:
 
 
 def test_each_bar_has_its_state_and_says_its_time() -> None:
-    chart = uptime_bars([Bar("up", "1 Nov: 100 % up"), Bar("down", "2 Nov: 3 % up")], "90 days")
+    chart = uptime_bars((Bar("up", "1 Nov: 100 % up"), Bar("down", "2 Nov: 3 % up")), "90 days")
 
     bars = [(each.attrib["class"], each.findtext("title")) for each in drawn(chart, "path")]
     assert bars == [("up", "1 Nov: 100 % up"), ("down", "2 Nov: 3 % up")]

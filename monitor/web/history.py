@@ -77,7 +77,8 @@ class History:
 
     def day_bars(self) -> Iterator[Bar]:
         """Make a bar for each of the last days."""
-        for day in range(self._today - DAYS + 1, self._today + 1):
+        today = self._today
+        for day in range(today - DAYS + 1, today + 1):
             yield bar(self.days.get(day, _NOTHING), _written(day * DAY_H, "%d %b"))
 
     def hour_bars(self) -> Iterator[Bar]:
@@ -87,10 +88,14 @@ class History:
 
     def medians(self) -> list[float | None]:
         """Tell the median response time of each of the last 24 hours."""
-        return [percentile(times(self.hours.get(hour, ())), 0.5) for hour in self._last_hours]
+        return [
+            percentile(times(self.hours[hour]), 0.5) if hour in self.hours else None
+            for hour in self._last_hours
+        ]
 
     def _since(self, days: int) -> Iterator[Seconds]:
-        return (seconds for day, seconds in self.days.items() if day > self._today - days)
+        before = self._today - days
+        return (seconds for day, seconds in self.days.items() if day > before)
 
     @property
     def _today(self) -> int:
@@ -102,6 +107,7 @@ class History:
         return range(end - DAY_H, end)
 
 
+@lru_cache(maxsize=20_000)
 def bar(seconds: Seconds, label: str) -> Bar:
     """Say in one colour and one line what a stretch of time was like."""
     if seconds.maintenance_s > seconds.known_s:
@@ -125,6 +131,8 @@ def _written(hour: int, form: str) -> str:
 
 def seconds_of(sums: Sequence[Sums]) -> Seconds:
     """Add up what each location says of one hour."""
+    if not sums:
+        return _NOTHING
     return added(Seconds(each.up_s, each.degraded_s, each.down_s, each.maintenance_s, 1) for each in sums)
 
 

@@ -102,7 +102,7 @@ async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
 
 def _row(standing: Standing, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
     """Put together what a page says of a monitor in one line."""
-    bars = list(history.hour_bars() if hourly else history.day_bars())
+    bars = tuple(history.hour_bars() if hourly else history.day_bars())
     expires_at = latest and latest.certificate_expires_at
     return {
         **standing._asdict(),
