@@ -44,7 +44,10 @@ def main() -> None:
     seen = {row["monitor"]: row["checks"] for row in checked}
     whole = sum(checks == INTERVALS for checks in seen.values())
     print(f"monitors checked in each of {INTERVALS} intervals  {whole} of {count}")
-    print(f"start after slot, ms  {quantiles([late for row in checked for late in row['late']])}")
+    for what, late_ms in quantiles(
+        "start after slot, ms", [late for row in checked for late in row["late"]]
+    ).items():
+        print(f"{what}  {late_ms:.2f}")
     print(f"memory of the program, MB  {memory_mb:.1f}")
 
 
