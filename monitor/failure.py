@@ -11,7 +11,6 @@ import os
 import re
 import socket
 import ssl
-import traceback
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -76,13 +75,12 @@ def explain(error: Exception, timing: Timing) -> Failure:
 
 
 def let_go(error: BaseException) -> None:
-    """Empty the frames that an explained error keeps, and with them itself.
+    """Take the frames from an explained error: they hold it, too.
 
-    They would be left to the garbage collector, which stops the event loop while it looks for them.
+    Such rings are left to the garbage collector, which stops the event loop while it looks for them.
     """
     last: BaseException | None = error
     while last is not None and last.__traceback__ is not None:
-        traceback.clear_frames(last.__traceback__)
         last.__traceback__ = None
         last = last.__cause__ or last.__context__
 
