@@ -20,6 +20,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+import monitor.kafka_connection  # noqa: F401 - its import is its use
 from monitor.bounded import START_S
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
