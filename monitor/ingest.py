@@ -6,7 +6,7 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any, Protocol
@@ -144,7 +144,7 @@ class _Ingestion:
             if epoch != self._epoch and await rewind(consumer):
                 self._epoch = epoch
             records = await self._fetch(consumer)
-            if records:
+            if records and not await self._begun_anew(consumer, ends(records)):
                 await self._take_in(consumer, records)
                 if self._current_epoch() == epoch:
                     await self._commit(consumer, ends(records))
@@ -153,15 +153,21 @@ class _Ingestion:
                 await self._look(consumer)
             await self._look_for_silence(consumer)
 
-    async def _commit(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit, unless the topic was deleted since and is there anew: that one is read from its start."""
+    async def _begun_anew(self, consumer: Any, partitions: Iterable[TopicPartition]) -> bool:
+        """Tell whether the topic was deleted in a silence and made anew: it is read from its start then."""
         now = asyncio.get_running_loop().time()
-        unsure = [each for each in offsets if now - self._committed_at.get(each, now) > _SURE_S]
-        if unsure and await is_forgotten(consumer, unsure):
-            _log.warning("the topic was made anew: it is read from its first record")
-            self._committed_at.clear()
-            await rewind(consumer)
-        elif await commit(consumer, offsets):
+        unsure = [each for each in partitions if now - self._committed_at.get(each, now) > _SURE_S]
+        if not unsure or not await is_forgotten(consumer, unsure):
+            return False
+        _log.warning("the topic was made anew: it is read from its first record")
+        self._committed_at.clear()
+        await rewind(consumer)
+        return True
+
+    async def _commit(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit; Kafka may have forgotten the topic's past only just now."""
+        if not await self._begun_anew(consumer, offsets) and await commit(consumer, offsets):
+            now = asyncio.get_running_loop().time()
             self._committed_at |= dict.fromkeys(offsets.keys() & consumer.assignment(), now)
 
     def _current_epoch(self) -> int:

@@ -11,12 +11,13 @@ import pytest
 
 from monitor.dead_letter import DeadLetter, set_aside
 from monitor.ingest import ingest
+from monitor.ingest_offsets import is_forgotten
 from monitor.result import encode
 from monitor.store import Store, open_store
 from tests.postgres import PostgresServer
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, of_many_monitors, stored, values
-from tests.test_store import count
+from tests.test_store import SLOT, count, query
 
 
 def said(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:
@@ -271,19 +272,42 @@ async def test_a_recycled_topic_is_read_from_its_beginning(
     assert await stream.committed() == 100
 
 
-async def test_a_topic_that_somebody_made_anew_is_read_from_its_beginning(
+async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginning(
     database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with stream.ingested(store):
-        await stream.send(*values(400))
+        await stream.send(*values(400), key=b"one")
         await committed(stream, 400)
         await asyncio.sleep(0.6)  # no new topic gets longer than the old one earlier
         await stream.recycle()
-        await stream.send(*values(800, first=400))
+        await stream.send(*values(800, first=400), key=b"one")
         await stored(database, 1_200)
         await committed(stream, 800)
 
+    rows = await query(database, "SELECT scheduled_at FROM health_data ORDER BY id")
+    assert [row["scheduled_at"] for row in rows] == [SLOT + each for each in range(1_200)]
     assert "the topic was made anew: it is read from its first record" in caplog.messages
+
+
+async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
+    database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[bool] = []
+
+    async def at_first_not(*asked: Any) -> bool:
+        answers.append(bool(answers) and await is_forgotten(*asked))
+        return answers[-1]
+
+    async with stream.ingested(store):
+        await stream.send(*values(400))
+        await committed(stream, 400)
+        await asyncio.sleep(0.6)
+        monkeypatch.setattr("monitor.ingest.is_forgotten", at_first_not)
+        await stream.recycle()
+        await stream.send(*values(800, first=400))
+        await stored(database, 1_200)
+
+    assert answers[:2] == [False, True]
 
 
 async def test_a_batch_of_the_topic_before_is_not_committed(
