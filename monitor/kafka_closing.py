@@ -45,8 +45,11 @@ async def _end(client: Any, stopping: "asyncio.Future[None]") -> None:
 
 
 def _tasks_of(client: Any) -> set["asyncio.Task[Any]"]:
-    """Find the tasks that run a method of the client or of one of its parts; aiokafka keeps no list."""
-    parts = {id(client), *map(id, vars(client).values())}
+    """Find the tasks that run a method of the client or of one of its parts; aiokafka keeps no list.
+
+    The event loop, which it keeps too, is no part of it.
+    """
+    parts = {id(client), *map(id, vars(client).values())} - {id(asyncio.get_running_loop())}
     return {task for task in asyncio.all_tasks() if id(_self_of(task)) in parts}
 
 

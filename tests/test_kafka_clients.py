@@ -235,3 +235,16 @@ async def test_a_commit_that_was_given_up_is_no_complaint(
     gc.collect()
 
     assert "asyncio" not in {record.name for record in caplog.records}
+
+
+async def test_closing_a_client_leaves_alone_what_the_event_loop_does(embedded_config: Config) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        accepting = asyncio.create_task(asyncio.get_running_loop().sock_accept(server))
+        await asyncio.sleep(0)
+
+        await close(producer(embedded_config, "127.0.0.1:9"))
+
+        assert not accepting.done()
+        accepting.cancel()
+        await asyncio.wait([accepting])
