@@ -149,7 +149,10 @@ class Schedule:
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        await asyncio.sleep(0)  # a task that has not begun would not close its checker
+        try:
+            await asyncio.sleep(0)  # a task that has not begun would not close its checker
+        except asyncio.CancelledError as error:
+            failure = type(error), error, error.__traceback__
         for entry in self._entries.values():
             if not self._once:
                 entry.end(self._tasks)

@@ -342,3 +342,22 @@ async def test_a_host_is_forgotten_with_its_last_monitor() -> None:
         schedule.remove("second")
 
         await until(lambda: gc.collect() >= 0 and not schedule._hosts)
+
+
+async def test_an_interruption_at_its_end_ends_its_checks_too() -> None:
+    site = Site(monitor("a"))
+    site.answers.clear()
+
+    async def check_once() -> None:
+        async with Schedule(
+            asyncio.Queue(), max_concurrent_checks=2, max_checks_per_host=2, once=True
+        ) as schedule:
+            schedule.add([(site.monitor, site)])
+
+    running = asyncio.create_task(check_once())
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
