@@ -84,6 +84,19 @@ async def test_pages_that_were_made_long_ago_delay_no_new_ones(clock: Clock) -> 
     assert make.made == 52
 
 
+async def test_a_change_settles_what_pages_cost_before_it(clock: Clock) -> None:
+    pages, make = KeptPages(clock), Maker(clock, 0.1)
+    for number in range(50):
+        await pages.get(number, make)
+
+    pages.forget()
+    await pages.get("/", make)
+    clock.now += 5.01
+    await pages.get("/", make)
+
+    assert make.made == 52
+
+
 async def test_each_address_has_its_page_and_the_oldest_is_forgotten(clock: Clock) -> None:
     pages, make = KeptPages(clock), Maker(clock)
 
