@@ -4,14 +4,16 @@ Each result counts once, when it is really new. One whose day may have been drop
 counts for nothing, since nobody can tell whether it did before.
 """
 
-import math
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from monitor import store_incidents, store_sums
-from monitor.incident import Change, Health, observe, past, status
+from monitor.health import Change, Health
+from monitor.hindsight import look_back, stretch
+from monitor.incident import Doubt, Observed, observe, status
 from monitor.result import CheckResult
 from monitor.standing import Rules, in_order, point
 from monitor.store_incidents import State
@@ -83,10 +85,11 @@ class _Batch:
         self._ledger.speak(monitor, observed.spoken, rules.windows)
         if observed.overtaken:
             await self._squeeze_in(monitor, observed.overtaken, rules)
-        if observed.doubtful:
-            await self._look_again(monitor, observed.doubtful, observed.health, rules)
-        self._changes += [(monitor, change) for change in observed.changes]
-        self._states.append(State(monitor, status(observed.health, rules), observed.health))
+        health, changes = observed.health, observed.changes
+        if observed.doubts and await self._may_matter(monitor, observed.doubts, rules):
+            health, changes = await self._look_again(monitor, observed, rules)
+        self._changes += [(monitor, change) for change in changes]
+        self._states.append(State(monitor, status(health, rules), health))
 
     async def _squeeze_in(self, monitor: str, overtaken: Iterable[CheckResult], rules: Rules) -> None:
         """Give late results the time that is theirs."""
@@ -106,16 +109,29 @@ class _Batch:
                 rules.windows,
             )
 
+    async def _may_matter(self, monitor: str, doubts: Sequence[Doubt], rules: Rules) -> bool:
+        """Look whether results that came late may say otherwise than what was said."""
+        if not all(doubt.passed for doubt in doubts):
+            return True
+        start = min(doubt.first for doubt in doubts) - rules.reach_s
+        end = max(doubt.last for doubt in doubts) + rules.reach_s
+        return await store_incidents.any_outage(self._connection, monitor, start, end)
+
     async def _look_again(
-        self, monitor: str, doubtful: Sequence[tuple[float, float]], health: Health, rules: Rules
-    ) -> None:
-        """Find outages of the past that nobody could see before."""
-        margin_s = max(_LOOK_BACK_S, 10 * rules.reach_s)
-        start = min(first for first, _ in doubtful) - margin_s
-        end = max(last for _, last in doubtful) + margin_s
-        results = await store_incidents.history(self._connection, monitor, start, end)
-        held_at = health.outage.started_at if health.outage else math.inf
-        self._changes += [(monitor, change) for change in past(results, rules) if change.at <= held_at]
+        self, monitor: str, observed: Observed, rules: Rules
+    ) -> tuple[Health, list[Change]]:
+        """Go through what is stored, from before the outages that late results may be of."""
+        margin_s = max(_LOOK_BACK_S, rules.memory * rules.reach_s)
+        start = min(doubt.first for doubt in observed.doubts) - margin_s
+        end = max(observed.health.last_at, *(doubt.last + margin_s for doubt in observed.doubts))
+        stored = await store_incidents.history(self._connection, monitor, start, end)
+        seen, before = await asyncio.to_thread(stretch, start, stored, rules), 0
+        while seen.is_cut and len(stored) > before:
+            margin_s *= 4
+            start, before = start - margin_s, len(stored)
+            stored = await store_incidents.history(self._connection, monitor, start, end)
+            seen = await asyncio.to_thread(stretch, start, stored, rules)
+        return look_back(observed, seen, rules, self._now)
 
     async def store(self) -> None:
         """Write it all, one statement for each table."""

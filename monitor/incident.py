@@ -9,12 +9,12 @@ of it is told as past.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
 from monitor.standing import Rules, Standing, needed, reporting, stand
 from monitor.uptime import Point
@@ -25,59 +25,13 @@ _FLAPPING_S = 3_600.0
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
 
 
-class Kind(StrEnum):
-    """What an incident is about."""
+class Doubt(NamedTuple):
+    """A stretch in which results that came late may change what was said."""
 
-    DOWN = "down"
-    PARTIAL = "partial"
-    NO_DATA = "no_data"
-    FLAPPING = "flapping"
-
-
-class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """An incident that is not over."""
-
-    kind: Kind
-    started_at: float
-    decided_at: float
-    """Slot of the result that made it certain."""
-    heard_at: float
-    """When that result was observed."""
-    reason: str | None = None
-    detail: str | None = None
-    locations: tuple[str, ...] = ()
-    told: bool = False
-    """Whether it was opened; false while all that speaks for it is old news."""
-
-
-class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What the next result of a monitor needs to know of those before."""
-
-    locations: dict[str, Standing] = {}
-    outage: Episode | None = None
-    silence: Episode | None = None
-    flapping: Episode | None = None
-    turned_at: tuple[float, ...] = ()
-    """When its outages began and ended, within an hour."""
-
-    @property
-    def last_at(self) -> float:
-        """Slot of the newest result of all locations; minus infinity before the first."""
-        return max((standing.at for standing in self.locations.values()), default=-math.inf)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing to store and, unless `quiet`, to tell."""
-
-    change: Literal["opened", "resolved", "past"]
-    kind: Kind
-    at: float
-    started_at: float
-    reason: str | None = None
-    detail: str | None = None
-    locations: tuple[str, ...] = ()
-    quiet: bool = False
+    first: float
+    last: float
+    passed: bool = False
+    """Whether it matters only where an incident was recorded."""
 
 
 class Observed(NamedTuple):
@@ -89,8 +43,9 @@ class Observed(NamedTuple):
     """Locations whose standing gave way to another, and the slot of the result that brought it."""
     overtaken: list[CheckResult]
     """Results whose slots lie before one that their location had."""
-    doubtful: list[tuple[float, float]]
-    """Stretches in which results that came late saw the monitor fail: `past` may find an incident there."""
+    doubts: list[Doubt]
+    failing: bool
+    """Whether the monitor failed just now."""
 
 
 def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
@@ -103,15 +58,16 @@ def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: f
     for result in results:
         course.take(result)
     course.tell()
-    return Observed(course.health(), course.changes, course.spoken, course.overtaken, course.doubtful)
+    return course.observed()
 
 
-def past(results: Iterable[CheckResult], rules: Rules) -> list[Change]:
-    """Find the outages that began and ended within these results, which are in the order of their slots."""
+def retrace(results: Iterable[CheckResult], rules: Rules) -> tuple[Health, list[Change]]:
+    """Go through a stretch of the past, in the order of its slots; give how it ends, and its outages."""
     course = _Course(Health(), rules, now=math.inf)
     for result in results:
         course.take(result)
-    return [change for change in course.changes if change.kind is not Kind.FLAPPING]
+    seen = course.observed()
+    return seen.health, [change for change in seen.changes if change.kind is not Kind.FLAPPING]
 
 
 def silent(health: Health, since: float, now: float) -> tuple[Health, Change]:
@@ -121,18 +77,18 @@ def silent(health: Health, since: float, now: float) -> tuple[Health, Change]:
     """
     started_at = health.last_at if health.locations else since
     episode = Episode(Kind.NO_DATA, started_at, decided_at=now, heard_at=now, told=True)
-    return msgspec.structs.replace(health, silence=episode), _change("opened", episode, now)
+    return msgspec.structs.replace(health, silence=episode), episode.change("opened", now)
 
 
 def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
     """End all that is open, since nobody checks the monitor any more; later results begin afresh."""
     open_ones = [episode for episode in (health.outage, health.flapping, health.silence) if episode]
-    changes = [_change("resolved" if episode.told else "past", episode, now) for episode in open_ones]
+    changes = [replace(episode.ended(now), detail="no longer checked") for episode in open_ones]
     rested = {
         name: msgspec.structs.replace(standing, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
         for name, standing in health.locations.items()
     }
-    return Health(rested), [replace(change, detail="no longer checked") for change in changes]
+    return Health(rested), changes
 
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
@@ -153,7 +109,7 @@ class _Course:
         self.changes: list[Change] = []
         self.spoken: list[tuple[str, Point, float]] = []
         self.overtaken: list[CheckResult] = []
-        self.doubtful: list[tuple[float, float]] = []
+        self.doubts: list[Doubt] = []
         self._locations = dict(health.locations)
         self._outage = health.outage
         self._silence = health.silence
@@ -167,16 +123,20 @@ class _Course:
         self._news_at = now - max(_FRESH_S, rules.reach_s)
         self._fresh = self._failing = self._failing_news = False
 
-    def health(self) -> Health:
-        return Health(self._locations, self._outage, self._silence, self._flapping, self._turned_at)
+    def observed(self) -> Observed:
+        health = Health(self._locations, self._outage, self._silence, self._flapping, self._turned_at)
+        return Observed(
+            health, self.changes, self.spoken, self.overtaken, self.doubts, failing=self._failing_news
+        )
 
     def take(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
         if before and before.at <= self._believed_until and not before.precedes(result):
             self.overtaken.append(result)
-            if result.up is False:
-                self.doubtful.append((at, at))
+            if result.up is not None:
+                self.doubts.append(Doubt(at, at, passed=result.up and not before.may_turn))
+                self._hear(result)
             return
         after = stand(before, result, self._rules)
         if before:
@@ -184,11 +144,14 @@ class _Course:
         self._locations[result.location] = after
         if at > self._last_at:
             self._last_at = min(at, self._now)
-        if at >= self._last_at - self._reach_s:
-            if result.up is not None and (after.down or self._outage or self._silence or self._flapping):
-                self._weigh(result, after, turned=after.down != (before is not None and before.down))
-        elif before and before.down and not after.down:
-            self.doubtful.append((before.since, after.since))
+        is_old, was_down = at < self._last_at - self._reach_s, before is not None and before.down
+        if before and was_down and not after.down and (is_old or self._turned_after(after.since)):
+            self.doubts.append(Doubt(before.since, after.since))
+        if not is_old and result.up is not None and self._has_to_weigh(after):
+            self._weigh(result, after, turned=after.down != was_down)
+
+    def _has_to_weigh(self, standing: Standing) -> bool:
+        return bool(standing.down or self._outage or self._silence or self._flapping)
 
     def _account(self, before: Standing, after: Standing, result: CheckResult) -> Standing:
         """Hand on what the time until this result was; the slot tells where that is."""
@@ -213,20 +176,23 @@ class _Course:
             )
         return msgspec.structs.replace(after, since=min(after.since, at), streak_at=min(after.streak_at, at))
 
-    def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
-        """Compare what the locations say now with what was said before."""
-        at = result.scheduled_at
+    def _hear(self, result: CheckResult) -> None:
         fresh = result.timestamp + result.response_time >= self._news_at
         self._fresh = self._fresh or fresh
         self._failing = self._failing or not result.up
         self._failing_news = self._failing_news or (fresh and not result.up)
+
+    def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
+        """Compare what the locations say now with what was said before."""
+        at = result.scheduled_at
+        self._hear(result)
         if self._silence and self._fresh:
-            self.changes.append(_change("resolved", self._silence, at))
+            self.changes.append(self._silence.ended(at))
             self._silence = None
         if self._outage or standing.down:
             self._judge(result, standing.since if turned else None)
         if self._flapping and len(self._turned_within(at)) <= _FLAPPING_CHANGES // 2:
-            self.changes.append(_change("resolved" if self._flapping.told else "past", self._flapping, at))
+            self.changes.append(self._flapping.ended(at))
             self._flapping = None
 
     def _judge(self, result: CheckResult, turned_at: float | None) -> None:
@@ -252,9 +218,8 @@ class _Course:
             self._outage = Episode(kind, at, decided_at, self._now, result.reason, result.detail, locations)
 
     def _end(self, outage: Episode, at: float, *, escalates: bool) -> None:
-        if outage.told or self._is_certain(outage):
-            quiet = escalates or self._flapping is not None
-            self.changes.append(_change("resolved" if outage.told else "past", outage, at, quiet=quiet))
+        if outage.told or (at > outage.started_at and self._is_certain(outage)):
+            self.changes.append(outage.ended(at, quiet=escalates or self._flapping is not None))
 
     def _is_certain(self, outage: Episode) -> bool:
         """Whether the other locations had the time to see it as well."""
@@ -264,6 +229,9 @@ class _Course:
         self._turned_at = (*self._turned_within(at), at)[-_FLAPPING_CHANGES - 1 :]
         if len(self._turned_at) > _FLAPPING_CHANGES and not self._flapping:
             self._flapping = Episode(Kind.FLAPPING, self._turned_at[0], decided_at=at, heard_at=self._now)
+
+    def _turned_after(self, at: float) -> bool:
+        return any(turned_at > at for turned_at in self._turned_at[-1:])
 
     def _turned_within(self, at: float) -> list[float]:
         return [turned_at for turned_at in self._turned_at if turned_at > at - _FLAPPING_S]
@@ -281,20 +249,6 @@ class _Course:
         return self._failing_news or (self._failing and outage.heard_at <= self._news_at)
 
     def _told(self, episode: Episode, *, quiet: bool) -> Episode:
-        self.changes.append(_change("opened", episode, episode.decided_at, quiet=quiet))
-        return msgspec.structs.replace(episode, told=True)
-
-
-def _change(
-    change: Literal["opened", "resolved", "past"], episode: Episode, at: float, *, quiet: bool = False
-) -> Change:
-    return Change(
-        change,
-        episode.kind,
-        at,
-        episode.started_at,
-        episode.reason,
-        episode.detail,
-        episode.locations,
-        quiet,
-    )
+        change, told = episode.opened(quiet=quiet)
+        self.changes.append(change)
+        return told

@@ -40,6 +40,11 @@ class Rules:
         """How long a result speaks for its location."""
         return REACH * self.interval_s
 
+    @property
+    def memory(self) -> int:
+        """How many results tell for certain how a location stands, and some more."""
+        return 10 + self.failures + self.successes + (self.window.of if self.window else 0)
+
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the results of one location come to."""
@@ -71,6 +76,11 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         if self.process and self.process == result.process:
             return result.number > self.number
         return result.scheduled_at > self.at
+
+    @property
+    def may_turn(self) -> bool:
+        """Whether its newest results say otherwise than it does, or it is down."""
+        return self.down or self.streak > 0 or any(slot is not None for slot in self.failed)
 
     @property
     def latest(self) -> Point:

@@ -1,5 +1,6 @@
 """The SQL of states, incidents and changes; who writes holds the locks of the monitors concerned."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from monitor.incident import Change, Health
+from monitor.health import Change, Health
 from monitor.result import CheckResult
 
 _NOBODY = UUID(int=0)
@@ -27,44 +28,98 @@ FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[]) AS now (monitor, s
 WHERE health_states.monitor = now.monitor
 """
 
-_CHANGES = """
+_GIVEN = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
         monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
         reason text, detail text, locations text[], quiet boolean)
-), incident AS (
-    {incident}
-)
+){statement}
+"""
+
+_TOLD = """, incident AS ({incident})
 INSERT INTO health_changes (
     incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
 SELECT id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet
 FROM change JOIN incident USING (monitor, kind{started_at})
 """
 
-_INCIDENTS = {
-    "resolved": """
-    UPDATE health_incidents SET ended_at = change.at FROM change
-    WHERE health_incidents.monitor = change.monitor AND health_incidents.kind = change.kind
-        AND ended_at IS NULL
-    RETURNING id, health_incidents.monitor, health_incidents.kind""",
-    # Late results may tell of an outage that was seen, in part or from elsewhere, when it happened.
-    "past": """
-    INSERT INTO health_incidents (
-        monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations)
-    SELECT monitor, kind, started_at, noticed_at, at, true, reason, detail, locations FROM change
-    WHERE NOT EXISTS (
-        SELECT FROM health_incidents AS known
-        WHERE known.monitor = change.monitor AND known.started_at < change.at
-            AND (known.ended_at IS NULL OR known.ended_at > change.started_at)
-            AND (known.kind = change.kind
-                OR known.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial')))
-    RETURNING id, monitor, kind, started_at""",
-    "opened": """
-    INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, reason, detail, locations)
-    SELECT monitor, kind, started_at, noticed_at, reason, detail, locations FROM change
-    ON CONFLICT DO NOTHING
-    RETURNING id, monitor, kind""",
-}
+_ALIKE = """seen.monitor = change.monitor AND (
+    seen.kind = change.kind OR seen.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial'))"""
+
+_RESOLVED = """
+UPDATE health_incidents SET ended_at = change.at FROM change
+WHERE health_incidents.monitor = change.monitor AND health_incidents.kind = change.kind AND ended_at IS NULL
+RETURNING id, health_incidents.monitor, health_incidents.kind
+"""
+
+_OPENED = """
+INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, reason, detail, locations)
+SELECT monitor, kind, {started_at}, noticed_at, reason, detail, locations FROM change
+ON CONFLICT DO NOTHING
+RETURNING id, monitor, kind
+"""
+
+_MOVED = """
+UPDATE health_incidents AS known SET started_at = {started_at}
+FROM change WHERE known.monitor = change.monitor AND known.kind = change.kind AND ended_at IS NULL
+"""
+
+# What goes on after people were told that it is over begins there.
+_STARTED_AT = """greatest(change.started_at, (
+    SELECT max(ended_at) FROM health_incidents AS seen WHERE {alike} AND seen.ended_at <= {latest}))"""
+
+# Late results tell when an outage really began and ended, unless they make one of several.
+_CORRECTED = """
+UPDATE health_incidents AS known SET started_at = change.started_at, ended_at = change.at
+FROM change
+WHERE known.monitor = change.monitor AND known.kind = change.kind
+    AND known.started_at < change.at AND known.ended_at > change.started_at
+    AND (SELECT count(*) FROM ({seen}) AS seen) = 1
+"""
+
+_PAST = """
+INSERT INTO health_incidents (
+    monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations)
+SELECT monitor, kind, started_at, noticed_at, at, true, reason, detail, locations FROM change
+WHERE NOT EXISTS ({seen})
+RETURNING id, monitor, kind, started_at
+"""
+
+# Late results may tell of an outage that was seen, in part or from elsewhere, when it happened.
+_SEEN = """
+SELECT FROM health_incidents AS seen
+WHERE {alike}
+    AND seen.started_at < change.at AND (seen.ended_at IS NULL OR seen.ended_at > change.started_at)
+"""
+
+_STEPS = [
+    (change, _GIVEN.format(statement=statement))
+    for change, statement in (
+        ("resolved", _TOLD.format(incident=_RESOLVED, started_at="")),
+        (
+            "opened",
+            _TOLD.format(
+                incident=_OPENED.format(
+                    started_at=_STARTED_AT.format(alike=_ALIKE, latest="change.noticed_at")
+                ),
+                started_at="",
+            ),
+        ),
+        ("moved", _MOVED.format(started_at=_STARTED_AT.format(alike=_ALIKE, latest="known.started_at"))),
+        ("past", _CORRECTED.format(seen=_SEEN.format(alike=_ALIKE))),
+        (
+            "past",
+            _TOLD.format(incident=_PAST.format(seen=_SEEN.format(alike=_ALIKE)), started_at=", started_at"),
+        ),
+    )
+]
+
+_ANY_OUTAGE = """
+SELECT EXISTS (
+    SELECT FROM health_incidents
+    WHERE monitor = $1 AND kind IN ('down', 'partial') AND started_at <= $3
+        AND (ended_at IS NULL OR ended_at >= $2))
+"""
 
 _HISTORY = """
 SELECT scheduled_at, location, up, reason, detail FROM health_data
@@ -105,14 +160,18 @@ async def keep(connection: Any, states: Sequence[State]) -> None:
 
 async def record(connection: Any, changes: Iterable[tuple[str, Change]], now: float) -> None:
     """Store incidents and changes; what one batch ended comes before what it began."""
-    sorts: dict[str, list[dict[str, Any]]] = {"resolved": [], "past": [], "opened": []}
+    sorts = defaultdict[str, list[dict[str, Any]]](list)
     for monitor, change in changes:
         sorts[change.change].append({**asdict(change), "monitor": monitor, "noticed_at": now})
-    for sort, rows in sorts.items():
-        if rows:
-            started_at = ", started_at" if sort == "past" else ""
-            statement = _CHANGES.format(incident=_INCIDENTS[sort], started_at=started_at)
-            await connection.execute(statement, _encoder.encode(rows).decode())
+    for sort, statement in _STEPS:
+        if sorts[sort]:
+            await connection.execute(statement, _encoder.encode(sorts[sort]).decode())
+
+
+async def any_outage(connection: Any, monitor: str, start: float, end: float) -> bool:
+    """Look whether an outage of then is recorded."""
+    found: bool = await connection.fetchval(_ANY_OUTAGE, monitor, start, end)
+    return found
 
 
 async def history(connection: Any, monitor: str, start: float, end: float) -> list[CheckResult]:

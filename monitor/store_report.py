@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor import store_sums
-from monitor.incident import Health
+from monitor.health import Health
 from monitor.maintenance import Windows
 from monitor.standing import Rules
 from monitor.uptime import HOUR_S, Sums, parts

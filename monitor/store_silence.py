@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from monitor import store_incidents
-from monitor.incident import Change, Health, silent, unwatched
+from monitor.health import Change, Health
+from monitor.incident import silent, unwatched
 from monitor.store_incidents import State
 
 # A monitor without results is as old as the watch for it, which its deadline is later than.

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from monitor.config_alerts import Maintenance
-from monitor.incident import Change, Health, Kind, observe
+from monitor.health import Change, Health, Kind
+from monitor.incident import observe
 from monitor.result import CheckResult, result_id
 from monitor.standing import Rules
 

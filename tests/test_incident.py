@@ -3,15 +3,8 @@
 import msgspec
 import pytest
 
-from monitor.incident import (
-    Episode,
-    Health,
-    Kind,
-    observe,
-    silent,
-    status,
-    unwatched,
-)
+from monitor.health import Episode, Health, Kind
+from monitor.incident import Doubt, observe, silent, status, unwatched
 from monitor.standing import Rules, Standing, Window
 from tests.observing import (
     DOWN,
@@ -93,11 +86,30 @@ def test_a_result_that_came_before_does_not_count_twice() -> None:
 def test_a_result_that_was_overtaken_changes_nothing_of_the_present() -> None:
     before, _ = live([check(5), check(6)])
 
-    after, new, _, overtaken, doubtful = observe(before, checks("---"), Rules(), START + 400)
+    after, new, _, overtaken, doubts, _ = observe(before, checks("---"), Rules(), START + 400)
 
     assert (after, new) == (before, [])
     assert overtaken == checks("---")
-    assert doubtful == [(each.scheduled_at, each.scheduled_at) for each in overtaken]
+    assert doubts == [Doubt(each.scheduled_at, each.scheduled_at) for each in overtaken]
+
+
+@pytest.mark.parametrize(
+    ("signs", "rules", "passed"),
+    [
+        ("+++", Rules(), True),
+        ("+--", Rules(), False),
+        ("---", Rules(), False),
+        ("-++", Rules(window=Window(of=4, bad=3)), False),
+        ("+++", Rules(window=Window(of=4, bad=3)), True),
+    ],
+)
+def test_a_late_pass_matters_where_others_failed(signs: str, rules: Rules, passed: bool) -> None:
+    before, _ = live(checks(signs, first=1), rules)
+
+    assert observe(before, [check(1.5)], rules, START + 400).doubts == [
+        Doubt(START + 90, START + 90, passed=passed)
+    ]
+    assert observe(before, [check(1.5, "?")], rules, START + 400).doubts == []
 
 
 def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:

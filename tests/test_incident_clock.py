@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.incident import Health, observe
+from monitor.health import Health
+from monitor.incident import observe
 from monitor.result import CheckResult
 from monitor.standing import Rules, in_order
 from tests.observing import DOWN, RULES, START, check, live, made, told
@@ -59,11 +60,11 @@ def test_late_results_of_a_process_change_nothing_that_goes_on() -> None:
     results = made((0, "---+++"))
     health, _, *_ = observe(Health(), results[3:], RULES, START + 360)
 
-    again, changes, spoken, overtaken, doubtful = observe(health, results[:3], RULES, START + 400)
+    again, changes, spoken, overtaken, doubts, _ = observe(health, results[:3], RULES, START + 400)
 
     assert (again, changes, spoken) == (health, [], [])
     assert overtaken == results[:3]
-    assert len(doubtful) == 3
+    assert len(doubts) == 3
 
 
 def test_messages_that_were_sent_again_are_in_the_order_in_which_they_were_made() -> None:

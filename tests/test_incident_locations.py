@@ -1,8 +1,11 @@
 """How many locations make a monitor down."""
 
+from typing import Any
+
 import pytest
 
-from monitor.incident import observe, past, status
+from monitor.incident import Doubt, observe, retrace, status
+from monitor.result import CheckResult
 from monitor.standing import Rules
 from tests.observing import (
     DOWN,
@@ -82,9 +85,9 @@ def test_a_location_without_network_does_not_count() -> None:
 def test_results_of_a_location_that_is_hours_behind_say_nothing_of_the_present() -> None:
     health, _ = live(together(a="+++++++++"))
 
-    late, new, _, _, doubtful = observe(health, checks("---", "b"), Rules(), START + 540)
+    late, new, _, _, doubts, _ = observe(health, checks("---", "b"), Rules(), START + 540)
 
-    assert (new, doubtful) == ([], [])
+    assert (new, doubts) == ([], [])
     assert late.locations["b"].down
 
 
@@ -94,17 +97,16 @@ def test_an_outage_that_a_location_tells_of_hours_later_is_to_be_looked_at_again
     observed = observe(health, checks("+---++", "b"), Rules(), START + 780)
 
     assert observed.changes == []
-    assert observed.doubtful == [(START + 60, START + 240)]
+    assert observed.doubts == [Doubt(START + 60, START + 240)]
 
 
 def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:
-    assert told(past(together(a="+---++++++", b="++++++++++", c="+---++++++"), Rules())) == [
-        ("past", DOWN, 1, 4)
-    ]
-    assert past(checks("+----"), Rules()) == []
-    assert told(past(checks("---++" * 4), Rules())) == [
-        ("past", DOWN, 5 * outage, 5 * outage + 3) for outage in range(4)
-    ]
+    def past(results: list[CheckResult]) -> list[Any]:
+        return told(retrace(results, Rules())[1])
+
+    assert past(together(a="+---++++++", b="++++++++++", c="+---++++++")) == [("past", DOWN, 1, 4)]
+    assert past(checks("+----")) == []
+    assert past(checks("---++" * 4)) == [("past", DOWN, 5 * outage, 5 * outage + 3) for outage in range(4)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.incident import Health, Kind, observe
+from monitor.health import Health, Kind
+from monitor.incident import observe
 from monitor.result import CheckResult
 from monitor.standing import Rules, Window
 from tests.observing import (

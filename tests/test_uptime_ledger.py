@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.incident import Health, observe
+from monitor.health import Health
+from monitor.incident import observe
 from monitor.maintenance import Windows
 from monitor.result import CheckResult
 from monitor.standing import Rules, point

@@ -1,0 +1,206 @@
+"""What late results change of incidents: in the end they are as if all had come in time."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from monitor import store_incidents
+from monitor.health import Change
+from monitor.result import CheckResult
+from monitor.standing import Rules, Window
+from monitor.store import Store
+from tests.observing import DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
+from tests.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
+from tests.test_store import query
+
+HOURS_LATE = 86_400.0
+
+
+async def save(uri: str, *batches: Sequence[CheckResult], rules: Rules = RULES, late_s: float = 1) -> None:
+    """Save each batch so long after the newest result by then was made."""
+    newest = 0.0
+    for batch in batches:
+        newest = max(newest, *(result.timestamp for result in batch))
+        store = Store(uri, bookkeeping(newest + late_s, rules))
+        await store.save(batch)
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("late_s", "is_past", "told"),
+    [
+        (1, False, [("down", "opened", 3), ("down", "resolved", 4)]),
+        (HOURS_LATE, True, [("down", "past", 4)]),
+    ],
+)
+async def test_a_late_failure_makes_a_run_long_enough_whose_end_is_not_known(
+    database: str, late_s: float, is_past: object, told: object
+) -> None:
+    await save(database, checks("+- -+"), [check(2, "-")], [check(5)], late_s=late_s)
+
+    assert await incidents(database) == [("down", 1, 4, is_past)]
+    assert await changes(database) == told
+    await assert_sums_are_right(database)
+
+
+async def test_a_late_pass_breaks_a_run(database: str) -> None:
+    await save(database, checks("+- -"), [check(2)], [check(4, "-")], [check(5)])
+
+    assert await incidents(database) == []
+
+
+async def test_late_results_move_the_beginning_of_what_goes_on(database: str) -> None:
+    await save(database, checks("+  ---"), [check(2, "-"), check(1, "-")])
+
+    assert await incidents(database) == [("down", 1, None, False)]
+    assert await changes(database) == [("down", "opened", 5)]
+
+
+async def test_a_late_pass_ends_what_was_told(database: str) -> None:
+    await save(database, checks("+---- +"), [check(5)])
+
+    assert await incidents(database) == [("down", 1, 5, False)]
+    assert await changes(database) == [("down", "opened", 3), ("down", "resolved", 5)]
+
+
+async def test_what_was_told_is_not_taken_back(database: str) -> None:
+    await save(database, checks("+- --"), [check(2)])
+    assert await incidents(database) == [("down", 1, None, False)]
+
+    await save(database, checks("++", first=5))
+    assert [row[:3] for row in await incidents(database)] == [("down", 1, 5)]
+
+
+async def test_what_goes_on_after_its_end_was_told_is_another_incident(database: str) -> None:
+    await save(database, checks("+---"), checks("+ +", first=4))
+    await save(database, [check(5, "-")], [check(7, "-")], checks("++", first=8))
+
+    assert await incidents(database) == [("down", 1, 4, False), ("down", 4, 8, False)]
+    assert [change for _, change, _ in await changes(database)] == ["opened", "resolved"] * 2
+
+
+async def test_its_beginning_is_not_moved_before_that_end(database: str) -> None:
+    await save(database, checks("+ ---"), checks("+ +", first=5), [check(6, "-")], [check(8, "-")])
+    await save(database, [check(1, "-")], checks("++", first=9))
+
+    assert [row[:3] for row in await incidents(database)] == [("down", 2, 5), ("down", 5, 9)]
+
+
+async def test_two_incidents_that_late_results_join_stay_two(database: str) -> None:
+    known = checks("---", first=1), checks("++", first=4), checks("---", first=6), checks("++", first=9)
+
+    await save(database, *known, [check(4.5, "-")])
+
+    assert [row[:3] for row in await incidents(database)] == [("down", 1, 4), ("down", 6, 9)]
+
+
+async def test_one_that_goes_on_begins_where_the_one_ended_that_late_results_join_to_it(
+    database: str,
+) -> None:
+    known = checks("---", first=1), checks("++", first=4), checks("---", first=6)
+
+    await save(database, *known, [check(4.5, "-")], checks("++", first=9))
+
+    assert [row[:3] for row in await incidents(database)] == [("down", 1, 4), ("down", 4, 9)]
+
+
+async def test_an_outage_that_ended_for_want_of_results_ended_when_late_ones_say(database: str) -> None:
+    rules = Rules(quorum=1)
+    there = checks("+" * 13, "there"), checks("-------", first=2)
+    known = sorted([*there[0], *there[1]], key=lambda result: result.scheduled_at)
+
+    await save(database, *([each] for each in known), rules=rules)
+    assert await incidents(database) == [("down", 2, 12, False)]
+
+    await save(database, [check(10)], [check(11)], rules=rules)
+    assert await incidents(database) == [("down", 2, 10, False)]
+
+
+async def test_nothing_is_opened_that_late_results_of_the_same_batch_end(database: str) -> None:
+    late = [check(2, "-"), check(3, "-"), check(4)]
+
+    await save(database, checks("--    -"), [*late, check(7, "-")], rules=Rules(failures=4, successes=1))
+
+    assert await incidents(database) == [("down", 0, 4, True)]
+    assert await changes(database) == [("down", "past", 4)]
+
+
+async def test_a_late_outage_longer_than_the_first_look_back_has_its_own_beginning(database: str) -> None:
+    outage = checks("-" * 400, first=1)
+    batches = [outage[start : start + 40] for start in range(0, 400, 40)]
+
+    await save(database, checks("+"), checks("++", first=401), *batches)
+
+    assert await incidents(database) == [("down", 1, 401, True)]
+
+
+async def test_an_incident_gets_the_times_that_late_results_tell(database: str) -> None:
+    await save(database, checks("+  ---   +++"), [check(2, "-")], [check(7)], [check(6, "-")])
+
+    assert [row[:3] for row in await incidents(database)] == [("down", 2, 7)]
+    assert len(await changes(database)) == 1
+
+
+async def test_what_was_seen_from_fewer_locations_keeps_its_times(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    for kind, started_at, at in ((PARTIAL, START + 60, START + 240), (DOWN, START + 120, START + 180)):
+        change = Change("past", kind, at, started_at)
+        await store_incidents.record(connection, [("shop", change)], START + 300)
+    await connection.close()
+
+    assert await incidents(database) == [("partial", 1, 4, True)]
+
+
+async def test_one_incident_becomes_two_when_late_results_passed_between(database: str) -> None:
+    await save(database, checks("+---    ---+++"), checks("++", first=5), [check(4)])
+
+    assert [row[:3] for row in await incidents(database)] == [("down", 1, 4), ("down", 8, 11)]
+
+
+async def test_a_location_that_tells_hours_later_in_disorder_has_its_own_times(database: str) -> None:
+    there = [checks("+", "b"), checks("---", "b", first=1), checks("---", "b", first=5)]
+
+    await save(database, checks("+" * 60, "a"), *there, [check(4, "-", "b"), check(8, "+", "b")])
+    await save(database, checks("+" * 10, "b", first=9), late_s=HOURS_LATE)
+
+    assert await incidents(database) == [("down", 1, 8, True)]
+    await assert_sums_are_right(database)
+
+
+ANY_RULES = [Rules(), Rules(failures=1, successes=1), Rules(window=Window(of=4, bad=3))]
+
+
+@pytest.mark.parametrize("late_s", [1, HOURS_LATE])
+@pytest.mark.parametrize("rules", ANY_RULES)
+async def test_in_any_order_incidents_are_those_of_results_in_time(
+    database: str, rules: Rules, late_s: float
+) -> None:
+    chance = random.Random(5)  # noqa: S311 - the same disorder each time
+    streams, expected = [], {}
+    for monitor in map(str, range(40)):
+        signs = "".join(sign * chance.randint(3, 7) for sign in chance.choices("+-+", k=6))
+        results = checks(f"{signs}++++", monitor=monitor)
+        _, told = live(results, rules)
+        expected[monitor] = [
+            (slot_of(each.started_at), slot_of(each.at))
+            for each in told
+            if each.kind is DOWN and each.change != "opened"
+        ]
+        longest_s = chance.choice([120, 300, 900, 3_000])
+        delays = {result.id: chance.uniform(0, longest_s) for result in results}
+        streams.append(sorted(results, key=lambda each: each.scheduled_at + delays[each.id]))
+    batches = [
+        [each for stream in streams for each in stream[start : start + 2]] for start in range(0, 60, 2)
+    ]
+
+    await save(database, *filter(None, batches), rules=rules, late_s=late_s)
+
+    found = defaultdict(list)
+    query_ = "SELECT monitor, started_at, ended_at FROM health_incidents WHERE kind = 'down' ORDER BY 1, 2"
+    for monitor, started_at, ended_at in await query(database, query_):
+        found[monitor].append((slot_of(started_at), ended_at and slot_of(ended_at)))
+    assert found == {monitor: outages for monitor, outages in expected.items() if outages}
+    await assert_sums_are_right(database)
