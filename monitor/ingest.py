@@ -144,20 +144,27 @@ class _Ingestion:
             if epoch != self._epoch and await rewind(consumer):
                 self._epoch = epoch
             records = await self._fetch(consumer)
-            if records and not await self._begun_anew(consumer, ends(records)):
+            offsets = ends(records)
+            if records and not await self._begun_anew(consumer, offsets):
                 await self._take_in(consumer, records)
                 if self._current_epoch() == epoch:
-                    await self._commit(consumer, ends(records))
+                    await self._commit(consumer, offsets)
                 self._progress.end()
             else:
                 await self._look(consumer)
             await self._look_for_silence(consumer)
 
     async def _begun_anew(self, consumer: Any, partitions: Iterable[TopicPartition]) -> bool:
-        """Tell whether the topic was deleted in a silence and made anew: it is read from its start then."""
-        now = asyncio.get_running_loop().time()
-        unsure = [each for each in partitions if now - self._committed_at.get(each, now) > _SURE_S]
-        if not unsure or not await is_forgotten(consumer, unsure):
+        """Tell whether the topic was deleted in a silence and made anew: it is read from its start then.
+
+        If Kafka still knows the oldest of the last commits, it knows those that came after it.
+        """
+        ours = self._committed_at.keys() & consumer.assignment() & set(partitions)
+        oldest = min(ours, key=self._committed_at.__getitem__, default=None)
+        if oldest is None or self._current_epoch() != self._epoch:  # we made it anew, and know
+            return False
+        silence_s = asyncio.get_running_loop().time() - self._committed_at[oldest]
+        if silence_s <= _SURE_S or not await is_forgotten(consumer, oldest):
             return False
         _log.warning("the topic was made anew: it is read from its first record")
         self._committed_at.clear()

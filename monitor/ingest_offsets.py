@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -19,15 +19,14 @@ async def is_behind(consumer: Any) -> bool:
     return any([await consumer.position(partition) < end for partition, end in ends.items()])
 
 
-async def is_forgotten(consumer: Any, partitions: Iterable[TopicPartition]) -> bool:
-    """Tell whether Kafka does not know any more that the group committed anything in one of these.
+async def is_forgotten(consumer: Any, partition: TopicPartition) -> bool:
+    """Tell whether Kafka does not know any more that the group committed anything in this partition.
 
     It forgets that with the topic. One that was made anew may be longer by now than the old one was, and
     nothing else says that the records are of another log.
     """
-    assigned = consumer.assignment()
     async with asyncio.timeout(_COMMIT_S):
-        return any([await consumer.committed(each) is None for each in partitions if each in assigned])
+        return await consumer.committed(partition) is None
 
 
 async def rewind(consumer: Any) -> bool:

@@ -11,13 +11,12 @@ import pytest
 
 from monitor.dead_letter import DeadLetter, set_aside
 from monitor.ingest import ingest
-from monitor.ingest_offsets import is_forgotten
 from monitor.result import encode
 from monitor.store import Store, open_store
 from tests.postgres import PostgresServer
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, of_many_monitors, stored, values
-from tests.test_store import SLOT, count, query
+from tests.test_store import count
 
 
 def said(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:
@@ -238,125 +237,6 @@ async def test_a_commit_that_comes_too_late_stops_nothing(
         await committed(stream, 20)
 
     assert await count(database) == 20
-
-
-class Recycled:
-    """Stands for the log of the embedded broker."""
-
-    def __init__(self) -> None:
-        self._epoch = 1
-        self.looks = 0
-
-    @property
-    def epoch(self) -> int:
-        self.looks += 1
-        return self._epoch
-
-    def renew(self) -> None:
-        self._epoch, self.looks = 2, 0
-
-
-async def test_a_recycled_topic_is_read_from_its_beginning(
-    database: str, store: Store, stream: Stream
-) -> None:
-    log = Recycled()
-
-    async with stream.ingested(store, log=log):
-        await stream.send(*values(400))
-        await committed(stream, 400)
-        await stream.recycle()
-        log.renew()
-        await stream.send(*values(100, first=400))
-        await stored(database, 500)
-
-    assert await stream.committed() == 100
-
-
-async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginning(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with stream.ingested(store):
-        await stream.send(*values(400), key=b"one")
-        await committed(stream, 400)
-        await asyncio.sleep(0.6)  # no new topic gets longer than the old one earlier
-        await stream.recycle()
-        await stream.send(*values(800, first=400), key=b"one")
-        await stored(database, 1_200)
-        await committed(stream, 800)
-
-    rows = await query(database, "SELECT scheduled_at FROM health_data ORDER BY id")
-    assert [row["scheduled_at"] for row in rows] == [SLOT + each for each in range(1_200)]
-    assert "the topic was made anew: it is read from its first record" in caplog.messages
-
-
-async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
-    database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers: list[bool] = []
-
-    async def at_first_not(*asked: Any) -> bool:
-        answers.append(bool(answers) and await is_forgotten(*asked))
-        return answers[-1]
-
-    async with stream.ingested(store):
-        await stream.send(*values(400))
-        await committed(stream, 400)
-        await asyncio.sleep(0.6)
-        monkeypatch.setattr("monitor.ingest.is_forgotten", at_first_not)
-        await stream.recycle()
-        await stream.send(*values(800, first=400))
-        await stored(database, 1_200)
-
-    assert answers[:2] == [False, True]
-
-
-async def test_a_batch_of_the_topic_before_is_not_committed(
-    database: str, store: Store, stream: Stream
-) -> None:
-    log = Recycled()
-    batches: list[int] = []
-
-    def recycled_meanwhile(ids: Sequence[object]) -> None:
-        batches.append(len(ids))
-        log.renew()
-
-    await stream.send(*values(10), key=b"one")
-
-    async with stream.ingested(store, log=log, on_stored=recycled_meanwhile):
-        await committed(stream, 10)
-
-    assert batches[0] == batches[-1] == 10
-    assert len(batches) > 1
-    assert await count(database) == 10
-
-
-async def test_a_member_without_partitions_has_nothing_to_read_again(
-    database: str, store: Store, unstarted_stream: Stream
-) -> None:
-    stream = unstarted_stream
-    await stream.start(partitions=1)
-    consumers: list[Any] = []
-    log = Recycled()
-
-    def open_consumer() -> Any:
-        consumers.append(stream.consumer())
-        return consumers[-1]
-
-    async def one_is_idle() -> bool:
-        return sorted(len(consumer.assignment()) for consumer in consumers) == [0, 1]
-
-    async def looked_twice() -> bool:
-        return log.looks > 4
-
-    async with (
-        stream.ingested(store, log=log, open_consumer=open_consumer),
-        stream.ingested(store, log=log, open_consumer=open_consumer),
-    ):
-        await eventually("one member is idle", one_is_idle)
-        log.renew()
-        await eventually("both members have looked", looked_twice)
-        await stream.send(*values(10))
-        await stored(database, 10)
 
 
 async def test_a_cancelled_stage_leaves_what_it_had_in_hand_to_the_next(
