@@ -5,6 +5,7 @@ counts for nothing, since nobody can tell whether it did before.
 """
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -21,7 +22,8 @@ from monitor.uptime import Point
 from monitor.uptime_ledger import Ledger
 
 _DAY_S = 86_400
-_LOOK_BACK_S = 3_600.0  # before a late failure, for the beginning of its outage
+_LATE_S = 86_400.0  # what comes later than that changes nothing that goes on
+_MARGIN_S = 3_600.0  # around late results, for the outages that they may be of
 
 
 async def _nothing(_: Any) -> None:
@@ -78,16 +80,16 @@ class _Batch:
         self._states: list[State] = []
         self._changes: list[tuple[str, Change]] = []
 
-    async def enter(self, monitor: str, results: list[CheckResult], health: Health, rules: Rules) -> None:
+    async def enter(self, monitor: str, results: list[CheckResult], before: Health, rules: Rules) -> None:
         results = in_order(results)
         self._ledger.count(monitor, results)
-        observed = observe(health, results, rules, self._now)
+        observed = observe(before, results, rules, self._now)
         self._ledger.speak(monitor, observed.spoken, rules.windows)
         if observed.overtaken:
             await self._squeeze_in(monitor, observed.overtaken, rules)
         health, changes = observed.health, observed.changes
         if observed.doubts and await self._may_matter(monitor, observed.doubts, rules):
-            health, changes = await self._look_again(monitor, observed, rules)
+            health, changes = await self._look_again(monitor, before, observed, rules)
         self._changes += [(monitor, change) for change in changes]
         self._states.append(State(monitor, status(health, rules), health))
 
@@ -118,20 +120,19 @@ class _Batch:
         return await store_incidents.any_outage(self._connection, monitor, start, end)
 
     async def _look_again(
-        self, monitor: str, observed: Observed, rules: Rules
+        self, monitor: str, before: Health, observed: Observed, rules: Rules
     ) -> tuple[Health, list[Change]]:
-        """Go through what is stored, from before the outages that late results may be of."""
-        margin_s = max(_LOOK_BACK_S, rules.memory * rules.reach_s)
-        start = min(doubt.first for doubt in observed.doubts) - margin_s
-        end = max(observed.health.last_at, *(doubt.last + margin_s for doubt in observed.doubts))
-        stored = await store_incidents.history(self._connection, monitor, start, end)
-        seen, before = await asyncio.to_thread(stretch, start, stored, rules), 0
-        while seen.is_cut and len(stored) > before:
-            margin_s *= 4
-            start, before = start - margin_s, len(stored)
-            stored = await store_incidents.history(self._connection, monitor, start, end)
-            seen = await asyncio.to_thread(stretch, start, stored, rules)
-        return look_back(observed, seen, rules, self._now)
+        """Go through what is stored around late results, until now."""
+        since = [doubt for doubt in observed.doubts if doubt.last > before.rested_at]
+        earliest, latest = (before.rested_at, math.inf) if since else (-math.inf, before.rested_at)
+        doubts = since or observed.doubts
+        margin_s = max(_MARGIN_S, rules.memory * rules.reach_s)
+        last, newest = max(doubt.last for doubt in doubts), observed.health.last_at
+        start = max(min(doubt.first for doubt in doubts) - margin_s, earliest)
+        end = max(last + margin_s, newest if newest <= last + _LATE_S else last)
+        stored = await store_incidents.history(self._connection, monitor, start, min(end, latest))
+        seen = await asyncio.to_thread(stretch, start, stored, before, rules)
+        return look_back(before, observed, seen, rules, self._now)
 
     async def store(self) -> None:
         """Write it all, one statement for each table."""

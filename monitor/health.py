@@ -31,6 +31,8 @@ class Change:
     detail: str | None = None
     locations: tuple[str, ...] = ()
     quiet: bool = False
+    seen_from: float | None = None
+    """What is known to have begun before then did not begin later."""
 
 
 class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -72,6 +74,8 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     flapping: Episode | None = None
     turned_at: tuple[float, ...] = ()
     """When its outages began and ended, within an hour."""
+    rested_at: float = 0.0
+    """Slot of the newest result before nobody watched it for a while."""
 
     @property
     def last_at(self) -> float:

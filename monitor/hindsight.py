@@ -7,6 +7,7 @@ taken back: an outage that late results deny goes on until enough checks pass.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -16,17 +17,16 @@ from monitor.incident import Observed, retrace
 from monitor.result import CheckResult
 from monitor.standing import Rules, Standing
 
+_OUTAGES = (Kind.DOWN, Kind.PARTIAL)
 _Now = tuple[Episode | None, list[Change]]  # the outage that goes on, and what is to be stored
 
 
 class Stretch(NamedTuple):
-    """A part of the past: how it ends, and the outages that began and ended in it."""
+    """A part of the past: how it ends, and the outages that ended in it."""
 
     start: float
     health: Health
     outages: list[Change]
-    is_cut: bool
-    """Whether it begins in an outage, which may have begun before."""
 
     def standing(self, location: str, rules: Rules) -> Standing | None:
         """Where the location stands at its end, if it is long enough to tell."""
@@ -37,61 +37,86 @@ class Stretch(NamedTuple):
         """Whether it tells of the same outage, which was over before anybody was told."""
         return (
             change.change == "past"
-            and change.kind is not Kind.FLAPPING
+            and change.kind in _OUTAGES
             and any(each.started_at < change.at and change.started_at < each.at for each in self.outages)
         )
 
 
-def stretch(start: float, stored: Sequence[CheckResult], rules: Rules) -> Stretch:
-    """Go through all results since then, at least one, in the order of their slots."""
-    health, outages = retrace(stored, rules)
-    began_at = [outage.started_at for outage in (*outages, health.outage) if outage]
-    first_at = stored[0].scheduled_at + rules.reach_s
-    return Stretch(start, health, outages, is_cut=any(at < first_at for at in began_at))
+def stretch(start: float, stored: Sequence[CheckResult], before: Health, rules: Rules) -> Stretch:
+    """Go through all results since then, in the order of their slots.
+
+    `before` is what was known before the late ones came.
+    """
+    return Stretch(start, *retrace(_as_of(start, before, stored, rules), stored, rules))
 
 
-def look_back(observed: Observed, seen: Stretch, rules: Rules, now: float) -> tuple[Health, list[Change]]:
+def _as_of(start: float, before: Health, stored: Sequence[CheckResult], rules: Rules) -> Health:
+    """Say what was wrong then: the outage that went on, and who saw it."""
+    outage = before.outage if before.outage and before.outage.started_at <= start else None
+    speaking = {result.location for result in stored}
+    return Health(
+        {
+            name: Standing(start, start + rules.reach_s, "down", known_at=start, down=True, since=since)
+            for name, standing in before.locations.items()
+            if name in speaking and (since := _down_since(standing, start, outage)) is not None
+        },
+        outage,
+    )
+
+
+def _down_since(standing: Standing, start: float, outage: Episode | None) -> float | None:
+    if standing.down:
+        return standing.since if standing.since <= start else None
+    return outage.started_at if outage and standing.since > start else None
+
+
+def look_back(
+    before: Health, observed: Observed, seen: Stretch, rules: Rules, now: float
+) -> tuple[Health, list[Change]]:
     """Say how the monitor is, and what to store of it, now that late results are in their places."""
-    observed = observed._replace(changes=[each for each in observed.changes if not seen.retells(each)])
-    health = observed.health
-    known = _known_now(observed, seen, now) if _ends_alike(seen.health, health) else None
+    health, quiet = observed.health, observed.health.flapping is not None
+    outages = [replace(each, change="past", quiet=quiet, seen_from=seen.start) for each in seen.outages]
+    known = _known_now(before.outage, observed, seen, now) if _ends_alike(seen.health, health) else None
     if known is None:
         held_at = health.outage.started_at if health.outage else math.inf
-        return health, [*observed.changes, *(each for each in seen.outages if each.at <= held_at)]
+        changes = [each for each in observed.changes if not seen.retells(each)]
+        return health, changes + [each for each in outages if each.at <= held_at]
     outage, changes = known
     locations = {
         name: _corrected(standing, seen.standing(name, rules)) for name, standing in health.locations.items()
     }
-    corrected = Health(locations, outage, health.silence, health.flapping, seen.health.turned_at)
-    return corrected, [*changes, *seen.outages]
+    turned_at = seen.health.turned_at
+    corrected = msgspec.structs.replace(health, locations=locations, outage=outage, turned_at=turned_at)
+    return corrected, changes + outages
 
 
 def _ends_alike(seen: Health, health: Health) -> bool:
     """Whether it ends with the newest results; slots do not tell which are, where a clock was set back."""
     newest = {name: standing.at for name, standing in health.locations.items()}
-    return all(standing.at == newest.get(name) for name, standing in seen.locations.items())
+    return seen.last_at > health.rested_at and all(
+        standing.at == newest.get(name) for name, standing in seen.locations.items()
+    )
 
 
-def _known_now(observed: Observed, seen: Stretch, now: float) -> _Now | None:
-    """Compare the outage that goes on with the one that was known; none: what is known stays."""
-    was, found, changes = observed.health.outage, seen.health.outage, observed.changes
-    quiet = observed.health.flapping is not None
-    if was and found and was.kind is found.kind:
-        started_at = min(was.started_at, found.started_at) if seen.is_cut else found.started_at
-        outage = msgspec.structs.replace(was, started_at=started_at)
-        moved = [outage.change("moved", outage.decided_at)] if was.told and outage != was else []
-        return outage, [*changes, *moved]
-    opened = [each for each in changes if each.change == "opened" and was and each.kind is was.kind]
-    if was and was.told and not opened:
-        over = [each.at for each in seen.outages if each.at > was.started_at]
-        return None if found or not over else (None, [*changes, was.ended(over[-1], quiet=quiet)])
-    if was and was.started_at < seen.start:
-        return None
-    changes = [each for each in changes if each not in opened]
+def _known_now(was: Episode | None, observed: Observed, seen: Stretch, now: float) -> _Now | None:
+    """Compare the outage that goes on with what was told; none: that is denied, and stays."""
+    found, quiet = seen.health.outage, observed.health.flapping is not None
+    changes = [each for each in observed.changes if each.kind not in _OUTAGES]
+    if was and was.told:
+        if found and found.kind is was.kind:
+            moved = msgspec.structs.replace(was, started_at=found.started_at)
+            return moved, changes if moved == was else [*changes, moved.change("moved", was.decided_at)]
+        ended_at = *(each.at for each in seen.outages), *seen.health.turned_at[-1:]
+        over = [at for at in ended_at if at > was.started_at]
+        if not over:
+            return None
+        goes_on = found is not None and found.started_at == over[0]
+        changes.append(was.ended(over[0], quiet=quiet or goes_on))
     if not found:
         return None, changes
-    found = msgspec.structs.replace(found, heard_at=now)
-    if not observed.failing or found.kind is not Kind.DOWN:
+    found = msgspec.structs.replace(found, told=False, heard_at=was.heard_at if was else now)
+    opened = [each for each in observed.changes if each.change == "opened" and each.kind is found.kind]
+    if not opened and (not observed.failing or found.kind is not Kind.DOWN):
         return found, changes
     change, told = found.opened(quiet=quiet)
     return told, [*changes, change]

@@ -61,9 +61,9 @@ def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: f
     return course.observed()
 
 
-def retrace(results: Iterable[CheckResult], rules: Rules) -> tuple[Health, list[Change]]:
+def retrace(health: Health, results: Iterable[CheckResult], rules: Rules) -> tuple[Health, list[Change]]:
     """Go through a stretch of the past, in the order of its slots; give how it ends, and its outages."""
-    course = _Course(Health(), rules, now=math.inf)
+    course = _Course(health, rules, now=math.inf)
     for result in results:
         course.take(result)
     seen = course.observed()
@@ -88,7 +88,7 @@ def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
         name: msgspec.structs.replace(standing, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
         for name, standing in health.locations.items()
     }
-    return Health(rested), changes
+    return Health(rested, rested_at=max(health.rested_at, health.last_at)), changes
 
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
@@ -110,6 +110,7 @@ class _Course:
         self.spoken: list[tuple[str, Point, float]] = []
         self.overtaken: list[CheckResult] = []
         self.doubts: list[Doubt] = []
+        self._health = health
         self._locations = dict(health.locations)
         self._outage = health.outage
         self._silence = health.silence
@@ -124,7 +125,14 @@ class _Course:
         self._fresh = self._failing = self._failing_news = False
 
     def observed(self) -> Observed:
-        health = Health(self._locations, self._outage, self._silence, self._flapping, self._turned_at)
+        health = msgspec.structs.replace(
+            self._health,
+            locations=self._locations,
+            outage=self._outage,
+            silence=self._silence,
+            flapping=self._flapping,
+            turned_at=self._turned_at,
+        )
         return Observed(
             health, self.changes, self.spoken, self.overtaken, self.doubts, failing=self._failing_news
         )
@@ -136,7 +144,7 @@ class _Course:
             self.overtaken.append(result)
             if result.up is not None:
                 self.doubts.append(Doubt(at, at, passed=result.up and not before.may_turn))
-                self._hear(result)
+                self._failing_news = self._failing_news or (not result.up and self._is_fresh(result))
             return
         after = stand(before, result, self._rules)
         if before:
@@ -176,16 +184,16 @@ class _Course:
             )
         return msgspec.structs.replace(after, since=min(after.since, at), streak_at=min(after.streak_at, at))
 
-    def _hear(self, result: CheckResult) -> None:
-        fresh = result.timestamp + result.response_time >= self._news_at
-        self._fresh = self._fresh or fresh
-        self._failing = self._failing or not result.up
-        self._failing_news = self._failing_news or (fresh and not result.up)
+    def _is_fresh(self, result: CheckResult) -> bool:
+        return result.timestamp + result.response_time >= self._news_at
 
     def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
         """Compare what the locations say now with what was said before."""
         at = result.scheduled_at
-        self._hear(result)
+        fresh = self._is_fresh(result)
+        self._fresh = self._fresh or fresh
+        self._failing = self._failing or not result.up
+        self._failing_news = self._failing_news or (fresh and not result.up)
         if self._silence and self._fresh:
             self.changes.append(self._silence.ended(at))
             self._silence = None

@@ -32,14 +32,14 @@ _GIVEN = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
         monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean)
+        reason text, detail text, locations text[], quiet boolean, seen_from float8)
 ){statement}
 """
 
 _TOLD = """, incident AS ({incident})
 INSERT INTO health_changes (
     incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
-SELECT id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet
+SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, detail, locations, quiet
 FROM change JOIN incident USING (monitor, kind{started_at})
 """
 
@@ -47,16 +47,16 @@ _ALIKE = """seen.monitor = change.monitor AND (
     seen.kind = change.kind OR seen.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial'))"""
 
 _RESOLVED = """
-UPDATE health_incidents SET ended_at = change.at FROM change
-WHERE health_incidents.monitor = change.monitor AND health_incidents.kind = change.kind AND ended_at IS NULL
-RETURNING id, health_incidents.monitor, health_incidents.kind
+UPDATE health_incidents AS known SET ended_at = greatest(change.at, known.started_at) FROM change
+WHERE known.monitor = change.monitor AND known.kind = change.kind AND ended_at IS NULL
+RETURNING id, known.monitor, known.kind, known.started_at AS began_at
 """
 
 _OPENED = """
 INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, reason, detail, locations)
 SELECT monitor, kind, {started_at}, noticed_at, reason, detail, locations FROM change
 ON CONFLICT DO NOTHING
-RETURNING id, monitor, kind
+RETURNING id, monitor, kind, started_at AS began_at
 """
 
 _MOVED = """
@@ -70,7 +70,8 @@ _STARTED_AT = """greatest(change.started_at, (
 
 # Late results tell when an outage really began and ended, unless they make one of several.
 _CORRECTED = """
-UPDATE health_incidents AS known SET started_at = change.started_at, ended_at = change.at
+UPDATE health_incidents AS known SET ended_at = change.at, started_at = CASE
+    WHEN known.started_at < change.seen_from THEN known.started_at ELSE change.started_at END
 FROM change
 WHERE known.monitor = change.monitor AND known.kind = change.kind
     AND known.started_at < change.at AND known.ended_at > change.started_at
@@ -82,7 +83,7 @@ INSERT INTO health_incidents (
     monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations)
 SELECT monitor, kind, started_at, noticed_at, at, true, reason, detail, locations FROM change
 WHERE NOT EXISTS ({seen})
-RETURNING id, monitor, kind, started_at
+RETURNING id, monitor, kind, started_at, started_at AS began_at
 """
 
 # Late results may tell of an outage that was seen, in part or from elsewhere, when it happened.
@@ -105,8 +106,8 @@ _STEPS = [
                 started_at="",
             ),
         ),
-        ("moved", _MOVED.format(started_at=_STARTED_AT.format(alike=_ALIKE, latest="known.started_at"))),
         ("past", _CORRECTED.format(seen=_SEEN.format(alike=_ALIKE))),
+        ("moved", _MOVED.format(started_at=_STARTED_AT.format(alike=_ALIKE, latest="known.started_at"))),
         (
             "past",
             _TOLD.format(incident=_PAST.format(seen=_SEEN.format(alike=_ALIKE)), started_at=", started_at"),
@@ -123,7 +124,7 @@ SELECT EXISTS (
 
 _HISTORY = """
 SELECT scheduled_at, location, up, reason, detail FROM health_data
-WHERE monitor = $1 AND scheduled_at BETWEEN $2 AND $3 ORDER BY scheduled_at
+WHERE monitor = $1 AND scheduled_at > $2 AND scheduled_at <= $3 ORDER BY scheduled_at
 """
 
 _decoder = msgspec.json.Decoder(Health)
@@ -175,7 +176,7 @@ async def any_outage(connection: Any, monitor: str, start: float, end: float) ->
 
 
 async def history(connection: Any, monitor: str, start: float, end: float) -> list[CheckResult]:
-    """Read what is stored of a monitor's results, as far as incidents go."""
+    """Read what is stored of a monitor's results after `start`, as far as incidents go."""
     rows = await connection.fetch(_HISTORY, monitor, start, end)
     return [
         CheckResult(

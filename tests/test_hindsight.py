@@ -37,7 +37,8 @@ def late(
     health, _ = live(known, rules)
     stored = sorted([*known, *coming], key=lambda result: result.scheduled_at)
     stored = [msgspec.structs.replace(result, process="", number=0) for result in stored]
-    return look_back(observe(health, coming, rules, now), stretch(START - HOUR_S, stored, rules), rules, now)
+    seen = stretch(START - HOUR_S, stored, health, rules)
+    return look_back(health, observe(health, coming, rules, now), seen, rules, now)
 
 
 def test_what_a_quorum_does_not_share_is_not_told_before_it_is_certain() -> None:
@@ -54,27 +55,40 @@ def test_what_a_quorum_does_not_share_is_not_told_before_it_is_certain() -> None
     assert told(changes) == [("opened", PARTIAL, 2, 4)]
 
 
-def test_what_was_told_as_partial_stays_so_until_a_result_in_time_says_otherwise() -> None:
+def test_a_late_failure_makes_the_monitor_down_of_which_fewer_said_so() -> None:
     rules = Rules(quorum=2)
     known = together(a="+-----", b="+++- -", c="++++++")
 
     health, changes = late(known, [check(4, "-", "b")], rules, START + 301)
 
     assert health.outage
-    assert (health.outage.kind, changes) == (PARTIAL, [])
-    assert not health.locations["b"].down
+    assert (health.outage.kind, health.outage.told) == (DOWN, True)
+    assert health.locations["b"].down
+    assert told(changes) == [("resolved", PARTIAL, 1, 3), ("opened", DOWN, 3, 5), ("past", PARTIAL, 1, 3)]
+    assert [each.quiet for each in changes] == [True, False, False]  # it goes on as another
 
 
-def test_an_outage_that_nobody_told_of_stays_where_the_look_back_does_not_reach() -> None:
+def test_a_monitor_that_was_told_to_be_down_stays_so_when_late_results_of_fewer_say_so() -> None:
+    rules = Rules(quorum=2)
+    known = together(a="+-----", b="+--  -", c="++++++")
+
+    health, changes = late(known, [check(3, "+", "b"), check(4, "+", "b")], rules, START + 301)
+
+    assert health.outage
+    assert (health.outage.kind, changes) == (DOWN, [])
+    assert health.locations["b"].down
+
+
+def test_an_outage_that_nobody_told_of_goes_on_from_before_the_look_back() -> None:
     now = START + 86_400
     old = observe(HEALTHY, [*checks("---"), check(200, "-"), check(202, "-")], RULES, now).health
-    observed = observe(old, [check(201)], RULES, now)
+    seen = stretch(START + 60 * 190, checks("-+-", first=200), old, RULES)
 
-    health, _ = look_back(observed, stretch(START + 60 * 190, checks("-+-", first=200), RULES), RULES, now)
+    health, changes = look_back(old, observe(old, [check(201)], RULES, now), seen, RULES, now)
 
     assert old.outage
     assert not old.outage.told
-    assert health.outage == old.outage
+    assert (health.outage, changes) == (old.outage, [])
 
 
 def test_a_stretch_that_is_too_short_does_not_say_how_a_location_stands() -> None:
@@ -83,10 +97,10 @@ def test_a_stretch_that_is_too_short_does_not_say_how_a_location_stands() -> Non
     observed = observe(health, [check(3.5, "+", "a")], RULES, START + 3_600)
     stored = sorted([*known[6:], check(3.5, "+", "a")], key=lambda result: result.scheduled_at)
 
-    seen = stretch(START + 180, stored, RULES)
+    seen = stretch(START + 180, stored, HEALTHY, RULES)
 
     assert not seen.health.locations["a"].down
-    assert look_back(observed, seen, RULES, START + 3_600)[0].locations["a"].down
+    assert look_back(health, observed, seen, RULES, START + 3_600)[0].locations["a"].down
 
 
 def test_an_outage_is_told_with_its_own_kind() -> None:
@@ -98,19 +112,8 @@ def test_an_outage_is_told_with_its_own_kind() -> None:
     assert told(changes) == [("opened", DOWN, 1, 3)]
 
 
-def test_what_is_older_than_all_that_is_stored_keeps_its_beginning() -> None:
-    known = checks("-----")
-    observed = observe(live(known)[0], [check(3.5, "-")], RULES, START + 300)
-    stored = [known[3], check(3.5, "-"), known[4]]
-
-    health, changes = look_back(observed, stretch(START - HOUR_S, stored, RULES), RULES, START + 300)
-
-    assert health.outage
-    assert (health.outage.started_at, changes) == (START, [])
-
-
 def test_flapping_is_not_told_again_by_an_outage_of_then() -> None:
-    seen = stretch(START, checks("+---++"), RULES)
+    seen = stretch(START, checks("+---++"), HEALTHY, RULES)
 
     assert [seen.retells(Change("past", kind, START, START + 90)) for kind in (DOWN, FLAPPING)] == [
         False,
@@ -148,6 +151,6 @@ def test_one_location_whose_clock_was_set_back_is_enough() -> None:
 def test_what_was_never_counted_says_nothing_of_the_present() -> None:
     health, _ = live(checks("+- -"))
     observed = observe(health, [check(2, "-")], RULES, START + 181)
-    uncounted = stretch(START - HOUR_S, together(here="+---", there="-"), RULES)
+    uncounted = stretch(START - HOUR_S, together(here="+---", there="-"), health, RULES)
 
-    assert look_back(observed, uncounted, RULES, START + 181) == (health, [])
+    assert look_back(health, observed, uncounted, RULES, START + 181) == (health, [])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from monitor.health import Health
 from monitor.incident import Doubt, observe, retrace, status
 from monitor.result import CheckResult
 from monitor.standing import Rules
@@ -102,7 +103,7 @@ def test_an_outage_that_a_location_tells_of_hours_later_is_to_be_looked_at_again
 
 def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:
     def past(results: list[CheckResult]) -> list[Any]:
-        return told(retrace(results, Rules())[1])
+        return told(retrace(Health(), results, Rules())[1])
 
     assert past(together(a="+---++++++", b="++++++++++", c="+---++++++")) == [("past", DOWN, 1, 4)]
     assert past(checks("+----")) == []
