@@ -5,7 +5,6 @@ counts for nothing, since nobody can tell whether it did before.
 """
 
 import asyncio
-import math
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -123,14 +122,15 @@ class _Batch:
         self, monitor: str, before: Health, observed: Observed, rules: Rules
     ) -> tuple[Health, list[Change]]:
         """Go through what is stored around late results, until now."""
-        since = [doubt for doubt in observed.doubts if doubt.last > before.rested_at]
-        earliest, latest = (before.rested_at, math.inf) if since else (-math.inf, before.rested_at)
-        doubts = since or observed.doubts
         margin_s = max(_MARGIN_S, rules.memory * rules.reach_s)
-        last, newest = max(doubt.last for doubt in doubts), observed.health.last_at
-        start = max(min(doubt.first for doubt in doubts) - margin_s, earliest)
-        end = max(last + margin_s, newest if newest <= last + _LATE_S else last)
-        stored = await store_incidents.history(self._connection, monitor, start, min(end, latest))
+        first = min(doubt.first for doubt in observed.doubts)
+        last, newest = max(doubt.last for doubt in observed.doubts), observed.health.last_at
+        start, end = first - margin_s, max(last + margin_s, newest if newest <= last + _LATE_S else last)
+        if last > before.rested_at:
+            start = max(start, before.rested_at)
+        else:
+            end = before.rested_at
+        stored = await store_incidents.history(self._connection, monitor, start, end)
         seen = await asyncio.to_thread(stretch, start, stored, before, rules)
         return look_back(before, observed, seen, rules, self._now)
 

@@ -51,23 +51,24 @@ def stretch(start: float, stored: Sequence[CheckResult], before: Health, rules: 
 
 
 def _as_of(start: float, before: Health, stored: Sequence[CheckResult], rules: Rules) -> Health:
-    """Say what was wrong then: the outage that went on, and who saw it."""
-    outage = before.outage if before.outage and before.outage.started_at <= start else None
-    speaking = {result.location for result in stored}
-    return Health(
-        {
-            name: Standing(start, start + rules.reach_s, "down", known_at=start, down=True, since=since)
-            for name, standing in before.locations.items()
-            if name in speaking and (since := _down_since(standing, start, outage)) is not None
-        },
-        outage,
-    )
-
-
-def _down_since(standing: Standing, start: float, outage: Episode | None) -> float | None:
-    if standing.down:
-        return standing.since if standing.since <= start else None
-    return outage.started_at if outage and standing.since > start else None
+    """Say what was known then of an outage that went on: who saw it, and who did not."""
+    outage = before.outage
+    if not outage or outage.started_at > start:
+        return Health()
+    reporting = {result.location for result in stored}
+    locations = {
+        name: Standing(
+            start,
+            start + rules.reach_s,
+            "unknown",
+            known_at=start,
+            down=standing.down is (standing.since <= start),  # it may have turned since
+            since=min(standing.since, start),
+        )
+        for name, standing in before.locations.items()
+        if name in reporting
+    }
+    return Health(locations, outage)
 
 
 def look_back(
@@ -114,7 +115,7 @@ def _known_now(was: Episode | None, observed: Observed, seen: Stretch, now: floa
         changes.append(was.ended(over[0], quiet=quiet or goes_on))
     if not found:
         return None, changes
-    found = msgspec.structs.replace(found, told=False, heard_at=was.heard_at if was else now)
+    found = msgspec.structs.replace(found, heard_at=was.heard_at if was else now)
     opened = [each for each in observed.changes if each.change == "opened" and each.kind is found.kind]
     if not opened and (not observed.failing or found.kind is not Kind.DOWN):
         return found, changes

@@ -57,6 +57,53 @@ async def test_an_outage_keeps_a_beginning_from_before_a_gap(database: str) -> N
     assert await spans(database) == [("down", 1, 603)]
 
 
+async def test_an_outage_that_another_location_took_over_keeps_its_beginning(database: str) -> None:
+    known = together(a="-" * 100 + "+" * 15, b="+" * 95 + "-" * 20)
+
+    await save(database, known[:6], known[6:], [check(96.5, "-", "a")], rules=Rules(quorum=1))
+
+    assert await spans(database) == [("down", 0, None)]
+
+
+async def test_a_partial_outage_from_before_stays_partial(database: str) -> None:
+    known = together(a="-" * 115, b="+" * 115, c="+" * 115)
+
+    await save(database, *([each] for each in known[:15]), known[15:], [check(96.5, "-", "a")])
+
+    assert await spans(database) == [("partial", 0, None)]
+
+
+async def test_a_location_that_stopped_reporting_says_nothing_of_later(database: str) -> None:
+    known = together(gone="---", here="+" * 200)
+    await save(database, *([each] for each in known[:20]), known[20:], rules=Rules(quorum=1))
+
+    await save(database, [check(150.5, "-", "here")], rules=Rules(quorum=1), late_s=3_000)
+
+    assert await spans(database) == [("down", 0, 6)]
+
+
+async def test_a_location_that_stopped_reporting_does_not_share_what_goes_on(database: str) -> None:
+    rules = Rules(quorum=2)
+    known = together(gone="+++", here="-" * 200)
+    await save(database, *([each] for each in known[:20]), known[20:], rules=rules)
+    before = await spans(database)
+
+    await save(database, [check(150.5, "-", "here")], rules=rules, late_s=3_000)
+
+    assert await spans(database) == before
+    await save(database, [check(201)], [check(200)], rules=rules)
+    assert await spans(database) == [*before[:-1], ("down", 6, 200)]
+
+
+@pytest.mark.parametrize(("slot", "expected"), [(600, [("down", 1, 600)]), (3_000, [])])
+async def test_results_later_than_a_day_change_nothing_that_came_since(
+    database: str, slot: float, expected: object
+) -> None:
+    await save(database, checks("+"), checks("++", first=slot), checks("---", first=1))
+
+    assert await spans(database) == expected
+
+
 async def test_results_before_a_pause_say_nothing_of_the_time_after_it(database: str) -> None:
     await save(database, checks("+---"))
     await unwatched(database, 10)
@@ -67,11 +114,13 @@ async def test_results_before_a_pause_say_nothing_of_the_time_after_it(database:
     assert not (await health(database)).locations["here"].down
 
 
-async def test_late_results_from_before_a_pause_open_nothing(database: str) -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_late_results_from_before_a_pause_open_nothing(database: str, *, is_first: bool) -> None:
     await save(database, checks("+---"))
     await unwatched(database, 10)
+    late, since = [check(2.5, "-")], checks("++", first=30)
 
-    await save(database, [check(2.5, "-")], checks("++", first=30))
+    await save(database, *((late, since) if is_first else (since, late)))
 
     assert await spans(database) == [("down", 1, 10)]
     assert [change for _, change, _ in await changes(database)] == ["opened", "resolved"]
@@ -129,6 +178,15 @@ async def test_an_escalation_that_was_earlier_leaves_no_hole(database: str) -> N
 
     assert await spans(database) == [("partial", 1, 4), ("down", 4, None)]
     await assert_sums_are_right(database)
+
+
+async def test_a_late_pass_does_not_open_what_failed_long_ago(database: str) -> None:
+    await save(database, checks("+- -"), [check(2, "-")], late_s=7_200)
+
+    await save(database, [check(125, "?")], [check(124)])
+
+    assert await incidents(database) == []
+    assert (await health(database)).outage
 
 
 async def test_old_failures_do_not_open_what_nothing_newer_speaks_of(database: str) -> None:

@@ -1,10 +1,11 @@
 """What results that come late change of what was said."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import msgspec
 
-from monitor.health import Change, Health
+from monitor.health import Change, Episode, Health
 from monitor.hindsight import look_back, stretch
 from monitor.incident import observe
 from monitor.result import CheckResult
@@ -25,6 +26,7 @@ from tests.observing import (
 )
 
 HOUR_S = 3_600.0
+SLOT = attrgetter("scheduled_at")
 
 
 def late(
@@ -35,7 +37,7 @@ def late(
 ) -> tuple[Health, list[Change]]:
     """Know some results in time, then look back when others come."""
     health, _ = live(known, rules)
-    stored = sorted([*known, *coming], key=lambda result: result.scheduled_at)
+    stored = sorted([*known, *coming], key=SLOT)
     stored = [msgspec.structs.replace(result, process="", number=0) for result in stored]
     seen = stretch(START - HOUR_S, stored, health, rules)
     return look_back(health, observe(health, coming, rules, now), seen, rules, now)
@@ -84,7 +86,7 @@ def test_an_outage_that_nobody_told_of_goes_on_from_before_the_look_back() -> No
     old = observe(HEALTHY, [*checks("---"), check(200, "-"), check(202, "-")], RULES, now).health
     seen = stretch(START + 60 * 190, checks("-+-", first=200), old, RULES)
 
-    health, changes = look_back(old, observe(old, [check(201)], RULES, now), seen, RULES, now)
+    health, changes = look_back(old, observe(old, [check(201)], RULES, now + 60), seen, RULES, now + 60)
 
     assert old.outage
     assert not old.outage.told
@@ -95,7 +97,7 @@ def test_a_stretch_that_is_too_short_does_not_say_how_a_location_stands() -> Non
     known = together(a="-----", b="+" * 60)
     health, _ = live(known)
     observed = observe(health, [check(3.5, "+", "a")], RULES, START + 3_600)
-    stored = sorted([*known[6:], check(3.5, "+", "a")], key=lambda result: result.scheduled_at)
+    stored = sorted([*known[6:], check(3.5, "+", "a")], key=SLOT)
 
     seen = stretch(START + 180, stored, HEALTHY, RULES)
 
@@ -110,6 +112,54 @@ def test_an_outage_is_told_with_its_own_kind() -> None:
     assert health.outage.told
     assert health.turned_at == (START + 60,)
     assert told(changes) == [("opened", DOWN, 1, 3)]
+
+
+def test_what_was_opened_stays_opened_where_late_results_agree() -> None:
+    rules = Rules(quorum=2)
+    known = together(a="---", b="+++", c="+++")
+
+    health, changes = late(known, [check(4, "-", "a"), check(1.5, "+", "b")], rules, START + 241)
+
+    assert health.outage
+    assert told(changes) == [("opened", PARTIAL, 0, 2)]
+
+
+def test_what_was_opened_is_not_where_late_results_see_another_kind() -> None:
+    rules = Rules(quorum=2)
+    known = together(a="  --", b="+---", c="++++")
+    coming = [check(4, "-", "a"), check(1.5, "+", "b"), check(2.5, "+", "b")]
+
+    health, changes = late(known, coming, rules, START + 241)
+
+    assert health.outage
+    assert (health.outage.kind, changes) == (PARTIAL, [])
+
+
+def test_what_happens_while_it_flaps_is_quiet() -> None:
+    flapping = Episode(FLAPPING, START - 600, START, START, told=True)
+    for signs, coming, words, now in (
+        ("+- -", check(2, "-"), ["opened"], START + 181),
+        ("+---- +", check(5), ["resolved", "past"], START + 361),
+    ):
+        before = msgspec.structs.replace(live(checks(signs))[0], flapping=flapping)
+        seen = stretch(START - HOUR_S, sorted([*checks(signs), coming], key=SLOT), before, RULES)
+
+        health, changes = look_back(before, observe(before, [coming], RULES, now), seen, RULES, now)
+
+        assert [(each.change, each.quiet) for each in changes] == [(word, True) for word in words]
+        assert health.flapping == flapping
+
+
+def test_what_is_not_an_outage_goes_its_own_way() -> None:
+    before, _ = live(checks("+- -"))
+    ended = Change("resolved", FLAPPING, START, START - 600)
+    observed = observe(before, [check(2, "-")], RULES, START + 181)._replace(changes=[ended])
+    seen = stretch(START - HOUR_S, checks("+---"), before, RULES)
+
+    assert told(look_back(before, observed, seen, RULES, START + 181)[1]) == [
+        ("resolved", FLAPPING, -10, 0),
+        ("opened", DOWN, 1, 3),
+    ]
 
 
 def test_flapping_is_not_told_again_by_an_outage_of_then() -> None:
@@ -154,3 +204,14 @@ def test_what_was_never_counted_says_nothing_of_the_present() -> None:
     uncounted = stretch(START - HOUR_S, together(here="+---", there="-"), health, RULES)
 
     assert look_back(health, observed, uncounted, RULES, START + 181) == (health, [])
+
+
+def test_what_was_never_counted_may_tell_of_the_past_once() -> None:
+    health, _ = live(checks("---", first=6))
+    observed = observe(health, [check(7.5, "-")], RULES, START + 600)
+    known = Change("past", DOWN, START + 240, START + 60)
+    uncounted = stretch(START - HOUR_S, together(here="+---++---++", there="-"), health, RULES)
+
+    _, changes = look_back(health, observed._replace(changes=[known]), uncounted, RULES, START + 600)
+
+    assert told(changes) == [("past", DOWN, 1, 4)]  # of what is open nothing
