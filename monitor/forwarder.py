@@ -213,7 +213,12 @@ class Forwarder:
 
     async def _renew(self, log: Vanishing) -> None:
         """Recycle a topic that is used up and stored; begin again when it is a new one."""
-        if log.exhausted and not self._unstored:
+        are_lost = not self._run and self._unstored.are_lost(log.drains)
+        if are_lost:
+            _log.warning(
+                "%d results that Kafka took are not in its topic, sending all again", len(self._unstored)
+            )
+        if are_lost or (log.exhausted and not self._unstored):
             self._progress.begin("Kafka to empty the topic")
             await log.recycle()
         if log.epoch != self._epoch:

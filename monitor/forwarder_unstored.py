@@ -18,6 +18,7 @@ class Vanishing(Protocol):
     epoch: int
     records: int
     bytes: int
+    drains: int
 
     @property
     def exhausted(self) -> bool:
@@ -42,6 +43,8 @@ class Unstored:
     def __init__(self) -> None:
         self._rows: dict[UUID, Row] = {}
         self._bytes = 0
+        self._drains = 0
+        self._oldest: int | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -71,7 +74,19 @@ class Unstored:
         self._bytes -= sum(row.size for row in rows)
         return [row.seq for row in rows]
 
+    def are_lost(self, drains: int) -> bool:
+        """Tell whether the topic was drained twice, and a row that was sent before was not in it.
+
+        A broker that was killed may acknowledge what it does not have, while it makes the topic anew.
+        """
+        if drains == self._drains:
+            return False
+        oldest = min((row.seq for row in self._rows.values()), default=None)
+        self._drains, self._oldest, before = drains, oldest, self._oldest
+        return oldest is not None and oldest == before
+
     def clear(self) -> None:
         """Expect nothing: the topic is gone."""
+        self._oldest = None
         self._rows.clear()
         self._bytes = 0

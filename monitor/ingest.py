@@ -50,6 +50,9 @@ class Epochal(Protocol):
     def epoch(self) -> int:
         """Equal as long as offsets keep their meaning."""
 
+    def drained(self) -> None:
+        """Take note that all that can be read of it is stored."""
+
 
 Look = Callable[[Any], Awaitable[None]]
 
@@ -197,8 +200,10 @@ class _Ingestion:
             behind = True
         if behind:
             self._progress.begin("Kafka")
-        else:
-            self._progress.end()
+            return
+        self._progress.end()
+        if self._topic and self._current_epoch() == self._epoch:
+            self._topic.drained()
 
     async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
         """Return when each record has its row or its dead letter."""

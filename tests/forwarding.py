@@ -153,6 +153,7 @@ class Log:
         self.epoch = 1
         self.records = 0
         self.bytes = 0
+        self.drains = 0
         self._line = line
         self._limit = limit
 

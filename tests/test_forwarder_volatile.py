@@ -67,6 +67,33 @@ async def test_what_is_not_stored_at_the_deadline_is_sent_again_after_the_restar
     await running
 
 
+async def test_what_was_acknowledged_and_is_not_in_the_topic_is_sent_again(
+    line: Line, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(line, 1_000)
+    stage = forwarder(line, queue_of(*map(message, range(10))), outbox, log)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 10, "all are acknowledged")
+    log.drains += 1
+    stage.stored([identity(number) for number in range(7)])
+    log.drains += 1
+    await asyncio.sleep(4 * HASTE.look_s)
+    assert log.epoch == 1  # read once since the oldest of them is the oldest
+
+    log.drains += 1
+    await until(lambda: stage.sent == 13, "the three are sent again")
+
+    assert log.epoch == 2
+    assert "3 results that Kafka took are not in its topic, sending all again" in caplog.messages
+    stage.stored([identity(number) for number in range(10)])
+    await until(lambda: outbox.rows == 0, "all have left")
+    log.drains += 2
+    await asyncio.sleep(4 * HASTE.look_s)
+    assert log.epoch == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_no_more_than_the_window_is_sent_and_not_stored(
     line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ class Recycled:
     def __init__(self) -> None:
         self._epoch = 1
         self.looks = 0
+        self.drains = 0
 
     @property
     def epoch(self) -> int:
@@ -28,6 +29,9 @@ class Recycled:
 
     def renew(self) -> None:
         self._epoch, self.looks = 2, 0
+
+    def drained(self) -> None:
+        self.drains += 1
 
 
 async def test_a_recycled_topic_is_read_from_its_beginning(
@@ -44,6 +48,22 @@ async def test_a_recycled_topic_is_read_from_its_beginning(
         await stored(database, 500)
 
     assert await stream.committed() == 100
+
+
+async def test_the_log_is_told_when_all_of_it_is_stored(
+    database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.ingest._LOOK_S", 0.0)
+    log = Recycled()
+
+    async def drained() -> bool:
+        return log.drains > 1
+
+    async with stream.ingested(store, log=log):
+        await stream.send(*values(10))
+        await stored(database, 10)
+        log.drains = 0
+        await eventually("it is drained", drained)
 
 
 async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginning(
