@@ -36,6 +36,14 @@ def test_a_log_is_exhausted_by_records_or_by_bytes(
     assert (log.epoch, log.records, log.bytes) == (1, 0, 0)
 
 
+def test_a_log_counts_how_often_all_of_it_was_stored(embedded_config: Config) -> None:
+    log = VolatileLog(embedded_config, "127.0.0.1:1")
+
+    log.drained()
+
+    assert (log.drains, log.epoch) == (1, 0)
+
+
 async def test_a_send_right_after_recycling_lands_at_the_beginning(
     embedded_config: Config, broker: Broker
 ) -> None:
