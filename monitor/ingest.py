@@ -202,7 +202,7 @@ class _Ingestion:
             self._progress.begin("Kafka")
             return
         self._progress.end()
-        if self._topic and self._current_epoch() == self._epoch:
+        if self._topic:
             self._topic.drained()
 
     async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
