@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from tests.freeze import freeze
+
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 LIBRARIES = POM.parent / "target" / "libraries"
 PASSWORD = "pass word"  # noqa: S105 - of a broker that lives for a minute
@@ -163,8 +165,7 @@ class ApacheKafka:
         """Let it accept connections and never answer; the next test gets a new process."""
         assert self._process
         self._paused = True
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+        freeze(self._process.pid)
 
     def resume(self) -> None:
         assert self._process

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from monitor.dead_letter import SetAside, set_aside
 from monitor.ingest import ingest
+from tests.freeze import freeze
 
 
 async def eventually(what: str, condition: Callable[[], Awaitable[object]], limit_s: float = 30) -> None:
@@ -55,8 +56,11 @@ class Stream:
         await eventually("the broker answers", partial(self.make_topics, partitions))
 
     def lose(self, how: signal.Signals) -> None:
-        """Kill the broker, or make it deaf."""
-        if self.process:
+        """Kill the broker, make it deaf, or let it go on."""
+        assert self.process
+        if how == signal.SIGSTOP:
+            freeze(self.process.pid)
+        else:
             self.process.send_signal(how)
 
     def end(self) -> None:

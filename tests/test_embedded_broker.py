@@ -1,7 +1,6 @@
 import asyncio
 import os
 import shutil
-import signal
 import socket
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from monitor.embedded_account import EmbeddedError
 from monitor.embedded_broker import Broker
 from monitor.embedded_broker import broker as embedded_broker
 from tests.embedded import eventually, gone
+from tests.freeze import freeze
 
 
 def accepts(broker: Broker) -> bool:
@@ -95,7 +95,7 @@ async def test_a_bug_in_what_is_told_comes_out_at_once(short_dir: Path) -> None:
 async def test_a_broker_that_does_not_react_is_killed(short_dir: Path) -> None:
     async with embedded_broker(short_dir) as broker:
         pid = broker.child.process.pid
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
 
     assert gone(pid)
 
@@ -187,7 +187,7 @@ async def test_a_log_of_many_megabytes_is_begun_anew(short_dir: Path) -> None:
 async def test_cancelling_the_end_kills_at_once(short_dir: Path) -> None:
     broker = Broker(short_dir)
     await broker.start()
-    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    freeze(broker.child.process.pid)
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError, TopicAlreadyExistsError
@@ -18,7 +17,7 @@ from monitor.embedded_broker import Broker
 from monitor.kafka_clients import _refuse, consumer, ensure_topics, producer, security, started_producer
 from monitor.kafka_closing import close
 from monitor.result import MAX_MESSAGE_BYTES
-from tests.embedded import eventually
+from tests.freeze import freeze
 
 
 async def receive(config: Config, bootstrap: str, count: int) -> list[bytes]:
@@ -122,9 +121,7 @@ async def test_a_client_that_was_never_started_can_be_closed(
 
 
 async def pause(broker: Broker) -> None:
-    process = psutil.Process(broker.child.process.pid)
-    process.suspend()
-    await eventually(lambda: process.status() == psutil.STATUS_STOPPED, "stopped")
+    freeze(broker.child.process.pid)
 
 
 async def kill(broker: Broker) -> None:

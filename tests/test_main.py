@@ -338,6 +338,7 @@ def test_a_frozen_broker_cannot_hold_up_the_end(program: Start, database: str) -
     servers = monitor.process.children()
     for server in servers:
         server.suspend()
+    until(lambda: all(server.status() == psutil.STATUS_STOPPED for server in servers), "all frozen")
     began = time.monotonic()
 
     assert monitor.stop() == 0
