@@ -98,6 +98,32 @@ async def test_what_was_acknowledged_and_is_not_in_the_topic_is_sent_again(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_kafka_has_not_acknowledged_yet_is_not_lost(
+    line: Line, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(line, 1_000)
+    queue = queue_of(message(0))
+    stage = forwarder(line, queue, outbox, log)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 1, "the first is acknowledged")
+    stage.stored([identity(0)])
+    line.proxy.hold_replies()
+    queue.put_nowait(message(1))
+    queue.put_nowait(None)
+    for _ in range(3):
+        retried = stage.retried
+        await until(lambda: stage.retried > retried, "it was tried again")  # noqa: B023 - ends in the turn
+        log.drains += 1
+
+    await line.proxy.start()
+    await until(lambda: stage.sent == 2, "the second is acknowledged")
+
+    assert log.epoch == 1
+    assert not [said for said in caplog.messages if "sending all again" in said]
+    stage.stored([identity(1)])
+    await running
+
+
 async def test_no_more_than_the_window_is_sent_and_not_stored(
     line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
