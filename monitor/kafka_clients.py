@@ -28,6 +28,7 @@ from monitor.kafka_closing import close
 from monitor.kafka_diagnosis import diagnosis
 from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY
 from monitor.result import MAX_MESSAGE_BYTES
+from monitor.tls_trust import trusting
 
 CLIENT_ID = "website-health-monitor"
 EMBEDDED_PARTITIONS = 4
@@ -68,7 +69,7 @@ def security(config: Config) -> dict[str, Any]:
 def tls_context(config: Config) -> ssl.SSLContext:
     """Trust `ca.pem`, or else the system's authorities; show the client's certificate when there is one."""
     authorities, certificate, key = (config.kafka_ssl_dir / name for name in (AUTHORITIES, CERTIFICATE, KEY))
-    context = ssl.create_default_context(cafile=authorities if authorities.exists() else None)
+    context = trusting(authorities if authorities.exists() else None)
     if certificate.exists():
         context.load_cert_chain(certificate, key)
     return context

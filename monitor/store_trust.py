@@ -3,6 +3,8 @@
 import ssl
 from urllib.parse import parse_qsl, urlsplit
 
+from monitor.tls_trust import trusting
+
 
 def system_trust(uri: str) -> ssl.SSLContext | None:
     """Stand in for libpq's `sslrootcert=system`, the default here; `None` leaves all to the URI."""
@@ -10,7 +12,7 @@ def system_trust(uri: str) -> ssl.SSLContext | None:
     mode = options.get("sslmode", "")
     if not mode.startswith("verify") or options.get("sslrootcert", "system") != "system":
         return None
-    context = ssl.create_default_context()
+    context = trusting()
     context.check_hostname = mode == "verify-full"
     if "sslcert" in options:
         context.load_cert_chain(options["sslcert"], options.get("sslkey"), options.get("sslpassword"))

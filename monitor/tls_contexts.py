@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.tls_peer import Peer
+from monitor.tls_trust import trusting
 
 
 class TlsSettings(NamedTuple):
@@ -41,7 +42,7 @@ class TlsContexts:
 
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
+    context = trusting(settings.ca_file)
     context.sslobject_class = Peer
     context.set_alpn_protocols(["http/1.1"])
     if not settings.verify:

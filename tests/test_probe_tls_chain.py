@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from monitor.result import CheckResult, Reason
 from tests.certificates import DAY, NOW, Certificate, issue, serving
@@ -122,6 +123,31 @@ async def test_an_unknown_root_that_is_presented_is_untrusted(
     result = await refused(serve, check, world, issue("CN=shop", other, "127.0.0.1"), other)
 
     assert result.reason == Reason.TLS_UNTRUSTED
+
+
+async def test_an_intermediate_certificate_is_no_authority(serve: Serve, check: Check, world: World) -> None:
+    """Nor is it on Python 3.13, which takes it for one by default."""
+    middle = issue("CN=middle", world.root, authority=True)
+    (world.folder / "middle.pem").write_bytes(middle.pem)
+    url = serve(answer(ok()), world.serving(issue("CN=shop", middle, "127.0.0.1"), middle))
+
+    result = await check(url, ca_file=world.folder / "middle.pem")
+
+    assert result.reason == Reason.TLS_UNTRUSTED
+
+
+async def test_an_authority_that_does_not_say_what_its_key_is_for_is_trusted(
+    serve: Serve, check: Check, world: World
+) -> None:
+    """So it is on Python 3.13, which refuses it by default."""
+    with pytest.raises(x509.ExtensionNotFound):
+        world.root.x509.extensions.get_extension_for_class(x509.KeyUsage)
+
+    result = await check(
+        serve(answer(ok()), world.serving(issue("CN=shop", world.root, "127.0.0.1"))), ca_file=world.ca_file
+    )
+
+    assert result.up
 
 
 async def test_a_certificate_that_signed_itself_is_self_signed(
