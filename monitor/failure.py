@@ -132,7 +132,10 @@ def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
 
 
 def _tls(cause: object) -> Failure:
-    what = getattr(cause, "reason", None) or "the connection was closed"
+    what = "the connection was closed"
+    if isinstance(cause, ssl.SSLError):
+        # Python has no name for what a newer OpenSSL than its own says.
+        what = cause.reason or str(cause).partition("] ")[2].rpartition(" (")[0]
     return Reason.TLS_ERROR, f"the TLS handshake failed: {quoted(what)}"
 
 

@@ -1,6 +1,7 @@
 """Whose fault a failure is, where no real server can be made to show it."""
 
 import errno
+import ssl
 
 import aiohttp
 import pytest
@@ -11,6 +12,10 @@ from monitor.quoted import quoted
 from monitor.result import OwnTroubleError, Reason
 from monitor.timing import Stage, Timing
 
+KEY = ConnectionKey(
+    "a.test", 80, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+)
+
 
 def at(stage: Stage, ip: str = "10.0.0.1") -> Timing:
     timing = Timing()
@@ -20,10 +25,7 @@ def at(stage: Stage, ip: str = "10.0.0.1") -> Timing:
 
 
 def refused(code: int) -> aiohttp.ClientConnectorError:
-    key = ConnectionKey(
-        "a.test", 80, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
-    )
-    return aiohttp.ClientConnectorError(key, OSError(code, "told by the system"))
+    return aiohttp.ClientConnectorError(KEY, OSError(code, "told by the system"))
 
 
 def test_no_local_port_left_is_our_trouble() -> None:
@@ -35,6 +37,15 @@ def test_no_address_of_ours_to_reach_ip6_is_the_sites() -> None:
     failure = explain(refused(errno.EADDRNOTAVAIL), at(Stage.CONNECT, "2001:db8::1"))
 
     assert failure == (Reason.CONNECT_UNREACHABLE, "2001:db8::1 port 80 cannot be reached")
+
+
+def test_tls_trouble_that_python_has_no_name_for_is_told_in_the_words_of_openssl() -> None:
+    trouble = ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1028)")
+    trouble.reason = None  # type: ignore[assignment]  # as in Python 3.12 with OpenSSL 3.2
+
+    failure = explain(aiohttp.ClientConnectorSSLError(KEY, trouble), at(Stage.TLS))
+
+    assert failure == (Reason.TLS_ERROR, "the TLS handshake failed: record layer failure")
 
 
 def test_memory_that_ran_out_is_our_trouble() -> None:
