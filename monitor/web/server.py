@@ -49,7 +49,7 @@ async def serving(
             await _listen(runner, config)
         except OSError as error:
             where = f"web_host {config.web_host}, web_port {config.web_port}"
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
             raise WebError(f"{where}: {reason}") from error
         urls = sorted(_url(address) for address in runner.addresses)
         _log.info("web: %s", ", ".join(urls))
