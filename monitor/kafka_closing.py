@@ -10,6 +10,7 @@ from typing import Any
 _GRACE_S = 3.0
 _END_S = 10.0
 _AGAIN_S = 0.1  # a task whose own timeout comes at the same time takes the cancellation for that, and goes on
+_COMPLAIN: Any = getattr(asyncio.tasks, "_log_on_exception", None)  # what `shield` does from Python 3.14 on
 
 
 async def close(client: Any, grace_s: float = _GRACE_S) -> None:
@@ -18,6 +19,7 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
     A producer sends what it holds for `grace_s` at most, and nothing after that. Cancelling ends the grace.
     """
     for task in _tasks_of(client):
+        task.remove_done_callback(_COMPLAIN)
         task.add_done_callback(_look_at)
     stopping = asyncio.ensure_future(client.stop() if hasattr(client, "stop") else client.close())
     try:
