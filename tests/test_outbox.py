@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -179,7 +179,8 @@ async def test_a_full_disk_keeps_rows_in_memory_until_there_is_room(path: Path) 
     assert (outbox.rows, outbox.unsaved_bytes) == (2, 0)
     assert [number(value) for value in await values(outbox)] == [3, 4]
     await outbox.close()
-    assert len(sqlite3.connect(path).execute("SELECT 1 FROM outbox").fetchall()) == 2
+    with closing(sqlite3.connect(path)) as db:
+        assert len(db.execute("SELECT 1 FROM outbox").fetchall()) == 2
 
 
 async def test_rows_that_could_not_be_deleted_are_not_read_again_and_go_later(path: Path) -> None:
