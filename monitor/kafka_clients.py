@@ -26,7 +26,7 @@ from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.kafka_closing import close
 from monitor.kafka_diagnosis import diagnosis
-from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY
+from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY, present
 from monitor.result import MAX_MESSAGE_BYTES
 from monitor.tls_trust import trusting
 
@@ -69,8 +69,9 @@ def security(config: Config) -> dict[str, Any]:
 def tls_context(config: Config) -> ssl.SSLContext:
     """Trust `ca.pem`, or else the system's authorities; show the client's certificate when there is one."""
     authorities, certificate, key = (config.kafka_ssl_dir / name for name in (AUTHORITIES, CERTIFICATE, KEY))
-    context = trusting(authorities if authorities.exists() else None)
-    if certificate.exists():
+    found = present(config.kafka_ssl_dir)
+    context = trusting(authorities if AUTHORITIES in found else None)
+    if CERTIFICATE in found:
         context.load_cert_chain(certificate, key)
     return context
 

@@ -17,14 +17,14 @@ def effective_protocol(config: WrittenConfig) -> Protocol:
         return "PLAINTEXT"
     if config.kafka_security_protocol is not None:
         return config.kafka_security_protocol
-    return "SSL" if _present(config.kafka_ssl_dir) else "PLAINTEXT"
+    return "SSL" if present(config.kafka_ssl_dir) else "PLAINTEXT"
 
 
 def security_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
     """Yield each key whose value does not fit the protocol, with what is wrong and what is allowed."""
     try:
         protocol = effective_protocol(config)
-        present = _present(config.kafka_ssl_dir) if protocol.endswith("SSL") else None
+        found = present(config.kafka_ssl_dir) if protocol.endswith("SSL") else None
     except OSError as error:
         yield "kafka_ssl_dir", f"cannot look into {config.kafka_ssl_dir} ({error.strerror}); must be a folder"
         return
@@ -32,13 +32,27 @@ def security_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
         yield "kafka_security_protocol", "not with the embedded broker; must be PLAINTEXT or left out"
         return
     yield from _sasl_mistakes(config, needed=protocol.startswith("SASL"))
-    if present is not None:
-        for text in dict.fromkeys(_file_mistakes(config, present)):
+    if found is not None:
+        for text in dict.fromkeys(_file_mistakes(config, found)):
             yield "kafka_ssl_dir", text
 
 
-def _present(folder: Path) -> set[str]:
-    return {name for name in FILES if (folder / name).exists()}
+def present(folder: Path) -> set[str]:
+    """Find which of the three files are there.
+
+    Raises:
+        OSError: that cannot be told; `Path.exists` says no then, from Python 3.14 on.
+
+    """
+    return {name for name in FILES if _is_there(folder / name)}
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _sasl_mistakes(config: WrittenConfig, *, needed: bool) -> Iterator[tuple[str, str]]:
@@ -50,11 +64,11 @@ def _sasl_mistakes(config: WrittenConfig, *, needed: bool) -> Iterator[tuple[str
             yield key, "not used; only allowed with kafka_security_protocol SASL_PLAINTEXT or SASL_SSL"
 
 
-def _file_mistakes(config: WrittenConfig, present: set[str]) -> Iterator[str]:
+def _file_mistakes(config: WrittenConfig, found: set[str]) -> Iterator[str]:
     needed = set(FILES)
     if config.kafka_security_protocol is not None:
-        needed = {CERTIFICATE, KEY} if present - {AUTHORITIES} else set()
-    missing = [name for name in FILES if name in needed - present]
+        needed = {CERTIFICATE, KEY} if found - {AUTHORITIES} else set()
+    missing = [name for name in FILES if name in needed - found]
     if missing:
         yield f"{' and '.join(missing)} missing there; must have all of {', '.join(FILES)}, or none"
     authorities, certificate, key = (config.kafka_ssl_dir / name for name in FILES)
@@ -64,7 +78,7 @@ def _file_mistakes(config: WrittenConfig, present: set[str]) -> Iterator[str]:
         ({CERTIFICATE, KEY}, partial(check_pair, certificate, key)),
     )
     for files, check in checks:
-        if files <= present:
+        if files <= found:
             try:
                 check()
             except ValueError as error:

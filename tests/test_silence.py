@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -17,7 +18,7 @@ from monitor.store import Store
 from monitor.watched import Watched
 from tests.observing import START, check, checks
 from tests.postgres import PostgresServer
-from tests.stream import Stream
+from tests.stream import Stream, eventually
 from tests.test_store import query
 
 PATIENCE_S = 3 * 60 + 10
@@ -211,6 +212,31 @@ async def test_two_processes_open_one_incident(database: str, stream: Stream) ->
                 process.clock.advance(LOOK_S)
 
     assert sorted(await told(database)) == sorted((f"m{number}", "no_data", "opened") for number in range(20))
+
+
+async def test_two_processes_that_find_the_same_silence_open_one_incident(database: str) -> None:
+    stores = [Store(database, Bookkeeping(Watched([monitor("shop")]).rules)) for _ in range(2)]
+    await stores[0].save([check(0)])
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def both_wait() -> bool:
+        return len(await query(database, waiting)) == len(stores)
+
+    third = await asyncpg.connect(database)
+    async with third.transaction():
+        await third.execute("SELECT FROM health_states WHERE monitor = 'shop' FOR UPDATE")
+        looks = [
+            asyncio.create_task(
+                store.look_for_silence({"shop": START + 600}, {"shop": START}, lambda _: True, START + 900)
+            )
+            for store in stores
+        ]
+        await eventually("both have found it", both_wait)
+    await asyncio.gather(*looks)
+
+    assert await told(database) == [("shop", "no_data", "opened")]
+    for each in (third, *stores):
+        await each.close()
 
 
 async def test_after_kafka_was_away_results_have_time_to_come(database: str, stream: Stream) -> None:
