@@ -23,6 +23,7 @@ from monitor.no_address import NoAddressError
 from monitor.quoted import quoted
 from monitor.result import OwnTroubleError, Reason
 from monitor.timing import Stage, Timing
+from monitor.tls_trouble import trouble
 
 _OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -132,10 +133,7 @@ def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
 
 
 def _tls(cause: object) -> Failure:
-    what = "the connection was closed"
-    if isinstance(cause, ssl.SSLError):
-        # Python has no name for what a newer OpenSSL than its own says.
-        what = cause.reason or str(cause).partition("] ")[2].rpartition(" (")[0]
+    what = trouble(cause) if isinstance(cause, ssl.SSLError) else "the connection was closed"
     return Reason.TLS_ERROR, f"the TLS handshake failed: {quoted(what)}"
 
 

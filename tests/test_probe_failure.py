@@ -39,13 +39,22 @@ def test_no_address_of_ours_to_reach_ip6_is_the_sites() -> None:
     assert failure == (Reason.CONNECT_UNREACHABLE, "2001:db8::1 port 80 cannot be reached")
 
 
-def test_tls_trouble_that_python_has_no_name_for_is_told_in_the_words_of_openssl() -> None:
-    trouble = ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1028)")
-    trouble.reason = None  # type: ignore[assignment]  # as in Python 3.12 with OpenSSL 3.2
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1028)"), "record layer failure"),
+        (
+            ssl.SSLZeroReturnError(6, "TLS connection has ended (EOF) (_ssl.c:1006)"),
+            "TLS connection has ended (EOF)",
+        ),
+    ],
+)
+def test_tls_trouble_that_python_has_no_name_for_is_told_in_the_words_of_openssl(
+    error: ssl.SSLError, words: str
+) -> None:
+    failure = explain(aiohttp.ClientConnectorSSLError(KEY, error), at(Stage.TLS))
 
-    failure = explain(aiohttp.ClientConnectorSSLError(KEY, trouble), at(Stage.TLS))
-
-    assert failure == (Reason.TLS_ERROR, "the TLS handshake failed: record layer failure")
+    assert failure == (Reason.TLS_ERROR, f"the TLS handshake failed: {words}")
 
 
 def test_memory_that_ran_out_is_our_trouble() -> None:
