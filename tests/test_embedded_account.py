@@ -11,7 +11,11 @@ from monitor.embedded_account import Account, EmbeddedError, lend, let_through, 
 
 NAME = "whm-test"
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let who runs the tests pass for root."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def no_such_user() -> Iterator[None]:
     subprocess.run(["userdel", NAME], check=False, capture_output=True)
 
 
-@as_root
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of this machine, which only root can")
 @pytest.mark.usefixtures("no_such_user")
 def test_root_gets_a_system_user_which_stays() -> None:
     made = unprivileged(NAME)
@@ -30,8 +34,35 @@ def test_root_gets_a_system_user_which_stays() -> None:
     assert unprivileged(NAME) == made == Account(*pwd.getpwnam(NAME)[2:4])
 
 
-@as_root
-@pytest.mark.usefixtures("no_such_user")
+@pytest.mark.usefixtures("root")
+def test_root_has_a_user_made_that_is_not_there(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = short_dir / "users"
+    useradd(short_dir, f'echo "$@" > {users}', monkeypatch)
+
+    def find(name: str) -> pwd.struct_passwd:
+        if not users.exists():
+            raise KeyError(name)
+        return pwd.struct_passwd((name, "x", 4711, 4712, "", "/", "/usr/sbin/nologin"))
+
+    monkeypatch.setattr(pwd, "getpwnam", find)
+
+    with caplog.at_level("INFO"):
+        assert unprivileged(NAME) == unprivileged(NAME) == Account(4711, 4712)
+
+    assert users.read_text() == f"--system --user-group --no-create-home --shell /usr/sbin/nologin {NAME}\n"
+    assert caplog.messages == [f"Made the system user {NAME}, for PostgreSQL to run under"]
+
+
+def useradd(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a stand-in for the system's `useradd` before it."""
+    (folder / "useradd").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "useradd").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("root")
 def test_without_the_means_to_make_a_user_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
@@ -39,9 +70,13 @@ def test_without_the_means_to_make_a_user_the_error_says_what_to_do(monkeypatch:
         unprivileged(NAME)
 
 
-@as_root
-def test_a_name_that_cannot_be_one_is_refused_with_the_reason() -> None:
-    with pytest.raises(EmbeddedError, match="invalid user name"):
+@pytest.mark.usefixtures("root")
+def test_a_user_that_is_refused_is_told_with_the_reason(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    useradd(short_dir, "echo 'useradd: invalid user name' >&2; exit 3", monkeypatch)
+
+    with pytest.raises(EmbeddedError, match=r"cannot be made: useradd: invalid user name; make it"):
         unprivileged("not:a:name")
 
 
@@ -78,14 +113,14 @@ def test_our_own_account_needs_no_permission(short_dir: Path) -> None:
     assert stat.S_IMODE(short_dir.stat().st_mode) == 0o700
 
 
-@as_root
 def test_a_folder_of_ours_is_opened_for_the_account_and_nobody_else(short_dir: Path) -> None:
+    group = 4712 if os.geteuid() == 0 else os.getegid()
     short_dir.chmod(0o700)
 
-    lend(short_dir, Account(4711, 4712))
+    lend(short_dir, Account(4711, group))
 
     found = short_dir.stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o710, 0, 4712)
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o710, os.geteuid(), group)
 
 
 def test_a_folder_that_all_may_pass_or_that_is_for_ourselves_stays_as_it_is(short_dir: Path) -> None:

@@ -1,10 +1,11 @@
+import os
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
-from monitor.embedded_account import EmbeddedError
+from monitor.embedded_account import Account, EmbeddedError
 from monitor.embedded_process import Child, end
 
 
@@ -54,6 +55,20 @@ async def test_one_that_ignores_all_signals_is_killed(tmp_path: Path) -> None:
     await server.end()
 
     assert server.process.wait(10) == -signal.SIGKILL
+
+
+async def test_another_account_needs_root(tmp_path: Path) -> None:
+    nobody = Account(65_534, 65_534)
+    server = Child("The server", tmp_path / "log", ((signal.SIGINT, 5.0),), signal.SIGKILL, nobody)
+
+    if os.geteuid() == 0:
+        server.launch(["sleep", "60"], Path("/"))
+        await server.until(lambda: server.process.name() == "sleep", 10)
+        assert (set(server.process.uids()), set(server.process.gids())) == ({65_534}, {65_534})
+        await server.end()
+    else:
+        with pytest.raises(PermissionError):
+            server.launch(["sleep", "60"], Path("/"))
 
 
 async def test_an_orphan_that_is_gone_already_needs_no_end(tmp_path: Path) -> None:
