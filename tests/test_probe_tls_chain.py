@@ -125,8 +125,21 @@ async def test_an_unknown_root_that_is_presented_is_untrusted(
     assert result.reason == Reason.TLS_UNTRUSTED
 
 
+@pytest.fixture
+def as_on_python_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with the flags that a default context has there."""
+    make = ssl.create_default_context
+
+    def stricter(*, cafile: Path | None = None) -> ssl.SSLContext:
+        context = make(cafile=cafile)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", stricter)
+
+
+@pytest.mark.usefixtures("as_on_python_3_13")
 async def test_an_intermediate_certificate_is_no_authority(serve: Serve, check: Check, world: World) -> None:
-    """Nor is it on Python 3.13, which takes it for one by default."""
     middle = issue("CN=middle", world.root, authority=True)
     (world.folder / "middle.pem").write_bytes(middle.pem)
     url = serve(answer(ok()), world.serving(issue("CN=shop", middle, "127.0.0.1"), middle))
@@ -136,10 +149,10 @@ async def test_an_intermediate_certificate_is_no_authority(serve: Serve, check: 
     assert result.reason == Reason.TLS_UNTRUSTED
 
 
+@pytest.mark.usefixtures("as_on_python_3_13")
 async def test_an_authority_that_does_not_say_what_its_key_is_for_is_trusted(
     serve: Serve, check: Check, world: World
 ) -> None:
-    """So it is on Python 3.13, which refuses it by default."""
     with pytest.raises(x509.ExtensionNotFound):
         world.root.x509.extensions.get_extension_for_class(x509.KeyUsage)
 

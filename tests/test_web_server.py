@@ -90,6 +90,19 @@ async def test_an_address_of_another_machine_is_said_in_one_line(served: Served)
             pass
 
 
+async def test_an_error_without_a_number_is_said_in_its_words(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise OSError("could not bind on any address")  # as asyncio does from Python 3.13 on
+
+    monkeypatch.setattr("monitor.web.server._listen", refuse)
+
+    with pytest.raises(WebError, match=r"^web_host 127\.0\.0\.1, web_port 0: could not bind on any address$"):
+        async with served():
+            pass
+
+
 async def test_a_host_that_has_no_address_is_said_in_one_line(served: Served) -> None:
     with pytest.raises(WebError, match=r"^web_host no\.such\.invalid, web_port 0: \w[^\n]+$"):
         async with served(web_host="no.such.invalid", web_token=TOKEN):
