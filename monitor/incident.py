@@ -140,11 +140,11 @@ class _Course:
     def take(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
+        self._failing_news = self._failing_news or (result.up is False and self._is_fresh(result))
         if before and before.at <= self._believed_until and not before.precedes(result):
             self.overtaken.append(result)
             if result.up is not None:
                 self.doubts.append(Doubt(at, at, passed=result.up and not before.may_turn))
-                self._failing_news = self._failing_news or (not result.up and self._is_fresh(result))
             return
         after = stand(before, result, self._rules)
         if before:
@@ -190,10 +190,8 @@ class _Course:
     def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
         """Compare what the locations say now with what was said before."""
         at = result.scheduled_at
-        fresh = self._is_fresh(result)
-        self._fresh = self._fresh or fresh
+        self._fresh = self._fresh or self._is_fresh(result)
         self._failing = self._failing or not result.up
-        self._failing_news = self._failing_news or (fresh and not result.up)
         if self._silence and self._fresh:
             self.changes.append(self._silence.ended(at))
             self._silence = None

@@ -114,6 +114,12 @@ def test_an_outage_is_told_with_its_own_kind() -> None:
     assert told(changes) == [("opened", DOWN, 1, 3)]
 
 
+def test_an_outage_is_told_at_once_that_old_and_new_results_make_together() -> None:
+    _, changes = late(checks("+-"), [check(0.5, "-"), check(10, "-")], RULES, START + 601)
+
+    assert told(changes) == [("opened", DOWN, 0.5, 10)]
+
+
 def test_what_was_opened_stays_opened_where_late_results_agree() -> None:
     rules = Rules(quorum=2)
     known = together(a="---", b="+++", c="+++")

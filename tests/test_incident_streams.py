@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.health import Health, Kind
@@ -16,23 +16,34 @@ from monitor.standing import Rules, Window
 from tests.observing import (
     START,
     check,
+    checks,
     live,
 )
 
-RESULTS = st.lists(
-    st.tuples(st.integers(0, 120), st.sampled_from("++++---~?"), st.sampled_from("abc")),
-    max_size=120,
-    unique_by=lambda drawn: (drawn[0], drawn[2]),
-).map(lambda drawn: [check(*each) for each in sorted(drawn)])
+
+def stretch(first: int, last: int, signs: str, most: int) -> Any:
+    """Some results of three locations, between two slots."""
+    drawn = st.tuples(st.integers(first, last), st.sampled_from(signs), st.sampled_from("abc"))
+    return st.lists(drawn, max_size=most, unique_by=lambda each: (each[0], each[2]))
+
+
+STEADY = stretch(0, 120, "++++---~?", 120)
+INTERRUPTED = st.builds(list.__add__, stretch(0, 100, "+--", 6), stretch(105, 120, "+-~?", 12))
+RESULTS = (STEADY | INTERRUPTED).map(lambda drawn: [check(*each) for each in sorted(drawn)])
+CUTS = st.lists(st.integers(0, 120), max_size=6)
 ANY_RULES = st.sampled_from(
     [Rules(), Rules(failures=1, successes=1), Rules(window=Window(of=5, bad=3)), Rules(quorum=2, failures=2)]
 )
 
 
-def incidents(batches: Sequence[Sequence[CheckResult]], rules: Rules, late_s: float) -> Any:
+def batches(results: list[CheckResult], cuts: Sequence[int]) -> list[list[CheckResult]]:
+    return [results[start:end] for start, end in pairwise([0, *sorted(cuts), len(results)])]
+
+
+def incidents(parts: Sequence[Sequence[CheckResult]], rules: Rules, late_s: float) -> Any:
     """Every incident that is found, with its end or None."""
     health, ended = Health(), []
-    for batch in batches:
+    for batch in parts:
         health, new, _, overtaken, *_ = observe(health, batch, rules, START + 7_201 + late_s)
         assert not overtaken
         ended += [(each.kind, each.started_at, each.at) for each in new if each.change != "opened"]
@@ -41,20 +52,26 @@ def incidents(batches: Sequence[Sequence[CheckResult]], rules: Rules, late_s: fl
     return ended, [(each.kind, each.started_at) for each in going_on], health.locations
 
 
-@given(RESULTS, ANY_RULES, st.lists(st.integers(0, 120), max_size=6), st.sampled_from([0, 86_400]))
+@given(RESULTS, ANY_RULES, CUTS, st.sampled_from([0, 86_400]))
 def test_batches_and_delays_change_no_incident(
     results: list[CheckResult], rules: Rules, cuts: list[int], late_s: float
 ) -> None:
-    edges = [0, *sorted(cuts), len(results)]
-    batches = [results[start:end] for start, end in pairwise(edges)]
-
-    assert incidents(batches, rules, late_s) == incidents([results], rules, 0)
+    assert incidents(batches(results, cuts), rules, late_s) == incidents([results], rules, 0)
 
 
-@given(RESULTS, ANY_RULES)
-def test_results_that_come_twice_change_no_incident(results: list[CheckResult], rules: Rules) -> None:
-    once, _, *_ = observe(Health(), results, rules, START + 7_201)
-    twice, new, *_ = observe(once, results, rules, START + 7_201)
+@given(RESULTS, ANY_RULES, CUTS, st.integers(0, 600))
+@example(
+    [*checks("---", "b"), check(6, "+", "a"), check(118, "-", "a"), check(119, "+", "b")], Rules(), [], 60
+)
+def test_results_that_come_twice_change_no_incident(
+    results: list[CheckResult], rules: Rules, cuts: list[int], later_s: float
+) -> None:
+    once, now = Health(), START
+    for batch in batches(results, cuts):
+        now = max([now, *(result.timestamp + 1 for result in batch)])
+        once, *_ = observe(once, batch, rules, now)
+
+    twice, new, *_ = observe(once, results, rules, now + later_s)
 
     assert twice == once
     assert new == []
