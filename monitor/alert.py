@@ -6,6 +6,7 @@ an alert but lose none. Each channel sends one alert at a time; one that hangs d
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -28,6 +29,8 @@ from monitor.tasks import Tasks
 
 _LOOK_S = 1.0
 _AWAY_S = 5.0
+_WARN_S = 60.0
+_WARN_OF_S = 300.0  # older results have been looked at, but for those that came late
 _UPKEEP_S = 3_600.0
 _DAY_S = 86_400.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
@@ -103,7 +106,7 @@ class _Telling:
         self._channels: Mapping[str, tuple[SecretStr | Webhook, Channel]] = {}
         self._busy: set[str] = set()
         self._done = asyncio.Event()
-        self._upkeep_at = 0.0
+        self._warned_at = self._tidied_at = -math.inf
 
     def take(self, config: Config) -> None:
         """Follow the configuration; channels that did not change stay as they are."""
@@ -124,9 +127,9 @@ class _Telling:
         now = self._clock()
         await self._store.decide(self._plan, now, decide)
         await self._store.count_waiting()
-        if now >= self._upkeep_at:
+        if _is_due(self._warned_at, _WARN_S, now):
             await self._keep_up(now)
-            self._upkeep_at = now + _UPKEEP_S
+            self._warned_at = now
         idle = [name for name in self._channels if name not in self._busy]
         if idle:
             for claimed in await self._store.claim(idle, self._lease_s):
@@ -144,13 +147,16 @@ class _Telling:
                 each.cancel()
 
     async def _keep_up(self, now: float) -> None:
-        """Once an hour: warn of certificates, and put away what is long done."""
+        """Warn of certificates; once an hour of late results' too, and then put away what is long done."""
+        is_hourly = _is_due(self._tidied_at, _UPKEEP_S, now)
         https = [name for name, each in self._plan.monitors.items() if each.url.lower().startswith("https:")]
-        seen = await self._store.chains(https, now - _DAY_S)
+        seen = await self._store.chains(https, now - (_DAY_S if is_hourly else _WARN_OF_S))
         await self._store.add(warnings(self._plan, seen, now), now)
-        given_up = await self._store.tidy()
-        if given_up:
-            log.error("%d alerts could not be sent for a day, and are given up", given_up)
+        if is_hourly:
+            given_up = await self._store.tidy()
+            self._tidied_at = now
+            if given_up:
+                log.error("%d alerts could not be sent for a day, and are given up", given_up)
 
     async def _send(self, claimed: Claimed, channel: Channel) -> None:
         """Send it, and what the channel has after it."""
@@ -200,6 +206,10 @@ async def _insist(attempt: Callable[[], Awaitable[T]]) -> T:
         except StoreUnavailableError as error:
             log.warning("what became of an alert cannot be noted for now: %s", error)
             await asyncio.sleep(_LOOK_S)
+
+
+def _is_due(last_at: float, every_s: float, now: float) -> bool:
+    return abs(now - last_at) >= every_s  # a clock that was set back makes nothing wait for long
 
 
 async def _either(event: Awaitable[object], limit_s: float) -> None:

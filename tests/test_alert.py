@@ -196,6 +196,32 @@ async def test_certificates_are_warned_of_once(
     assert sorted(titles(receiver)) == ["shop is down", "shop: a certificate of the chain expires in 6 d"]
 
 
+@pytest.mark.parametrize(
+    ("seen_at", "step_s"),
+    [
+        (NOW + 30, 60),
+        pytest.param(NOW - 100, -60, id="clock-set-back"),
+        pytest.param(NOW - 1_000, 3_600, id="late"),
+    ],
+)
+async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned_of(
+    alert_store: AlertStore, store: Store, book: Book, receiver: HttpReceiver, seen_at: float, step_s: float
+) -> None:
+    clock = Clock()
+    told = config({"hook": hook(receiver)})
+    settings = Settings(told)
+
+    async with telling(alert_store, settings, clock):
+        await settings.change(told)
+        await store.save([result(seen_at, certificate_expires_at=NOW + 6.5 * 86_400)])
+        clock.now += step_s
+        await eventually("it is told", book.deliveries)
+        await eventually("it was sent", book.all_done)
+
+    assert len(titles(receiver)) == 1
+    assert titles(receiver)[0].startswith("shop: a certificate of the chain expires in 6 d")
+
+
 async def test_what_could_not_be_sent_for_a_day_is_given_up(
     alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
