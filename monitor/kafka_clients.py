@@ -16,6 +16,7 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     TopicAlreadyExistsError,
+    UnknownError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -208,6 +209,10 @@ async def _explained(config: Config, bootstrap: str, limit_s: float) -> AsyncIte
         )
         reason = await diagnosis(bootstrap, config.kafka_ssl_dir, security(config))
         raise KafkaConnectionError(reason or f"{bootstrap}: {what}") from error
+    except UnknownError as error:  # how the embedded broker refuses a producer of a process not its own
+        raise KafkaConnectionError(
+            f"{bootstrap}: it takes no idempotent producers; an embedded broker serves its own process only"
+        ) from error
 
 
 def _partitions(config: Config) -> dict[str, int]:

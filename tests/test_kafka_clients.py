@@ -66,6 +66,13 @@ async def test_topics_on_the_embedded_broker_have_four_partitions_and_one(
     await close(sending)
 
 
+async def test_an_embedded_broker_of_another_process_is_told(embedded_config: Config, broker: Broker) -> None:
+    foreign = embedded_config.model_copy(update={"kafka_bootstrap": broker.bootstrap})
+
+    with pytest.raises(KafkaConnectionError, match=f"{broker.bootstrap}: .* serves its own process only"):
+        await started_producer(foreign, broker.bootstrap)
+
+
 async def test_a_broker_that_is_not_there_is_named_with_the_reason(embedded_config: Config) -> None:
     with pytest.raises(KafkaConnectionError, match=r"127\.0\.0\.1:1: connection refused$"):
         await started_producer(embedded_config, "127.0.0.1:1")
