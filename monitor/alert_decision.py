@@ -14,11 +14,12 @@ _FORGOTTEN_S = 3_600.0  # what no process wants to tell is dropped then
 
 
 class Delivery(NamedTuple):
-    """One alert for one channel; those of one `subject` go out in their order, and `about` goes out once."""
+    """One alert for one channel; those of one monitor go out in their order, and `about` goes out once."""
 
     channel: str
     about: str
     subject: str
+    """The incident that it belongs to, or the first of those that were told together."""
     alert: Alert
 
 
@@ -40,11 +41,14 @@ class Decision:
 
 
 def decide(plan: Plan, situation: Situation) -> Decision:
-    """Decide what can be decided now; the rest waits for the next time."""
+    """Decide what can be decided now; the rest waits for the next time.
+
+    The end of one incident is told before the beginning of the next, which goes on.
+    """
     deciding = _Deciding(plan, situation)
-    deciding.opened()
     deciding.resolved()
     deciding.past()
+    deciding.opened()
     deciding.again()
     return deciding.decision
 

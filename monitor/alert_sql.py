@@ -58,24 +58,32 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::float8[], $5::b
 ON CONFLICT (incident_id, channel) DO UPDATE SET reminded_at = excluded.reminded_at
 """
 
-# The clock is the database's, so that processes agree on who holds a delivery, whatever theirs say.
+# The clock is the database's, so that processes agree on who holds a delivery, whatever theirs say. One waits
+# for those before it of the same monitors; not for one that was refused again after the channel took another.
 CLAIM = """
-WITH next AS (
-    SELECT delivery.id FROM unnest($1::text[]) AS wanted (channel)
-    CROSS JOIN LATERAL (
-        SELECT id FROM health_deliveries AS delivery
-        WHERE channel = wanted.channel AND due_at <= extract(epoch FROM clock_timestamp())
-          AND NOT EXISTS (
-            SELECT FROM health_deliveries AS earlier
-            WHERE earlier.channel = delivery.channel AND earlier.subject = delivery.subject
-              AND earlier.due_at IS NOT NULL AND earlier.id < delivery.id)
-        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) AS delivery
+WITH waiting AS MATERIALIZED (
+    SELECT id, channel, due_at, alert, refused_at IS NOT NULL AND EXISTS (
+        SELECT FROM health_deliveries AS taken WHERE taken.channel = delivery.channel
+          AND taken.sent_at BETWEEN delivery.created_at AND delivery.refused_at
+    ) AS is_refused_alone
+    FROM health_deliveries AS delivery WHERE channel = ANY($1) AND due_at IS NOT NULL
+), placed AS (
+    SELECT id, channel, due_at, min(id) FILTER (WHERE NOT is_refused_alone)
+        OVER (PARTITION BY channel, subject->>'monitor') AS first
+    FROM waiting LEFT JOIN LATERAL jsonb_array_elements(alert->'monitors') AS subject ON true
+), next AS (
+    SELECT DISTINCT ON (channel) id FROM placed
+    GROUP BY channel, id, due_at
+    HAVING due_at <= extract(epoch FROM clock_timestamp()) AND NOT coalesce(bool_or(first < id), false)
+    ORDER BY channel, id
+), mine AS (
+    SELECT id FROM health_deliveries
+    WHERE id IN (SELECT id FROM next) AND due_at <= extract(epoch FROM clock_timestamp())
+    FOR UPDATE SKIP LOCKED
 )
-UPDATE health_deliveries
-SET attempts = attempts + 1, due_at = extract(epoch FROM clock_timestamp()) + $2
-FROM next WHERE health_deliveries.id = next.id
-RETURNING health_deliveries.id, channel, attempts, alert
+UPDATE health_deliveries SET attempts = attempts + 1, due_at = extract(epoch FROM clock_timestamp()) + $2
+WHERE id = ANY(ARRAY(SELECT id FROM mine))
+RETURNING id, channel, attempts, alert
 """
 
 DELIVERED = """
@@ -84,7 +92,9 @@ WHERE id = $1 AND sent_at IS NULL
 """
 
 POSTPONED = """
-UPDATE health_deliveries SET due_at = extract(epoch FROM clock_timestamp()) + $4, error = $3
+UPDATE health_deliveries
+SET due_at = extract(epoch FROM clock_timestamp()) + $4, refused_at = extract(epoch FROM clock_timestamp()),
+    error = $3
 WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL
 """
 

@@ -139,6 +139,15 @@ def test_a_process_without_channels_leaves_changes_to_others_for_an_hour() -> No
 REMINDED = monitor("shop", notify={"remind_every_s": 600})
 
 
+def test_the_end_of_an_incident_is_told_before_the_beginning_of_the_next() -> None:
+    over = incident(1, ended_at=NOW - 60)
+    changes = change(over, "resolved"), change(incident(2))
+
+    found = outcome(plan(SHOP, channels=("mail",)), situation(*changes, told={1: told("mail")}))
+
+    assert found == [("mail", "shop is up again"), ("mail", "shop is down")]
+
+
 def test_reminders_come_at_their_time() -> None:
     def found(reminded_at: float) -> Any:
         known = {1: told("mail", reminded_at=reminded_at)}

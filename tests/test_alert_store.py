@@ -1,11 +1,14 @@
 import asyncio
+import time
 from typing import Any
+
+import msgspec
 
 from monitor.alert_certificates import Seen
 from monitor.alert_decision import Delivery, decide
 from monitor.alert_message import compose
 from monitor.alert_situation import Plan, Situation
-from monitor.alert_store import AlertStore, Claimed, Silence
+from monitor.alert_store import AlertStore, Silence
 from monitor.store import Store
 from tests.alerting import NOW, monitor, plan
 from tests.bookkeeping import Book
@@ -13,11 +16,11 @@ from tests.test_alert_message import subject
 from tests.test_store import result
 
 SHOP = plan(monitor("shop"), channels=("mail",))
-ALERT = compose("opened", [subject()], NOW)
 
 
-def delivery(number: int = 1, channel: str = "mail", subject: str = "") -> Delivery:
-    return Delivery(channel, f"opened {number}", subject or f"incident {number}", ALERT)
+def delivery(number: int = 1, channel: str = "mail", monitors: str = "") -> Delivery:
+    alert = compose("opened", [subject(name) for name in monitors.split() or [f"s{number}"]], NOW)
+    return Delivery(channel, f"opened {number}", f"incident {number}", alert)
 
 
 async def claim(store: AlertStore, *channels: str, lease_s: float = 180) -> list[tuple[int, int]]:
@@ -31,7 +34,7 @@ async def test_what_is_decided_is_stored_whole(alert_store: AlertStore, book: Bo
     assert await alert_store.decide(SHOP, NOW, decide) == 2
     assert await alert_store.decide(SHOP, NOW, decide) == 0
 
-    assert await book.outcome() == [("mail", "shop is down", "waits"), ("mail", "shop was down", "waits")]
+    assert await book.outcome() == [("mail", "shop was down", "waits"), ("mail", "shop is down", "waits")]
 
 
 async def test_one_process_decides_at_a_time(alert_store: AlertStore, database: str, book: Book) -> None:
@@ -114,14 +117,34 @@ async def test_a_channel_gets_one_at_a_time_in_their_order(alert_store: AlertSto
     assert await claim(alert_store) == [(2, 1)]
 
 
-async def test_one_of_a_subject_waits_for_those_before_it(alert_store: AlertStore) -> None:
-    await alert_store.add([delivery(1, subject="incident 1"), delivery(2, subject="incident 1")], NOW)
+async def test_one_of_a_monitor_waits_for_those_before_it(alert_store: AlertStore) -> None:
+    all_ = (delivery(number, monitors=names) for number, names in enumerate(("a", "b a", "c b"), 1))
+    await alert_store.add(all_, NOW)
 
+    for number in range(1, 4):
+        (claimed,) = await alert_store.claim(["mail"], 0)
+        assert (claimed.id, claimed.attempts) == (number, 1)
+        await alert_store.postpone(claimed, "the answer was 500", 600)
+        assert await claim(alert_store) == []
+        await alert_store.delivered(claimed)
+
+
+async def test_none_waits_for_one_that_the_channel_refuses_while_it_takes_others(
+    alert_store: AlertStore, book: Book
+) -> None:
+    await alert_store.add([delivery(1, monitors="a"), delivery(2, monitors="a"), delivery(3)], time.time())
+    (first,) = await alert_store.claim(["mail"])
+    await alert_store.postpone(first, "the answer was 500", 600)
+    (other,) = await alert_store.claim(["mail"])
+    await alert_store.delivered(other)
+    assert (first.id, other.id) == (1, 3)
+    assert await claim(alert_store) == []  # the channel may be back since
+
+    await book.connection.execute("UPDATE health_deliveries SET due_at = 0 WHERE id = 1")
     (first,) = await alert_store.claim(["mail"])
     assert await claim(alert_store) == []
     await alert_store.postpone(first, "the answer was 500", 600)
-    assert await claim(alert_store) == []
-    await alert_store.delivered(first)
+
     assert await claim(alert_store) == [(2, 1)]
 
 
@@ -166,7 +189,7 @@ async def test_what_was_added_is_not_added_again(alert_store: AlertStore, book: 
 async def test_after_a_day_it_is_given_up_and_what_is_long_done_is_forgotten(
     alert_store: AlertStore, book: Book
 ) -> None:
-    certificate = Delivery("mail", "certificate ab 1 7", "certificate ab 1", ALERT)
+    certificate = delivery()._replace(about="certificate ab 1 7")
     await alert_store.add([delivery(1), delivery(2), certificate], NOW)
     (first,) = await alert_store.claim(["mail"])
     await alert_store.postpone(first, "the answer was 500", 0)
@@ -230,5 +253,9 @@ async def test_the_newest_certificates_are_found(alert_store: AlertStore, store:
     assert found == [Seen("shop", NOW - 30, NOW + 2, None, None)]
 
 
-def test_a_claim_has_the_alert_as_it_was() -> None:
-    assert Claimed(1, "mail", 1, ALERT).alert == ALERT
+async def test_a_claim_has_the_alert_as_it_was(alert_store: AlertStore) -> None:
+    await alert_store.add([delivery()], NOW)
+
+    (claimed,) = await alert_store.claim(["mail"])
+
+    assert msgspec.json.encode(claimed.alert) == msgspec.json.encode(delivery().alert)
