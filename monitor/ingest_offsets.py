@@ -47,7 +47,7 @@ async def commit(consumer: Any, offsets: Mapping[TopicPartition, int]) -> bool:
         async with asyncio.timeout(_COMMIT_S):
             await consumer.commit(ours)
     except CommitFailedError as error:
-        _log.info("offsets were not committed, some results come again: %s", error)
+        _log.info("offsets were not committed, some results come again: %s", error.args[-1])
         return False
     return True
 

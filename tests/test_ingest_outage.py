@@ -237,6 +237,8 @@ async def test_a_commit_that_comes_too_late_stops_nothing(
         await committed(stream, 20)
 
     assert await count(database) == 20
+    (line,) = (text for text in caplog.messages if "offsets were not committed" in text)
+    assert line.endswith("may have assigned the partitions to another member")
 
 
 async def test_a_cancelled_stage_leaves_what_it_had_in_hand_to_the_next(
