@@ -15,6 +15,7 @@ from monitor.store_report import Account
 from monitor.uptime import BUCKETS, percentile, shares
 
 FORMATS = ("table", "csv", "json")
+_WIDEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,10 @@ def written(rows: Sequence[Row], shape: str) -> str:
             _percent(row.no_data),
             _percent(row.maintenance),
         )
-    with Console() as console, console.capture() as captured:
+    console = Console()
+    whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    console.width = max(console.width, whole)  # no value is cut, however narrow the terminal
+    with console.capture() as captured:
         console.print(table)
     return captured.get()
 

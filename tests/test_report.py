@@ -109,8 +109,9 @@ def test_programs_read_json_and_csv() -> None:
     assert (line["monitor"], line["mttr_s"], line["outage_s"]) == ("shop, new", "", "3700.4")
 
 
-def test_people_read_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_people_read_a_table(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
 
     table = written([ROW, NOTHING], "table")
 
