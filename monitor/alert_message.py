@@ -68,7 +68,6 @@ _MANY = {
     "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
 }
 _WORD = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
-_CAUSE = {"no_data": "no result for three intervals", "flapping": "more than six changes within an hour"}
 _MEANS = {
     "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
     "partial": "From the other locations it is up.",
@@ -137,7 +136,7 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
         lasted = duration(ended_at - subject.started_at)
         span = f"{instant(subject.started_at)} to {instant(ended_at)}, {lasted}"
         lines.append(f"{_WORD[subject.kind]}: {span}")
-    lines.append(f"Why: {_why(subject)}")
+    lines.append(f"Why: {why(subject.reason, subject.detail)}")
     if event != "resolved":
         lines.append(f"Noticed after: {duration(subject.noticed_at - subject.started_at)}")
     if event == "past":
@@ -151,15 +150,11 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
     return lines
 
 
-def _why(subject: Subject) -> str:
-    return why(subject.reason, subject.detail or _CAUSE.get(subject.kind))
-
-
 def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     lines = []
     for subject in subjects[:MAX_LISTED]:
         until = "" if subject.ended_at is None else f" to {instant(subject.ended_at)}"
-        reason = "" if event == "resolved" else f": {_why(subject)}"
+        reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
         lines.append(f"- {subject.monitor}, {instant(subject.started_at)}{until}{reason}")
     if len(subjects) > MAX_LISTED:
         lines.append(f"and {len(subjects) - MAX_LISTED} more")

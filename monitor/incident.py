@@ -17,12 +17,14 @@ import msgspec
 from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
 from monitor.standing import Rules, Standing, needed, reporting, stand
-from monitor.uptime import Point
+from monitor.uptime import REACH, Point
 
 _FRESH_S = 60.0  # what is not older is news, however short the interval
 _SKEW_S = 60.0  # by which a clock may be ahead
 _FLAPPING_S = 3_600.0
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
+_FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
+_SILENT = f"no result for {REACH} intervals"
 
 
 class Doubt(NamedTuple):
@@ -76,7 +78,7 @@ def silent(health: Health, since: float, now: float) -> tuple[Health, Change]:
     `since` stands for the newest result where there was none.
     """
     started_at = health.last_at if health.locations else since
-    episode = Episode(Kind.NO_DATA, started_at, decided_at=now, heard_at=now, told=True)
+    episode = Episode(Kind.NO_DATA, started_at, decided_at=now, heard_at=now, detail=_SILENT, told=True)
     return msgspec.structs.replace(health, silence=episode), episode.change("opened", now)
 
 
@@ -234,7 +236,7 @@ class _Course:
     def _turn(self, at: float) -> None:
         self._turned_at = (*self._turned_within(at), at)[-_FLAPPING_CHANGES - 1 :]
         if len(self._turned_at) > _FLAPPING_CHANGES and not self._flapping:
-            self._flapping = Episode(Kind.FLAPPING, self._turned_at[0], decided_at=at, heard_at=self._now)
+            self._flapping = Episode(Kind.FLAPPING, self._turned_at[0], at, self._now, detail=_FLAPS)
 
     def _turned_after(self, at: float) -> bool:
         return any(turned_at > at for turned_at in self._turned_at[-1:])

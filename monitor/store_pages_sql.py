@@ -5,8 +5,9 @@ STANDINGS = """
 SELECT state.monitor, state.status, state.last_at, incident.started_at, incident.reason, incident.detail
 FROM health_states AS state
 LEFT JOIN LATERAL (
-    SELECT started_at, reason, detail FROM health_incidents
-    WHERE monitor = state.monitor AND ended_at IS NULL AND kind <> 'flapping' ORDER BY started_at LIMIT 1
+    SELECT CASE WHEN kind <> 'flapping' THEN started_at END AS started_at, reason, detail
+    FROM health_incidents
+    WHERE monitor = state.monitor AND ended_at IS NULL ORDER BY kind = 'flapping', started_at LIMIT 1
 ) AS incident ON true
 WHERE state.monitor = ANY($1)
 """

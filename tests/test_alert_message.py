@@ -76,17 +76,6 @@ def test_other_kinds_than_down_say_what_they_mean(kind: str, says: str) -> None:
     assert says not in written("resolved", subject(kind=kind, ended_at=NOW)).text.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("kind", "cause"),
-    [("no_data", "no result for three intervals"), ("flapping", "more than six changes within an hour")],
-)
-def test_what_no_result_is_the_reason_of_says_its_cause(kind: str, cause: str) -> None:
-    one, other = (subject(name, kind=kind, reason=None, detail=None) for name in ("a", "b"))
-
-    assert f"Why: {cause}" in written("opened", one).text.splitlines()
-    assert written("opened", one, other, of_monitors=3).text.count(f"UTC: {cause}") == 2
-
-
 def test_reminders_and_escalations_say_for_how_long() -> None:
     assert written("reminder").title == "shop is down, since 1 h 2 min"
     assert written("escalation").text.splitlines()[-1] == "Nobody has acknowledged it so far."

@@ -226,6 +226,7 @@ def test_silence_is_an_incident_of_its_own_kind() -> None:
 
     assert (change.change, change.kind) == ("opened", NO_DATA)
     assert (change.started_at, change.at) == (START + 120, START + 400)
+    assert change.detail == "no result for 3 intervals"
     assert status(quiet, Rules()) == "unknown"
 
 

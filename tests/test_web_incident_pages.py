@@ -11,7 +11,7 @@ from monitor.alert_decision import Delivery
 from monitor.alert_message import Alert
 from monitor.alert_store import AlertStore
 from monitor.store import Store
-from tests.web import Answer, Visitor, configured, outage, result, site_of
+from tests.web import Answer, Visitor, configured, flapping, outage, result, site_of
 
 DAY_S = 86_400
 
@@ -72,6 +72,20 @@ async def test_an_incident_tells_its_course_where_and_why(store: Store) -> None:
     assert "status: status 503" in page.text
     assert "<td>past</td>" in page.text
     assert "It was over before it was noticed." in page.text
+
+
+async def test_an_incident_without_a_failed_check_says_why_too(store: Store) -> None:
+    await store.save(flapping())
+
+    async with site_of(configured("shop"), store) as visitor:
+        every = await visitor.get("/incidents")
+        number = re.findall(r'flapping</span>.*?href="/incidents/(\d+)"', every.text, re.DOTALL)[0]
+        page = await one(visitor, int(number))
+
+    why = "more than 6 changes between up and down within an hour"
+    assert f"<td>{why}</td>" in every.text
+    assert f"<p>{why}</p>" in page.text
+    assert f"<td>{why}</td>" in page.text
 
 
 async def test_an_incident_that_goes_on_says_so(store: Store) -> None:

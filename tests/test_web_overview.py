@@ -1,5 +1,6 @@
 """The first page."""
 
+import json
 import re
 import time
 
@@ -8,7 +9,7 @@ from markupsafe import escape
 
 from monitor.store import Store
 from monitor.web.views import PAGE_ROWS
-from tests.web import Visitor, configured, outage, result, site_of
+from tests.web import Visitor, configured, flapping, outage, result, site_of
 
 DAY_S = 86_400
 
@@ -44,6 +45,18 @@ async def test_each_monitor_has_its_state_and_the_worst_comes_first(store: Store
     assert "2 of 5 monitors are down: gone, half" in page.text
     assert "status: status 503" in page.text
     assert "no result yet" in page.text
+
+
+async def test_a_monitor_that_is_up_and_flapping_says_so(store: Store) -> None:
+    await store.save(flapping())
+
+    async with site_of(configured("shop"), store) as visitor:
+        said = await row(visitor, "shop")
+        state = json.loads((await visitor.get("/api/v1/monitors/shop")).text)
+
+    why = "more than 6 changes between up and down within an hour"
+    assert f'<span class="state up">up</span><small>{why}</small>' in said
+    assert (state["status"], state["since_at"], state["reason"], state["detail"]) == ("up", None, None, why)
 
 
 async def test_all_is_well_in_one_line(store: Store) -> None:

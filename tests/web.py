@@ -62,6 +62,13 @@ def outage(monitor: str = "shop", ago_s: float = 300.0, checks: int = 4, **chang
     return [result(monitor, ago_s + 60), *bad]
 
 
+def flapping(monitor: str = "shop") -> list[CheckResult]:
+    """Make four short outages within half an hour, the last one over."""
+    failed = {"up": False, "response_status": 503, "reason": "status", "detail": "status 503"}
+    signs = enumerate("---++" * 4)
+    return [result(monitor, 1_200 - 60 * n, **(failed if sign == "-" else {})) for n, sign in signs]
+
+
 class Answer(NamedTuple):
     status: int
     text: str

@@ -29,7 +29,10 @@ Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
 
 
 class MonitorState(msgspec.Struct, frozen=True):
-    """How a monitor is. `since_at`, `reason` and `detail` are those of its open incident."""
+    """How a monitor is. `since_at`, `reason` and `detail` are those of its open incident.
+
+    Of one that is flapping and not down there is a `detail` only.
+    """
 
     name: str
     url: str
