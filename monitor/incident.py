@@ -85,12 +85,16 @@ def silent(health: Health, since: float, now: float) -> tuple[Health, Change]:
 def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
     """End all that is open, since nobody checks the monitor any more; later results begin afresh."""
     open_ones = [episode for episode in (health.outage, health.flapping, health.silence) if episode]
-    changes = [replace(episode.ended(now), detail="no longer checked") for episode in open_ones]
+    changes = [_let_go(episode.ended(now)) for episode in open_ones]
     rested = {
         name: msgspec.structs.replace(standing, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
         for name, standing in health.locations.items()
     }
     return Health(rested, rested_at=max(health.rested_at, health.last_at)), changes
+
+
+def _let_go(change: Change) -> Change:
+    return replace(change, reason=None, detail="no longer checked") if change.change == "resolved" else change
 
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:

@@ -262,14 +262,17 @@ def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
     rested, ended = unwatched(quiet, START + 720)
 
     assert told(ended) == [("resolved", DOWN, 0, 12), ("resolved", NO_DATA, 2, 12)]
-    assert {each.detail for each in ended} == {"no longer checked"}
+    assert {(each.reason, each.detail) for each in ended} == {(None, "no longer checked")}
     assert told(live(checks("---", first=20), health=rested)[1]) == [("opened", DOWN, 20, 22)]
 
 
 def test_what_was_never_told_is_past_when_nobody_checks_any_more() -> None:
     held, _, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
 
-    assert told(unwatched(held, START + 86_400)[1]) == [("past", DOWN, 0, 1_440)]
+    _, (change,) = unwatched(held, START + 86_400)
+
+    assert told([change]) == [("past", DOWN, 0, 1_440)]
+    assert change.reason == "status"
 
 
 def test_an_episode_survives_the_database() -> None:
