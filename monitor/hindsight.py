@@ -64,6 +64,7 @@ def _as_of(start: float, before: Health, stored: Sequence[CheckResult], rules: R
             known_at=start,
             down=standing.down is (standing.since <= start),  # it may have turned since
             since=min(standing.since, start),
+            passed=standing.passed,
         )
         for name, standing in before.locations.items()
         if name in reporting

@@ -208,7 +208,10 @@ class _Course:
             self._flapping = None
 
     def _judge(self, result: CheckResult, turned_at: float | None) -> None:
-        speaking = reporting(self._locations, self._last_at - self._reach_s)
+        every = reporting(self._locations, self._last_at - self._reach_s)
+        speaking = {name: standing for name, standing in every.items() if standing.is_decided}
+        if not speaking:
+            return
         down = {name: standing.since for name, standing in speaking.items() if standing.down}
         quorum = needed(self._rules, len(speaking))
         kind = None if not down else Kind.DOWN if len(down) >= quorum else Kind.PARTIAL

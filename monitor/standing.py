@@ -15,6 +15,8 @@ from monitor.maintenance import Windows
 from monitor.result import CheckResult
 from monitor.uptime import REACH, Point, Status, status_of
 
+_FORGOTTEN_S = 3_600.0  # slow checks leave gaps of more than their intervals, but not that long
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -70,12 +72,19 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """With a window: the last results since it is up; the slot of a failed one, null for a passed one."""
     ahead: Point | None = None
     """What the result of the latest slot says, where the clock was set back since."""
+    passed: bool = False
+    """Whether a check has ever passed there."""
 
     def precedes(self, result: CheckResult) -> bool:
         """Whether the result was made later than the newest one; two processes go by their slots."""
         if self.process and self.process == result.process:
             return result.number > self.number
         return result.scheduled_at > self.at
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it is known how it stands: not while the first checks of all fail."""
+        return self.down or self.passed
 
     @property
     def may_turn(self) -> bool:
@@ -123,17 +132,20 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
     """Take one result of the location into account.
 
     A result that agrees with the standing clears the streak: one lucky answer during an outage does not bring
-    its end any nearer.
+    its end any nearer. So does a long time without results: what lies on both sides of it is not in a row.
     """
     at, up, process, number = result.scheduled_at, result.up, result.process, result.number
     until, said = at + REACH * rules.interval_s, status_of(up, result.degraded)
     before = before or Standing(at, until, said)
+    passed = before.passed or bool(up)
+    if at > before.until + _FORGOTTEN_S:
+        before = msgspec.structs.replace(before, streak=0, failed=())
     if up is None:
         return msgspec.structs.replace(
             before, at=at, until=until, status=said, process=process, number=number, ahead=None
         )
     if up != before.down and not rules.window:
-        return Standing(at, until, said, process, number, at, before.down, before.since)
+        return Standing(at, until, said, process, number, at, before.down, before.since, passed=passed)
     streak = 0 if up != before.down else before.streak + 1
     first = before.streak_at if before.streak else at
     failed: tuple[float | None, ...] = ()
@@ -143,6 +155,7 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
         bad = [slot for slot in failed if slot is not None]
         turned = len(bad) >= rules.window.bad
         first = bad[0] if turned else first
+    after = Standing(at, until, said, process, number, at, before.down, before.since, passed=passed)
     if turned:
-        return Standing(at, until, said, process, number, at, not before.down, first)
-    return Standing(at, until, said, process, number, at, before.down, before.since, streak, first, failed)
+        return msgspec.structs.replace(after, down=not before.down, since=first)
+    return msgspec.structs.replace(after, streak=streak, streak_at=first, failed=failed)

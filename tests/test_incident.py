@@ -193,6 +193,20 @@ def test_a_batch_that_saw_it_fail_tells_of_an_outage_though_its_last_check_passe
     assert told(opened) == [("opened", DOWN, 0, 2)]
 
 
+@pytest.mark.parametrize("rules", [RULES, Rules(window=Window(of=5, bad=3))])
+@pytest.mark.parametrize(("gap", "since"), [(63, 2), (64, 67)])
+def test_failures_on_both_sides_of_a_long_gap_are_not_in_a_row(rules: Rules, gap: int, since: int) -> None:
+    _, changed = live([*checks("++--"), *checks("---", first=3 + gap)], rules)
+
+    assert told(changed)[0][2] == since
+
+
+def test_passed_checks_on_both_sides_of_a_long_gap_are_not_in_a_row() -> None:
+    _, changed = live([*checks("---+"), *checks("++", first=100)])
+
+    assert told(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 100)]
+
+
 def test_many_changes_within_an_hour_are_flapping_and_then_quiet() -> None:
     health, changed = live(checks("---++" * 4))
 

@@ -77,6 +77,20 @@ def test_a_location_that_stops_reporting_does_not_count() -> None:
     assert told(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
 
 
+def test_a_new_location_whose_first_checks_fail_does_not_end_an_outage() -> None:
+    health, changed = live([*checks("-----", "old"), *checks("-----++", "new", first=7)])
+
+    assert told(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 12)]
+    assert health.outage is None
+
+
+def test_a_new_location_whose_first_checks_fail_is_no_reason_for_partial() -> None:
+    _, changed = live(together(a="------++", b="   --+  "), Rules(quorum=2))
+
+    assert told(changed)[:2] == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 5)]
+    assert [each.kind for each in changed[:2]] == [DOWN, DOWN]
+
+
 def test_a_location_without_network_does_not_count() -> None:
     _, changed = live(together(a="-----????", b="+++++++++", c="+++++++++"))
 
