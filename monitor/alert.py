@@ -195,7 +195,8 @@ class _Telling:
                 claimed.alert.title,
                 error,
             )
-            await _insist(lambda: self._store.postpone(claimed, str(error), delay_s))
+            if await _insist(lambda: self._store.postpone(claimed, str(error), delay_s)):
+                log.error("%s takes other alerts; given up: %s", claimed.channel, claimed.alert.title)
 
 
 async def _insist(attempt: Callable[[], Awaitable[T]]) -> T:

@@ -5,14 +5,15 @@ from monitor.config import Monitor
 
 
 def is_held(change: Change, plan: Plan, situation: Situation) -> bool:
-    """Tell whether this is not to be told for now; what is over already is judged by the time it began."""
+    """Tell whether this is not to be told for now; what is over already is judged by its own time."""
     incident = change.incident
     is_over = incident.ended_at is not None
     at = change.at if is_over else situation.now
+    instants = (incident.started_at, at) if change.change == "past" else (at,)
     return (
-        plan.in_maintenance(incident.monitor, at, situation.made)
+        all(plan.in_maintenance(incident.monitor, each, situation.made) for each in instants)
         or is_silent(incident.monitor, situation)
-        or (change.quiet and (is_over or _is_flapping(incident.monitor, situation)))
+        or (change.quiet and (is_over or situation.flapping(incident.monitor) is not None))
         or has_trouble_above(incident, plan, situation, change)
     )
 
@@ -39,12 +40,6 @@ def has_trouble_above(
         return True
     is_news = opened is not None and incident.ended_at is None
     return is_news and any(_is_uncertain(parent, incident, plan, situation) for parent in above)
-
-
-def _is_flapping(monitor: str, situation: Situation) -> bool:
-    return any(
-        each.kind == "flapping" and each.ended_at is None for each in situation.by_monitor.get(monitor, ())
-    )
 
 
 def _covers(parent: Incident, at: float, settling_s: float) -> bool:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from monitor.alert_calm import has_trouble_above, is_held, is_silent
 from monitor.alert_message import Alert, Event, Subject, compose, link
@@ -39,6 +39,11 @@ class Decision:
     deliveries: list[Delivery] = field(default_factory=list)
     known: list[Known] = field(default_factory=list)
 
+    def once(self) -> Self:
+        """Leave of what one channel knows of one incident only the last."""
+        self.known = list({(each.incident_id, each.told.channel): each for each in self.known}.values())
+        return self
+
 
 def decide(plan: Plan, situation: Situation) -> Decision:
     """Decide what can be decided now; the rest waits for the next time.
@@ -50,13 +55,14 @@ def decide(plan: Plan, situation: Situation) -> Decision:
     deciding.past()
     deciding.opened()
     deciding.again()
-    return deciding.decision
+    return deciding.decision.once()
 
 
 class _Deciding:
     def __init__(self, plan: Plan, situation: Situation) -> None:
         self._plan = plan
         self._situation = situation
+        self._told = {number: list(told) for number, told in situation.told.items()}
         self._undecided = {change.incident.id for change in situation.changes if change.change == "opened"}
         self.decision = Decision()
 
@@ -96,9 +102,13 @@ class _Deciding:
     def resolved(self) -> None:
         together: dict[int, list[Change]] = defaultdict(list)
         for change in self._of("resolved"):
-            told = self._situation.told.get(change.incident.id, ())
-            if not told or change.quiet or self._is_partial_now(change.incident):
+            told = self._told.get(change.incident.id, ())
+            heir = self._heir(change)
+            if heir or not told:
+                self._hand_over(told, heir)
                 self._settle([change])
+            elif self._situation.may_go_on(change):
+                continue
             elif told[0].together is None:
                 self._tell("resolved", [change], [each.channel for each in told])
             else:
@@ -106,10 +116,19 @@ class _Deciding:
         for outage, changes in together.items():
             self._resolve_together(outage, changes)
 
-    def _is_partial_now(self, incident: Incident) -> bool:
-        return incident.kind == "down" and any(
-            each.monitor == incident.monitor and each.kind == "partial" for each in self._situation.open
-        )
+    def _heir(self, change: Change) -> Incident | None:
+        """Find the incident whose end will be told instead of this one's."""
+        flapping = self._situation.flapping(change.incident.monitor) if change.quiet else None
+        return self._situation.heir(change) or flapping
+
+    def _hand_over(self, told: Sequence[Told], heir: Incident | None) -> None:
+        """Let those who know of an incident know the end of what it goes on as."""
+        if heir:
+            those_of_heir = self._told.setdefault(heir.id, [])
+            known = {each.channel for each in those_of_heir}
+            new = [each._replace(together=None) for each in told if each.channel not in known]
+            those_of_heir += new
+            self.decision.known += [Known(heir.id, each) for each in new]
 
     def _resolve_together(self, outage: int, changes: list[Change]) -> None:
         is_over = not any(
@@ -118,7 +137,9 @@ class _Deciding:
             for told in self._situation.told.get(incident.id, ())
         )
         first_at = min(change.noticed_at for change in changes)
-        if not is_over and self._situation.now < first_at + WITHIN_S:
+        begin_again = {each.incident.monitor for each in self._of("opened")}
+        is_news = begin_again.isdisjoint(change.incident.monitor for change in changes)
+        if not is_over and is_news and self._situation.now < first_at + WITHIN_S:
             return
         by_channel = defaultdict(list)
         for change in changes:
@@ -174,7 +195,8 @@ class _Deciding:
     def _of(self, kind: str) -> Iterable[Change]:
         """Go through what is to be decided of one kind.
 
-        A process that does not know the monitor, or has no channels, leaves it to others for a while.
+        A process that does not know the monitor, or has no channels, leaves it to others for a while; what
+        goes on for as long as it does, since they may hold it back.
         """
         for change in self._situation.changes:
             if change.change != kind:
@@ -184,7 +206,7 @@ class _Deciding:
             )
             if is_known and self._plan.channels:
                 yield change
-            elif self._situation.now > change.noticed_at + _FORGOTTEN_S:
+            elif change.incident.ended_at and self._situation.now > change.noticed_at + _FORGOTTEN_S:
                 self._settle([change])
 
     def _settle(self, changes: Sequence[Change]) -> None:

@@ -11,6 +11,8 @@ from monitor.config_alerts import Notify
 from monitor.maintenance import Windows
 from monitor.maintenance_made import MadeWindows
 
+_OUTAGES = {"down", "partial"}
+
 
 class Incident(NamedTuple):
     """A row of `health_incidents`."""
@@ -70,6 +72,8 @@ class Situation:
     """By monitor."""
     newest: Mapping[str, Newest] = field(default_factory=dict)
     """By monitor."""
+    troubled: frozenset[str] = frozenset()
+    """Monitors that are down or partial, whether or not there is an incident of it yet."""
     made: MadeWindows = field(default_factory=MadeWindows)
     """Maintenance that is not of the configuration."""
 
@@ -80,6 +84,34 @@ class Situation:
         for incident in self.incidents:
             found[incident.monitor].append(incident)
         return found
+
+    def heir(self, change: Change) -> Incident | None:
+        """Find what an outage that is over goes on as: partial where it was down, or the other way round."""
+        was = change.incident
+        of_changes = (each.incident for each in self.changes)
+        return next(
+            (
+                each
+                for each in (*self.by_monitor.get(was.monitor, ()), *of_changes)
+                if each.monitor == was.monitor
+                and {each.kind, was.kind} == _OUTAGES
+                and (each.ended_at is None or each.started_at == change.at)
+            ),
+            None,
+        )
+
+    def may_go_on(self, change: Change) -> bool:
+        """Tell whether an outage that is over may go on as another, of which there is no incident yet."""
+        was = change.incident
+        is_outage = was.kind in _OUTAGES and was.monitor in self.troubled
+        return is_outage and not any(
+            each.kind in _OUTAGES and each.ended_at is None for each in self.by_monitor.get(was.monitor, ())
+        )
+
+    def flapping(self, monitor: str) -> Incident | None:
+        """Find the incident that tells of its flapping, which goes on."""
+        its = self.by_monitor.get(monitor, ())
+        return next((each for each in its if each.kind == "flapping" and each.ended_at is None), None)
 
     @property
     def open(self) -> Iterator[Incident]:

@@ -43,6 +43,8 @@ WHERE until > $2
 
 STATES = "SELECT monitor, health FROM health_states WHERE monitor = ANY($1)"
 
+TROUBLED = "SELECT monitor FROM health_states WHERE monitor = ANY($1) AND status IN ('down', 'partial')"
+
 DECIDED = "UPDATE health_changes SET decided_at = $2 WHERE id = ANY($1)"
 
 DELIVER = """
@@ -59,22 +61,16 @@ ON CONFLICT (incident_id, channel) DO UPDATE SET reminded_at = excluded.reminded
 """
 
 # The clock is the database's, so that processes agree on who holds a delivery, whatever theirs say. One waits
-# for those before it of the same monitors; not for one that was refused again after the channel took another.
+# for those before it of the same monitors: the last word of a channel is how a monitor is.
 CLAIM = """
-WITH waiting AS MATERIALIZED (
-    SELECT id, channel, due_at, alert, refused_at IS NOT NULL AND EXISTS (
-        SELECT FROM health_deliveries AS taken WHERE taken.channel = delivery.channel
-          AND taken.sent_at BETWEEN delivery.created_at AND delivery.refused_at
-    ) AS is_refused_alone
-    FROM health_deliveries AS delivery WHERE channel = ANY($1) AND due_at IS NOT NULL
-), placed AS (
-    SELECT id, channel, due_at, min(id) FILTER (WHERE NOT is_refused_alone)
-        OVER (PARTITION BY channel, subject->>'monitor') AS first
-    FROM waiting LEFT JOIN LATERAL jsonb_array_elements(alert->'monitors') AS subject ON true
+WITH placed AS (
+    SELECT id, channel, due_at, min(id) OVER (PARTITION BY channel, concerned->>'monitor') AS first
+    FROM health_deliveries LEFT JOIN LATERAL jsonb_array_elements(alert->'monitors') AS concerned ON true
+    WHERE channel = ANY($1) AND due_at IS NOT NULL
 ), next AS (
     SELECT DISTINCT ON (channel) id FROM placed
     GROUP BY channel, id, due_at
-    HAVING due_at <= extract(epoch FROM clock_timestamp()) AND NOT coalesce(bool_or(first < id), false)
+    HAVING due_at <= extract(epoch FROM clock_timestamp()) AND min(first) = id
     ORDER BY channel, id
 ), mine AS (
     SELECT id FROM health_deliveries
@@ -93,9 +89,18 @@ WHERE id = $1 AND sent_at IS NULL
 
 POSTPONED = """
 UPDATE health_deliveries
-SET due_at = extract(epoch FROM clock_timestamp()) + $4, refused_at = extract(epoch FROM clock_timestamp()),
-    error = $3
+SET due_at = extract(epoch FROM clock_timestamp()) + $4, error = $3,
+    refused_at = coalesce(refused_at, extract(epoch FROM clock_timestamp()))
 WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL
+"""
+
+REFUSED_ALONE = """
+UPDATE health_deliveries AS delivery SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL,
+    error = error || '; given up: the channel takes others'
+WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL AND EXISTS (
+    SELECT FROM health_deliveries AS taken
+    WHERE taken.channel = delivery.channel AND taken.sent_at > delivery.refused_at)
+RETURNING true
 """
 
 FAILED = """

@@ -20,6 +20,8 @@ from monitor.store import Store
 LEASE_S = 180.0
 """Who claimed a delivery has this long to send it; longer than any channel takes."""
 GIVE_UP_S = 86_400.0
+REFUSALS = 10
+"""Of one alert, by a channel that takes others: about half an hour."""
 KEEP_S = 90 * 86_400.0
 
 _DECIDING_LOCK = 0x616C65727473
@@ -57,6 +59,7 @@ class Acknowledgement(NamedTuple):
 
 class _Location(msgspec.Struct):
     at: float
+    until: float
     status: str
 
 
@@ -107,11 +110,19 @@ class AlertStore(Store):
             await connection.execute(sql.DELIVERED, claimed.id)
         self.counts.sent[claimed.channel] += 1
 
-    async def postpone(self, claimed: Claimed, error: str, delay_s: float) -> None:
-        """Note that it has to be sent again, unless somebody else has taken it since."""
+    async def postpone(self, claimed: Claimed, error: str, delay_s: float) -> bool:
+        """Note that it has to be sent again, unless somebody else has taken it since.
+
+        Returns whether it is given up instead: after so many refusals by a channel that takes others.
+        """
+        given_up = False
         async with self.transaction() as connection:
             await connection.execute(sql.POSTPONED, claimed.id, claimed.attempts, error, delay_s)
+            if claimed.attempts >= REFUSALS:
+                given_up = bool(await connection.fetchval(sql.REFUSED_ALONE, claimed.id, claimed.attempts))
         self.counts.failed_attempts[claimed.channel] += 1
+        self.counts.failed[claimed.channel] += given_up
+        return given_up
 
     async def fail(self, claimed: Claimed, error: str) -> None:
         """Note that it can never be sent."""
@@ -197,14 +208,18 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
         newest = {
             name: _newest(text) for name, text in await connection.fetch(sql.STATES, list(plan.monitors))
         }
+    resolved = [change.incident.monitor for change in changes if change.change == "resolved"]
+    troubled = frozenset(row[0] for row in await connection.fetch(sql.TROUBLED, resolved))
     made = MadeWindows(await store_maintenance.made(connection, first_at))
-    return Situation(now, changes, list(incidents.values()), told, acknowledged, silent, newest, made)
+    return Situation(
+        now, changes, list(incidents.values()), told, acknowledged, silent, newest, troubled, made
+    )
 
 
 def _newest(health: str) -> Newest:
     locations = _health.decode(health).locations.values()
     at = max((location.at for location in locations), default=0.0)
-    return Newest(at, failed=any(location.status == "down" for location in locations))
+    return Newest(at, failed=any(each.status == "down" and each.until >= at for each in locations))
 
 
 async def _keep(connection: Any, decision: Decision, now: float) -> None:

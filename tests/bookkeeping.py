@@ -35,8 +35,8 @@ INSERT INTO health_changes (incident_id, monitor, kind, change, at, noticed_at, 
 SELECT id, monitor, kind, 'resolved', ended_at, $2, reason, detail FROM incident
 """
 _STATE = """
-INSERT INTO health_states (monitor, status, last_at, health) VALUES ($1, 'up', $2, $3)
-ON CONFLICT (monitor) DO UPDATE SET last_at = excluded.last_at, health = excluded.health
+INSERT INTO health_states (monitor, status, last_at, health) VALUES ($1, $4, $2, $3)
+ON CONFLICT (monitor) DO UPDATE SET status = $4, last_at = excluded.last_at, health = excluded.health
 """
 
 
@@ -64,9 +64,12 @@ class Book:
     async def resolved(self, incident_id: int, at: float = NOW) -> None:
         await self.connection.execute(_RESOLVED, incident_id, at)
 
-    async def state(self, monitor: str, at: float, status: str) -> None:
-        health = json.dumps({"locations": {"Vienna": {"at": at, "until": at + 180, "status": status}}})
-        await self.connection.execute(_STATE, monitor, at, health)
+    async def state(self, monitor: str, at: float, status: str, failed_at: float | None = None) -> None:
+        """Set what the newest result says; that of another location, `failed_at`, was the last one there."""
+        locations = {"Vienna": {"at": at, "until": at + 180, "status": status}}
+        if failed_at is not None:
+            locations["Graz"] = {"at": failed_at, "until": failed_at + 180, "status": "down"}
+        await self.connection.execute(_STATE, monitor, at, json.dumps({"locations": locations}), status)
 
     async def deliveries(self) -> list[Any]:
         """Give all, with their titles."""

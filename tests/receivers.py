@@ -15,10 +15,14 @@ from aiosmtpd.smtp import SMTP
 
 
 class HttpReceiver:
-    """Answers with `statuses` in turn, then 200, when `hold` is set, and keeps what came."""
+    """Answers with `statuses` in turn, then 200, when `hold` is set, and keeps what came.
+
+    What has `refused` in it is always answered with 500.
+    """
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.refused: bytes | None = None
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.url = ""
         self.came = asyncio.Event()
@@ -30,6 +34,8 @@ class HttpReceiver:
         if self.hold:
             await self.hold.wait()
         status = self.statuses.pop(0) if self.statuses else 200
+        if self.refused and self.refused in self.requests[-1][1]:
+            status = 500
         return web.Response(status=status, headers={"Location": "/"} if status == 302 else {})
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.alert import alert, retry_after_s
-from monitor.alert_store import AlertStore, Silence
+from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts
 from monitor.store import Store
@@ -126,6 +126,26 @@ async def test_a_failure_that_passes_is_tried_again_until_it_has(
         caplog.text.count("alert not told to hook, trying again in 0.01 s: shop is down: the answer was 500")
         == 5
     )
+
+
+async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_of_its_monitor_told(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.refused = b"shop is down"
+    number = await book.opened("shop")
+    await book.opened("blog")
+
+    async with telling(alert_store, config({"hook": hook(receiver)}, monitor("shop"), monitor("blog"))):
+        await eventually("one is given up", book.all_done)
+        await book.resolved(number)
+        await eventually("the end is told", book.all_done)
+
+    assert titles(receiver).count("shop is down") >= REFUSALS
+    assert [title for title in titles(receiver) if title != "shop is down"] == [
+        "blog is down",
+        "shop is up again",
+    ]
+    assert "hook takes other alerts; given up: shop is down" in caplog.text
 
 
 async def test_a_failure_for_good_is_shown_and_not_tried_again(

@@ -44,6 +44,13 @@ def test_a_past_incident_in_maintenance_is_not_told() -> None:
     assert (decision.deliveries, decision.decided) == ([], {12})
 
 
+def test_a_past_incident_that_only_ended_in_maintenance_is_told() -> None:
+    maintained = plan(monitor("shop", maintenance=WINDOW), channels=("mail",))
+    past = change(incident(started_at=NOW - 7_200, ended_at=NOW + 50), "past")
+
+    assert outcome(maintained, situation(past, now=ENDS_AT + 1_000)) == [("mail", "shop was down")]
+
+
 def test_the_end_is_told_in_maintenance_and_silence_where_the_beginning_was() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW))
     resolved = change(incident(ended_at=NOW - 1), "resolved")

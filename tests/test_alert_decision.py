@@ -4,7 +4,7 @@ import pytest
 
 from monitor.alert_decision import Known, decide
 from monitor.alert_situation import Told
-from tests.alerting import NOW, change, incident, monitor, outcome, plan, situation, told
+from tests.alerting import NOW, change, incident, messages, monitor, outcome, plan, situation, told
 
 SHOP = monitor("shop")
 
@@ -106,10 +106,66 @@ def test_what_is_still_down_when_flapping_has_settled_is_told_then() -> None:
 def test_going_from_down_to_partial_is_no_recovery() -> None:
     resolved = change(incident(ended_at=NOW - 10), "resolved")
     partial = change(incident(2, kind="partial", started_at=NOW - 10))
+    known = {1: told("mail", "chat")}
 
-    found = outcome(plan(SHOP), situation(resolved, partial, told={1: told("mail", "chat")}))
+    early = decide(plan(SHOP), situation(resolved, told=known, troubled=frozenset({"shop"})))
+    found = outcome(plan(SHOP), situation(resolved, partial, told=known, troubled=frozenset({"shop"})))
 
+    assert (early.deliveries, early.decided) == ([], set())
     assert {title for _, title in found} == {"shop is down from some locations only"}
+
+
+def test_the_end_is_told_before_an_outage_that_is_none_of_its_own() -> None:
+    resolved = change(incident(ended_at=NOW - 60), "resolved")
+    later = incident(2)
+
+    found = outcome(
+        plan(SHOP),
+        situation(resolved, incidents=(later,), told={1: told("mail")}, troubled=frozenset({"shop"})),
+    )
+
+    assert found == [("mail", "shop is up again")]
+
+
+def test_who_was_told_of_partial_is_told_the_end_of_down_which_nobody_was_told() -> None:
+    gateway, shop = monitor("gateway"), monitor("shop", depends_on="gateway")
+    both = plan(gateway, shop, channels=("mail",))
+    over = incident(kind="partial", ended_at=NOW - 100)
+    down = incident(2, started_at=NOW - 100, ended_at=NOW - 1)
+    escalated = change(over, "resolved", quiet=True)
+    changes = change(down, at=NOW - 90), change(down, "resolved")
+    parent = incident(3, "gateway", started_at=NOW - 500, ended_at=NOW - 1)
+
+    at_once = decide(
+        both, situation(escalated, *changes, incidents=(parent,), told={1: told("mail", "boss")})
+    )
+
+    assert messages(at_once) == [("mail", "shop is up again"), ("boss", "shop is up again")]
+    assert [(each.incident_id, each.told.channel) for each in at_once.known] == [(2, "mail"), (2, "boss")]
+    assert at_once.decided == {11, 20, 21}
+
+
+def test_who_was_told_of_partial_stays_known_when_it_is_down() -> None:
+    escalated = change(incident(kind="partial", ended_at=NOW - 9), "resolved", quiet=True)
+    down = change(incident(2, started_at=NOW - 9))
+
+    decision = decide(
+        plan(SHOP, channels=("mail",)), situation(escalated, down, told={1: told("mail", "boss")})
+    )
+
+    assert messages(decision) == [("mail", "shop is down")]
+    assert decision.known == [Known(2, told("mail", at=NOW)[0]), Known(2, told("boss")[0])]
+
+
+def test_who_was_told_of_an_outage_is_told_that_flapping_has_settled() -> None:
+    flapping = incident(2, kind="flapping")
+    quiet = change(incident(ended_at=NOW - 9), "resolved", quiet=True)
+    known = {1: told("mail", "boss"), 2: told("mail")}
+
+    decision = decide(plan(SHOP), situation(quiet, incidents=(flapping,), told=known))
+
+    assert (decision.deliveries, decision.decided) == ([], {11})
+    assert decision.known == [Known(2, told("boss")[0])]
 
 
 def test_the_end_of_what_is_no_longer_checked_is_no_recovery() -> None:
@@ -121,8 +177,9 @@ def test_the_end_of_what_is_no_longer_checked_is_no_recovery() -> None:
 
 
 def test_changes_of_monitors_that_only_another_process_knows_are_left_to_it_for_an_hour() -> None:
-    fresh = change(incident(), noticed_at=NOW - 3_600)
-    stale = change(incident(2), noticed_at=NOW - 3_601)
+    over = incident(ended_at=NOW - 3_700)
+    fresh = change(over, noticed_at=NOW - 3_600)
+    stale = change(over._replace(id=2), noticed_at=NOW - 3_601)
 
     decision = decide(plan(monitor("blog")), situation(fresh, stale))
 
@@ -130,10 +187,17 @@ def test_changes_of_monitors_that_only_another_process_knows_are_left_to_it_for_
 
 
 def test_a_process_without_channels_leaves_changes_to_others_for_an_hour() -> None:
-    fresh = change(incident(), noticed_at=NOW - 3_600)
-    stale = change(incident(2, kind="no_data"), noticed_at=NOW - 3_601)
+    over = incident(ended_at=NOW - 3_700)
+    fresh = change(over, "resolved", noticed_at=NOW - 3_600)
+    stale = change(over._replace(id=2), noticed_at=NOW - 3_601)
 
     assert decide(plan(SHOP, channels=()), situation(fresh, stale)).decided == {stale.id}
+
+
+def test_a_process_without_channels_keeps_what_another_one_may_hold_back() -> None:
+    held = change(incident(), noticed_at=NOW - 100_000)
+
+    assert decide(plan(SHOP, channels=()), situation(held)).decided == set()
 
 
 REMINDED = monitor("shop", notify={"remind_every_s": 600})

@@ -118,6 +118,17 @@ def test_its_end_is_one_message_as_well() -> None:
     assert decision.decided == {each.id for each in resolved}
 
 
+def test_its_end_is_told_at_once_before_one_of_them_is_down_again() -> None:
+    over = [incident(n, f"s{n}", ended_at=NOW - 30) for n in range(2)]
+    resolved = [change(each, "resolved", noticed_at=NOW - 30) for each in over]
+    known = {n: told("mail", together=0) for n in range(6)}
+    changes = *resolved, change(incident(9, "s0"))
+
+    found = outcome(sites(10), situation(*changes, incidents=(incident(5, "s5"),), told=known))
+
+    assert found == [("mail", "2 of 10 monitors are up again"), ("mail", "s0 is down")]
+
+
 def test_reminders_of_it_are_one_message() -> None:
     reminded = [monitor(f"s{n}", notify={"remind_every_s": 60}) for n in range(9)]
     open_ones = tuple(incident(n, f"s{n}") for n in range(1, 7))

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from typing import Any
 
 import msgspec
@@ -8,7 +7,7 @@ from monitor.alert_certificates import Seen
 from monitor.alert_decision import Delivery, decide
 from monitor.alert_message import compose
 from monitor.alert_situation import Plan, Situation
-from monitor.alert_store import AlertStore, Silence
+from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.store import Store
 from tests.alerting import NOW, monitor, plan
 from tests.bookkeeping import Book
@@ -71,7 +70,7 @@ async def test_a_decision_sees_what_is_told_acknowledged_silent_and_newest(
     await alert_store.silence(Silence("shop", NOW + 9, NOW, "bob", "noise"))
     await alert_store.silence(Silence("shop", NOW, NOW, "bob", "enough"))
     await book.state("gateway", NOW - 7, "down")
-    await book.state("shop", NOW - 3, "up")
+    await book.state("shop", NOW - 3, "up", failed_at=NOW - 200)
     await book.connection.execute("UPDATE health_changes SET decided_at = 1 WHERE incident_id = $1", older)
     seen = []
 
@@ -92,6 +91,7 @@ async def test_a_decision_sees_what_is_told_acknowledged_silent_and_newest(
     assert situation.acknowledged == {shop}
     assert situation.silent_until == {"gateway": NOW + 9}
     assert situation.newest == {"gateway": (NOW - 7, True), "shop": (NOW - 3, False)}
+    assert situation.troubled == {"gateway"}
 
 
 async def test_a_monitor_without_results_is_no_failure(alert_store: AlertStore, book: Book) -> None:
@@ -129,23 +129,27 @@ async def test_one_of_a_monitor_waits_for_those_before_it(alert_store: AlertStor
         await alert_store.delivered(claimed)
 
 
-async def test_none_waits_for_one_that_the_channel_refuses_while_it_takes_others(
+async def test_one_that_a_channel_refuses_again_and_again_while_it_takes_others_is_given_up(
     alert_store: AlertStore, book: Book
 ) -> None:
-    await alert_store.add([delivery(1, monitors="a"), delivery(2, monitors="a"), delivery(3)], time.time())
-    (first,) = await alert_store.claim(["mail"])
-    await alert_store.postpone(first, "the answer was 500", 600)
+    await alert_store.add([delivery(1, monitors="a"), delivery(2, monitors="a"), delivery(3)], NOW)
+
+    async def refuse() -> bool:
+        await book.connection.execute("UPDATE health_deliveries SET due_at = 0 WHERE id = 1")
+        (refused,) = await alert_store.claim(["mail"])
+        assert refused.id == 1
+        return await alert_store.postpone(refused, "the answer was 500", 600)
+
+    assert [await refuse() for _ in range(REFUSALS)] == [False] * REFUSALS  # the channel may be away
     (other,) = await alert_store.claim(["mail"])
     await alert_store.delivered(other)
-    assert (first.id, other.id) == (1, 3)
-    assert await claim(alert_store) == []  # the channel may be back since
+    assert (other.id, await claim(alert_store)) == (3, [])
 
-    await book.connection.execute("UPDATE health_deliveries SET due_at = 0 WHERE id = 1")
-    (first,) = await alert_store.claim(["mail"])
-    assert await claim(alert_store) == []
-    await alert_store.postpone(first, "the answer was 500", 600)
+    assert await refuse()
 
     assert await claim(alert_store) == [(2, 1)]
+    assert (await book.outcome())[0][2] == "the answer was 500; given up: the channel takes others"
+    assert alert_store.counts.failed == {"mail": 1}
 
 
 async def test_what_became_of_it_is_noted(alert_store: AlertStore, book: Book) -> None:
