@@ -85,20 +85,21 @@ class Situation:
             found[incident.monitor].append(incident)
         return found
 
+    @cached_property
+    def _over(self) -> Mapping[str, Sequence[Incident]]:
+        """Give the incidents of each monitor whose end is to be decided on."""
+        found = defaultdict(list)
+        for change in self.changes:
+            if change.change == "resolved":
+                found[change.incident.monitor].append(change.incident)
+        return found
+
     def heir(self, change: Change) -> Incident | None:
         """Find what an outage that is over goes on as: partial where it was down, or the other way round."""
         was = change.incident
-        of_changes = (each.incident for each in self.changes)
-        return next(
-            (
-                each
-                for each in (*self.by_monitor.get(was.monitor, ()), *of_changes)
-                if each.monitor == was.monitor
-                and {each.kind, was.kind} == _OUTAGES
-                and (each.ended_at is None or each.started_at == change.at)
-            ),
-            None,
-        )
+        every = (*self.by_monitor.get(was.monitor, ()), *self._over.get(was.monitor, ()))
+        others = (each for each in every if {each.kind, was.kind} == _OUTAGES)
+        return next((each for each in others if each.ended_at is None or each.started_at == change.at), None)
 
     def may_go_on(self, change: Change) -> bool:
         """Tell whether an outage that is over may go on as another, of which there is no incident yet."""
