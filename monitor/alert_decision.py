@@ -143,7 +143,7 @@ class _Deciding:
             return
         by_channel = defaultdict(list)
         for change in changes:
-            for told in self._situation.told[change.incident.id]:
+            for told in self._told[change.incident.id]:
                 by_channel[told.channel].append(change)
         for channel, its in by_channel.items():
             self._tell("resolved", its, [channel], together=outage)

@@ -97,9 +97,9 @@ class Situation:
     def heir(self, change: Change) -> Incident | None:
         """Find what an outage that is over goes on as: partial where it was down, or the other way round."""
         was = change.incident
-        every = (*self.by_monitor.get(was.monitor, ()), *self._over.get(was.monitor, ()))
-        others = (each for each in every if {each.kind, was.kind} == _OUTAGES)
-        return next((each for each in others if each.ended_at is None or each.started_at == change.at), None)
+        still = (each for each in self.by_monitor.get(was.monitor, ()) if each.ended_at is None)
+        over = (each for each in self._over.get(was.monitor, ()) if each.started_at == change.at)
+        return next((each for each in (*still, *over) if {each.kind, was.kind} == _OUTAGES), None)
 
     def may_go_on(self, change: Change) -> bool:
         """Tell whether an outage that is over may go on as another, of which there is no incident yet."""

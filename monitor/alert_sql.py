@@ -99,7 +99,8 @@ UPDATE health_deliveries AS delivery SET failed_at = extract(epoch FROM clock_ti
     error = error || '; given up: the channel takes others'
 WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL AND EXISTS (
     SELECT FROM health_deliveries AS taken
-    WHERE taken.channel = delivery.channel AND taken.sent_at > delivery.refused_at)
+    WHERE taken.channel = delivery.channel AND taken.sent_at > delivery.refused_at
+      AND taken.sent_at <= extract(epoch FROM clock_timestamp()) - $3)
 RETURNING true
 """
 

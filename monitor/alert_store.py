@@ -21,7 +21,9 @@ LEASE_S = 180.0
 """Who claimed a delivery has this long to send it; longer than any channel takes."""
 GIVE_UP_S = 86_400.0
 REFUSALS = 10
-"""Of one alert, by a channel that takes others: about half an hour."""
+"""Of one alert, by a channel that takes others; with the time between them about half an hour."""
+PROVEN_S = 1_800.0
+"""A channel that took another alert so long ago, and still refuses one, would never take it."""
 KEEP_S = 90 * 86_400.0
 
 _DECIDING_LOCK = 0x616C65727473
@@ -119,7 +121,8 @@ class AlertStore(Store):
         async with self.transaction() as connection:
             await connection.execute(sql.POSTPONED, claimed.id, claimed.attempts, error, delay_s)
             if claimed.attempts >= REFUSALS:
-                given_up = bool(await connection.fetchval(sql.REFUSED_ALONE, claimed.id, claimed.attempts))
+                facts = claimed.id, claimed.attempts, PROVEN_S
+                given_up = bool(await connection.fetchval(sql.REFUSED_ALONE, *facts))
         self.counts.failed_attempts[claimed.channel] += 1
         self.counts.failed[claimed.channel] += given_up
         return given_up

@@ -64,7 +64,7 @@ def _as_of(start: float, before: Health, stored: Sequence[CheckResult], rules: R
             known_at=start,
             down=standing.down is (standing.since <= start),  # it may have turned since
             since=min(standing.since, start),
-            passed=standing.passed,
+            unproven=standing.unproven,
         )
         for name, standing in before.locations.items()
         if name in reporting
@@ -135,4 +135,5 @@ def _corrected(standing: Standing, seen: Standing | None) -> Standing:
         streak=seen.streak,
         streak_at=seen.streak_at,
         failed=seen.failed,
+        unproven=standing.unproven and seen.unproven,
     )

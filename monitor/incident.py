@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
-from monitor.standing import Rules, Standing, needed, reporting, stand
+from monitor.standing import Rules, Standing, is_long_after, needed, reporting, stand
 from monitor.uptime import REACH, Point
 
 _FRESH_S = 60.0  # what is not older is news, however short the interval
@@ -151,6 +151,8 @@ class _Course:
             self.overtaken.append(result)
             if result.up is not None:
                 self.doubts.append(Doubt(at, at, passed=result.up and not before.may_turn))
+            if result.up and before.unproven and not is_long_after(before.at, at + self._reach_s):
+                self._locations[result.location] = msgspec.structs.replace(before, unproven=False)
             return
         after = stand(before, result, self._rules)
         if before:

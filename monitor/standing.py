@@ -72,8 +72,8 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """With a window: the last results since it is up; the slot of a failed one, null for a passed one."""
     ahead: Point | None = None
     """What the result of the latest slot says, where the clock was set back since."""
-    passed: bool = False
-    """Whether a check has ever passed there."""
+    unproven: bool = False
+    """Whether no check has passed since it was first heard of, or again after a long time."""
 
     def precedes(self, result: CheckResult) -> bool:
         """Whether the result was made later than the newest one; two processes go by their slots."""
@@ -84,7 +84,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     @property
     def is_decided(self) -> bool:
         """Whether it is known how it stands: not while the first checks of all fail."""
-        return self.down or self.passed
+        return self.down or not self.unproven
 
     @property
     def may_turn(self) -> bool:
@@ -128,6 +128,11 @@ def point(result: CheckResult, rules: Rules) -> Point:
     return Point(at, status_of(result.up, result.degraded), at + rules.reach_s)
 
 
+def is_long_after(at: float, until: float) -> bool:
+    """Tell whether a result of that slot says nothing of one that spoke until then."""
+    return at > until + _FORGOTTEN_S
+
+
 def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standing:
     """Take one result of the location into account.
 
@@ -136,16 +141,16 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
     """
     at, up, process, number = result.scheduled_at, result.up, result.process, result.number
     until, said = at + REACH * rules.interval_s, status_of(up, result.degraded)
-    before = before or Standing(at, until, said)
-    passed = before.passed or bool(up)
-    if at > before.until + _FORGOTTEN_S:
-        before = msgspec.structs.replace(before, streak=0, failed=())
+    before = before or Standing(at, until, said, unproven=True)
+    if is_long_after(at, before.until):
+        before = msgspec.structs.replace(before, streak=0, failed=(), unproven=True)
+    unproven = before.unproven and not up
     if up is None:
         return msgspec.structs.replace(
             before, at=at, until=until, status=said, process=process, number=number, ahead=None
         )
     if up != before.down and not rules.window:
-        return Standing(at, until, said, process, number, at, before.down, before.since, passed=passed)
+        return Standing(at, until, said, process, number, at, before.down, before.since, unproven=unproven)
     streak = 0 if up != before.down else before.streak + 1
     first = before.streak_at if before.streak else at
     failed: tuple[float | None, ...] = ()
@@ -155,7 +160,7 @@ def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standin
         bad = [slot for slot in failed if slot is not None]
         turned = len(bad) >= rules.window.bad
         first = bad[0] if turned else first
-    after = Standing(at, until, said, process, number, at, before.down, before.since, passed=passed)
+    after = Standing(at, until, said, process, number, at, before.down, before.since, unproven=unproven)
     if turned:
         return msgspec.structs.replace(after, down=not before.down, since=first)
     return msgspec.structs.replace(after, streak=streak, streak_at=first, failed=failed)

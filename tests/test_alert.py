@@ -129,8 +129,13 @@ async def test_a_failure_that_passes_is_tried_again_until_it_has(
 
 
 async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_of_its_monitor_told(
-    alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+    alert_store: AlertStore,
+    book: Book,
+    receiver: HttpReceiver,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("monitor.alert_store.PROVEN_S", 0.0)
     receiver.refused = b"shop is down"
     number = await book.opened("shop")
     await book.opened("blog")

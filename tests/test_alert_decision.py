@@ -115,6 +115,18 @@ def test_going_from_down_to_partial_is_no_recovery() -> None:
     assert {title for _, title in found} == {"shop is down from some locations only"}
 
 
+def test_an_end_is_told_where_partial_was_over_before_anybody_was_told() -> None:
+    resolved = change(incident(ended_at=NOW - 60), "resolved")
+    never_told = incident(2, kind="partial", started_at=NOW - 60, ended_at=NOW - 1)
+    known = {1: told("mail")}
+
+    for situation_ in (
+        situation(resolved, incidents=(never_told,), told=known),
+        situation(resolved, change(never_told, "past"), told=known),
+    ):
+        assert ("mail", "shop is up again") in outcome(plan(SHOP, channels=("mail",)), situation_)
+
+
 def test_the_end_is_told_before_an_outage_that_is_none_of_its_own() -> None:
     resolved = change(incident(ended_at=NOW - 60), "resolved")
     later = incident(2)

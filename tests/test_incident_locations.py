@@ -12,6 +12,7 @@ from tests.observing import (
     DOWN,
     PARTIAL,
     START,
+    check,
     checks,
     live,
     together,
@@ -82,6 +83,25 @@ def test_a_new_location_whose_first_checks_fail_does_not_end_an_outage() -> None
 
     assert told(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 12)]
     assert health.outage is None
+
+
+def test_a_location_that_comes_back_after_hours_and_fails_does_not_end_an_outage_either() -> None:
+    _, changed = live(
+        [*checks("+++", "b"), *checks("+++---", "a", first=200), *checks("---", "b", first=208)]
+    )
+
+    assert told(changed) == [("opened", DOWN, 203, 205)]
+
+
+@pytest.mark.parametrize(("slot", "unproven"), [(99, False), (37, False), (36, True)])
+def test_a_late_pass_tells_how_a_new_location_stands_unless_it_is_hours_old(
+    slot: int, unproven: bool
+) -> None:
+    health, _ = live([check(100, "-")])
+
+    health, *_ = observe(health, [check(slot)], Rules(), START + 6_060)
+
+    assert health.locations["here"].unproven == unproven
 
 
 def test_a_new_location_whose_first_checks_fail_is_no_reason_for_partial() -> None:

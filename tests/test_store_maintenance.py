@@ -216,7 +216,7 @@ async def test_an_alert_is_held_from_the_moment_it_is_made_until_it_is_ended(
 async def test_what_was_over_in_a_window_of_the_past_is_never_told(
     alert_store: AlertStore, book: Book
 ) -> None:
-    await alert_store.make_maintenance(window(NOW - 5_100, NOW - 4_900))
+    await alert_store.make_maintenance(window(NOW - 5_700, NOW - 4_900))
     await book.past("shop", NOW - 5_000)
 
     assert await alert_store.decide(plan(SHOP, channels=("mail",)), NOW, decide) == 0
