@@ -8,7 +8,7 @@ of it is told as past.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -99,13 +99,17 @@ def _let_go(change: Change) -> Change:
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
     """Say in a word how the monitor is, as of its newest result."""
-    speaking = reporting(health.locations, health.last_at - rules.reach_s)
+    speaking = _decided(health.locations, health.last_at - rules.reach_s)
     if health.silence or not speaking:
         return "unknown"
     if health.outage:
         return "down" if health.outage.kind is Kind.DOWN else "partial"
     degraded = sum(standing.status == "degraded" for standing in speaking.values())
     return "degraded" if degraded >= needed(rules, len(speaking)) else "up"
+
+
+def _decided(locations: Mapping[str, Standing], since: float) -> dict[str, Standing]:
+    return {name: each for name, each in reporting(locations, since).items() if each.is_decided}
 
 
 class _Course:
@@ -210,8 +214,7 @@ class _Course:
             self._flapping = None
 
     def _judge(self, result: CheckResult, turned_at: float | None) -> None:
-        every = reporting(self._locations, self._last_at - self._reach_s)
-        speaking = {name: standing for name, standing in every.items() if standing.is_decided}
+        speaking = _decided(self._locations, self._last_at - self._reach_s)
         if not speaking:
             return
         down = {name: standing.since for name, standing in speaking.items() if standing.down}

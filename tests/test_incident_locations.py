@@ -150,6 +150,8 @@ def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:
         ({}, "unknown"),
         ({"a": "+++"}, "up"),
         ({"a": "---"}, "down"),
+        ({"a": "--"}, "unknown"),
+        ({"a": "+--"}, "up"),
         ({"a": "--~"}, "degraded"),
         ({"a": "+~", "b": "++", "c": "++"}, "up"),
         ({"a": "+~", "b": "+~", "c": "++"}, "degraded"),
