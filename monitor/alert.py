@@ -149,8 +149,12 @@ class _Telling:
     async def _keep_up(self, now: float) -> None:
         """Warn of certificates; once an hour of late results' too, and then put away what is long done."""
         is_hourly = _is_due(self._tidied_at, _UPKEEP_S, now)
-        https = [name for name, each in self._plan.monitors.items() if each.url.lower().startswith("https:")]
-        seen = await self._store.chains(https, now - (_DAY_S if is_hourly else _WARN_OF_S))
+        every = self._plan.monitors
+        https = [name for name, each in every.items() if each.url.lower().startswith("https:")]
+        if is_hourly:  # a day of results without any certificate takes long to go through
+            seen = await self._store.chains(https, now - _DAY_S)
+        else:
+            seen = await self._store.chains(list(every), now - _WARN_OF_S)
         await self._store.add(warnings(self._plan, seen, now), now)
         if is_hourly:
             given_up = await self._store.tidy()

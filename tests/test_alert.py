@@ -209,7 +209,7 @@ async def test_certificates_are_warned_of_once(
 ) -> None:
     clock = Clock()
     await store.save([result(NOW - 60, certificate_expires_at=NOW + 6 * 86_400)])
-    told = config({"hook": hook(receiver)}, monitor("shop"), monitor("plain", url="http://plain.example/"))
+    told = config({"hook": hook(receiver)}, monitor("shop"))
 
     async with telling(alert_store, told, clock):
         await eventually("it is told", book.deliveries)
@@ -222,18 +222,25 @@ async def test_certificates_are_warned_of_once(
 
 
 @pytest.mark.parametrize(
-    ("seen_at", "step_s"),
+    ("url", "seen_at", "step_s"),
     [
-        (NOW + 30, 60),
-        pytest.param(NOW - 100, -60, id="clock-set-back"),
-        pytest.param(NOW - 1_000, 3_600, id="late"),
+        ("https://shop.example/", NOW + 30, 60),
+        pytest.param("http://shop.example/", NOW + 30, 60, id="behind-a-redirect"),
+        pytest.param("https://shop.example/", NOW - 100, -60, id="clock-set-back"),
+        pytest.param("https://shop.example/", NOW - 1_000, 3_600, id="late"),
     ],
 )
 async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned_of(
-    alert_store: AlertStore, store: Store, book: Book, receiver: HttpReceiver, seen_at: float, step_s: float
+    alert_store: AlertStore,
+    store: Store,
+    book: Book,
+    receiver: HttpReceiver,
+    url: str,
+    seen_at: float,
+    step_s: float,
 ) -> None:
     clock = Clock()
-    told = config({"hook": hook(receiver)})
+    told = config({"hook": hook(receiver)}, monitor("shop", url=url))
     settings = Settings(told)
 
     async with telling(alert_store, settings, clock):
