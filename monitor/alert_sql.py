@@ -97,10 +97,10 @@ WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL
 REFUSED_ALONE = """
 UPDATE health_deliveries AS delivery SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL,
     error = error || '; given up: the channel takes others'
-WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL AND EXISTS (
+WHERE id = $1 AND attempts = $2 AND attempts >= $3 AND due_at IS NOT NULL AND EXISTS (
     SELECT FROM health_deliveries AS taken
     WHERE taken.channel = delivery.channel AND taken.sent_at > delivery.refused_at
-      AND taken.sent_at <= extract(epoch FROM clock_timestamp()) - $3)
+      AND taken.sent_at <= extract(epoch FROM clock_timestamp()) - $4)
 RETURNING true
 """
 

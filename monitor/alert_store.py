@@ -117,12 +117,10 @@ class AlertStore(Store):
 
         Returns whether it is given up instead: after so many refusals by a channel that takes others.
         """
-        given_up = False
+        claim = claimed.id, claimed.attempts
         async with self.transaction() as connection:
-            await connection.execute(sql.POSTPONED, claimed.id, claimed.attempts, error, delay_s)
-            if claimed.attempts >= REFUSALS:
-                facts = claimed.id, claimed.attempts, PROVEN_S
-                given_up = bool(await connection.fetchval(sql.REFUSED_ALONE, *facts))
+            await connection.execute(sql.POSTPONED, *claim, error, delay_s)
+            given_up = bool(await connection.fetchval(sql.REFUSED_ALONE, *claim, REFUSALS, PROVEN_S))
         self.counts.failed_attempts[claimed.channel] += 1
         self.counts.failed[claimed.channel] += given_up
         return given_up
