@@ -180,6 +180,26 @@ def test_who_was_told_of_an_outage_is_told_that_flapping_has_settled() -> None:
     assert decision.known == [Known(2, told("boss")[0])]
 
 
+def test_an_end_from_before_the_flapping_is_told() -> None:
+    flapping = incident(2, kind="flapping")
+    resolved = change(incident(ended_at=NOW - 9), "resolved")
+
+    found = outcome(plan(SHOP), situation(resolved, incidents=(flapping,), told={1: told("mail")}))
+
+    assert found == [("mail", "shop is up again")]
+
+
+def test_what_was_told_with_others_goes_on_as_one_of_its_own() -> None:
+    resolved = change(incident(ended_at=NOW - 9), "resolved")
+    partial = incident(2, kind="partial", started_at=NOW - 9)
+
+    decision = decide(
+        plan(SHOP), situation(resolved, incidents=(partial,), told={1: told("mail", together=1)})
+    )
+
+    assert decision.known == [Known(2, told("mail")[0])]
+
+
 def test_the_end_of_what_is_no_longer_checked_is_no_recovery() -> None:
     resolved = change(incident(ended_at=NOW - 1), "resolved", detail="no longer checked")
 

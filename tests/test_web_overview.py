@@ -59,6 +59,16 @@ async def test_a_monitor_that_is_up_and_flapping_says_so(store: Store) -> None:
     assert (state["status"], state["since_at"], state["reason"], state["detail"]) == ("up", None, None, why)
 
 
+async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: Store) -> None:
+    await store.save(flapping())
+    await store.save([each for ago_s in (45, 30, 15) for each in outage(ago_s=ago_s, checks=1)[1:]])
+
+    async with site_of(configured("shop"), store) as visitor:
+        said = await row(visitor, "shop")
+
+    assert '<span class="state down">down</span><small>status: status 503</small>' in said
+
+
 async def test_all_is_well_in_one_line(store: Store) -> None:
     await store.save([result("shop")])
 

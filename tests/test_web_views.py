@@ -98,7 +98,7 @@ def test_pages_follow_each_other_and_a_number_too_high_is_the_last() -> None:
             [standing("a", "degraded", since_at=5.0), standing("b", "unknown")],
             Banner("degraded", "1 of 2 monitors is degraded: a", 5.0),
         ),
-        ([standing("a", "unknown")], Banner("unknown", "1 of 1 monitors is without results: a", None)),
+        ([standing("a", "unknown")], Banner("unknown", "1 of 1 monitors is in an unknown state: a", None)),
     ],
 )
 def test_one_line_says_whether_all_is_well(standings: list[Standing], banner: Banner) -> None:

@@ -17,7 +17,7 @@ _TROUBLES: tuple[tuple[Status, str], ...] = (
     ("down", "down"),
     ("partial", "down in some locations"),
     ("degraded", "degraded"),
-    ("unknown", "without results"),
+    ("unknown", "in an unknown state"),
 )
 
 
