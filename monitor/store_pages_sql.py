@@ -7,7 +7,7 @@ FROM health_states AS state
 LEFT JOIN LATERAL (
     SELECT CASE WHEN kind <> 'flapping' THEN started_at END AS started_at, reason, detail
     FROM health_incidents
-    WHERE monitor = state.monitor AND ended_at IS NULL ORDER BY kind = 'flapping', started_at LIMIT 1
+    WHERE monitor = state.monitor AND ended_at IS NULL ORDER BY started_at LIMIT 1 -- flapping is last
 ) AS incident ON true
 WHERE state.monitor = ANY($1)
 """
