@@ -19,6 +19,7 @@ from monitor.store import Store
 from monitor.uptime import Sums
 
 Period = Literal["hour", "day"]
+IncidentKind = Literal["down", "partial", "no_data", "flapping"]
 
 
 class StoredStanding(NamedTuple):
@@ -58,32 +59,34 @@ class Seconds(NamedTuple):
         return (self.up_s + self.degraded_s) / self.known_s if self.known_s else None
 
 
-class Incident(NamedTuple):
-    """One incident; null `ended_at`: open."""
+class Incident(msgspec.Struct, frozen=True):
+    """One incident; `ended_at` is null while it is open."""
 
     id: int
     monitor: str
-    kind: str
+    kind: IncidentKind
     started_at: float
     noticed_at: float
     ended_at: float | None
     past: bool
+    """Whether it was over before this program could know of it."""
     reason: str | None
     detail: str | None
     locations: Sequence[str]
 
 
-class ChangeRow(NamedTuple):
-    """One change of an incident."""
+class IncidentChange(msgspec.Struct, frozen=True):
+    """One change of an incident: it was opened or resolved, or it was over when it became known."""
 
     id: int
-    change: str
+    change: Literal["opened", "resolved", "past"]
     at: float
     noticed_at: float
     reason: str | None
     detail: str | None
     locations: Sequence[str]
     quiet: bool
+    """Whether no alert was sent, because the monitor was flapping."""
 
 
 class DeliveryRow(NamedTuple):
@@ -244,12 +247,12 @@ class PageReader:
             found[name][kind] = count
         return found
 
-    async def incident(self, number: int) -> tuple[Incident, list[ChangeRow]] | None:
+    async def incident(self, number: int) -> tuple[Incident, list[IncidentChange]] | None:
         """Read one incident and its changes; `None` when there is none of this number."""
         found = await self._rows(sql.INCIDENT, number)
         if not found:
             return None
-        return Incident(*found[0]), [ChangeRow(*row) for row in await self._rows(sql.CHANGES, number)]
+        return Incident(*found[0]), [IncidentChange(*row) for row in await self._rows(sql.CHANGES, number)]
 
     async def deliveries(self, incident: Incident) -> list[DeliveryRow]:
         """Read who was told of an incident, or will be, also in one message with others."""

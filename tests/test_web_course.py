@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.store_pages import Incident
+from monitor.store_pages import Incident, IncidentKind
 from monitor.uptime import BUCKETS, Sums, bucket
 from monitor.web.course import RANGES, by_day, frame, lines, shades, stacks, steps
 
@@ -15,7 +15,7 @@ def sums(seconds: float, checks: int) -> Sums:
     return Sums(up=checks, response_times=counts, slowest_s=seconds, connect_s=checks * seconds / 2)
 
 
-def incident(kind: str, since: float, until: float | None) -> Incident:
+def incident(kind: IncidentKind, since: float, until: float | None) -> Incident:
     return Incident(1, "shop", kind, since, since, until, False, None, None, ())  # noqa: FBT003
 
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from monitor.store_pages import Incident, IncidentChange
 from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_csv import columns
 from monitor.web.api_operation import Operation, answer, csv_answer, reader_of
@@ -23,44 +24,12 @@ from monitor.web.api_parameters import (
 from monitor.web.api_problem import ProblemError
 from monitor.web.pages import Pages
 
-Kind = Literal["down", "partial", "no_data", "flapping"]
-
-
-class Incident(msgspec.Struct, frozen=True):
-    """One incident; null `ended_at`: it is open."""
-
-    id: int
-    monitor: str
-    kind: Kind
-    started_at: float
-    noticed_at: float
-    ended_at: float | None
-    past: bool
-    """It was over before this program could know of it."""
-    reason: str | None
-    detail: str | None
-    locations: Sequence[str]
-
 
 class IncidentList(msgspec.Struct, frozen=True):
     """Incidents, the newest first; `next` is the cursor with which the list goes on."""
 
     incidents: Sequence[Incident]
     next: str | None
-
-
-class Change(msgspec.Struct, frozen=True):
-    """That an incident was opened or resolved, or became known when it was over."""
-
-    id: int
-    change: Literal["opened", "resolved", "past"]
-    at: float
-    noticed_at: float
-    reason: str | None
-    detail: str | None
-    locations: Sequence[str]
-    quiet: bool
-    """Nobody was told, since the monitor is flapping."""
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
@@ -75,7 +44,7 @@ class IncidentDetail(Incident, frozen=True, kw_only=True):
     """One incident and its changes, in their order; null `acknowledged`: it was not."""
 
     acknowledged: Acknowledgement | None
-    changes: Sequence[Change]
+    changes: Sequence[IncidentChange]
 
 
 class ApiIncidents:
@@ -116,7 +85,7 @@ class ApiIncidents:
             kind=asked["kind"],
             limit=limit + 1,
         )
-        incidents = [Incident(**row._asdict()) for row in found[:limit]]
+        incidents = found[:limit]
         onward = None
         if len(found) > limit:
             onward = place_cursor(incidents[-1].started_at, incidents[-1].id)
@@ -132,8 +101,8 @@ class ApiIncidents:
         incident, changes = found
         said = await self._alerting.opened().acknowledgement(number)
         detail = IncidentDetail(
-            **incident._asdict(),
+            **msgspec.structs.asdict(incident),
             acknowledged=said and Acknowledgement(*said),
-            changes=[Change(**change._asdict()) for change in changes],
+            changes=changes,
         )
         return answer(detail, request)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.alert_store import Acknowledgement, AlertStore, Silence
 from monitor.store import StoreUnavailableError
-from monitor.store_pages import ChangeRow, Incident, PageReader, Place
+from monitor.store_pages import Incident, IncidentChange, PageReader, Place
 from monitor.web.pages import Pages, line, whole_number
 
 _ROWS = 100
@@ -119,7 +119,7 @@ class IncidentPages:
         raise web.HTTPSeeOther(f"/incidents/{number}")
 
 
-async def _found(reader: PageReader, number: int) -> tuple[Incident, list[ChangeRow]]:
+async def _found(reader: PageReader, number: int) -> tuple[Incident, list[IncidentChange]]:
     found = await reader.incident(number)
     if found is None:
         raise web.HTTPNotFound(text="there is no incident of this number\n")
