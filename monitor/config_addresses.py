@@ -3,7 +3,10 @@
 import ipaddress
 
 from monitor.config_rules import check_url, port_of, string
-from monitor.deny import PRIVATE, network
+
+PRIVATE = "private"
+"""In place of a network: every address that is not public."""
+IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 _DNS_PORT = 53
 
@@ -45,3 +48,17 @@ def check_connectivity_target(value: object) -> str:
     if not complete:
         raise ValueError("not a host and a port; must be HOST:PORT, [IPV6]:PORT or a URL")
     return written
+
+
+def network(written: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Read a network, or one address as a network. IPv4 that is written as IPv6 (`::ffff:…`) becomes IPv4.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    read = ipaddress.ip_network(written)
+    if isinstance(read, ipaddress.IPv6Network) and read.subnet_of(IPV4_MAPPED):
+        ipv4 = ipaddress.IPv4Address(int(read.network_address) & 0xFFFFFFFF)
+        return ipaddress.IPv4Network((ipv4, read.prefixlen - IPV4_MAPPED.prefixlen))
+    return read

@@ -3,10 +3,9 @@
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-PRIVATE = "private"
+from monitor.config_addresses import IPV4_MAPPED, PRIVATE, network
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # IANA's special-purpose registries, by ourselves: what Python calls private changes with its release.
 _NOT_PUBLIC = tuple(
@@ -34,10 +33,10 @@ _NOT_PUBLIC = tuple(
     )
 )
 _PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
-_MAPPED, _NAT64 = ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Forms of IPv6 that lead to the IPv4 address in their last 32 bits.
 _TRANSLATED = (
-    _MAPPED,
+    IPV4_MAPPED,
     _NAT64,
     *map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")),
 )
@@ -61,22 +60,8 @@ class Denied:
         )
 
 
-def network(written: str) -> _Network:
-    """Read a network or one address; IPv4 in the form of IPv6 is IPv4.
-
-    Raises:
-        ValueError: it is neither.
-
-    """
-    read = ipaddress.ip_network(written)
-    if isinstance(read, ipaddress.IPv6Network) and read.subnet_of(_MAPPED):
-        ipv4 = ipaddress.IPv4Address(int(read.network_address) & 0xFFFFFFFF)
-        return ipaddress.IPv4Network((ipv4, read.prefixlen - _MAPPED.prefixlen))
-    return read
-
-
 def _is_private(address: _Address) -> bool:
-    if address in _MAPPED or address in _NAT64:
+    if address in IPV4_MAPPED or address in _NAT64:
         return False  # the IPv4 address in it is asked about too
     if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_IPV6:
         return True
