@@ -25,7 +25,7 @@ from monitor.embedded_postgres import postgres
 from monitor.store import Store, open_store
 from monitor.store_pages import PageReader, Place
 from monitor.web.access import Access
-from monitor.web.history import DAY_H, DAYS, spans
+from monitor.web.history import DAY_H, DAYS, bounds
 from monitor.web.server import serving
 from monitor.web.site import Site
 from monitor.web.views import PAGE_ROWS
@@ -121,7 +121,7 @@ class Explained(PageReader):
 async def ask_all(reader: Explained, names: list[str]) -> None:
     """Ask all that the pages ask."""
     now = time.time()
-    span = spans(now)
+    span = bounds(now)
     asked = {
         "statuses": reader.statuses(),
         "standings": reader.standings(names),

@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from monitor.web.charts import (
     Bar,
+    ChartPoint,
     Frame,
-    Point,
-    Span,
+    Shade,
     phases_chart,
     response_chart,
     sparkline,
@@ -53,15 +53,15 @@ def test_a_sparkline_of_nothing_is_no_mistake(values: list[float | None]) -> Non
 
 
 def test_each_moment_tells_its_values() -> None:
-    chart = response_chart([Point(6 * HOUR_S, (0.1, 1.5, None))], NAMES, [], DAY)
+    chart = response_chart([ChartPoint(6 * HOUR_S, (0.1, 1.5, None))], NAMES, [], DAY)
 
     assert titles(chart, "moment") == ["06:00 UTC: p50 100 ms, p95 1.5 s, max -"]
 
 
 def test_a_moment_of_an_outage_tells_that_too() -> None:
-    points = [Point(hour * HOUR_S, (None, None, None)) for hour in (5, 6, 12)]
+    points = [ChartPoint(hour * HOUR_S, (None, None, None)) for hour in (5, 6, 12)]
 
-    chart = response_chart(points, NAMES, [Span("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
+    chart = response_chart(points, NAMES, [Shade("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
 
     assert titles(chart, "moment") == [
         "05:00 UTC: p50 -, p95 -, max -",
@@ -76,13 +76,13 @@ def test_a_chart_without_data_says_so() -> None:
 
 
 def test_a_line_breaks_where_spans_of_time_are_missing() -> None:
-    points = [Point(hour * HOUR_S, (0.1, 0.1, 0.1)) for hour in (1, 2, 5, 6)]
+    points = [ChartPoint(hour * HOUR_S, (0.1, 0.1, 0.1)) for hour in (1, 2, 5, 6)]
 
     assert path(response_chart(points, NAMES, [], DAY), "p95").count("M") == 2
 
 
 def test_higher_values_are_drawn_higher_and_later_ones_further_right() -> None:
-    points = [Point(0.0, (0.1, 0.1, 0.1)), Point(HOUR_S, (0.4, 0.1, 0.1))]
+    points = [ChartPoint(0.0, (0.1, 0.1, 0.1)), ChartPoint(HOUR_S, (0.4, 0.1, 0.1))]
 
     first, second = path(response_chart(points, NAMES, [], DAY), "p50").removeprefix("M").split("L")
 
@@ -92,7 +92,7 @@ def test_higher_values_are_drawn_higher_and_later_ones_further_right() -> None:
 
 
 def test_an_outage_is_shaded_from_its_beginning_to_its_end() -> None:
-    chart = response_chart([], NAMES, [Span("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
+    chart = response_chart([], NAMES, [Shade("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
 
     (shade,) = drawn(chart, "rect", "shade")
     assert titles(chart, "shade") == ["down for 6 h"]
@@ -100,7 +100,7 @@ def test_an_outage_is_shaded_from_its_beginning_to_its_end() -> None:
 
 
 def test_phases_stand_upon_each_other() -> None:
-    chart = phases_chart([Point(0.0, (0.5, None, 0.25))], ("resolve", "connect", "tls"), [], DAY)
+    chart = phases_chart([ChartPoint(0.0, (0.5, None, 0.25))], ("resolve", "connect", "tls"), [], DAY)
 
     (lower,), (upper,) = drawn(chart, "rect", "resolve"), drawn(chart, "rect", "tls")
     assert float(upper.attrib["y"]) + float(upper.attrib["height"]) == pytest.approx(
@@ -123,7 +123,7 @@ def test_the_axis_has_a_few_round_times(days: float, step_s: float, first: str) 
 
 @pytest.mark.parametrize(("value", "top"), [(0.013, "20 ms"), (0.5, "500 ms"), (1.2, "2 s"), (7.0, "10 s")])
 def test_the_scale_ends_at_a_round_value(value: float, top: str) -> None:
-    chart = response_chart([Point(0.0, (value, value, value))], NAMES, [], DAY)
+    chart = response_chart([ChartPoint(0.0, (value, value, value))], NAMES, [], DAY)
 
     assert top in [each.text for each in drawn(chart, "text")]
 
@@ -132,6 +132,6 @@ def test_the_scale_ends_at_a_round_value(value: float, top: str) -> None:
 def test_no_label_can_leave_the_chart(label: str) -> None:
     label = "".join(character for character in label if character.isprintable())
 
-    chart = response_chart([], NAMES, [Span("down", 0.0, 9.0, f"<b>&{label}")], DAY)
+    chart = response_chart([], NAMES, [Shade("down", 0.0, 9.0, f"<b>&{label}")], DAY)
 
     assert titles(chart, "shade") == [f"<b>&{label}"]

@@ -7,7 +7,7 @@ import pytest
 from monitor.store_pages import Seconds
 from monitor.uptime import BUCKETS, Sums, bucket
 from monitor.web.charts import Bar
-from monitor.web.history import History, added, bar, spans, times
+from monitor.web.history import History, added, bar, bounds, times
 
 NOW = datetime(2026, 11, 25, 15, 30, tzinfo=UTC).timestamp()
 TODAY = int(NOW // 86_400)
@@ -17,7 +17,7 @@ NOTHING = Seconds()
 
 
 def test_the_windows_end_now_and_begin_on_whole_hours_or_days() -> None:
-    span = spans(NOW)
+    span = bounds(NOW)
 
     assert span.first_day == TODAY - 89
     assert span.first_hour == 24 * (TODAY - 1)

@@ -7,7 +7,7 @@ from aiohttp import web
 from monitor.store_pages import PageReader
 from monitor.uptime import percentile
 from monitor.web.badge import response_time_badge, status_badge, uptime_badge
-from monitor.web.history import DAY_H, spans, times
+from monitor.web.history import DAY_H, bounds, times
 from monitor.web.overview import histories, standings
 from monitor.web.pages import Pages
 from monitor.web.status_page import StatusPages
@@ -37,7 +37,7 @@ class BadgePages:
                 return status_badge(standing.status)
             if kind == "uptime":
                 return uptime_badge((await histories(reader, [name]))[name].uptime_of(_DAYS), _DAYS)
-            end = spans(time.time()).end_hour
+            end = bounds(time.time()).end_hour
             hours = (await reader.sums([name], "hour", end - DAY_H, end)).get(name, {})
             every = [sums for hour in hours.values() for sums in hour]
             return response_time_badge(percentile(times(every), 0.5))

@@ -1,7 +1,7 @@
 """Charts as SVG, made on the server. Pure.
 
-Colours and line widths come from the style sheet by class, so that they follow dark and light. What a reader
-learns by pointing at a chart is in `<title>`: browsers show it without a script, screen readers say it.
+Colours and line widths come from the style sheet by class, so that they follow dark and light mode. What a
+reader sees by pointing at a chart is in `<title>`: browsers show it without a script, screen readers read it.
 """
 
 import math
@@ -16,32 +16,32 @@ from markupsafe import Markup
 
 from monitor.duration import spoken
 
-State = Literal["up", "degraded", "down", "maintenance", "unknown"]
+ChartState = Literal["up", "degraded", "down", "maintenance", "unknown"]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 8, 24
 _DAY_S = 86_400
-_STEPS = (1, 2, 5, 10)
+_ROUND = (1, 2, 5, 10)
 _MAX_TICKS = 8
 
 
 class Bar(NamedTuple):
-    """One span of time in a row of uptime bars; `label` says it in words."""
+    """One period of time in a row of uptime bars; `label` describes it in words."""
 
-    state: State
+    state: ChartState
     label: str
 
 
-class Point(NamedTuple):
-    """What was measured in the span of time that begins `at` (Unix seconds); seconds, null: nothing."""
+class ChartPoint(NamedTuple):
+    """What was measured in the step that begins `at` (Unix seconds): seconds, or `None` for no value."""
 
     at: float
     values: tuple[float | None, ...]
 
 
-class Span(NamedTuple):
-    """A time to be shaded."""
+class Shade(NamedTuple):
+    """A part of the chart that is shaded, from `since` until `until`."""
 
-    state: State
+    state: ChartState
     since: float
     until: float
     label: str
@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The time that a chart shows and how large it is drawn."""
+    """The time that a chart shows, the length of its steps, and its size in pixels."""
 
     since: float
     until: float
@@ -58,18 +58,18 @@ class Frame:
     height: int = 220
 
     def x(self, at: float) -> float:
-        """Place an instant."""
+        """Return where an instant is, in pixels from the left; instants outside are at the edge."""
         share = (min(max(at, self.since), self.until) - self.since) / (self.until - self.since)
         return _LEFT + share * (self.width - _LEFT - _RIGHT)
 
     def y(self, value: float, top: float) -> float:
-        """Place a value below `top`."""
+        """Return where a value is, in pixels from above; `top` is the largest value of the scale."""
         return _TOP + (1 - min(value, top) / top) * (self.height - _TOP - _BOTTOM)
 
 
 @lru_cache(maxsize=200)
 def uptime_bars(bars: tuple[Bar, ...], label: str) -> Markup:
-    """Draw one bar for each span of time, oldest first; those of a moment ago are remembered."""
+    """Draw one bar for each period, the oldest first; the latest drawings are cached."""
     return Markup(
         '<svg class="bars" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format(
@@ -81,14 +81,14 @@ def uptime_bars(bars: tuple[Bar, ...], label: str) -> Markup:
 
 @lru_cache(maxsize=10_000)
 def _bar(position: int, shown: Bar) -> Markup:
-    """Draw one; most monitors have the same."""
+    """Draw one bar; cached, since most monitors have the same bars."""
     return Markup('<path class="{}" d="M{} 0h6v28h-6z"><title>{}</title></path>').format(
         shown.state, 8 * position, shown.label
     )
 
 
 def sparkline(values: Sequence[float | None], label: str) -> Markup:
-    """Draw the course of some values, oldest first; a gap where there is none."""
+    """Draw a small line of values, the oldest first, with a gap where there is none."""
     top = max((value for value in values if value is not None), default=0) or 1
     step = 120 / max(1, len(values) - 1)
     dots = [
@@ -101,9 +101,9 @@ def sparkline(values: Sequence[float | None], label: str) -> Markup:
 
 
 def response_chart(
-    points: Sequence[Point], names: Sequence[str], spans: Iterable[Span], frame: Frame
+    points: Sequence[ChartPoint], names: Sequence[str], shades: Iterable[Shade], frame: Frame
 ) -> Markup:
-    """Draw a line for each of the named values, over the shaded times; each moment tells its values."""
+    """Draw a line for each of the named values, above the shades; pointing at a step shows its values."""
     top = _ceiling(value for point in points for value in point.values)
     lines = _joined(
         _line(
@@ -115,19 +115,21 @@ def response_chart(
         )
         for position, name in enumerate(names)
     )
-    return _chart("response times", points, names, spans, frame, top, lines)
+    return _chart("response times", points, names, shades, frame, top, lines)
 
 
 def phases_chart(
-    points: Sequence[Point], names: Sequence[str], spans: Iterable[Span], frame: Frame
+    points: Sequence[ChartPoint], names: Sequence[str], shades: Iterable[Shade], frame: Frame
 ) -> Markup:
-    """Stack the named parts of each moment upon each other."""
+    """Draw a column for each step, in which the named parts are stacked."""
     top = _ceiling(sum(value or 0 for value in point.values) for point in points)
     columns = _joined(_columns(points, names, frame, top))
-    return _chart("phases", points, names, spans, frame, top, columns)
+    return _chart("phases", points, names, shades, frame, top, columns)
 
 
-def _columns(points: Sequence[Point], names: Sequence[str], frame: Frame, top: float) -> Iterator[Markup]:
+def _columns(
+    points: Sequence[ChartPoint], names: Sequence[str], frame: Frame, top: float
+) -> Iterator[Markup]:
     for point in points:
         left, right = frame.x(point.at), frame.x(point.at + frame.step_s)
         base = 0.0
@@ -142,68 +144,61 @@ def _columns(points: Sequence[Point], names: Sequence[str], frame: Frame, top: f
 
 def _chart(
     what: str,
-    points: Sequence[Point],
+    points: Sequence[ChartPoint],
     names: Sequence[str],
-    spans: Iterable[Span],
+    shades: Iterable[Shade],
     frame: Frame,
     top: float,
     drawing: Markup,
 ) -> Markup:
-    shaded = list(spans)
-    shades = _joined(
-        Markup(
-            '<rect class="shade {}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>'
-        ).format(
-            span.state,
-            frame.x(span.since),
-            _TOP,
-            max(1.0, frame.x(span.until) - frame.x(span.since)),
-            frame.height - _TOP - _BOTTOM,
-            span.label,
-        )
-        for span in shaded
-    )
+    shaded = list(shades)
+    clock = _clock(frame)
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>').format(
         frame.width,
         frame.height,
-        f"{what}, {_clock(frame)(frame.since)} to {_clock(frame)(frame.until)} UTC",
+        f"{what}, {clock(frame.since)} to {clock(frame.until)} UTC",
         _axes(frame, top),
-        shades,
-        drawing if points else _nothing(frame),
+        _joined(_shade(each, frame) for each in shaded),
+        drawing if points else _no_data(frame),
         _joined(_moments(points, names, shaded, frame)),
     )
 
 
 def _joined(parts: Iterable[Markup]) -> Markup:
-    """Put drawn parts together, without looking for what has to be escaped in each again."""
+    """Return the parts as one; they are escaped already, and `Markup.join` would look at each again."""
     return Markup("".join(parts))  # noqa: S704 - parts are safe already, by their type
 
 
-def _nothing(frame: Frame) -> Markup:
+def _shade(shade: Shade, frame: Frame) -> Markup:
+    left, right = frame.x(shade.since), frame.x(shade.until)
+    return _column(f"shade {shade.state}", left, max(1.0, right - left), frame, shade.label)
+
+
+def _column(name: str, left: float, width: float, frame: Frame, title: str) -> Markup:
+    """Draw a rectangle as high as the chart."""
+    return Markup(
+        '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>'
+    ).format(name, left, _TOP, width, frame.height - _TOP - _BOTTOM, title)
+
+
+def _no_data(frame: Frame) -> Markup:
     return Markup(
         '<text class="nothing" x="{}" y="{}" text-anchor="middle">no data in this range</text>'
     ).format((_LEFT + frame.width - _RIGHT) / 2, frame.height / 2)
 
 
 def _moments(
-    points: Sequence[Point], names: Sequence[str], spans: Sequence[Span], frame: Frame
+    points: Sequence[ChartPoint], names: Sequence[str], shades: Sequence[Shade], frame: Frame
 ) -> Iterator[Markup]:
-    """Cover each moment by what tells its values, and what it is shaded for."""
+    """Cover each step with a rectangle whose title has its values, and the labels of its shades."""
     clock = _clock(frame)
     for point in points:
-        left, right = frame.x(point.at), frame.x(point.at + frame.step_s)
-        values = ", ".join(f"{name} {spoken(value)}" for name, value in zip(names, point.values, strict=True))
         end = point.at + frame.step_s
-        labels = [span.label for span in spans if span.since < end and span.until > point.at]
-        yield Markup(
-            '<rect class="moment" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>'
-        ).format(
-            left,
-            _TOP,
-            max(0.5, right - left),
-            frame.height - _TOP - _BOTTOM,
-            "; ".join((f"{clock(point.at)} UTC: {values}", *labels)),
-        )
+        left, right = frame.x(point.at), frame.x(end)
+        values = ", ".join(f"{name} {spoken(value)}" for name, value in zip(names, point.values, strict=True))
+        labels = [shade.label for shade in shades if shade.since < end and shade.until > point.at]
+        title = "; ".join((f"{clock(point.at)} UTC: {values}", *labels))
+        yield _column("moment", left, max(0.5, right - left), frame, title)
 
 
 def _axes(frame: Frame, top: float) -> Markup:
@@ -227,7 +222,7 @@ def _axes(frame: Frame, top: float) -> Markup:
 
 
 def _ticks(frame: Frame) -> list[float]:
-    """Choose round times within the frame, away from its edges."""
+    """Return round instants within the frame, not too near to its edges."""
     length = frame.until - frame.since
     steps = (600, 1_800, 3_600, 3 * 3_600, 6 * 3_600, _DAY_S, 5 * _DAY_S, 15 * _DAY_S)
     step = next((step for step in steps if length / step <= _MAX_TICKS), 30 * _DAY_S)
@@ -237,18 +232,17 @@ def _ticks(frame: Frame) -> list[float]:
 
 
 def _clock(frame: Frame) -> Callable[[float], str]:
-    form = (
-        "%H:%M"
-        if frame.until - frame.since <= _DAY_S
-        else "%d %b %H:%M"
-        if frame.step_s < _DAY_S
-        else "%d %b"
-    )
+    """Return what writes an instant as short as the frame allows."""
+    form = "%d %b"
+    if frame.until - frame.since <= _DAY_S:
+        form = "%H:%M"
+    elif frame.step_s < _DAY_S:
+        form = "%d %b %H:%M"
     return lambda at: datetime.fromtimestamp(at, UTC).strftime(form)
 
 
-def _gaps(points: Sequence[Point], position: int, frame: Frame) -> Iterator[tuple[float, float | None]]:
-    """Yield each value in the middle of its span, and a gap where spans are missing between two points."""
+def _gaps(points: Sequence[ChartPoint], position: int, frame: Frame) -> Iterator[tuple[float, float | None]]:
+    """Yield each value in the middle of its step, and `None` where steps are missing between two points."""
     for point, after in pairwise((*points, None)):
         assert point is not None  # noqa: S101 - only the last one is
         yield frame.x(point.at + frame.step_s / 2), point.values[position]
@@ -257,7 +251,7 @@ def _gaps(points: Sequence[Point], position: int, frame: Frame) -> Iterator[tupl
 
 
 def _line(dots: Iterable[tuple[float, float | None]], name: str) -> Markup:
-    """Draw what lies between gaps; a lone dot is a short dash."""
+    """Draw a line that is interrupted at each `None`; a dot between two gaps is a short dash."""
     runs: list[list[str]] = [[]]
     for x, y in dots:
         if y is None:
@@ -269,7 +263,7 @@ def _line(dots: Iterable[tuple[float, float | None]], name: str) -> Markup:
 
 
 def _ceiling(values: Iterable[float | None]) -> float:
-    """Round the largest value up to 1, 2 or 5 times a power of ten."""
+    """Return the largest value, rounded up to 1, 2 or 5 times a power of ten."""
     top = max((value for value in values if value is not None), default=0) or 1.0
     power = 10.0 ** math.floor(math.log10(top))
-    return next(step * power for step in _STEPS if step * power >= top * 0.999)
+    return next(step * power for step in _ROUND if step * power >= top * 0.999)

@@ -1,4 +1,4 @@
-"""How a monitor's response times went, in one of the ranges that its page offers. Pure."""
+"""A monitor's response times and phases, in one of the time ranges that its page offers. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,16 +8,16 @@ from monitor.duration import spoken
 from monitor.maintenance import Interval
 from monitor.store_pages import Incident, Step
 from monitor.uptime import HOUR_S, Sums, percentile
-from monitor.web.charts import Frame, Point, Span, State
+from monitor.web.charts import ChartPoint, ChartState, Frame, Shade
 from monitor.web.history import DAY_H, ByPeriod, times
 
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 _POINTS = 60
-_STATES: dict[str, State] = {"down": "down", "partial": "degraded"}
+_STATES: dict[str, ChartState] = {"down": "down", "partial": "degraded"}
 
 
 class Range(NamedTuple):
-    """How long it is, how long each of its steps, and what is read for it."""
+    """The length of a range, the length of its steps, and what is read for it."""
 
     length_s: float
     step_s: float
@@ -34,13 +34,13 @@ RANGES = {
 
 
 def frame(asked: Range, now: float) -> Frame:
-    """Choose what the charts show: whole steps, of which the last one is still going on."""
+    """Return the frame of the charts: whole steps; the last one still goes on at `now`."""
     until = (now // asked.step_s + 1) * asked.step_s
     return Frame(until - asked.length_s, until, asked.step_s)
 
 
 def steps(periods: ByPeriod, step_s: float) -> list[Step]:
-    """Make a step of each hour or day, and one of all of them at last."""
+    """Return a step for each hour or day, in their order, and at the end one for all of them."""
     every = [each for sums in periods.values() for each in sums]
     made = [_step(period * step_s, periods[period]) for period in sorted(periods)]
     return [*made, _step(None, every)]
@@ -58,40 +58,40 @@ def _step(at: float | None, sums: Sequence[Sums]) -> Step:
 
 
 def _at_most(slowest: float | None, seconds: float | None) -> float | None:
-    """Take back what a bucket adds to the slowest in it."""
+    """Return the percentile, but no more than the slowest response: a bucket's upper end may be above it."""
     return seconds if seconds is None or slowest is None else min(slowest, seconds)
 
 
 def by_day(hours: ByPeriod) -> dict[int, list[Sums]]:
-    """Put the hours of each day together."""
+    """Return the sums of hours, grouped by day."""
     days: defaultdict[int, list[Sums]] = defaultdict(list)
     for hour, sums in hours.items():
         days[hour // DAY_H] += sums
     return days
 
 
-def lines(found: Iterable[Step]) -> list[Point]:
-    """Take what the chart of response times shows."""
-    return [Point(step.at, (step.p50, step.p95, step.slowest)) for step in found if step.at is not None]
+def lines(found: Iterable[Step]) -> list[ChartPoint]:
+    """Return the points of the chart of response times."""
+    return [ChartPoint(step.at, (step.p50, step.p95, step.slowest)) for step in found if step.at is not None]
 
 
-def stacks(found: Iterable[Step]) -> list[Point]:
-    """Take what the chart of phases shows."""
-    return [Point(step.at, tuple(step.phases)) for step in found if step.at is not None]
+def stacks(found: Iterable[Step]) -> list[ChartPoint]:
+    """Return the points of the chart of phases."""
+    return [ChartPoint(step.at, tuple(step.phases)) for step in found if step.at is not None]
 
 
-def shades(incidents: Iterable[Incident], maintenance: Iterable[Interval], now: float) -> list[Span]:
-    """Shade maintenance, and incidents above it; one that is open goes on until now."""
+def shades(incidents: Iterable[Incident], maintenance: Iterable[Interval], now: float) -> list[Shade]:
+    """Return the shades of maintenance, and above them those of incidents; an open one goes on until now."""
     return [
-        *(Span("maintenance", since, until, "maintenance") for since, until in maintenance),
+        *(Shade("maintenance", since, until, "maintenance") for since, until in maintenance),
         *(_shade(now, incident) for incident in incidents if incident.kind != "flapping"),
     ]
 
 
-def _shade(now: float, incident: Incident) -> Span:
+def _shade(now: float, incident: Incident) -> Shade:
     state = _STATES.get(incident.kind, "unknown")
     kind = incident.kind.replace("_", " ")
     if incident.ended_at is None:
-        return Span(state, incident.started_at, now, kind)
+        return Shade(state, incident.started_at, now, kind)
     lasted_s = incident.ended_at - incident.started_at
-    return Span(state, incident.started_at, incident.ended_at, f"{kind} for {spoken(lasted_s)}")
+    return Shade(state, incident.started_at, incident.ended_at, f"{kind} for {spoken(lasted_s)}")

@@ -1,4 +1,4 @@
-"""What sums of hours and days say of a monitor's past: shares of windows, bars, medians. Pure."""
+"""A monitor's last 90 days, from sums of hours and days: uptime, bars, medians. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,37 +9,37 @@ from typing import NamedTuple
 from monitor.duration import spoken
 from monitor.store_pages import Seconds
 from monitor.uptime import HOUR_S, Sums, percentile
-from monitor.web.charts import Bar, State
+from monitor.web.charts import Bar, ChartState
 from monitor.web.rendering import percent
 
 DAY_H = 24
 DAYS = 90
 _WEEK_D = 7
-_HOURS_D = 2  # days that are read by the hour: a day's sum is made within an hour or two of its end
+_HOURS_D = 2  # days that are read as hours: the sum of a day is made an hour or two after its end
 _SHORT_D = 2
-_DOWN_SHARE = 0.05  # of a bar's time known: less is shown as degraded
+_DOWN_SHARE = 0.05  # of the known time of a bar: what is down for less is shown as degraded
 _NOTHING = Seconds()
 
 ByPeriod = Mapping[int, Sequence[Sums]]
 
 
-class Span(NamedTuple):
-    """What is read for the windows that end now, counted since 1970."""
+class HistoryBounds(NamedTuple):
+    """Which days and hours, counted since 1970, are read for the periods that end now."""
 
     first_day: int
     first_hour: int
-    """Days from here on, where one begins, are made of hours."""
+    """The first hour of a day; from here on, days are added up from hours."""
     end_hour: int
+    """The hour after the current one."""
     week_hours: tuple[int, int]
-    """Of the last seven times 24 hours, those in the day with which they begin: from, until before."""
+    """The hours of the last 7 * 24 that belong to the day in which these begin: the first, and the end."""
 
 
-def spans(now: float) -> Span:
-    """Say what the windows need."""
+def bounds(now: float) -> HistoryBounds:
     end = int(now // HOUR_S) + 1
     today = (end - 1) // DAY_H
     week = end - _WEEK_D * DAY_H
-    return Span(
+    return HistoryBounds(
         today - DAYS + 1,
         (today - _HOURS_D + 1) * DAY_H,
         end,
@@ -49,21 +49,21 @@ def spans(now: float) -> Span:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A monitor's last days and its last 24 hours."""
+    """A monitor's last 90 days and its last 24 hours."""
 
     now: float
     days: Mapping[int, Seconds]
     week_begin: Seconds
-    """What the `week_hours` come to."""
+    """The sum of the `week_hours`."""
     hours: ByPeriod
 
     @property
     def is_short(self) -> bool:
-        """Whether bars of days would show next to nothing."""
+        """Whether there are so few days that bars of days would show next to nothing."""
         return all(day > self._today - _SHORT_D for day in self.days)
 
     def uptime(self) -> list[tuple[float | None, str]]:
-        """Say the share of each window in which it was up, of the time that is known; `None`: none is."""
+        """Return the uptime of four periods that end now, with their labels; `None`: nothing is known."""
         return [
             (added(map(seconds_of, self.hours.values())).uptime, "24 h"),
             (added([self.week_begin, *self._since(_WEEK_D)]).uptime, "7 d"),
@@ -72,22 +72,20 @@ class History:
         ]
 
     def uptime_of(self, days: int) -> float | None:
-        """Say the same of the last days, today included."""
+        """Return the uptime of the last days, today included; `None` where nothing is known."""
         return added(self._since(days)).uptime
 
     def day_bars(self) -> Iterator[Bar]:
-        """Make a bar for each of the last days."""
         today = self._today
         for day in range(today - DAYS + 1, today + 1):
             yield bar(self.days.get(day, _NOTHING), _written(day * DAY_H, "%d %b"))
 
     def hour_bars(self) -> Iterator[Bar]:
-        """Make a bar for each of the last 24 hours."""
         for hour in self._last_hours:
             yield bar(seconds_of(self.hours.get(hour, ())), _written(hour, "%d %b %H:00"))
 
     def medians(self) -> list[float | None]:
-        """Tell the median response time of each of the last 24 hours."""
+        """Return the median response time of each of the last 24 hours; `None` where no check was made."""
         return [
             percentile(times(self.hours[hour]), 0.5) if hour in self.hours else None
             for hour in self._last_hours
@@ -103,19 +101,19 @@ class History:
 
     @property
     def _last_hours(self) -> range:
-        end = spans(self.now).end_hour
+        end = bounds(self.now).end_hour
         return range(end - DAY_H, end)
 
 
 @lru_cache(maxsize=20_000)
 def bar(seconds: Seconds, label: str) -> Bar:
-    """Say in one colour and one line what a stretch of time was like."""
+    """Return the bar of a period: the state that it is coloured by, and its uptime in words."""
     if seconds.maintenance_s > seconds.known_s:
         return Bar("maintenance", f"{label}: maintenance")
     if not seconds.known_s:
         return Bar("unknown", f"{label}: no data")
     few = _DOWN_SHARE * seconds.known_s
-    state: State = "up"
+    state: ChartState = "up"
     if seconds.down_s > few:
         state = "down"
     elif seconds.down_s or seconds.degraded_s > few:
@@ -130,19 +128,18 @@ def _written(hour: int, form: str) -> str:
 
 
 def seconds_of(sums: Sequence[Sums]) -> Seconds:
-    """Add up what each location says of one hour."""
+    """Return the sum of one hour over all locations."""
     if not sums:
         return _NOTHING
     return added(Seconds(each.up_s, each.degraded_s, each.down_s, each.maintenance_s, 1) for each in sums)
 
 
 def added(every: Iterable[Seconds]) -> Seconds:
-    """Add them up."""
     return Seconds(*map(sum, zip(*every, strict=True)))
 
 
 def times(sums: Sequence[Sums]) -> Sequence[int]:
-    """Add up the response times of some sums, bucket by bucket."""
+    """Return the sum of the response times' histograms, bucket by bucket."""
     if len(sums) == 1:
         return sums[0].response_times
     return [sum(counts) for counts in zip(*(each.response_times for each in sums), strict=True)]

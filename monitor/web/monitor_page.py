@@ -18,7 +18,7 @@ from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of
 from monitor.web import course
 from monitor.web.charts import Frame, phases_chart, response_chart
-from monitor.web.history import DAY_H, spans
+from monitor.web.history import DAY_H, bounds
 from monitor.web.monitor_maintenance import maintenance_of
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages
@@ -123,7 +123,7 @@ class MonitorPage:
         first, end = round(shown.since / shown.step_s), round(shown.until / shown.step_s)
         periods = (await reader.sums([name], source, first, end)).get(name, {})
         if source == "day":
-            recent = await reader.sums([name], "hour", spans(time.time()).first_hour, end * DAY_H)
+            recent = await reader.sums([name], "hour", bounds(time.time()).first_hour, end * DAY_H)
             periods |= course.by_day(recent.get(name, {}))
         return lambda: course.steps(periods, shown.step_s)
 

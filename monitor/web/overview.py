@@ -11,7 +11,7 @@ from monitor.pieces import in_pieces
 from monitor.store_pages import Latest, PageReader, Seconds
 from monitor.uptime import HOUR_S
 from monitor.web.charts import sparkline, uptime_bars
-from monitor.web.history import DAY_H, History, spans
+from monitor.web.history import DAY_H, History, bounds
 from monitor.web.pages import Pages, whole_number
 from monitor.web.views import WORST_FIRST, Filter, Standing, banner_of, known, labels_of, page_of
 
@@ -90,7 +90,7 @@ async def rows_of(reader: PageReader, shown: list[Standing], bars: str) -> Calla
 async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
     """Read the past of each of these monitors."""
     now = time.time()
-    span = spans(now)
+    span = bounds(now)
     days = await reader.days(names, span.first_day, span.first_hour, span.end_hour)
     week = await reader.hours(names, *span.week_hours)
     hours = await reader.sums(names, "hour", span.end_hour - DAY_H, span.end_hour)
