@@ -1,7 +1,7 @@
 """What can be seen of the running program from outside: wires the web server to what it shows."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,8 +9,10 @@ from monitor.config import Config
 from monitor.follow import Following
 from monitor.loop_lag import LoopLag
 from monitor.metrics import CheckMetrics
+from monitor.outage import Outage
 from monitor.pipeline import Pipeline
 from monitor.pipeline_facts import facts
+from monitor.progress import Watch
 from monitor.readings import Readings
 from monitor.schedule import Schedule
 from monitor.web.access import Access
@@ -52,7 +54,7 @@ class Insight:
         self._readings.add_pipeline(running)
         self._readings.add_schedule(schedule, following)
         self._probe.check_now = schedule.check_now
-        self._health.missing = lambda: _missing(running)
+        self._health.missing = lambda: _missing(running.watch, (running.kafka, running.postgresql))
         running.run_beside("the events", self.site.events.run())
         self.site.keep_words(running.alerts)
         recorded = partial(schedule.check_now, recorded=True)
@@ -77,9 +79,9 @@ async def insight(config: Config) -> AsyncIterator[Insight]:
                 made.site.events.end()
 
 
-def _missing(running: Pipeline) -> Iterator[str]:
-    for outage in (running.kafka, running.postgresql):
+def _missing(watch: Watch, servers: Iterable[Outage]) -> Iterator[str]:
+    for outage in servers:
         if outage.since_at is not None:
             yield f"{outage.name} is away since {max(0.0, time.time() - outage.since_at):.0f} s"
-    for stage, waits_for, seconds in running.watch.stalled():
+    for stage, waits_for, seconds in watch.stalled():
         yield f"{stage} makes no progress for {seconds:.0f} s, it waits for {waits_for}"

@@ -1,11 +1,15 @@
-"""From the queue to the table: opens what that needs, runs it, and ends it in order."""
+"""From the queue to the table: opens what that needs, runs it, and ends it in order.
+
+checks -> queue (JSON) -> outbox + forwarder -> Kafka -> ingest -> PostgreSQL -> alerts
+"""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.alert import alert
 from monitor.alert_store import AlertStore
@@ -43,63 +47,68 @@ _UPKEEP_S = 3_600.0
 _UPKEEP_RETRY_S = 30.0
 
 
-class Pipeline:
-    """Takes results by `queue`, and has them stored; `store` reads back; `watched` is what to expect.
+class _Servers(NamedTuple):
+    """Where PostgreSQL and Kafka are; `volatile` only where Kafka is the embedded broker."""
 
-    `watch` knows which stages are stalled, `kafka` and `postgresql` whether the last attempt to hand them
-    results failed, and since when.
+    database: str
+    kafka: str
+    volatile: VolatileLog | None
+
+
+@dataclass(kw_only=True, slots=True)
+class Pipeline:
+    """Everything after the checks: put results into `queue`, and they are stored.
+
+    `store` reads them back. `watched` is what the incidents expect of the monitors. `watch` knows which
+    stages are stalled. `kafka` and `postgresql` know since when the server has refused results.
     """
 
-    forwarder: Forwarder
+    config: Config
+    queue: "asyncio.Queue[Message | None]"
     outbox: Outbox
+    forwarder: Forwarder
+    counts: IngestCounts
+    store: Store
+    watched: Watched
     alerts: AlertStore
-
-    def __init__(self, config: Config, store: Store, watched: Watched, stages: Tasks) -> None:
-        self.config = config
-        self.pulse = Pulse()
-        self.queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
-        self.store = store
-        self.watched = watched
-        self.watch = Watch()
-        self.kafka = Outage("Kafka")
-        self.postgresql = Outage("PostgreSQL")
-        self.counts = IngestCounts(store)
-        self._stages = stages
-        self._beside: list[asyncio.Task[None]] = []
-        self._grace_s = config.shutdown_grace_s
-        self._ends_at: float | None = None
+    kafka: Outage
+    postgresql: Outage
+    grace_s: float
+    watch: Watch = field(default_factory=Watch)
+    pulse: Pulse = field(default_factory=Pulse)
+    stages: Tasks = field(default_factory=Tasks)
+    _beside: "list[asyncio.Task[None]]" = field(default_factory=list)
+    _ends_at: float | None = None
 
     def follow(self, config: Config) -> None:
-        """Follow a new configuration."""
         self.config = config
         self.watched.take(config.monitors)
 
     def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it until the program ends; when it crashes, the program does."""
-        self._beside.append(self._stages.start(name, coroutine))
+        self._beside.append(self.stages.start(name, coroutine))
 
     def end_beside(self) -> None:
-        """End what runs beside."""
         for task in self._beside:
-            self._stages.end(task)
+            self.stages.end(task)
 
     def begin_grace(self) -> None:
-        """From now on, all must be over within the grace."""
-        self._ends_at = asyncio.get_running_loop().time() + self._grace_s
+        """Start the clock of `grace_s`, within which all stages have to end."""
+        self._ends_at = asyncio.get_running_loop().time() + self.grace_s
 
     @property
     def left_s(self) -> float:
-        """Seconds that the stages have left to hand on what they hold."""
+        """Seconds that the stages have left to hand on what they hold; the first call begins the grace."""
         if self._ends_at is None:
             self.begin_grace()
         assert self._ends_at is not None  # noqa: S101 - for the type checker
-        resources_s = min(_RESOURCES_S, self._grace_s / 4)
+        resources_s = min(_RESOURCES_S, self.grace_s / 4)
         return max(0.0, self._ends_at - asyncio.get_running_loop().time() - resources_s)
 
 
 @asynccontextmanager
 async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pipeline]:
-    """Run everything after the checks; without `alerting`, changes are left for others to tell.
+    """Run everything after the checks; without `alerting`, changes are left for another process to send.
 
     On leaving, what is in the queue reaches the outbox; from there it goes on as far as the grace allows.
 
@@ -110,96 +119,128 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
     """
     async with AsyncExitStack() as resources:
         resources.enter_context(locked(config.data_dir))
-        uri = config.pg_uri.get_secret_value()
-        shown = public_url(uri)
-        if uri == EMBEDDED:
-            uri = shown = await resources.enter_async_context(postgres(config.data_dir))
-        servers, volatile = config.kafka_bootstrap, None
-        if servers == EMBEDDED:
-            embedded = await resources.enter_async_context(broker(config.data_dir))
-            servers = embedded.bootstrap
-            volatile = VolatileLog(config, servers)
-            await ensure_topics(config, servers)
-            embedded.on_restart = volatile.restore
-            log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
-        log.info("database: %s", shown)
-        log.info("broker: %s, topic %s", servers, config.kafka_topic)
-        outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
-        resources.push_async_callback(outbox.close)
-        watched = Watched(config.monitors)
-        store = Store(uri, Bookkeeping(watched.rules, config.retention_days, learn=watched.learn))
-        resources.push_async_callback(store.close)
-        stages = Tasks()
-        running = Pipeline(config, store, watched, stages)
-        alerts = AlertStore(uri)
-        resources.push_async_callback(alerts.close)
-        forwarder = Forwarder(
-            running.queue,
-            outbox,
-            config.kafka_topic,
-            partial(started_producer, config, servers),
-            close,
-            log=volatile,
-            outage=running.kafka,
-        )
-        running.outbox, running.forwarder, running.alerts = outbox, forwarder, alerts
-        storing = Progress("the ingest")
-        running.watch.add(*forwarder.progress, storing)
-        async with stages, _telling(stages, running, alerts, alerting=alerting):
-            deadline, stop = asyncio.Event(), asyncio.Event()
-            watching = stages.start("the watch of the stages", running.watch.run())
-            forwarding = stages.start("the forwarder", forwarder.run(deadline))
-            ingesting = stages.start(
-                "the ingest",
-                ingest(
-                    running.counts.watching(partial(consumer, config, servers)),
-                    running.counts,
-                    running.counts.counting(
-                        partial(set_aside, partial(producer, config, servers), f"{config.kafka_topic}.dead")
-                    ),
-                    stop,
-                    log=volatile,
-                    on_stored=forwarder.stored if volatile else lambda _: None,
-                    progress=storing,
-                    outage=running.postgresql,
-                    look=Silence(store, watched).look,
-                ),
-            )
-            upkeep = stages.start("the upkeep", _keep_up(store, config.retention_days))
+        servers = await _servers(config, resources)
+        running = await _opened(config, servers, resources)
+        async with (
+            running.stages,
+            _sending_alerts(running, alerting=alerting),
+            _storing_results(running, servers),
+        ):
             yield running
-            await running.queue.put(None)
-            await asyncio.wait([forwarding], timeout=running.left_s)
-            deadline.set()
-            await asyncio.wait([forwarding])
-            stop.set()
-            stages.end(upkeep)
-            running.end_beside()
-            await asyncio.wait([ingesting], timeout=running.left_s)
-            stages.end(ingesting)
-            stages.end(watching)
+
+
+async def _servers(config: Config, resources: AsyncExitStack) -> _Servers:
+    """Start the embedded servers that the configuration asks for; return the addresses of all."""
+    database = config.pg_uri.get_secret_value()
+    shown = public_url(database)
+    if database == EMBEDDED:
+        database = shown = await resources.enter_async_context(postgres(config.data_dir))
+    kafka, volatile = config.kafka_bootstrap, None
+    if kafka == EMBEDDED:
+        embedded = await resources.enter_async_context(broker(config.data_dir))
+        kafka = embedded.bootstrap
+        volatile = VolatileLog(config, kafka)
+        await ensure_topics(config, kafka)
+        embedded.on_restart = volatile.restore
+        log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
+    log.info("database: %s", shown)
+    log.info("broker: %s, topic %s", kafka, config.kafka_topic)
+    return _Servers(database, kafka, volatile)
+
+
+async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) -> Pipeline:
+    """Open the outbox and the stores, and connect the stages; none of them runs yet."""
+    outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
+    resources.push_async_callback(outbox.close)
+    watched = Watched(config.monitors)
+    store = Store(servers.database, Bookkeeping(watched.rules, config.retention_days, learn=watched.learn))
+    resources.push_async_callback(store.close)
+    alerts = AlertStore(servers.database)
+    resources.push_async_callback(alerts.close)
+    queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
+    kafka = Outage("Kafka")
+    open_producer = partial(started_producer, config, servers.kafka)
+    return Pipeline(
+        config=config,
+        queue=queue,
+        outbox=outbox,
+        forwarder=Forwarder(
+            queue, outbox, config.kafka_topic, open_producer, close, log=servers.volatile, outage=kafka
+        ),
+        counts=IngestCounts(store),
+        store=store,
+        watched=watched,
+        alerts=alerts,
+        kafka=kafka,
+        postgresql=Outage("PostgreSQL"),
+        grace_s=config.shutdown_grace_s,
+    )
 
 
 @asynccontextmanager
-async def _telling(
-    stages: Tasks, running: Pipeline, store: AlertStore, *, alerting: bool
-) -> AsyncIterator[None]:
-    """Tell people, and that all works; on leaving, what is being sent is sent, as far as the grace allows."""
+async def _storing_results(running: Pipeline, servers: _Servers) -> AsyncIterator[None]:
+    """Run the stages: the forwarder drains the queue into Kafka, the ingest inserts what Kafka has.
+
+    On leaving, they end in this order, each as far as the grace allows.
+    """
+    stages = running.stages
+    deadline, stop = asyncio.Event(), asyncio.Event()
+    running.watch.add(*running.forwarder.progress)
+    watching = stages.start("the watch of the stages", running.watch.run())
+    forwarding = stages.start("the forwarder", running.forwarder.run(deadline))
+    ingesting = stages.start("the ingest", _ingest(running, servers, stop))
+    upkeep = stages.start("the upkeep", _keep_up(running.store, running.config.retention_days))
+    yield
+    await running.queue.put(None)
+    await asyncio.wait([forwarding], timeout=running.left_s)
+    deadline.set()
+    await asyncio.wait([forwarding])
+    stop.set()
+    stages.end(upkeep)
+    running.end_beside()
+    await asyncio.wait([ingesting], timeout=running.left_s)
+    stages.end(ingesting)
+    stages.end(watching)
+
+
+def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    config, counts, forwarder = running.config, running.counts, running.forwarder
+    progress = Progress("the ingest")
+    running.watch.add(progress)
+    open_producer = partial(producer, config, servers.kafka)
+    return ingest(
+        counts.watching(partial(consumer, config, servers.kafka)),
+        counts,
+        counts.counting(partial(set_aside, open_producer, f"{config.kafka_topic}.dead")),
+        stop,
+        log=servers.volatile,
+        on_stored=forwarder.stored if servers.volatile else lambda _: None,
+        progress=progress,
+        outage=running.postgresql,
+        look=Silence(running.store, running.watched).look,
+    )
+
+
+@asynccontextmanager
+async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator[None]:
+    """Send alerts and heartbeats; on leaving, what is being sent is sent, as far as the grace allows."""
     stop = asyncio.Event()
     if not alerting:
         stop.set()
-    progress = Progress("the alerts")
+    stages, progress = running.stages, Progress("the alerts")
     running.watch.add(progress)
-    telling = stages.start("the alerts", alert(store, lambda: running.config, stop, progress=progress))
-    beating = stages.start("the heartbeat", beat(running.pulse, store, lambda: running.config))
+    alerts = alert(running.alerts, lambda: running.config, stop, progress=progress)
+    sending = stages.start("the alerts", alerts)
+    beating = stages.start("the heartbeat", beat(running.pulse, running.alerts, lambda: running.config))
     yield
     stages.end(beating)
     stop.set()
-    await asyncio.wait([telling], timeout=running.left_s)
-    stages.end(telling)
+    await asyncio.wait([sending], timeout=running.left_s)
+    stages.end(sending)
 
 
 async def _keep_up(store: Store, retention_days: float) -> None:
-    """Once an hour, make the next days' partitions, sum up days that are over, and drop what is too old."""
+    """Make the next days' partitions, sum up days that are over, and drop what is too old, once an hour."""
     while True:
         try:
             await store.maintain()

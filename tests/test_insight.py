@@ -8,13 +8,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from monitor.config import Config
 from monitor.insight import _missing
-from monitor.pipeline import Pipeline
-from monitor.progress import Progress
-from monitor.store import Store
-from monitor.tasks import Tasks
-from monitor.watched import Watched
+from monitor.progress import Progress, Watch
 from tests.program import Program, Start, until
 from tests.test_main import DOWN, stored
 
@@ -115,13 +110,13 @@ def test_what_is_away_is_not_ready_and_its_age_is_told(program: Start) -> None:
 
 
 def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
-    running = Pipeline(Config(monitors=()), Store("postgresql://127.0.0.1:9/x"), Watched(), Tasks())
+    watch = Watch()
     clock = iter((0.0, 61.0))
     stage = Progress("the ingest", lambda: next(clock))
-    running.watch.add(stage)
+    watch.add(stage)
     stage.begin("PostgreSQL")
 
-    assert list(_missing(running)) == ["the ingest makes no progress for 61 s, it waits for PostgreSQL"]
+    assert list(_missing(watch, ())) == ["the ingest makes no progress for 61 s, it waits for PostgreSQL"]
 
 
 def test_a_reload_shows(program: Start) -> None:
