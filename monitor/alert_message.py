@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from monitor.alert_words import duration, instant, why
+from monitor.alert_words import why
+from monitor.runtime_text import duration, instant
 
 Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
 
@@ -96,7 +97,9 @@ def compose(
     if event == "resolved" and not first.is_checked:
         saying = f"{name}: no longer checked"
     if event in {"reminder", "escalation"}:
-        saying = f"{saying}, since {duration(now - min(subject.started_at for subject in subjects))}"
+        saying = (
+            f"{saying}, since {duration(now - min(subject.started_at for subject in subjects), whole=True)}"
+        )
     lines = _of_one(first, event) if single else _of_many(subjects, event)
     if event == "escalation":
         lines.append("Nobody has acknowledged it so far.")
@@ -113,10 +116,14 @@ def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
     expires_at = first.expires_at or 0.0
     names = _listed([subject.monitor for subject in subjects])
     left_s = expires_at - now
-    when = f"expires in {duration(left_s)}" if left_s > 0 else f"expired {duration(-left_s)} ago"
+    when = (
+        f"expires in {duration(left_s, whole=True)}"
+        if left_s > 0
+        else f"expired {duration(-left_s, whole=True)} ago"
+    )
     lines = [
         f"{names}: a certificate of the chain {when}",
-        f"Expires: {instant(expires_at)}",
+        f"Expires: {instant(expires_at)} UTC",
         *([f"Certificate: {first.detail}"] if first.detail else []),
         *[line for subject in subjects[:MAX_LISTED] for line in (subject.url, subject.link) if line],
     ]
@@ -131,14 +138,14 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
     ended_at = subject.ended_at
     lines = [subject.url]
     if ended_at is None:
-        lines.append(f"Since: {instant(subject.started_at)}")
+        lines.append(f"Since: {instant(subject.started_at)} UTC")
     else:
-        lasted = duration(ended_at - subject.started_at)
-        span = f"{instant(subject.started_at)} to {instant(ended_at)}, {lasted}"
+        lasted = duration(ended_at - subject.started_at, whole=True)
+        span = f"{instant(subject.started_at)} UTC to {instant(ended_at)} UTC, {lasted}"
         lines.append(f"{_WORD[subject.kind]}: {span}")
     lines.append(f"Why: {why(subject.reason, subject.detail)}")
     if event != "resolved":
-        lines.append(f"Noticed after: {duration(subject.noticed_at - subject.started_at)}")
+        lines.append(f"Noticed after: {duration(subject.noticed_at - subject.started_at, whole=True)}")
     if event == "past":
         lines.append("It was over before anybody could be told.")
     elif ended_at is None and subject.kind in _MEANS:
@@ -153,9 +160,9 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
 def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     lines = []
     for subject in subjects[:MAX_LISTED]:
-        until = "" if subject.ended_at is None else f" to {instant(subject.ended_at)}"
+        until = "" if subject.ended_at is None else f" to {instant(subject.ended_at)} UTC"
         reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
-        lines.append(f"- {subject.monitor}, {instant(subject.started_at)}{until}{reason}")
+        lines.append(f"- {subject.monitor}, {instant(subject.started_at)} UTC{until}{reason}")
     if len(subjects) > MAX_LISTED:
         lines.append(f"and {len(subjects) - MAX_LISTED} more")
     locations = sorted({location for subject in subjects for location in subject.locations})

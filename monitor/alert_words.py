@@ -1,6 +1,4 @@
-"""What people read in alerts: reasons, durations and instants in words."""
-
-from datetime import UTC, datetime
+"""The reasons of results in words, as people read them in alerts."""
 
 from monitor.result import Reason
 
@@ -33,26 +31,8 @@ _REASONS = {
     Reason.MONITOR_OFFLINE: "the monitor has no network",
 }
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-
 
 def why(reason: str | None, detail: str | None) -> str:
     """Say a reason and its detail in words; a reason of a later version stays as it is."""
     words = _REASONS[Reason(reason)] if reason in set(Reason) else reason
     return ": ".join(part for part in (words, detail) if part) or "no reason is known"
-
-
-def duration(seconds: float) -> str:
-    """Say a duration in its two largest units."""
-    left = round(max(seconds, 0))
-    parts: list[str] = []
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}" if count else "")
-    return " ".join(part for part in parts[:2] if part) or "0 s"
-
-
-def instant(at: float) -> str:
-    """Say an instant, to the second."""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

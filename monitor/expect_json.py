@@ -7,8 +7,8 @@ import msgspec
 
 from monitor.expect import Expectation, Failure, Response
 from monitor.public_url import public_text
-from monitor.quoted import quoted
 from monitor.result import Reason
+from monitor.runtime_text import quoted
 
 # Measured: an expression takes up to 6 us for each element of a list, whose two bytes are "1,".
 _EFFORT = 200

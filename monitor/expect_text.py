@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from monitor.expect import Expectation, Failure, Response
 from monitor.pattern import compile_pattern
 from monitor.public_url import public_text
-from monitor.quoted import quoted
 from monitor.result import Reason
+from monitor.runtime_text import quoted
 
 
 def body_has(pattern: str) -> Expectation:

@@ -20,8 +20,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from monitor.expect import Failure
 from monitor.no_address import NoAddressError
-from monitor.quoted import quoted
 from monitor.result import OwnTroubleError, Reason
+from monitor.runtime_text import quoted
 from monitor.timing import Stage, Timing
 from monitor.tls_trouble import trouble
 

@@ -4,7 +4,7 @@ from typing import Protocol, cast
 
 import re2
 
-from monitor.quoted import quoted
+from monitor.runtime_text import quoted
 
 # What a search takes at worst for each byte of text goes with the size of the compiled pattern.
 MAX_SIZE = 10_000

@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 
 from monitor.alert_counts import AlertCounts, Waiting
-from monitor.duration import spoken
 from monitor.pipeline import Pipeline
+from monitor.runtime_text import duration
 from monitor.schedule import Schedule
 
 Section = tuple[str, Sequence[tuple[str, str]]]
@@ -22,7 +22,7 @@ def facts(running: Pipeline, schedule: Schedule) -> list[Section]:
             [
                 ("made", f"{schedule.checks:,}"),
                 ("slots skipped", f"{schedule.skipped:,}"),
-                ("start after their slot, on average", spoken(schedule.lateness_s.mean)),
+                ("start after their slot, on average", duration(schedule.lateness_s.mean)),
                 ("not made, our own trouble", f"{schedule.own_troubles:,}"),
             ],
         ),
@@ -32,7 +32,7 @@ def facts(running: Pipeline, schedule: Schedule) -> list[Section]:
                 ("in the queue", f"{running.queue.qsize():,}"),
                 ("in the outbox", f"{outbox.rows:,}"),
                 ("bytes in the outbox", f"{outbox.bytes:,}"),
-                ("oldest that Kafka has not taken", spoken(None if oldest_at is None else now - oldest_at)),
+                ("oldest that Kafka has not taken", duration(None if oldest_at is None else now - oldest_at)),
                 ("sent", f"{forwarder.sent:,}"),
                 ("sending failed", f"{forwarder.retried:,}"),
                 ("dropped, the outbox was full", f"{outbox.dropped:,}"),
@@ -45,8 +45,8 @@ def facts(running: Pipeline, schedule: Schedule) -> list[Section]:
                 ("rows stored", f"{counts.stored:,}"),
                 ("came twice", f"{counts.duplicates:,}"),
                 ("dead letters", f"{counts.dead_letters:,}"),
-                ("from check to row, on average", spoken(counts.delay_s.mean)),
-                ("last stored", f"{spoken(now - counts.saved_at)} ago" if counts.saved_at else "-"),
+                ("from check to row, on average", duration(counts.delay_s.mean)),
+                ("last stored", f"{duration(now - counts.saved_at)} ago" if counts.saved_at else "-"),
             ],
         ),
         *(_alerts(channel, running.alerts.counts, now) for channel in running.config.alerts.channels),
@@ -56,7 +56,7 @@ def facts(running: Pipeline, schedule: Schedule) -> list[Section]:
 def _alerts(channel: str, counts: AlertCounts, now: float) -> Section:
     known = counts.waiting
     waiting = Waiting() if known is None else known.get(channel, Waiting())
-    oldest = spoken(waiting.age_s(now)) if waiting.number else "-"
+    oldest = duration(waiting.age_s(now)) if waiting.number else "-"
     return (
         f"Alerts to {channel}",
         [

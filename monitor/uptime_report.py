@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor.runtime_text import percent
 from monitor.store_report import Account
 from monitor.uptime import BUCKETS, percentile, shares
 
@@ -101,13 +102,13 @@ def written(rows: Sequence[Row], shape: str) -> str:
     for row in rows:
         table.add_row(
             Text(row.monitor),
-            _percent(row.uptime),
+            percent(row.uptime, 3),
             str(row.incidents),
             *(_duration(length_s) for length_s in (row.outage_s, row.longest_outage_s, row.mttr_s)),
             *(_seconds(time_s) for time_s in (row.p50_s, row.p95_s, row.p99_s)),
             str(row.checks),
-            _percent(row.no_data),
-            _percent(row.maintenance),
+            percent(row.no_data, 3),
+            percent(row.maintenance, 3),
         )
     console = Console()
     whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
@@ -115,11 +116,6 @@ def written(rows: Sequence[Row], shape: str) -> str:
     with console.capture() as captured:
         console.print(table)
     return captured.get()
-
-
-def _percent(share: float | None) -> str:
-    """Never round up to 100: what is not all is not all."""
-    return "-" if share is None else f"{int(share * 1e5 + 1e-6) / 1e3:.3f} %"
 
 
 def _duration(length_s: float | None) -> str:

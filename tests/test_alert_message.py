@@ -4,7 +4,7 @@ import pytest
 
 from monitor.alert_message import Alert, Event, Subject, compose, link
 from monitor.alert_situation import Plan
-from monitor.alert_words import duration, why
+from monitor.alert_words import why
 from monitor.config import Config
 from monitor.result import Reason
 from tests.alerting import NOW, monitor
@@ -125,23 +125,6 @@ def test_the_link_leads_to_the_page(settings: dict[str, Any], page: str | None) 
     config = Config.model_validate({"monitors": (), **settings})
 
     assert link(Plan.of(config).page_url, "a/b") == page
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (-1, "0 s"),
-        (0.4, "0 s"),
-        (59.6, "1 min"),
-        (61, "1 min 1 s"),
-        (3_600, "1 h"),
-        (3_605, "1 h"),
-        (90_061, "1 d 1 h"),
-        (172_800, "2 d"),
-    ],
-)
-def test_durations_are_said_in_two_units(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_every_reason_has_words() -> None:

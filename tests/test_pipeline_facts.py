@@ -1,6 +1,6 @@
 """What the page of the pipeline says of the running program."""
 
-from monitor.duration import spoken
+from monitor.runtime_text import duration
 from tests.program import Start, until
 from tests.test_insight import get, ready, sites
 from tests.test_main import stored
@@ -23,4 +23,4 @@ def test_the_pipeline_tells_what_went_through_it(program: Start, database: str) 
 
 
 def test_a_duration_that_is_not_known_is_a_dash() -> None:
-    assert spoken(None) == "-"
+    assert duration(None) == "-"

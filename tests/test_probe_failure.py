@@ -8,8 +8,8 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from monitor.failure import explain, timed_out
-from monitor.quoted import quoted
 from monitor.result import OwnTroubleError, Reason
+from monitor.runtime_text import quoted
 from monitor.timing import Stage, Timing
 
 KEY = ConnectionKey(

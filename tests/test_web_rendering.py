@@ -5,7 +5,7 @@ from jinja2 import UndefinedError
 
 from monitor.config_load import load
 from monitor.public_url import MASK
-from monitor.web.rendering import environment, iso, percent, settings_of, utc
+from monitor.web.rendering import environment, settings_of
 
 CONFIG = """{
   "monitors": [{
@@ -44,16 +44,3 @@ def test_what_a_site_sends_is_escaped_and_what_a_page_forgets_is_a_bug() -> None
     assert template.render(text="<script>") == "<p>&lt;script&gt;</p>"
     with pytest.raises(UndefinedError):
         template.render()
-
-
-def test_instants_are_written_in_utc() -> None:
-    assert utc(1_760_000_000.9) == "2025-10-09 08:53:20"
-    assert iso(1_760_000_000.9) == "2025-10-09T08:53:20+00:00"
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(None, "-"), (0.0, "0.00 %"), (0.99999, "99.99 %"), (1.0, "100 %"), (0.29, "29.00 %")],
-)
-def test_nothing_short_of_all_is_all(share: float | None, text: str) -> None:
-    assert percent(share) == text

@@ -114,7 +114,7 @@ async def test_with_no_services_the_page_is_there(store: Store) -> None:
     ("kind", "said"),
     [
         ("status", "status: up"),
-        ("uptime", "uptime 30 d: 100.00 %"),
+        ("uptime", "uptime 30 d: 100 %"),
         ("response-time", "response time: 2"),
     ],
 )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from monitor.duration import spoken
+from monitor.runtime_text import duration, percent
 
 Colour = Literal["green", "yellow", "red", "grey"]
 
@@ -33,12 +33,12 @@ def uptime_badge(share: float | None, days: int) -> Markup:
     if share is None:
         return _badge(f"uptime {days} d", "-", "grey")
     colour: Colour = "green" if share >= _GOOD_UPTIME else "yellow" if share >= _FAIR_UPTIME else "red"
-    return _badge(f"uptime {days} d", f"{100 * share:.2f} %", colour)
+    return _badge(f"uptime {days} d", percent(share), colour)
 
 
 def response_time_badge(seconds: float | None) -> Markup:
     """Say the median response time of the last day; a dash where nothing is known."""
-    return _badge("response time", spoken(seconds), "grey" if seconds is None else "green")
+    return _badge("response time", duration(seconds), "grey" if seconds is None else "green")
 
 
 def _badge(label: str, text: str, colour: Colour) -> Markup:

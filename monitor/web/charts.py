@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
-from monitor.duration import spoken
+from monitor.runtime_text import duration
 
 ChartState = Literal["up", "degraded", "down", "maintenance", "unknown"]
 
@@ -195,7 +195,9 @@ def _moments(
     for point in points:
         end = point.at + frame.step_s
         left, right = frame.x(point.at), frame.x(end)
-        values = ", ".join(f"{name} {spoken(value)}" for name, value in zip(names, point.values, strict=True))
+        values = ", ".join(
+            f"{name} {duration(value)}" for name, value in zip(names, point.values, strict=True)
+        )
         labels = [shade.label for shade in shades if shade.since < end and shade.until > point.at]
         title = "; ".join((f"{clock(point.at)} UTC: {values}", *labels))
         yield _column("moment", left, max(0.5, right - left), frame, title)
@@ -207,7 +209,7 @@ def _axes(frame: Frame, top: float) -> Markup:
             _LEFT, frame.width - _RIGHT, frame.y(value, top), frame.y(value, top)
         )
         + Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-            _LEFT - 6, frame.y(value, top) + 4, spoken(value) if value else "0"
+            _LEFT - 6, frame.y(value, top) + 4, duration(value) if value else "0"
         )
         for value in (0.0, top / 2, top)
     ]

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from monitor.duration import spoken
 from monitor.maintenance import Interval
+from monitor.runtime_text import duration
 from monitor.store_pages import Incident, Step
 from monitor.uptime import HOUR_S, Sums, percentile
 from monitor.web.charts import ChartPoint, ChartState, Frame, Shade
@@ -94,4 +94,4 @@ def _shade(now: float, incident: Incident) -> Shade:
     if incident.ended_at is None:
         return Shade(state, incident.started_at, now, kind)
     lasted_s = incident.ended_at - incident.started_at
-    return Shade(state, incident.started_at, incident.ended_at, f"{kind} for {spoken(lasted_s)}")
+    return Shade(state, incident.started_at, incident.ended_at, f"{kind} for {duration(lasted_s)}")

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from monitor.duration import spoken
+from monitor.runtime_text import duration, percent
 from monitor.store_pages import Seconds
 from monitor.uptime import HOUR_S, Sums, percentile
 from monitor.web.charts import Bar, ChartState
-from monitor.web.rendering import percent
 
 DAY_H = 24
 DAYS = 90
@@ -118,7 +117,7 @@ def bar(seconds: Seconds, label: str) -> Bar:
         state = "down"
     elif seconds.down_s or seconds.degraded_s > few:
         state = "degraded"
-    down = f", {spoken(seconds.down_s / seconds.locations)} down" if seconds.down_s else ""
+    down = f", {duration(seconds.down_s / seconds.locations)} down" if seconds.down_s else ""
     return Bar(state, f"{label}: {percent(seconds.uptime)} up{down}")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from monitor.config import Monitor
-from monitor.duration import spoken
 from monitor.maintenance import intervals
 from monitor.result import CheckResult, OwnTroubleError
+from monitor.runtime_text import duration, instant
 from monitor.store import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of
@@ -22,7 +22,7 @@ from monitor.web.history import DAY_H, bounds
 from monitor.web.monitor_maintenance import maintenance_of
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages
-from monitor.web.rendering import monitor_path, settings_of, utc
+from monitor.web.rendering import monitor_path, settings_of
 
 CheckNow = Callable[[str, float], Awaitable[CheckResult]]
 
@@ -139,7 +139,7 @@ def _shown(result: ResultRow) -> dict[str, Any]:
         "status": status_of(up=result.up, degraded=result.degraded),
         "code": result.status,
         "phases": ", ".join(
-            f"{phase} {spoken(seconds)}"
+            f"{phase} {duration(seconds)}"
             for phase in course.PHASES
             if (seconds := getattr(result, f"{phase}_s")) is not None
         ),
@@ -161,8 +161,8 @@ def _certificate(results: list[ResultRow]) -> Iterator[tuple[str, str]]:
     if found is not None and found.tls is not None:
         for key, value in found.tls.items():
             if key == "chain_expires_at":
-                yield "verified chain expires", "not verified" if value is None else utc(value)
+                yield "verified chain expires", "not verified" if value is None else instant(value)
             else:
                 yield key.replace("_", " "), str(value)
         if found.certificate_expires_at is not None:
-            yield "presented chain expires", utc(found.certificate_expires_at)
+            yield "presented chain expires", instant(found.certificate_expires_at)

@@ -1,7 +1,6 @@
 """Templates to pages. Whatever comes from a site, a configuration or a reader is escaped."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -9,8 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, SecretStr
 
 from monitor.config import Expect, Monitor
-from monitor.duration import spoken
 from monitor.public_url import MASK
+from monitor.runtime_text import duration, instant, iso, percent
 
 
 def environment(*, has_sessions: bool = False) -> Environment:
@@ -23,7 +22,9 @@ def environment(*, has_sessions: bool = False) -> Environment:
         lstrip_blocks=True,
     )
     made.globals["has_sessions"] = has_sessions
-    made.filters.update(utc=utc, iso=iso, spoken=spoken, percent=percent, monitor_path=monitor_path)
+    made.filters.update(
+        duration=duration, instant=instant, iso=iso, percent=percent, monitor_path=monitor_path
+    )
     return made
 
 
@@ -31,23 +32,6 @@ def monitor_path(name: str) -> str:
     """Write the path of a monitor's page; dots alone would lead elsewhere, so they are quoted twice."""
     quoted = quote(name, safe="")
     return "/monitors/" + (quoted.replace(".", "%252E") if name in (".", "..") else quoted)
-
-
-def utc(at: float) -> str:
-    """Write an instant (Unix seconds) for people."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def iso(at: float) -> str:
-    """Write an instant (Unix seconds) for programs."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
-def percent(share: float | None) -> str:
-    """Write a share of time, rounded down: nothing short of all is 100 %."""
-    if share is None:
-        return "-"
-    return "100 %" if share >= 1 else f"{int(share * 10_000 + 1e-6) / 100:.2f} %"
 
 
 def settings_of(monitor: Monitor) -> Iterable[tuple[str, str]]:

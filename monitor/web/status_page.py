@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from monitor.config import Monitor, StatusPage
-from monitor.duration import spoken
+from monitor.runtime_text import duration
 from monitor.store_pages import Incident, PageReader
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages, whole_number
@@ -104,7 +104,7 @@ def _public(every: list[Standing]) -> list[Standing]:
 def _entry(incident: Incident) -> str:
     what = "is down" if incident.kind == "down" else "is down in some locations"
     if incident.ended_at is not None:
-        what = f"was down for {spoken(incident.ended_at - incident.started_at)}"
+        what = f"was down for {duration(incident.ended_at - incident.started_at)}"
     at = incident.started_at if incident.ended_at is None else incident.ended_at
     return (
         f"<item><title>{escape(f'{incident.monitor} {what}')}</title>"
