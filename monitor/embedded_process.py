@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from monitor.embedded_account import Account, EmbeddedError
+from monitor.embedded_account import EmbeddedError, ServerUser
 from monitor.tasks import Tasks
 
 _LOOK_S = 0.2
@@ -40,13 +40,13 @@ class Child:
         log_path: Path,
         endings: Endings,
         death_signal: signal.Signals,
-        account: Account | None = None,
+        user: ServerUser | None = None,
     ) -> None:
         self.name = name
         self._log_path = log_path
         self._endings = endings
         self._death_signal = death_signal
-        self._account = account
+        self._user = user
         self._process: psutil.Popen | None = None
 
     @property
@@ -77,9 +77,9 @@ class Child:
             )
 
     def _credentials(self) -> dict[str, Any]:
-        if self._account is None or self._account.uid == os.geteuid():
+        if self._user is None or self._user.uid == os.geteuid():
             return {}
-        return {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
+        return {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
 
     async def until(self, is_ready: Callable[[], bool], limit_s: float) -> None:
         """Wait until it is ready.

@@ -17,11 +17,11 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from monitor.forwarder_collector import Collector
-from monitor.forwarder_lanes import Lane, Partitions
+from monitor.forwarder_lanes import PartitionBatch, Partitions
 from monitor.forwarder_unstored import Unstored, Vanishing
-from monitor.outage import Outage
+from monitor.outage import Availability
 from monitor.outbox import Outbox, OutboxError
-from monitor.outbox_file import Row
+from monitor.outbox_file import OutboxRow
 from monitor.progress import Progress
 from monitor.result import InvalidMessageError, checked_at
 from monitor.tasks import Tasks
@@ -65,12 +65,12 @@ class Forwarder:
         close_producer: "Callable[[AIOKafkaProducer], Awaitable[None]]",
         *,
         log: Vanishing | None = None,
-        outage: Outage | None = None,
+        availability: Availability | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.sent = 0
         self.retried = 0
-        self.outage = outage or Outage("Kafka")
+        self.availability = availability or Availability("Kafka")
         self._outbox = outbox
         self._topic = topic
         self._open_producer = open_producer
@@ -84,7 +84,7 @@ class Forwarder:
         self._partitions = Partitions(DefaultPartitioner())
         self._retry_s = self._patience.first_retry_s
         self._next_line_at = 0.0
-        self._run: list[Row] = []
+        self._run: list[OutboxRow] = []
         self._cursor = 0
         self._epoch = log.epoch if log else 0
         self._unstored = Unstored()
@@ -105,7 +105,7 @@ class Forwarder:
     @property
     def away(self) -> bool:
         """Whether Kafka did not take what it was sent last."""
-        return self.outage.since_at is not None
+        return self.availability.unavailable_since_at is not None
 
     @property
     def oldest_unacknowledged_at(self) -> float | None:
@@ -153,7 +153,7 @@ class Forwarder:
         except OutboxError as error:
             await self._pause("The outbox fails", error)
         except (KafkaError, OSError) as error:
-            self.outage.begin()
+            self.availability.failed()
             await self._abandon()
             await self._pause("Kafka takes no results", error)
         return True
@@ -184,8 +184,8 @@ class Forwarder:
         async with asyncio.timeout(self._patience.acknowledge_s):
             await self._send(self._producer)
         self._progress.end()
-        if self.outage.end():
-            _log.info("%s takes results again, %d wait in the outbox", self.outage.name, self.waiting)
+        if self.availability.succeeded():
+            _log.info("%s takes results again, %d wait in the outbox", self.availability.name, self.waiting)
         self._next_line_at = 0.0
         self._retry_s = self._patience.first_retry_s
         return True
@@ -252,28 +252,28 @@ class Forwarder:
         """Send the run, in each partition one batch after the other: none can overtake another."""
         if self._log:
             self._nameless = self._unstored.add(self._run)
-        lanes = self._partitions.split(self._run, await producer.partitions_for(self._topic))
-        while lanes:
-            for lane in lanes:
-                await lane.send(producer, self._topic)
-            await asyncio.wait([lane.receipt for lane in lanes])
-            failures = [failure for lane in lanes if (failure := self._settle(lane))]
+        batches = self._partitions.split(self._run, await producer.partitions_for(self._topic))
+        while batches:
+            for batch in batches:
+                await batch.send(producer, self._topic)
+            await asyncio.wait([batch.receipt for batch in batches])
+            failures = [failure for batch in batches if (failure := self._settle(batch))]
             if failures:
                 raise failures[0]
-            lanes = [lane for lane in lanes if lane.rows]
+            batches = [batch for batch in batches if batch.rows]
 
-    def _settle(self, lane: Lane) -> BaseException | None:
-        """Take note of what became of the lane's batch; return an error that only waiting helps against."""
-        failure: BaseException | None = lane.receipt.exception()
+    def _settle(self, batch: PartitionBatch) -> BaseException | None:
+        """Remove the rows that Kafka has acknowledged; return an error that only waiting helps against."""
+        failure: BaseException | None = batch.receipt.exception()
         if failure is None:
-            self._acknowledge(lane.take_sent())
+            self._acknowledge(batch.take_sent())
         elif isinstance(failure, MessageSizeTooLargeError):
-            if lane.make_smaller():
+            if batch.make_smaller():
                 return None
-            failure = MessageSizeTooLargeError(f"a result of {lane.first_monitor}, even without its body")
+            failure = MessageSizeTooLargeError(f"a result of {batch.first_monitor}, even without its body")
         return failure
 
-    def _acknowledge(self, rows: list[Row]) -> None:
+    def _acknowledge(self, rows: list[OutboxRow]) -> None:
         seqs = {row.seq for row in rows}
         self._run = [row for row in self._run if row.seq not in seqs]
         self.sent += len(rows)

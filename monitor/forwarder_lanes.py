@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from monitor.outbox_file import Row
+from monitor.outbox_file import OutboxRow
 from monitor.result import Message, shrink
 
 if TYPE_CHECKING:
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Lane:
+class PartitionBatch:
     """The rows of a run that go to one partition, in their order."""
 
     receipt: "asyncio.Future[object]"
 
     def __init__(self, partition: int) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[OutboxRow] = []
         self._partition = partition
         self._limit = sys.maxsize
         self._count = 0
 
     async def send(self, producer: Any, topic: str) -> None:
         """Send as many of the rows as one batch holds; `receipt` says what became of it."""
-        batch = producer.create_batch()
+        records = producer.create_batch()
         self._count = 0
         for row in self.rows[: self._limit]:
-            if batch.append(key=row.key, value=row.value, timestamp=None) is None:
+            if records.append(key=row.key, value=row.value, timestamp=None) is None:
                 break
             self._count += 1
-        self.receipt = await producer.send_batch(batch, topic, partition=self._partition)
+        self.receipt = await producer.send_batch(records, topic, partition=self._partition)
         self.receipt.add_done_callback(_look_at)
 
-    def take_sent(self) -> list[Row]:
+    def take_sent(self) -> list[OutboxRow]:
         """Take the batch's rows out."""
         rows, self.rows = self.rows[: self._count], self.rows[self._count :]
         return rows
@@ -60,7 +60,7 @@ class Lane:
             smaller = None
         if smaller:
             _log.warning("A result of %s is too large for Kafka: half of it is cut", self.first_monitor)
-            self.rows[0] = Row(seq, *smaller)
+            self.rows[0] = OutboxRow(seq, *smaller)
         return smaller is not None
 
 
@@ -72,21 +72,21 @@ class Partitions:
         self._of_key: dict[bytes, int] = {}
         self._choose = choose
 
-    def split(self, rows: Iterable[Row], partitions: Iterable[int]) -> list[Lane]:
+    def split(self, rows: Iterable[OutboxRow], partitions: Iterable[int]) -> list[PartitionBatch]:
         """Distribute the rows."""
         if self._all != sorted(partitions):
             self._all = sorted(partitions)
             self._of_key.clear()
-        lanes: dict[int, Lane] = {}
+        batches: dict[int, PartitionBatch] = {}
         for row in rows:
             partition = self._of_key.get(row.key)
             if partition is None:
                 partition = self._of_key[row.key] = self._choose(row.key, self._all, self._all)
-            lane = lanes.get(partition)
-            if lane is None:
-                lane = lanes[partition] = Lane(partition)
-            lane.rows.append(row)
-        return list(lanes.values())
+            batch = batches.get(partition)
+            if batch is None:
+                batch = batches[partition] = PartitionBatch(partition)
+            batch.rows.append(row)
+        return list(batches.values())
 
 
 def _look_at(receipt: "asyncio.Future[object]") -> None:

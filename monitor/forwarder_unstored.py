@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from monitor.outbox_file import Row
+from monitor.outbox_file import OutboxRow
 
 WINDOW_ROWS = 5_000
 WINDOW_BYTES = 16 << 20
@@ -41,7 +41,7 @@ class Unstored:
     """Rows by the identity of their result, as many as the window admits."""
 
     def __init__(self) -> None:
-        self._rows: dict[UUID, Row] = {}
+        self._rows: dict[UUID, OutboxRow] = {}
         self._bytes = 0
         self._drains = 0
         self._oldest: int | None = None
@@ -54,7 +54,7 @@ class Unstored:
         """How many more rows may be sent."""
         return WINDOW_ROWS - len(self._rows) if self._bytes < WINDOW_BYTES else 0
 
-    def add(self, rows: Iterable[Row]) -> set[int]:
+    def add(self, rows: Iterable[OutboxRow]) -> set[int]:
         """Expect these to be stored; return the numbers of those that are no results and never will be."""
         nameless = set()
         for row in rows:

@@ -19,7 +19,7 @@ from monitor.bounded import StoppedError, started, together, unless_stopped
 from monitor.dead_letter import DeadLetter, SetAside
 from monitor.ingest_offsets import commit, ends, is_behind, is_forgotten, rewind
 from monitor.ingest_portions import Decoded, decode_all, in_halves, portions
-from monitor.outage import Outage
+from monitor.outage import Availability
 from monitor.progress import Progress
 from monitor.result import CheckResult
 from monitor.store import RefusedError, StoreUnavailableError
@@ -70,7 +70,7 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     log: Epochal | None = None,
     on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
     progress: Progress | None = None,
-    outage: Outage | None = None,
+    availability: Availability | None = None,
     look: Look = _look_away,
 ) -> None:
     """Store results until `stop` is set; the batch in hand is then saved and committed first.
@@ -78,10 +78,10 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     A cluster or a database that is away is waited for. At `stop` with the database away, or when cancelled,
     the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not started, that
     commits nothing by itself. `on_stored` is told of results that are stored or set aside, before the commit.
-    `outage` is the database's. `look` gets the consumer whenever all that it gave is stored.
+    `availability` is the database's. `look` gets the consumer whenever all that it gave is stored.
     """
     progress = progress or Progress("the ingest")
-    postgresql = outage or Outage("PostgreSQL")
+    postgresql = availability or Availability("PostgreSQL")
     ingestion = _Ingestion(store, set_aside, stop, log, on_stored, progress, postgresql, look)
     delays = _delays()
     with suppress(StoppedError):
@@ -122,7 +122,7 @@ class _Ingestion:
         log: Epochal | None,
         on_stored: Callable[[Sequence[UUID]], None],
         progress: Progress,
-        outage: Outage,
+        availability: Availability,
         look: Look,
     ) -> None:
         self._store = store
@@ -131,8 +131,8 @@ class _Ingestion:
         self._topic = log
         self._on_stored = on_stored
         self._progress = progress
-        self._postgresql = outage
-        self._kafka = Outage("Kafka")
+        self._postgresql = availability
+        self._kafka = Availability("Kafka")
         self._look_for_silence = look
         self._look_at = 0.0
         self._holding = asyncio.Lock()
@@ -229,27 +229,29 @@ class _Ingestion:
         async with asyncio.timeout(_SET_ASIDE_S):
             await self._set_aside(dead)
 
-    async def _insist(self, consumer: Any, outage: Outage, attempt: Callable[[], Awaitable[object]]) -> None:
+    async def _insist(
+        self, consumer: Any, availability: Availability, attempt: Callable[[], Awaitable[object]]
+    ) -> None:
         """Try until it is done, however long the other side is away; the consumer stays in its group."""
         delays = _delays()
-        self._progress.begin(outage.name)
+        self._progress.begin(availability.name)
         while True:
             try:
                 await attempt()
             except (StoreUnavailableError, KafkaError, OSError) as error:
                 delay = next(delays)
-                outage.begin()
+                availability.failed()
                 if self._holding.locked():
                     async with self._holding:
                         continue
-                _log.warning("%s is away, trying again in %s s: %s", outage.name, delay, _line(error))
+                _log.warning("%s is away, trying again in %s s: %s", availability.name, delay, _line(error))
                 async with self._holding:
                     await self._hold(consumer, delay)
             except RefusedError:
-                _tell_end(outage)
+                _log_return(availability)
                 raise
             else:
-                _tell_end(outage)
+                _log_return(availability)
                 consumer.resume(*consumer.paused())
                 return
 
@@ -264,9 +266,9 @@ class _Ingestion:
                 consumer.seek(partition, records[0].offset)
 
 
-def _tell_end(outage: Outage) -> None:
-    if outage.end():
-        _log.info("%s takes results again", outage.name)
+def _log_return(availability: Availability) -> None:
+    if availability.succeeded():
+        _log.info("%s takes results again", availability.name)
 
 
 async def _pause(stop: asyncio.Event, delay_s: float) -> None:

@@ -9,7 +9,7 @@ from monitor.config import Config
 from monitor.follow import Following
 from monitor.loop_lag import LoopLag
 from monitor.metrics import CheckMetrics
-from monitor.outage import Outage
+from monitor.outage import Availability
 from monitor.pipeline import Pipeline
 from monitor.pipeline_facts import facts
 from monitor.progress import Watch
@@ -79,9 +79,9 @@ async def insight(config: Config) -> AsyncIterator[Insight]:
                 made.site.events.end()
 
 
-def _missing(watch: Watch, servers: Iterable[Outage]) -> Iterator[str]:
-    for outage in servers:
-        if outage.since_at is not None:
-            yield f"{outage.name} is away since {max(0.0, time.time() - outage.since_at):.0f} s"
+def _missing(watch: Watch, servers: Iterable[Availability]) -> Iterator[str]:
+    for server in servers:
+        if server.unavailable_since_at is not None:
+            yield f"{server.name} is away since {max(0.0, time.time() - server.unavailable_since_at):.0f} s"
     for stage, waits_for, seconds in watch.stalled():
         yield f"{stage} makes no progress for {seconds:.0f} s, it waits for {waits_for}"

@@ -1,22 +1,22 @@
-"""Whether another program takes what it is given, as the last attempt found it."""
+"""Whether a server that this program needs takes what it is given, as the last attempt found it."""
 
 import time
 
 
-class Outage:
-    """The time for which one other program has been away; `name` is how people call it."""
+class Availability:
+    """Since when one server is unavailable; `name` is what people call it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.since_at: float | None = None
-        """Unix seconds of the first attempt that failed; none while it takes what it is given."""
+        self.unavailable_since_at: float | None = None
+        """Unix seconds of the first attempt that failed; none while attempts succeed."""
 
-    def begin(self) -> None:
+    def failed(self) -> None:
         """Note that an attempt failed."""
-        if self.since_at is None:
-            self.since_at = time.time()
+        if self.unavailable_since_at is None:
+            self.unavailable_since_at = time.time()
 
-    def end(self) -> bool:
-        """Note that an attempt succeeded; returns whether that is news."""
-        was_away, self.since_at = self.since_at is not None, None
-        return was_away
+    def succeeded(self) -> bool:
+        """Note that an attempt succeeded; return whether the one before had failed."""
+        was_unavailable, self.unavailable_since_at = self.unavailable_since_at is not None, None
+        return was_unavailable

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from monitor.outbox_file import OutboxFile, Row, is_damage, is_no_room, up_to
+from monitor.outbox_file import OutboxFile, OutboxRow, is_damage, is_no_room, up_to
 from monitor.outbox_salvage import salvage
 from monitor.result import Message
 
@@ -66,10 +66,10 @@ class Outbox:
         self._max_bytes = max_bytes
         self._thread = ThreadPoolExecutor(1, "outbox")
         self._file: OutboxFile | None = None
-        self._window: deque[Row | None] = deque()
+        self._window: deque[OutboxRow | None] = deque()
         self._window_start = 1
         self._window_bytes = 0
-        self._unsaved: list[Row] = []
+        self._unsaved: list[OutboxRow] = []
         self._gone: set[int] = set()
         self._dropped_untold = 0
         self._told_at = float("-inf")
@@ -83,7 +83,7 @@ class Outbox:
         """
         return await self._in_thread(self._append, messages)
 
-    async def after(self, seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+    async def after(self, seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         """Return the rows that follow `seq`, up to the limits, but one at least if there is one.
 
         Raises:
@@ -124,7 +124,7 @@ class Outbox:
         self.bytes = self.unsaved_bytes + (self._file.bytes if self._file else 0)
 
     def _append(self, messages: Sequence[Message]) -> int:
-        rows = [Row(seq, key, value) for seq, (key, value) in enumerate(messages, self._next_seq())]
+        rows = [OutboxRow(seq, key, value) for seq, (key, value) in enumerate(messages, self._next_seq())]
         self._window.extend(rows)
         self._window_bytes += sum(row.size for row in rows)
         self._unsaved += rows
@@ -163,7 +163,7 @@ class Outbox:
         self._dropped_untold = 0
         self._told_at = time.monotonic()
 
-    def _after(self, seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+    def _after(self, seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         start = seq + 1 - self._window_start
         if start < 0:
             rows = self._repairing(lambda: self._from_disk(seq, max_rows, max_bytes))
@@ -172,7 +172,7 @@ class Outbox:
         newest = islice(self._window, max(0, start), None)
         return up_to((row for row in newest if row), max_rows, max_bytes)
 
-    def _from_disk(self, seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+    def _from_disk(self, seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         while rows := self._opened().read(seq, max_rows, max_bytes):
             left = [row for row in rows if row.seq not in self._gone]
             if left:

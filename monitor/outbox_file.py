@@ -26,7 +26,7 @@ _VACUUM_PAGES = 4096
 _SPARE_PAGES = 256
 
 
-class Row(NamedTuple):
+class OutboxRow(NamedTuple):
     """A message with its place in the outbox; numbers grow and are not used twice."""
 
     seq: int
@@ -61,12 +61,12 @@ def damaged(what: str) -> sqlite3.DatabaseError:
     return error
 
 
-def rows_of(cursor: Iterable[tuple[int, object, object]]) -> Iterator[Row]:
+def rows_of(cursor: Iterable[tuple[int, object, object]]) -> Iterator[OutboxRow]:
     """Yield the rows of a `SELECT seq, key, value`; values of another type are damage."""
     for seq, key, value in cursor:
         if not (isinstance(key, bytes) and isinstance(value, bytes)):
             raise damaged(f"row {seq} does not hold bytes")
-        yield Row(seq, key, value)
+        yield OutboxRow(seq, key, value)
 
 
 class OutboxFile:
@@ -107,7 +107,7 @@ class OutboxFile:
         if verdict != "ok":
             raise damaged(verdict)
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    def insert(self, rows: Sequence[OutboxRow]) -> None:
         """Write all rows or none; a row with a number that is there already takes its place."""
         place = 0
         with self._db:
@@ -118,7 +118,7 @@ class OutboxFile:
         self.rows += len(rows)
         self.bytes += sum(row.size for row in rows)
 
-    def read(self, after: int, max_rows: int, max_bytes: int) -> list[Row]:
+    def read(self, after: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         """Return the rows that follow, up to the limits, but one at least if there is one."""
         cursor = self._db.execute(
             "SELECT seq, key, value FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", (after, max_rows)
@@ -178,9 +178,9 @@ class OutboxFile:
             self._db.close()
 
 
-def up_to(rows: Iterable[Row], max_rows: int, max_bytes: int) -> list[Row]:
+def up_to(rows: Iterable[OutboxRow], max_rows: int, max_bytes: int) -> list[OutboxRow]:
     """Take rows up to the limits, but the first one always."""
-    taken: list[Row] = []
+    taken: list[OutboxRow] = []
     for row in rows:
         max_bytes -= row.size
         if taken and (max_bytes < 0 or len(taken) >= max_rows):

@@ -13,7 +13,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from monitor.outbox_file import OutboxFile, Row, rows_of
+from monitor.outbox_file import OutboxFile, OutboxRow, rows_of
 
 _CHUNK_ROWS = 500
 _MAX_FAILED_READS = 100_000
@@ -45,7 +45,7 @@ def salvage(path: Path) -> None:
     _log.error("The outbox was damaged: %d results kept, the old file is %s", kept, aside)
 
 
-def _readable_rows(bad: sqlite3.Connection, size: int) -> Iterator[Row]:
+def _readable_rows(bad: sqlite3.Connection, size: int) -> Iterator[OutboxRow]:
     """Yield what is readable, each row once; halve each stretch that is not, until it is single rows."""
     seq = 0
     try:

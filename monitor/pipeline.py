@@ -26,7 +26,7 @@ from monitor.ingest import ingest
 from monitor.ingest_counts import IngestCounts
 from monitor.kafka_clients import consumer, ensure_topics, producer, started_producer
 from monitor.kafka_closing import close
-from monitor.outage import Outage
+from monitor.outage import Availability
 from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
@@ -71,8 +71,8 @@ class Pipeline:
     store: Store
     watched: Watched
     alerts: AlertStore
-    kafka: Outage
-    postgresql: Outage
+    kafka: Availability
+    postgresql: Availability
     grace_s: float
     watch: Watch = field(default_factory=Watch)
     pulse: Pulse = field(default_factory=Pulse)
@@ -158,21 +158,21 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
     alerts = AlertStore(servers.database)
     resources.push_async_callback(alerts.close)
     queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
-    kafka = Outage("Kafka")
+    kafka = Availability("Kafka")
     open_producer = partial(started_producer, config, servers.kafka)
     return Pipeline(
         config=config,
         queue=queue,
         outbox=outbox,
         forwarder=Forwarder(
-            queue, outbox, config.kafka_topic, open_producer, close, log=servers.volatile, outage=kafka
+            queue, outbox, config.kafka_topic, open_producer, close, log=servers.volatile, availability=kafka
         ),
         counts=IngestCounts(store),
         store=store,
         watched=watched,
         alerts=alerts,
         kafka=kafka,
-        postgresql=Outage("PostgreSQL"),
+        postgresql=Availability("PostgreSQL"),
         grace_s=config.shutdown_grace_s,
     )
 
@@ -216,7 +216,7 @@ def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Corout
         log=servers.volatile,
         on_stored=forwarder.stored if servers.volatile else lambda _: None,
         progress=progress,
-        outage=running.postgresql,
+        availability=running.postgresql,
         look=Silence(running.store, running.watched).look,
     )
 

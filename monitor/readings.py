@@ -90,10 +90,12 @@ def _pipeline(running: Pipeline) -> Iterator[Metric]:
     )
     yield _counter("forwarder_sent", "Results that Kafka has acknowledged.", forwarder.sent)
     yield _counter("forwarder_retries", "Times that sending failed and was tried again.", forwarder.retried)
-    for outage in (running.kafka, running.postgresql):
-        name = outage.name.lower()
+    for server in (running.kafka, running.postgresql):
+        name = server.name.lower()
         yield _gauge(
-            f"{name}_up", f"Whether {outage.name} took what it was sent last.", outage.since_at is None
+            f"{name}_up",
+            f"Whether {server.name} took what it was sent last.",
+            server.unavailable_since_at is None,
         )
     yield _gauge("stalled_stages", "Stages that make no progress.", len(running.watch.stalled()))
     yield _gauge(

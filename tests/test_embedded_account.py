@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.embedded_account import Account, EmbeddedError, lend, let_through, unprivileged
+from monitor.embedded_account import EmbeddedError, ServerUser, lend, let_through, unprivileged
 
 NAME = "whm-test"
 
@@ -31,7 +31,7 @@ def test_root_gets_a_system_user_which_stays() -> None:
     made = unprivileged(NAME)
 
     assert made.uid not in {0, 65_534}
-    assert unprivileged(NAME) == made == Account(*pwd.getpwnam(NAME)[2:4])
+    assert unprivileged(NAME) == made == ServerUser(*pwd.getpwnam(NAME)[2:4])
 
 
 @pytest.mark.usefixtures("root")
@@ -49,7 +49,7 @@ def test_root_has_a_user_made_that_is_not_there(
     monkeypatch.setattr(pwd, "getpwnam", find)
 
     with caplog.at_level("INFO"):
-        assert unprivileged(NAME) == unprivileged(NAME) == Account(4711, 4712)
+        assert unprivileged(NAME) == unprivileged(NAME) == ServerUser(4711, 4712)
 
     assert users.read_text() == f"--system --user-group --no-create-home --shell /usr/sbin/nologin {NAME}\n"
     assert caplog.messages == [f"Made the system user {NAME}, for PostgreSQL to run under"]
@@ -95,7 +95,7 @@ def test_others_may_pass_folders_that_were_closed_and_nothing_more(
     (short_dir / "closed" / "open").chmod(0o755)
 
     with caplog.at_level("INFO"):
-        let_through(short_dir / "closed" / "open", Account(4711, 4711))
+        let_through(short_dir / "closed" / "open", ServerUser(4711, 4711))
 
     assert stat.S_IMODE((short_dir / "closed").stat().st_mode) == 0o701
     assert stat.S_IMODE((short_dir / "closed" / "open").stat().st_mode) == 0o755
@@ -108,7 +108,7 @@ def test_others_may_pass_folders_that_were_closed_and_nothing_more(
 def test_our_own_account_needs_no_permission(short_dir: Path) -> None:
     short_dir.chmod(0o700)
 
-    let_through(short_dir, Account(os.geteuid(), os.getegid()))
+    let_through(short_dir, ServerUser(os.geteuid(), os.getegid()))
 
     assert stat.S_IMODE(short_dir.stat().st_mode) == 0o700
 
@@ -117,14 +117,14 @@ def test_a_folder_of_ours_is_opened_for_the_account_and_nobody_else(short_dir: P
     group = 4712 if os.geteuid() == 0 else os.getegid()
     short_dir.chmod(0o700)
 
-    lend(short_dir, Account(4711, group))
+    lend(short_dir, ServerUser(4711, group))
 
     found = short_dir.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o710, os.geteuid(), group)
 
 
 def test_a_folder_that_all_may_pass_or_that_is_for_ourselves_stays_as_it_is(short_dir: Path) -> None:
-    for mode, account in ((0o755, Account(4711, 4712)), (0o700, Account(os.geteuid(), 4712))):
+    for mode, account in ((0o755, ServerUser(4711, 4712)), (0o700, ServerUser(os.geteuid(), 4712))):
         short_dir.chmod(mode)
 
         lend(short_dir, account)
@@ -135,7 +135,7 @@ def test_a_folder_that_all_may_pass_or_that_is_for_ourselves_stays_as_it_is(shor
 
 @pytest.mark.parametrize("give", [lend, let_through])
 def test_a_folder_that_cannot_be_opened_is_one_clear_line(
-    short_dir: Path, monkeypatch: pytest.MonkeyPatch, give: Callable[[Path, Account], None]
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, give: Callable[[Path, ServerUser], None]
 ) -> None:
     short_dir.chmod(0o700)
 
@@ -145,4 +145,4 @@ def test_a_folder_that_cannot_be_opened_is_one_clear_line(
     monkeypatch.setattr(Path, "chmod", refuse)
 
     with pytest.raises(EmbeddedError, match=f"^user 4711 must be able to pass {short_dir}: Operation not"):
-        give(short_dir, Account(4711, os.getegid()))
+        give(short_dir, ServerUser(4711, os.getegid()))

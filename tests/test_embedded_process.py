@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.embedded_account import Account, EmbeddedError
+from monitor.embedded_account import EmbeddedError, ServerUser
 from monitor.embedded_process import Child, end
 
 
@@ -58,7 +58,7 @@ async def test_one_that_ignores_all_signals_is_killed(tmp_path: Path) -> None:
 
 
 async def test_another_account_needs_root(tmp_path: Path) -> None:
-    nobody = Account(65_534, 65_534)
+    nobody = ServerUser(65_534, 65_534)
     server = Child("The server", tmp_path / "log", ((signal.SIGINT, 5.0),), signal.SIGKILL, nobody)
 
     if os.geteuid() == 0:

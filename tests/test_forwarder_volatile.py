@@ -9,7 +9,7 @@ from monitor import forwarder_unstored as unstored
 from monitor.forwarder import Forwarder
 from monitor.kafka_closing import close as close_producer
 from monitor.outbox import Outbox
-from monitor.outbox_file import Row
+from monitor.outbox_file import OutboxRow
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, Log, identity, message, until
 
@@ -224,7 +224,7 @@ async def test_damaged_results_are_not_waited_for(line: Line, outbox: Outbox) ->
 
 async def test_a_result_that_is_expected_twice_counts_once() -> None:
     expected = unstored.Unstored()
-    row = Row(1, *message(1))
+    row = OutboxRow(1, *message(1))
     before = expected.room_rows
 
     expected.add([row])

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from monitor.outbox import Outbox, OutboxError, open_outbox
-from monitor.outbox_file import OutboxFile, Row
+from monitor.outbox_file import OutboxFile, OutboxRow
 from monitor.result import Message
 
 MB = 1_000_000
@@ -150,8 +150,8 @@ async def test_a_torn_log_costs_only_what_was_torn(tmp_path: Path) -> None:
     await outbox.close()
 
 
-def _rows(first: int, last: int) -> list[Row]:
-    return [Row(seq, b"site", f"{seq:01000}".encode()) for seq in range(first, last + 1)]
+def _rows(first: int, last: int) -> list[OutboxRow]:
+    return [OutboxRow(seq, b"site", f"{seq:01000}".encode()) for seq in range(first, last + 1)]
 
 
 @pytest.mark.parametrize("column", ["key", "value"])

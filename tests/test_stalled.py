@@ -15,7 +15,7 @@ from monitor import ingest
 from monitor.config import Config
 from monitor.forwarder import Forwarder
 from monitor.kafka_closing import close as close_producer
-from monitor.outage import Outage
+from monitor.outage import Availability
 from monitor.outbox import Outbox
 from monitor.pipeline import pipeline
 from monitor.progress import Progress
@@ -53,16 +53,16 @@ async def test_an_ingest_waits_for_postgresql_while_it_is_away(
     caplog.set_level(logging.INFO, "monitor.ingest")
     name = urlsplit(database).path[1:]
     clock = Clock()
-    progress, outage = Progress("the ingest", clock), Outage("PostgreSQL")
+    progress, availability = Progress("the ingest", clock), Availability("PostgreSQL")
 
-    async with stream.ingested(store, progress=progress, outage=outage):
+    async with stream.ingested(store, progress=progress, availability=availability):
         await stream.send(*values(10))
         await committed(stream, 10)
         await until(lambda: not waits_for([progress]), "all is done")
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(20))
-        await until(lambda: outage.since_at, "it is away")
+        await until(lambda: availability.unavailable_since_at, "it is away")
         clock.passed_s += 60
         assert progress.stalled(60) == ("the ingest", "PostgreSQL", 60)
 
@@ -70,7 +70,7 @@ async def test_an_ingest_waits_for_postgresql_while_it_is_away(
         await stored(database, 20)
         await until(lambda: not progress.stalled(0), "it has gone on")
 
-    assert outage.since_at is None
+    assert availability.unavailable_since_at is None
     assert caplog.messages.count("PostgreSQL takes results again") == 1
 
 
@@ -78,18 +78,18 @@ async def test_a_database_that_refuses_a_result_is_there_again(
     database: str, store: Store, stream: Stream, postgres_server: PostgresServer
 ) -> None:
     name = urlsplit(database).path[1:]
-    outage = Outage("PostgreSQL")
+    availability = Availability("PostgreSQL")
     postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     postgres_server.disconnect(name)
     bad = values(1)[0].replace(b'"response_data":"', b'"response_data":"\\u0000')
 
-    async with stream.ingested(store, outage=outage):
+    async with stream.ingested(store, availability=availability):
         await stream.send(bad)
-        await until(lambda: outage.since_at, "it is away")
+        await until(lambda: availability.unavailable_since_at, "it is away")
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await committed(stream, 1)
 
-    assert outage.since_at is None
+    assert availability.unavailable_since_at is None
 
 
 async def test_an_ingest_waits_for_kafka_until_it_is_there(store: Store, unstarted_stream: Stream) -> None:
@@ -151,13 +151,13 @@ async def test_a_forwarder_waits_for_kafka_while_it_is_away(line: Line, outbox: 
     stage = Forwarder(queue, outbox, line.topic, line.open_producer, close_producer, patience=HASTE)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await queue.put(message(1))
-    await until(lambda: stage.outage.since_at, "Kafka is away")
+    await until(lambda: stage.availability.unavailable_since_at, "Kafka is away")
     assert waits_for(stage.progress) == [("the forwarder", "Kafka")]
 
     await line.proxy.start()
 
     await until(lambda: not waits_for(stage.progress), "it has nothing to do")
-    assert stage.outage.since_at is None
+    assert stage.availability.unavailable_since_at is None
     await queue.put(None)
     await running
 
@@ -248,7 +248,7 @@ async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_aw
         await running.queue.put(message(1))
         await until(lambda: len(running.watch.stalled()) == 3, "all wait for what they need")
         await until(lambda: caplog.text.count("makes no progress") == 3, "it is said")
-        stalled, away_at = running.watch.stalled(), running.kafka.since_at
+        stalled, away_at = running.watch.stalled(), running.kafka.unavailable_since_at
 
     assert {each[:2] for each in stalled} == {
         ("the forwarder", "Kafka"),
@@ -256,4 +256,4 @@ async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_aw
         ("the alerts", "PostgreSQL"),
     }
     assert away_at == pytest.approx(time.time(), abs=60)
-    assert running.postgresql.since_at is None
+    assert running.postgresql.unavailable_since_at is None
