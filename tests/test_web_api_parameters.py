@@ -124,11 +124,11 @@ def test_where_there_are_no_parameters_none_is_known() -> None:
 
 
 def test_a_stretch_is_a_day_by_default() -> None:
-    assert api.stretch({"since": None, "until": None}, NOON, 60) == (NOON - 60, NOON)
-    assert api.stretch({"since": 5.0, "until": 7.0}, NOON, 60) == (5, 7)
-    assert api.stretch({"since": None, "until": 70.0}, NOON, 60) == (10, 70)
+    assert api.time_range({"since": None, "until": None}, NOON, 60) == (NOON - 60, NOON)
+    assert api.time_range({"since": 5.0, "until": 7.0}, NOON, 60) == (5, 7)
+    assert api.time_range({"since": None, "until": 70.0}, NOON, 60) == (10, 70)
 
 
 def test_a_stretch_has_a_length() -> None:
     with pytest.raises(ProblemError, match=r"^since must be earlier than until \(by default now\)$"):
-        api.stretch({"since": NOON, "until": None}, NOON, 60)
+        api.time_range({"since": NOON, "until": None}, NOON, 60)

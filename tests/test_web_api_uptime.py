@@ -9,7 +9,7 @@ import pytest
 from monitor.bookkeeping import Bookkeeping
 from monitor.store import Store
 from monitor.store_sums import _STRETCH
-from monitor.web.api_uptime import Stretch, stretch_of
+from monitor.web.api_uptime import UptimeBounds, bounds_of
 from tests.api import Client, failed, found
 from tests.postgres import PostgresServer
 from tests.test_store import query
@@ -131,7 +131,7 @@ async def test_days_and_hours_add_up_to_the_same(api: Client, database: str) -> 
     ],
 )
 def test_long_past_days_are_read_as_days(since: float, until: float, stretch: tuple[int, ...]) -> None:
-    assert stretch_of(since, until, NOON) == Stretch(*stretch)
+    assert bounds_of(since, until, NOON) == UptimeBounds(*stretch)
 
 
 @pytest.mark.parametrize("path", ["/monitors/shop/uptime", "/uptime"])
@@ -171,7 +171,7 @@ async def test_a_long_stretch_reads_few_rows(
         )
         postgres_server.sql(insert, name)
     postgres_server.sql("ANALYZE health_hours, health_days", name)
-    part = stretch_of((today - 90) * DAY_S, (today + 1) * DAY_S, today * DAY_S + 1)
+    part = bounds_of((today - 90) * DAY_S, (today + 1) * DAY_S, today * DAY_S + 1)
     plan = await query(database, f"EXPLAIN (ANALYZE, FORMAT TEXT) {_STRETCH}", ["m7"], *part)
 
     text = "\n".join(row[0] for row in plan)

@@ -1,4 +1,4 @@
-"""The API's answers as tables. Pure."""
+"""The API's answers as CSV. Pure."""
 
 import csv
 import io
@@ -11,14 +11,14 @@ _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def columns(row: type[msgspec.Struct], without: Sequence[str] = ()) -> list[str]:
-    """Name the columns of such rows."""
+    """Return the names of the columns of such rows."""
     return [name for name in row.__struct_fields__ if name not in without]
 
 
 def table(rows: Iterable[Any], names: Sequence[str], *, head: bool = True) -> bytes:
-    """Write rows of a table (RFC 4180).
+    """Return rows as CSV (RFC 4180), with a head of their names.
 
-    A text that a spreadsheet would take for a formula, as a site could want it to, begins with an apostrophe.
+    A site could send a text that a spreadsheet takes for a formula: such a text gets an apostrophe in front.
     """
     written = io.StringIO()
     writer = csv.writer(written)

@@ -1,13 +1,13 @@
-"""The API's incidents: the history, and one with its changes."""
+"""The API's incidents: all of them, page by page, and one with its changes."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from aiohttp import web
 
-from monitor.store_pages import Incident, IncidentChange
+from monitor.store_pages import Incident, IncidentChange, IncidentKind
 from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_csv import columns
 from monitor.web.api_operation import Operation, answer, csv_answer, reader_of
@@ -18,15 +18,15 @@ from monitor.web.api_parameters import (
     choice,
     instant,
     place_cursor,
-    stretch,
     text,
+    time_range,
 )
 from monitor.web.api_problem import ProblemError
 from monitor.web.pages import Pages
 
 
 class IncidentList(msgspec.Struct, frozen=True):
-    """Incidents, the newest first; `next` is the cursor with which the list goes on."""
+    """Incidents, the newest first; `next` is the cursor of the next page, null on the last."""
 
     incidents: Sequence[Incident]
     next: str | None
@@ -41,27 +41,26 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
 
 class IncidentDetail(Incident, frozen=True, kw_only=True):
-    """One incident and its changes, in their order; null `acknowledged`: it was not."""
+    """One incident with its changes, in their order; `acknowledged` is null while nobody has done so."""
 
     acknowledged: Acknowledgement | None
     changes: Sequence[IncidentChange]
 
 
 class ApiIncidents:
-    """The incidents that are stored, also those of monitors that are not in the configuration any more."""
+    """The stored incidents, also those of monitors that are no longer in the configuration."""
 
     def __init__(self, pages: Pages, alerting: ApiAlerting) -> None:
         self._pages = pages
         self._alerting = alerting
 
     def operations(self) -> list[Operation]:
-        """Give what can be asked."""
         parameters = (
-            text("monitor", "only those of these monitors, by name", repeats=True),
-            choice("state", "only those that are so", ("open", "resolved")),
-            choice("kind", "only those of this kind", ("down", "partial", "no_data", "flapping")),
-            instant("since", "only those that were not over then", -math.inf),
-            instant("until", "only those that started before then", math.inf),
+            text("monitor", "only those of the monitors of these names", repeats=True),
+            choice("state", "only those in this state", ("open", "resolved")),
+            choice("kind", "only those of this kind", get_args(IncidentKind)),
+            instant("since", "only those that ended later, or are open", -math.inf),
+            instant("until", "only those that started earlier", math.inf),
             LIMIT,
             PLACE_CURSOR,
             FORMAT,
@@ -74,7 +73,7 @@ class ApiIncidents:
         ]
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        since, until = stretch(asked, math.inf, 0)
+        since, until = time_range(asked, math.inf, 0)
         limit = asked["limit"]
         found = await reader_of(self._pages).incidents(
             asked["monitor"] or None,

@@ -1,8 +1,8 @@
-"""Maintenance through the API: when windows are open, and those that people make and end."""
+"""Maintenance through the API: when windows are open, and the windows that people make and end."""
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,10 +19,11 @@ from monitor.web.api_parameters import (
     NAME_CURSOR,
     Instant,
     body_instant,
+    first_names,
     instant,
-    name_cursor,
-    stretch,
+    names_after,
     text,
+    time_range,
 )
 from monitor.web.api_problem import Mistake, ProblemError
 from monitor.web.pages import Pages
@@ -30,10 +31,10 @@ from monitor.web.pages import Pages
 _WEEK_S = 7 * 86_400.0
 
 
-class Window(msgspec.Struct, frozen=True):
-    """A stretch of time in which a monitor's maintenance windows are open, as far as it was asked for.
+class MaintenancePeriod(msgspec.Struct, frozen=True):
+    """A time within the range that was asked for in which a monitor has maintenance.
 
-    With `id`, it is of one window that somebody made; without, of those of the configuration.
+    With `id`, it comes from a window that somebody made; without, from the configuration.
     """
 
     monitor: str
@@ -44,15 +45,15 @@ class Window(msgspec.Struct, frozen=True):
     why: str | None = None
 
 
-class WindowList(msgspec.Struct, frozen=True):
-    """Maintenance in the order of the monitors' names; `next` is the cursor with which the list goes on."""
+class MaintenanceList(msgspec.Struct, frozen=True):
+    """Maintenance in the order of the monitors' names; `next` is the cursor of the next page."""
 
-    maintenance: Sequence[Window]
+    maintenance: Sequence[MaintenancePeriod]
     next: str | None
 
 
 class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From when (by default now) until when there is maintenance: of a monitor, of a group, or of all."""
+    """Maintenance of a monitor, of a group or of all, from `since` (by default now) until `until`."""
 
     until: Instant
     who: Line
@@ -63,8 +64,8 @@ class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     all: bool = False
 
 
-class MadeWindow(msgspec.Struct, frozen=True):
-    """A window that somebody made; with neither `monitor` nor `group`, it is of all monitors."""
+class MaintenanceWindow(msgspec.Struct, frozen=True):
+    """A window that somebody made; without `monitor` and `group`, it is of all monitors."""
 
     id: int
     monitor: str | None
@@ -77,58 +78,58 @@ class MadeWindow(msgspec.Struct, frozen=True):
 
 
 class ApiMaintenance:
-    """Reads from what pages read, and writes where people's words are kept."""
+    """When monitors have maintenance, and windows that people make and end."""
 
     def __init__(self, pages: Pages, alerting: ApiAlerting) -> None:
         self._pages = pages
         self._alerting = alerting
 
     def operations(self) -> list[Operation]:
-        """Give what can be asked."""
         listed = (
-            text("monitor", "only these monitors, by name", repeats=True),
-            instant("since", "from then on; by default now"),
-            instant("until", "before then, at most 31 days later; by default a week later"),
+            text("monitor", "only the monitors of these names", repeats=True),
+            instant("since", "the beginning; by default now"),
+            instant("until", "the end, not included, at most 31 days after `since`; by default a week"),
             LIMIT,
             NAME_CURSOR,
         )
         return [
             Operation(
-                "GET", "/maintenance", "When maintenance windows are open", self._list, WindowList, listed
+                "GET",
+                "/maintenance",
+                "When maintenance windows are open",
+                self._list,
+                MaintenanceList,
+                listed,
             ),
             Operation(
                 "POST",
                 "/maintenance",
-                "Make a maintenance window, of at most 31 days, of what one of monitor, group and all names",
+                "Make a maintenance window of at most 31 days; give one of `monitor`, `group` and `all`",
                 self._make,
-                MadeWindow,
+                MaintenanceWindow,
                 takes=MaintenanceRequest,
             ),
             Operation(
                 "POST",
                 "/maintenance/{id}/end",
-                "End a window that was made, now; one to come is taken back",
+                "End a window that somebody made; a future one is cancelled",
                 self._end,
-                MadeWindow,
+                MaintenanceWindow,
             ),
         ]
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        since, until = _asked_stretch(asked, time.time())
+        since, until = _time_range(asked, time.time())
         made = await reader_of(self._pages).maintenance(since, until)
-        wanted = asked["monitor"]
-        monitors = [
-            monitor
-            for name, monitor in self._pages.monitors.items()
-            if (monitor.maintenance or made.scopes(monitor))
-            and name.encode() > asked["cursor"]
-            and (not wanted or name in wanted)
+        wanted, monitors = asked["monitor"], self._pages.monitors
+        names = [
+            name
+            for name in names_after(monitors, asked["cursor"])
+            if (not wanted or name in wanted) and (monitors[name].maintenance or made.scopes(monitors[name]))
         ]
-        monitors.sort(key=lambda monitor: monitor.name.encode())
-        page = monitors[: asked["limit"]]
-        onward = name_cursor(page[-1].name) if len(monitors) > len(page) else None
-        windows = await asyncio.to_thread(_windows, page, made, since, until)
-        return answer(WindowList(windows, onward), request, onward)
+        page, onward = first_names(names, asked["limit"])
+        periods = await asyncio.to_thread(_periods, [monitors[name] for name in page], made, since, until)
+        return answer(MaintenanceList(periods, onward), request, onward)
 
     async def _make(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         body, now = asked["body"], time.time()
@@ -161,30 +162,30 @@ class ApiMaintenance:
 
     def _answer(self, made: maintenance_made.Made, request: web.Request) -> web.Response:
         self._pages.forget()
-        return answer(MadeWindow(*made), request)
+        return answer(MaintenanceWindow(*made), request)
 
 
-def _asked_stretch(asked: Mapping[str, Any], now: float) -> tuple[float, float]:
+def _time_range(asked: Mapping[str, Any], now: float) -> tuple[float, float]:
     since = now if asked["since"] is None else asked["since"]
-    since, until = stretch({**asked, "since": since}, since + _WEEK_S, 0)
+    since, until = time_range({**asked, "since": since}, since + _WEEK_S, 0)
     if until - since > LONGEST_S:
         raise ProblemError.about([Mistake("until", "must be at most 31 days after since")], 422)
     return since, until
 
 
-def _windows(monitors: Sequence[Monitor], made: MadeWindows, since: float, until: float) -> list[Window]:
+def _periods(
+    monitors: Iterable[Monitor], made: MadeWindows, since: float, until: float
+) -> list[MaintenancePeriod]:
     return [
-        window for monitor in monitors for window in sorted(_of(monitor, made, since, until), key=_since_at)
+        period
+        for monitor in monitors
+        for period in sorted(_of(monitor, made, since, until), key=lambda each: each.since_at)
     ]
 
 
-def _of(monitor: Monitor, made: MadeWindows, since: float, until: float) -> Iterator[Window]:
+def _of(monitor: Monitor, made: MadeWindows, since: float, until: float) -> Iterator[MaintenancePeriod]:
     for each in intervals(monitor.maintenance, since, until):
-        yield Window(monitor.name, *each)
+        yield MaintenancePeriod(monitor.name, *each)
     for one in made.of(monitor):
         first, last = max(one.starts_at, since), min(one.ends_at, until)
-        yield Window(monitor.name, first, last, one.id, one.who, one.why)
-
-
-def _since_at(window: Window) -> float:
-    return window.since_at
+        yield MaintenancePeriod(monitor.name, first, last, one.id, one.who, one.why)

@@ -1,4 +1,4 @@
-"""The API's monitors: how they are, one with its settings, and a check now."""
+"""The API's monitors: their state, one with its settings, and a check at once."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from monitor.result import OwnTroubleError
 from monitor.store_pages import Latest, StoredStanding
 from monitor.web import views
 from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
-from monitor.web.api_parameters import LIMIT, NAME_CURSOR, choice, name_cursor, text
+from monitor.web.api_parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
 from monitor.web.api_problem import ProblemError
 from monitor.web.api_results import Result, result_of
 from monitor.web.pages import Pages
@@ -31,12 +31,12 @@ Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
 class MonitorState(msgspec.Struct, frozen=True):
     """How a monitor is. `since_at`, `reason` and `detail` are those of its open incident.
 
-    Of one that is flapping and not down there is a `detail` only.
+    A monitor that is flapping, but not down, has only a `detail`.
     """
 
     name: str
     url: str
-    """Without user, password, secret query values."""
+    """Without user, password and secret query values."""
     group: str | None
     labels: dict[str, str]
     interval_s: float
@@ -45,21 +45,21 @@ class MonitorState(msgspec.Struct, frozen=True):
     reason: str | None
     detail: str | None
     last_at: float | None
-    """Slot of its newest result."""
+    """The slot of the newest result."""
     response_time_s: float | None
-    """Of its newest result, if that is less than a day old; so is the next."""
+    """Of the newest result, if it is less than a day old; the same is true of the next."""
     certificate_expires_at: float | None
 
 
 class MonitorList(msgspec.Struct, frozen=True):
-    """Monitors in the order of their names; `next` is the cursor with which the list goes on."""
+    """Monitors in the order of their names; `next` is the cursor of the next page, null on the last."""
 
     monitors: Sequence[MonitorState]
     next: str | None
 
 
 class MonitorDetail(MonitorState, frozen=True, kw_only=True):
-    """A monitor with its settings as a person reads them, secrets masked."""
+    """A monitor with its settings as people read them; secrets are masked."""
 
     settings: dict[str, str]
 
@@ -72,21 +72,20 @@ class ApiMonitors:
         self._pages = pages
 
     def operations(self) -> list[Operation]:
-        """Give what can be asked."""
-        statuses = choice("status", "only those that are so", views.WORST_FIRST)
-        words = text("q", "only those with all these words in name, URL, group or labels")
+        statuses = choice("status", "only those with this status", views.WORST_FIRST)
+        words = text("q", "only those with all these words in their name, URL, group or labels")
         label = text("label", "only those with this label, as in `team=web`")
         group = text("group", "only those of this group")
         parameters = (words, statuses, label, group, LIMIT, NAME_CURSOR)
         return [
             Operation(
-                "GET", "/monitors", "All monitors and how they are", self._list, MonitorList, parameters
+                "GET", "/monitors", "All monitors and their state", self._list, MonitorList, parameters
             ),
             Operation("GET", "/monitors/{name}", "One monitor", self._one, MonitorDetail),
             Operation(
                 "POST",
                 "/monitors/{name}/check",
-                "Check a monitor now, and store the result",
+                "Check a monitor at once, and store the result",
                 self._check,
                 Result,
             ),
@@ -99,19 +98,16 @@ class ApiMonitors:
         wanted = views.Filter(asked["q"], asked["status"] or "", asked["label"])
         names = [
             name
-            async for name, monitor in in_pieces(monitors.items())
-            if asked["group"] in ("", monitor.group)
-            and name.encode() > asked["cursor"]
+            async for name in in_pieces(names_after(monitors, asked["cursor"]))
+            if asked["group"] in ("", monitors[name].group)
             and wanted.admits(views.known(unknown[name], stored.get(name)))
         ]
-        names.sort(key=str.encode)
-        page = names[: asked["limit"]]
+        page, onward = first_names(names, asked["limit"])
         latest = await reader.latest(page, time.time() - _LATEST_S)
         states = [
             state_of(monitors[name], unknown[name], stored.get(name), latest.get(name))
             async for name in in_pieces(page)
         ]
-        onward = name_cursor(page[-1]) if len(names) > len(page) else None
         return answer(MonitorList(states, onward), request, onward)
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
@@ -141,7 +137,7 @@ class ApiMonitors:
 def state_of(
     monitor: Monitor, unknown: views.Standing, stored: StoredStanding | None, latest: Latest | None
 ) -> MonitorState:
-    """Say how a monitor is, as far as is stored."""
+    """Return how a monitor is, as far as that is stored; `unknown` is what the configuration says of it."""
     return MonitorState(
         name=monitor.name,
         url=unknown.url,

@@ -1,14 +1,15 @@
-"""Parameters of the API's requests: what each allows, for people, for programs, and as it is read."""
+"""The parameters of the API's requests: what each allows, how it is described, and how it is read."""
 
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
+from multidict import MultiMapping
 
 from monitor.store_pages import Place
 from monitor.web.api_problem import Mistake, ProblemError
@@ -20,28 +21,17 @@ _FIRST_AT = datetime.min.replace(tzinfo=UTC).timestamp()
 _LAST_AT = math.floor(datetime.max.replace(tzinfo=UTC).timestamp())
 _PLACE = struct.Struct(">dq")
 
-
 INSTANT_ALLOWED = "must be Unix seconds, or a date and time in ISO 8601"
 Instant = (
     Annotated[float, msgspec.Meta(ge=_FIRST_AT, le=_LAST_AT)]
     | Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 )
-"""An instant in a request's body, still to be read."""
-
-
-class Query(Protocol):
-    """The parameters of a request, as they came."""
-
-    def getall(self, key: str, default: Sequence[str]) -> Sequence[str]:
-        """Give all of this name."""
-
-    def keys(self) -> Any:
-        """Give all names."""
+"""An instant in a request's body, as it was written; `body_instant` reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a query; `read` raises `ValueError` for what is not allowed."""
+    """One parameter of a query; `read` raises `ValueError` where a text is not allowed."""
 
     name: str
     meaning: str
@@ -53,14 +43,14 @@ class Parameter:
 
 
 def instant(name: str, meaning: str, default: float | None = None) -> Parameter:
-    """Make a parameter that is an instant, read as Unix seconds."""
+    """Make a parameter that is an instant; it is read as Unix seconds."""
     number = {"type": "number", "minimum": _FIRST_AT, "maximum": _LAST_AT}
     schema = {"anyOf": [number, {"type": "string", "format": "date-time"}]}
     return Parameter(name, meaning, INSTANT_ALLOWED, schema, read_instant, default)
 
 
 def choice(name: str, meaning: str, options: Sequence[str], default: str | None = None) -> Parameter:
-    """Make a parameter that is one of some words."""
+    """Make a parameter that is one of these words."""
     schema = {"type": "string", "enum": list(options)} | ({"default": default} if default else {})
 
     def read(text: str) -> str:
@@ -70,14 +60,19 @@ def choice(name: str, meaning: str, options: Sequence[str], default: str | None 
 
 
 def text(name: str, meaning: str, *, repeats: bool = False) -> Parameter:
-    """Make a parameter that is any text."""
+    """Make a parameter that is any text; one that `repeats` is read as a sequence."""
     schema = {"type": "string", "pattern": "^[^\\u0000]*$"}
     allowed = "must be UTF-8 without NUL"
     return Parameter(name, meaning, allowed, schema, _text, () if repeats else "", repeats)
 
 
 def read_instant(written: str) -> float:
-    """Read an instant as Unix seconds; raises `ValueError` for what is none."""
+    """Read an instant as Unix seconds; one without a time zone is in UTC.
+
+    Raises:
+        ValueError: the text is no instant.
+
+    """
     if _NUMBER.fullmatch(written):
         at = float(written)
     else:
@@ -88,15 +83,15 @@ def read_instant(written: str) -> float:
     return at
 
 
-def body_instant(name: str, said: float | str) -> float:
-    """Read an `Instant` of a request's body.
+def body_instant(name: str, written: float | str) -> float:
+    """Read an `Instant` of a request's body, the field of this name.
 
     Raises:
-        ProblemError: it is none.
+        ProblemError: it is no instant.
 
     """
     try:
-        return read_instant(f"{said}")
+        return read_instant(f"{written}")
     except ValueError:
         raise ProblemError.about([Mistake(name, INSTANT_ALLOWED)]) from None
 
@@ -119,7 +114,7 @@ def _place(written: str) -> Place:
 
 
 def place_cursor(at: float, number: int) -> str:
-    """Write where a list goes on."""
+    """Return the cursor of a list that goes on after the entry with this instant and number."""
     return _PLACE.pack(at, number).hex()
 
 
@@ -128,7 +123,7 @@ def _name(written: str) -> bytes:
 
 
 def name_cursor(name: str) -> str:
-    """Write after which name a list goes on."""
+    """Return the cursor of a list that goes on after this name."""
     return name.encode().hex()
 
 
@@ -139,16 +134,16 @@ def _matching(pattern: str, written: str) -> str:
 
 
 def _cursor(pattern: str, read: Callable[[str], Any], default: Any) -> Parameter:
-    meaning = "where to go on: `next` of the answer before"
+    meaning = "where the list goes on: `next` of the answer before"
     schema = {"type": "string", "pattern": f"^{pattern}$"}
     return Parameter("cursor", meaning, "must be `next` of an earlier answer", schema, read, default)
 
 
-SINCE = instant("since", "from then on; by default a day before `until`")
-UNTIL = instant("until", "before then; by default now")
+SINCE = instant("since", "the beginning; by default a day before `until`")
+UNTIL = instant("until", "the end, not included; by default now")
 LIMIT = Parameter(
     "limit",
-    "how many at most",
+    "the largest number of entries",
     f"must be a whole number from 1 to {MAX_LIMIT:,}",
     {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": _LIMIT},
     _limit,
@@ -156,14 +151,14 @@ LIMIT = Parameter(
 )
 PLACE_CURSOR = _cursor("[0-9a-f]{32}", _place, Place())
 NAME_CURSOR = _cursor("([0-9a-f]{2})+", _name, b"")
-FORMAT = choice("format", "how the answer is written", ("json", "csv"), "json")
+FORMAT = choice("format", "the format of the answer", ("json", "csv"), "json")
 
 
-def read(query: Query, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Read what was asked.
+def read(query: MultiMapping[str], parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Read the parameters of a request: the value of each by its name, or its default.
 
     Raises:
-        ProblemError: something is not allowed, or there is no such parameter; names everything that is wrong.
+        ProblemError: a value is not allowed, or there is no such parameter; it names all that is wrong.
 
     """
     known = {parameter.name: parameter for parameter in parameters}
@@ -191,11 +186,22 @@ def _value(parameter: Parameter, written: Sequence[str]) -> Any:
     return value
 
 
-def stretch(asked: Mapping[str, Any], now: float, default_s: float) -> tuple[float, float]:
-    """Give the instants between which something was asked for.
+def names_after(names: Iterable[str], cursor: bytes) -> list[str]:
+    """Return the names after the cursor, in the order of their bytes in UTF-8."""
+    return sorted((name for name in names if name.encode() > cursor), key=str.encode)
+
+
+def first_names(names: Sequence[str], limit: int) -> tuple[Sequence[str], str | None]:
+    """Return the first names, and the cursor with which the list goes on if there are more."""
+    page = names[:limit]
+    return page, name_cursor(page[-1]) if len(names) > limit else None
+
+
+def time_range(asked: Mapping[str, Any], now: float, default_s: float) -> tuple[float, float]:
+    """Return the instants `since` and `until` that were asked for, or their defaults.
 
     Raises:
-        ProblemError: there are none.
+        ProblemError: `since` is not earlier than `until`.
 
     """
     until = now if asked["until"] is None else asked["until"]

@@ -1,4 +1,4 @@
-"""What the API says when it cannot do what was asked: `application/problem+json` (RFC 9457)."""
+"""How the API answers a request that it cannot fulfil: `application/problem+json` (RFC 9457)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """What is wrong with a parameter, and what is allowed."""
+    """A parameter or field that is wrong, and what is allowed."""
 
     parameter: str
     problem: str
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why there is no answer; `title` names the status code, `detail` says it for a person."""
+    """Why a request is not fulfilled; `title` names the status code, `detail` explains it to a person."""
 
     type: str
     title: str
@@ -35,7 +35,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class ProblemError(Exception):
-    """The request cannot be answered."""
+    """A request is not fulfilled; the text says why. Programs get it as a `Problem`, people as a page."""
 
     def __init__(self, status: int, detail: str, errors: Sequence[Mistake] = ()) -> None:
         super().__init__(detail)
@@ -44,13 +44,13 @@ class ProblemError(Exception):
 
     @classmethod
     def about(cls, mistakes: Sequence[Mistake], status: int = 400) -> "ProblemError":
-        """Make one of what is wrong with the parameters: 400 where the document says so, else 422."""
+        """Make a problem of these mistakes; 400 where the OpenAPI document excludes them, else 422."""
         return cls(status, "; ".join(f"{each.parameter} {each.problem}" for each in mistakes), mistakes)
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Say what goes wrong below `/api` as a problem."""
+    """Send whatever goes wrong below `/api` as a problem."""
     if not is_api(request):
         return await handler(request)
     try:
@@ -63,7 +63,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         kept = {name: value for name, value in refusal.headers.items() if name not in _PAYLOAD_HEADERS}
         return _response(refusal.status, _detail(refusal), headers=kept)
     except Exception:
-        # aiohttp would do the same, but in HTML; once an answer has begun, it ends the connection.
+        # aiohttp would do the same, but in HTML. Once an answer has begun, only it can end the connection.
         _log.exception("a bug: %s %s", request.method, request.match_info.route)
         if request.writer.output_size:
             raise

@@ -1,4 +1,4 @@
-"""The API's results of one monitor: pages of them, or all of a stretch as one file."""
+"""The API's results of one monitor: page by page, or all of a time range as one file."""
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,20 +21,20 @@ from monitor.web.api_parameters import (
     SINCE,
     UNTIL,
     place_cursor,
-    stretch,
+    time_range,
 )
 from monitor.web.pages import Pages
 
 _DAY_S = 86_400.0
-_PART = 250  # results of an export that are written at once: checks have to wait meanwhile
+_PART = 250  # results of an export that are encoded at once: checks have to wait meanwhile
 _PHASES = ("resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s")
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What one check found; phases are null where they did not run."""
+    """What one check found; a phase that did not run is null."""
 
     scheduled_at: float
-    """Its slot."""
+    """The slot of the check."""
     started_at: float
     location: str | None
     status: Literal["up", "degraded", "down", "unknown"]
@@ -52,11 +52,11 @@ class Result(msgspec.Struct, frozen=True):
     certificate_expires_at: float | None
     tls: Tls | None
     evidence: Evidence | None
-    """Headers and the beginning of the body of a response that was not accepted."""
+    """The headers of a response that was not accepted, and the beginning of its body."""
 
 
 class ResultList(msgspec.Struct, frozen=True):
-    """Results, the newest first; `next` is the cursor with which the list goes on."""
+    """Results, the newest first; `next` is the cursor of the next page, null on the last."""
 
     results: Sequence[Result]
     next: str | None
@@ -66,13 +66,12 @@ _COLUMNS = columns(Result, without=("tls", "evidence"))
 
 
 class ApiResults:
-    """The results of monitors of the configuration."""
+    """The results of the monitors in the configuration."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
     def operations(self) -> list[Operation]:
-        """Give what can be asked."""
         return [
             Operation(
                 "GET",
@@ -85,7 +84,7 @@ class ApiResults:
             Operation(
                 "GET",
                 "/monitors/{name}/export",
-                "All results of a stretch of time as one file, the newest first",
+                "All results of a time range as one file, the newest first",
                 self._export,
                 ResultList,
                 (SINCE, UNTIL, FORMAT),
@@ -94,7 +93,7 @@ class ApiResults:
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name = monitor_of(self._pages, request).name
-        since, until = stretch(asked, time.time(), _DAY_S)
+        since, until = time_range(asked, time.time(), _DAY_S)
         limit = asked["limit"]
         after = min(Place(until, 0), asked["cursor"])
         found = await reader_of(self._pages).results(name, since, after, limit + 1)
@@ -107,15 +106,15 @@ class ApiResults:
         return answer(ResultList(results, onward), request, onward)
 
     async def _export(self, request: web.Request, asked: Mapping[str, Any]) -> web.StreamResponse:
-        """Send page by page, so that neither memory nor a connection is held for whoever reads slowly."""
-        name = monitor_of(self._pages, request).name
-        since, until = stretch(asked, time.time(), _DAY_S)
+        """Send page by page, so that a slow reader holds neither memory nor a connection to the database."""
+        name, is_csv = monitor_of(self._pages, request).name, asked["format"] == "csv"
+        since, until = time_range(asked, time.time(), _DAY_S)
         pages = _pages(reader_of(self._pages), name, since, Place(until, 0))
-        parts = (_csv_parts if asked["format"] == "csv" else _json_parts)(pages)
-        first = await anext(parts)
+        parts = _csv_parts(pages) if is_csv else _json_parts(pages)
+        first = await anext(parts)  # while an error can still be answered with a problem
         response = web.StreamResponse(headers=headers(request))
-        response.content_type = "text/csv" if asked["format"] == "csv" else "application/json"
-        response.charset = "utf-8" if asked["format"] == "csv" else None
+        response.content_type = "text/csv" if is_csv else "application/json"
+        response.charset = "utf-8" if is_csv else None
         file = quote(f"{name}.{asked['format']}", safe="")
         response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
         await response.prepare(request)
@@ -124,7 +123,7 @@ class ApiResults:
             async for part in parts:
                 await response.write(part)
         except StoreUnavailableError:
-            # Without its end, the file cannot be taken for a whole one.
+            # The file lacks its end, so that nobody takes it for a complete one.
             assert request.transport is not None  # noqa: S101 - it was written to
             request.transport.close()
         return response
@@ -155,12 +154,12 @@ async def _json_parts(pages: AsyncIterator[list[Result]]) -> AsyncIterator[bytes
 
 
 def result_of_row(row: ResultRow) -> Result:
-    """Take what is stored."""
+    """Return a stored result as the API sends it."""
     return _result(row, row.status, row.time, {phase: getattr(row, phase) for phase in _PHASES})
 
 
 def result_of(result: CheckResult) -> Result:
-    """Take what was found a moment ago."""
+    """Return a result that has just been found as the API sends it."""
     phases = msgspec.structs.asdict(result.phases)
     return _result(
         result,

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made from its operations and from what they give."""
+"""The OpenAPI document of the API, made from its operations and the types of their answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,14 +17,14 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "minLength": 1},
     },
     "id": {
-        "description": "its number",
+        "description": "the number",
         "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
     },
 }
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
-    """Describe the operations in OpenAPI 3.1."""
+    """Return a description of these operations in OpenAPI 3.1."""
     types = [each for one in operations for each in (one.gives, one.takes) if each is not None]
     schemas, components = msgspec.json.schema_components(
         [*types, Problem], ref_template="#/components/schemas/{name}"
@@ -39,8 +39,8 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             "title": "Website health monitor",
             "version": "1",
             "description": (
-                "Instants (`…_at`) are Unix seconds, durations (`…_s`) seconds; instants are taken in "
-                "ISO 8601 too. Whatever goes wrong is a problem (RFC 9457)."
+                "Instants (`…_at`) are Unix seconds, durations (`…_s`) seconds. Requests may have "
+                "instants in ISO 8601 too. An error is answered with a problem (RFC 9457)."
             ),
         },
         "servers": [{"url": ROOT}],
@@ -50,12 +50,16 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             "schemas": components,
             "responses": {
                 "Problem": {
-                    "description": "why there is no other answer",
+                    "description": "why the request was not fulfilled",
                     "content": {"application/problem+json": {"schema": described[Problem]}},
                 }
             },
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "`web_token`, where it is set"}
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "the `web_token` of the configuration, if it is set",
+                }
             },
         },
     }
@@ -69,7 +73,10 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
         "summary": operation.summary,
         "parameters": parameters,
         "responses": {
-            "200": {"description": "it is so", "content": dict(_contents(operation, described))},
+            "200": {
+                "description": "the request was fulfilled",
+                "content": dict(_contents(operation, described)),
+            },
             "default": _PROBLEM,
         },
     }

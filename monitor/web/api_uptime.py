@@ -1,4 +1,4 @@
-"""The API's account of uptime, for any stretch of time: from sums of hours and days, never from rows."""
+"""The API's uptime of any time range: from sums of hours and days, never from the rows of results."""
 
 import math
 import time
@@ -18,28 +18,29 @@ from monitor.web.api_parameters import (
     NAME_CURSOR,
     SINCE,
     UNTIL,
-    name_cursor,
-    stretch,
+    first_names,
+    names_after,
     text,
+    time_range,
 )
 from monitor.web.history import DAY_H, times
 from monitor.web.pages import Pages
 
 _DAY_S = 86_400.0
-_HOURS_D = 8  # days that are read by the hour: a late result may have changed them since they were summed up
+_HOURS_D = 8  # days that are read as hours: a late result may have changed them after the day was summed up
 _HOURS_KEPT_D = 399
 
 
 class Uptime(msgspec.Struct, frozen=True):
-    """How a monitor was in a stretch of time: shares of it, which add to 1, and what else is known."""
+    """How a monitor was in a time range: shares of the time, which add up to 1, checks and incidents."""
 
     monitor: str
     since_at: float
-    """The beginning of the hour that was asked for; more than 400 days ago, of the day."""
+    """The beginning of the hour that was asked for, or of the day, if it is more than 400 days ago."""
     until_at: float
-    """The end of the hour (or day), but not later than now."""
+    """The end of the hour (or day), but no later than now."""
     uptime: float | None
-    """The share that was up or degraded, of the time known and outside of maintenance; null: none."""
+    """The share of up or degraded in the known time outside of maintenance; null if there is none."""
     up_share: float
     degraded_share: float
     down_share: float
@@ -51,25 +52,25 @@ class Uptime(msgspec.Struct, frozen=True):
     checks_down: int
     checks_unknown: int
     incidents_down: int
-    """Those that went on within the stretch; so are the following."""
+    """Incidents that were open at some time of the range; the same is true of the next two."""
     incidents_partial: int
     incidents_no_data: int
     p50_s: float | None
-    """Half of the responses of what was up took no longer; right within a fifth."""
+    """The median response time of the checks that were up or degraded; like p95 and p99 exact to a fifth."""
     p95_s: float | None
     p99_s: float | None
     slowest_s: float | None
 
 
 class UptimeList(msgspec.Struct, frozen=True):
-    """Accounts in the order of the monitors' names; `next` is the cursor with which the list goes on."""
+    """Uptimes by the monitors' names; `next` is the cursor of the next page, null on the last."""
 
     uptimes: Sequence[Uptime]
     next: str | None
 
 
-class Stretch(NamedTuple):
-    """Whole hours, of which those within `days` are read as days."""
+class UptimeBounds(NamedTuple):
+    """Whole hours since 1970, from the first until before the end; the days among them are read as days."""
 
     first_hour: int
     end_hour: int
@@ -78,14 +79,13 @@ class Stretch(NamedTuple):
 
 
 class ApiUptime:
-    """The uptime of monitors of the configuration."""
+    """The uptime of the monitors in the configuration."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
     def operations(self) -> list[Operation]:
-        """Give what can be asked."""
-        names = text("monitor", "only these monitors, by name", repeats=True)
+        names = text("monitor", "only the monitors of these names", repeats=True)
         several = (names, SINCE, UNTIL, LIMIT, NAME_CURSOR, FORMAT)
         one = (SINCE, UNTIL)
         return [
@@ -97,13 +97,11 @@ class ApiUptime:
         wanted = asked["monitor"]
         names = [
             name
-            for name in self._pages.monitors
-            if name.encode() > asked["cursor"] and (not wanted or name in wanted)
+            for name in names_after(self._pages.monitors, asked["cursor"])
+            if not wanted or name in wanted
         ]
-        names.sort(key=str.encode)
-        page = names[: asked["limit"]]
+        page, onward = first_names(names, asked["limit"])
         uptimes = await _uptimes(reader_of(self._pages), page, asked)
-        onward = name_cursor(page[-1]) if len(names) > len(page) else None
         if asked["format"] == "csv":
             return csv_answer(uptimes, columns(Uptime), request, onward)
         return answer(UptimeList(uptimes, onward), request, onward)
@@ -114,20 +112,20 @@ class ApiUptime:
         return answer(uptime, request)
 
 
-async def _uptimes(reader: PageReader, names: list[str], asked: Mapping[str, Any]) -> list[Uptime]:
+async def _uptimes(reader: PageReader, names: Sequence[str], asked: Mapping[str, Any]) -> list[Uptime]:
     now = time.time()
-    since, until = stretch(asked, now, _DAY_S)
-    part = stretch_of(since, until, now)
-    sums = await reader.stretch(names, part[:2], part[2:])
+    since, until = time_range(asked, now, _DAY_S)
+    bounds = bounds_of(since, until, now)
+    sums = await reader.stretch(names, bounds[:2], bounds[2:])
     incidents = await reader.incident_counts(names, since, until)
-    since, until = part.first_hour * HOUR_S, min(part.end_hour * HOUR_S, max(now, until))
+    since, until = bounds.first_hour * HOUR_S, min(bounds.end_hour * HOUR_S, max(now, until))
     return [_uptime(name, since, until, sums.get(name, ()), incidents.get(name, {})) for name in names]
 
 
-def stretch_of(since: float, until: float, now: float) -> Stretch:
-    """Choose what is read of a stretch: days where they are whole and long over, else hours.
+def bounds_of(since: float, until: float, now: float) -> UptimeBounds:
+    """Return what is read for a time range: days where they are complete and long over, else hours.
 
-    Where hours are forgotten, it is made longer, to whole days.
+    A range that begins or ends where no hours are kept any more is extended to whole days.
     """
     first, end = math.floor(since / HOUR_S), math.ceil(until / HOUR_S)
     today = math.floor(now / _DAY_S)
@@ -137,7 +135,7 @@ def stretch_of(since: float, until: float, now: float) -> Stretch:
     if end < kept:
         end += -end % DAY_H
     first_day, end_day = -(-first // DAY_H), min(end // DAY_H, today - _HOURS_D + 1)
-    return Stretch(first, end, first_day, max(first_day, end_day))
+    return UptimeBounds(first, end, first_day, max(first_day, end_day))
 
 
 def _uptime(
