@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import MessageSizeTooLargeError
 
-from monitor.bounded import started
+from monitor.kafka_clients import started
 
 _log = logging.getLogger(__name__)
 

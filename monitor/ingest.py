@@ -15,13 +15,14 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitor.bounded import StoppedError, started, together, unless_stopped
 from monitor.dead_letter import DeadLetter, SetAside
 from monitor.ingest_offsets import commit, ends, is_behind, is_forgotten, rewind
 from monitor.ingest_portions import Decoded, decode_all, in_halves, portions
+from monitor.kafka_clients import started
 from monitor.outage import Availability
 from monitor.progress import Progress
 from monitor.result import CheckResult
+from monitor.runtime_waiting import StoppedError, together, unless_stopped
 from monitor.store import RefusedError, StoreUnavailableError
 
 BATCH = 2_000

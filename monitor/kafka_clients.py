@@ -22,18 +22,19 @@ from aiokafka.errors import (
 )
 
 import monitor.kafka_connection  # noqa: F401 - its import is its use
-from monitor.bounded import START_S
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.kafka_closing import close
 from monitor.kafka_diagnosis import diagnosis
 from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY, present
 from monitor.result import MAX_MESSAGE_BYTES
+from monitor.runtime_waiting import unless_stopped
 from monitor.tls_trust import trusting
 
 CLIENT_ID = "website-health-monitor"
 EMBEDDED_PARTITIONS = 4
-_START_S = 20.0
+START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
+_PRODUCER_S = 20.0
 _ADMIN_S = 20.0
 _LOOK_S = 0.01
 _REPLICAS = 3
@@ -137,6 +138,23 @@ class _ExplainingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka h
             await super().start()
 
 
+@asynccontextmanager
+async def started(client: Any, stop: asyncio.Event | None = None) -> AsyncIterator[Any]:
+    """Start a consumer, producer or admin client, and stop it in the end, whatever becomes of the broker.
+
+    Raises:
+        TimeoutError: the cluster did not answer in time.
+        KafkaError: it answered that this client is not welcome.
+        StoppedError: `stop` was set before it had started.
+
+    """
+    try:
+        await unless_stopped(stop or asyncio.Event(), client.start(), START_S)
+        yield client
+    finally:
+        await close(client)
+
+
 async def started_producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
     """Make the topics where they are missing, and return a producer that has started; `close` it.
 
@@ -148,7 +166,7 @@ async def started_producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
     await ensure_topics(config, bootstrap)
     made = producer(config, bootstrap)
     try:
-        async with _explained(config, bootstrap, _START_S):
+        async with _explained(config, bootstrap, _PRODUCER_S):
             await made.start()
     except BaseException:
         await close(made, grace_s=0)

@@ -14,10 +14,10 @@ from typing import Any
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from monitor.bounded import StoppedError, started, unless_stopped
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
-from monitor.kafka_clients import consumer, producer
+from monitor.kafka_clients import consumer, producer, started
+from monitor.runtime_waiting import StoppedError, unless_stopped
 
 BATCH = 100
 _PATIENCE_S = 60.0

@@ -11,9 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from pydantic import SecretStr
 
-from monitor.bounded import started
 from monitor.config import Config
-from monitor.kafka_clients import consumer, ensure_topics, started_producer
+from monitor.kafka_clients import consumer, ensure_topics, started, started_producer
 from monitor.kafka_closing import close
 from tests.apache_kafka import PASSWORD, ApacheKafka
 
@@ -288,7 +287,7 @@ async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
 async def test_a_start_in_front_of_a_paused_broker_is_bounded(
     apache_kafka: ApacheKafka, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.kafka_clients._START_S", 0.5)
+    monkeypatch.setattr("monitor.kafka_clients._PRODUCER_S", 0.5)
     monkeypatch.setattr("monitor.kafka_clients._ADMIN_S", 0.5)
     monkeypatch.setattr("monitor.kafka_diagnosis._LIMIT_S", 0.5)
     plain = config(apache_kafka, "PLAINTEXT", files)

@@ -1,13 +1,18 @@
-"""Kafka clients whose broker is dead or deaf still end, and leave nothing behind."""
-
 import asyncio
-import signal
+from itertools import islice
 
 import pytest
 
-from monitor import bounded
-from monitor.bounded import StoppedError, started, together, unless_stopped
-from tests.stream import Stream
+from monitor.runtime_waiting import (
+    StoppedError,
+    delays,
+    first_of,
+    one_line,
+    pause,
+    together,
+    unless_stopped,
+    within,
+)
 
 
 def others() -> set[asyncio.Task[object]]:
@@ -72,23 +77,45 @@ async def test_work_without_an_end_is_cancelled_at_the_stop() -> None:
     assert others() == set()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_consumer_of_a_lost_broker_leaves_nothing_behind(stream: Stream, how: signal.Signals) -> None:
-    async with started(stream.consumer()) as consumer:
-        stream.lose(how)
-        await consumer.getmany(timeout_ms=1_500)
+async def test_a_pause_ends_by_itself() -> None:
+    await pause(asyncio.Event(), 0.001)
 
+
+async def test_a_stop_ends_a_pause() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_soon(stop.set)
+
+    with pytest.raises(StoppedError):
+        await pause(stop, 3_600)
+
+
+async def test_what_ends_within_its_limit_is_told_from_what_does_not() -> None:
+    assert await within(3_600, asyncio.sleep(0))
+    assert not await within(0.001, asyncio.Event().wait())
     assert others() == set()
 
 
-async def test_a_client_that_does_not_come_to_start_leaves_nothing_behind(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bounded, "START_S", 0.5)
-    stream.lose(signal.SIGSTOP)
+async def test_the_first_of_several_events_ends_the_wait() -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_soon(second.set)
 
-    with pytest.raises(TimeoutError):
-        async with started(stream.consumer()):
-            pytest.fail("there is no broker")
+    await first_of(first, second)
 
+    assert not first.is_set()
+    await asyncio.sleep(0)
     assert others() == set()
+
+
+def test_delays_double_up_to_the_longest() -> None:
+    assert list(islice(delays(0.5, 5), 6)) == [0.5, 1, 2, 4, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("first\nsecond"), "first"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_an_error_is_written_in_one_line(error: Exception, line: str) -> None:
+    assert one_line(error) == line

@@ -1,0 +1,88 @@
+"""Waits with a limit, waits that a stop cuts short, and the delays between attempts."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
+
+_END_S = 3.0
+
+_T = TypeVar("_T")
+
+
+class StoppedError(Exception):
+    """The wait was cut short because the program ends."""
+
+
+async def unless_stopped(stop: asyncio.Event, work: Awaitable[_T], limit_s: float) -> _T:
+    """Return the result of the work; cancel it after `limit_s`, or when `stop` is set.
+
+    Raises:
+        StoppedError: `stop` was set before the work ended.
+        TimeoutError: the limit came first, or the work gave itself up by a cancel that is not ours.
+
+    """
+    task = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done() and not task.cancelled():
+            return task.result()
+        raise StoppedError if stop.is_set() else TimeoutError(f"no answer in {limit_s} s")
+    finally:
+        task.cancel()
+        stopped.cancel()
+        await asyncio.wait({task, stopped}, timeout=_END_S)
+
+
+async def pause(stop: asyncio.Event, delay_s: float) -> None:
+    """Wait for `delay_s`.
+
+    Raises:
+        StoppedError: `stop` is set, or was set meanwhile.
+
+    """
+    if await within(delay_s, stop.wait()):
+        raise StoppedError
+
+
+async def within(limit_s: float, work: Awaitable[object]) -> bool:
+    """Wait for the work, and return whether it ended in time; it is cancelled otherwise."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await work
+    except TimeoutError:
+        return False
+    return True
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waits = [asyncio.ensure_future(each.wait()) for each in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
+
+
+async def together(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Return the results of all, in their order; the first that fails ends the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def delays(first_s: float, last_s: float) -> Iterator[float]:
+    """Return without end the seconds before each new attempt: each twice the one before, `last_s` at most."""
+    delay_s = first_s
+    while True:
+        yield delay_s
+        delay_s = min(2 * delay_s, last_s)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of the error's text, or its type where it has no text."""
+    return (str(error) or type(error).__name__).splitlines()[0]
