@@ -1,4 +1,4 @@
-"""Whether a failed check says something about the site, or about our own network."""
+"""Whether a failed check says something about the site, or only about our own network."""
 
 import asyncio
 import socket
@@ -9,18 +9,18 @@ import aiohappyeyeballs
 import msgspec
 
 from monitor.config import Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Checker, Probe
+from monitor.probe_connector import Network
 from monitor.public_url import public_url
 from monitor.result import CheckResult, OwnTroubleError, Reason
-from monitor.schedule import Checker
 
-LIMIT_S = 2.0  # for one look
-_SPACING_S = 0.25  # from the start of one look to the start of the next
+LIMIT_S = 2.0  # for one attempt
+_SPACING_S = 0.25  # from the start of one attempt to the start of the next
 _HAPPY_EYEBALLS_S = 0.25
 _SERVER_ERROR = 500
 _clock = time.monotonic  # uvloop's own stands still for a millisecond
 
-# Who can say so much has been reached.
+# A site for which a check can find one of these has been reached.
 _NETWORK_WORKS = frozenset(
     (
         Reason.TLS_EXPIRED,
@@ -39,27 +39,27 @@ _NETWORK_WORKS = frozenset(
 
 
 class Connectivity:
-    """Looks whether `target` can be reached: HOST:PORT by a connection, a URL by any answer below 500.
+    """Tries whether `target` can be reached: HOST:PORT by a connection, a URL by any status below 500.
 
-    It looks when it is asked, one look at a time, shared by all who wait for one.
+    It tries only when it is asked, one attempt at a time, which all who wait for one share.
     """
 
     def __init__(self, target: str | None, network: Network) -> None:
         self.target = target
         self._network = network
         self._lock = asyncio.Lock()
-        self._looked_at = float("-inf")
-        self._passed_at = float("-inf")  # when the last look that passed began
-        self._failed_at = float("-inf")  # when the last look that failed ended
+        self._tried_at = float("-inf")
+        self._passed_at = float("-inf")  # when the last attempt that succeeded began
+        self._failed_at = float("-inf")  # when the last attempt that failed ended
         self._trouble: str | None = None
 
     async def trouble(self, since: float) -> str | None:
-        """Tell what could not be reached at some moment from `since` (monotonic clock) to now.
+        """Return how the target could not be reached at some moment from `since` (monotonic clock) to now.
 
-        That all is well is believed of no look that began before this call.
+        `None`: it can be reached. Only an attempt that began after this call can show that.
 
         Raises:
-            OwnTroubleError: this machine cannot look.
+            OwnTroubleError: this machine cannot try.
 
         """
         if self.target is None:
@@ -70,16 +70,16 @@ class Connectivity:
                 return self._trouble
             if self._passed_at >= asked_at:
                 return None
-            await asyncio.sleep(self._looked_at + _SPACING_S - _clock())
-            self._looked_at = _clock()
-            trouble = await self._look(self.target)
+            await asyncio.sleep(self._tried_at + _SPACING_S - _clock())
+            self._tried_at = _clock()
+            trouble = await self._try(self.target)
             if trouble is None:
-                self._passed_at = self._looked_at
+                self._passed_at = self._tried_at
             else:
                 self._failed_at, self._trouble = _clock(), trouble
             return trouble
 
-    async def _look(self, target: str) -> str | None:
+    async def _try(self, target: str) -> str | None:
         return await (self._request(target) if "://" in target else self._connect(target))
 
     async def _request(self, url: str) -> str | None:
@@ -109,7 +109,7 @@ class Connectivity:
         except OSError as error:
             return f"{target} cannot be reached: {error.strerror}"
         except (RuntimeError, MemoryError) as error:
-            raise OwnTroubleError(f"no look at {target}: {error}") from error
+            raise OwnTroubleError(f"cannot try to reach {target}: {error}") from error
         sock.close()
         return None
 
@@ -120,14 +120,14 @@ def _place(address: str, port: int) -> aiohappyeyeballs.AddrInfoType:
 
 
 class GuardedProbe:
-    """Checks as its checker does, but blames no site for a network of ours that does not work."""
+    """Checks as its checker does; while our own network does not work, the result is about no site."""
 
     def __init__(self, checker: Checker, connectivity: Connectivity) -> None:
         self._checker = checker
         self._connectivity = connectivity
 
     async def check(self, scheduled_at: float) -> CheckResult:
-        """Check once, for the slot `scheduled_at` (Unix seconds).
+        """Check once; if that fails while the target cannot be reached, `up` is `None`.
 
         Raises:
             OwnTroubleError: this machine could not make the check.
@@ -148,5 +148,4 @@ class GuardedProbe:
         )
 
     async def close(self) -> None:
-        """Let go of what the checks used."""
         await self._checker.close()

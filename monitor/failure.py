@@ -1,9 +1,9 @@
 """What an exception during a check says about the site.
 
 Own trouble (no file descriptor, port, thread or memory left) says nothing about the
-site and becomes an `OwnTroubleError`; what is known as neither is our bug and is
-raised as it is. Texts are made here, for a person; of what the exceptions say only
-the peer's own words are taken, escaped and cut, since URLs in them carry secrets.
+site and becomes an `OwnTroubleError`. Any other exception is a bug of ours and is raised
+as it is. The details are written here, for a person. Texts of exceptions can contain URLs
+with secrets, so only the peer's own words are taken from them, escaped and cut.
 """
 
 import errno
@@ -20,17 +20,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from monitor.expect import Failure
 from monitor.no_address import NoAddressError
+from monitor.resolve_dns import OWN_TROUBLE
 from monitor.result import OwnTroubleError, Reason
 from monitor.runtime_text import quoted
 from monitor.timing import Stage, Timing
-from monitor.tls_trouble import trouble
-
-_OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+from monitor.tls_trouble import tls_trouble
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 
 _UNREACHABLE = (Reason.CONNECT_UNREACHABLE, "cannot be reached")
-# Several addresses can fail in several ways: the first of these that occurred is told.
+# Several addresses can fail in several ways: the first of these that occurred is the reason.
 _CONNECT: dict[int, Failure] = {
     errno.ECONNREFUSED: (Reason.CONNECT_REFUSED, "refused the connection"),
     errno.ETIMEDOUT: (Reason.CONNECT_TIMEOUT, "did not accept the connection in time"),
@@ -59,26 +58,27 @@ _TIMEOUT = {
 
 
 def timed_out(timing: Timing, timeout_s: float) -> Failure:
-    """Tell what a check that ran out of time was waiting for."""
+    """Return what a check that ran out of time was waiting for."""
     reason, what = _TIMEOUT[timing.stage]
     return reason, f"{what} within {timeout_s:g} s"
 
 
 def explain(error: Exception, timing: Timing) -> Failure:
-    """Tell what went wrong in a check, for one of `FAILURES`.
+    """Return the reason and the detail for one of `FAILURES`.
 
     Raises:
         OwnTroubleError: this machine is at fault.
-        Exception: the error itself: a bug of ours.
+        Exception: `error` itself, when it is a bug of ours.
 
     """
-    return next(tell for kind, tell in _KINDS if isinstance(error, kind))(error, timing)
+    return next(describe for kind, describe in _KINDS if isinstance(error, kind))(error, timing)
 
 
-def let_go(error: BaseException) -> None:
-    """Take the frames from an explained error: they hold it, too.
+def drop_traceback(error: BaseException) -> None:
+    """Remove the frames from an error that has been explained, and from its causes.
 
-    Such rings are left to the garbage collector, which stops the event loop while it looks for them.
+    Error and frames refer to each other. Only the garbage collector frees such cycles, and it stops the
+    event loop while it looks for them.
     """
     last: BaseException | None = error
     while last is not None and last.__traceback__ is not None:
@@ -91,18 +91,18 @@ def _dns(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:
     if isinstance(cause, NoAddressError):
         return cause.reason, quoted(cause.detail)
     if not isinstance(cause, socket.gaierror):
-        _refuse_own_trouble({cause.errno}, error)
+        _raise_if_own_trouble({cause.errno}, error)
     elif cause.errno == socket.EAI_MEMORY:
         raise OwnTroubleError("no memory for a DNS look-up") from error
     elif cause.errno == socket.EAI_AGAIN:
-        _refuse_full_table(error)
+        _raise_if_no_descriptor(error)
     elif cause.errno in _NOT_FOUND:
         return Reason.DNS_NOT_FOUND, f"DNS has no address of {quoted(error.host)}"
     return Reason.DNS_ERROR, f"the DNS look-up of {quoted(error.host)} failed: {cause.strerror}"
 
 
-def _refuse_full_table(error: Exception) -> None:
-    """Tell a look-up that got no file descriptor, which `EAI_AGAIN` hides, from a DNS in trouble."""
+def _raise_if_no_descriptor(error: Exception) -> None:
+    """Raise if there is no file descriptor left: then, too, `getaddrinfo` answers `EAI_AGAIN`."""
     try:
         socket.socket().close()
     except OSError as full:
@@ -120,9 +120,9 @@ def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
     cause = error.os_error
     if timing.stage is Stage.TLS:
         return _tls(cause)
-    # Where several addresses failed in several ways, the numbers are in the text only.
+    # Where several addresses failed in several ways, their error numbers are only in the text.
     codes = {cause.errno, *map(int, re.findall(r"\[Errno (\d+)\]", str(cause)))}
-    _refuse_own_trouble(codes, error)
+    _raise_if_own_trouble(codes, error)
     where = f"{timing.ip or quoted(error.host)} port {error.port}"
     if codes == {errno.EADDRNOTAVAIL} and ":" not in where:
         raise OwnTroubleError("no local port left") from error
@@ -133,12 +133,12 @@ def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
 
 
 def _tls(cause: object) -> Failure:
-    what = trouble(cause) if isinstance(cause, ssl.SSLError) else "the connection was closed"
+    what = tls_trouble(cause) if isinstance(cause, ssl.SSLError) else "the connection was closed"
     return Reason.TLS_ERROR, f"the TLS handshake failed: {quoted(what)}"
 
 
-def _refuse_own_trouble(codes: AbstractSet[int | None], error: Exception) -> None:
-    if own := _OWN_TROUBLE & codes:
+def _raise_if_own_trouble(codes: AbstractSet[int | None], error: Exception) -> None:
+    if own := OWN_TROUBLE & codes:
         raise OwnTroubleError(os.strerror(own.pop())) from error
 
 
@@ -152,7 +152,7 @@ def _lost(error: Exception, timing: Timing) -> Failure:
     for each in (error, error.__cause__):
         if isinstance(each, ssl.SSLError):
             return _tls(each)
-    _refuse_own_trouble({getattr(error, "errno", None)}, error)
+    _raise_if_own_trouble({getattr(error, "errno", None)}, error)
     where = "in the middle of the body" if timing.stage is Stage.TRANSFER else "before a response"
     return Reason.DISCONNECTED, f"the connection was closed {where}"
 

@@ -10,9 +10,10 @@ from monitor.config import Config, Monitor
 from monitor.config_difference import LIVE, difference
 from monitor.config_load import ConfigError, load
 from monitor.connectivity import Connectivity, GuardedProbe
-from monitor.probe import Network, Probe
+from monitor.probe import Checker, Probe
 from monitor.probe_addresses import AddressesProbe
-from monitor.schedule import Checker, Schedule
+from monitor.probe_connector import Network
+from monitor.schedule import Schedule
 
 log = logging.getLogger(__name__)
 

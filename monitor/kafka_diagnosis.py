@@ -10,7 +10,7 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
 from monitor.kafka_security import AUTHORITIES, CERTIFICATE
-from monitor.tls_trouble import trouble
+from monitor.tls_trouble import tls_trouble
 
 _LIMIT_S = 5.0
 
@@ -32,7 +32,7 @@ def _reason(error: Exception, ssl_dir: Path) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {cause.verify_message}; trusted are {_trusted(ssl_dir)}"
     if isinstance(cause, ssl.SSLError):
-        reason = trouble(cause).lower().replace("_", " ")
+        reason = tls_trouble(cause).lower().replace("_", " ")
         return f"TLS fails: {reason}; the client's certificate is {_shown(ssl_dir)}"
     if isinstance(cause, TimeoutError):
         return f"no answer in {_LIMIT_S:g} s"

@@ -14,10 +14,10 @@ _RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class OneAddress:
-    """Keeps a check to one address of `host`, on each hop to it.
+    """Keeps a check to one address of `host`, on each hop to that host.
 
-    Without `address`, that is the first that is found; the others are told to `on_others`,
-    in order: IPv4 first, then by number.
+    Without `address`, it is the first that the look-up finds; `on_others` gets the others.
+    The order is IPv4 first, then by number.
     """
 
     __slots__ = ("_on_others", "address", "host")
@@ -33,10 +33,10 @@ class OneAddress:
         self._on_others = on_others
 
     def choose(self, found: Iterable[ResolveResult]) -> None:
-        """Keep to the first of these from now on.
+        """Keep to the first of these addresses from now on, and pass the others to `on_others`.
 
         Raises:
-            NoAddressError: these are more than anybody needs.
+            NoAddressError: there are more than `MAX_ADDRESSES`.
 
         """
         addresses = sorted({each["host"] for each in found}, key=_order)
@@ -48,15 +48,16 @@ class OneAddress:
         self.address = addresses[0]
         self._on_others(addresses[1:])
 
-    def resolved(self, port: int) -> list[ResolveResult]:
-        """Write the address as a resolver would have found it."""
+    def resolved(self, port: int) -> ResolveResult:
+        """Return the chosen address as a resolver's result."""
         assert self.address is not None  # noqa: S101 - for the type checker
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        return [
-            ResolveResult(
-                hostname=self.host, host=self.address, port=port, family=family, proto=0, flags=_RESOLVED
-            )
-        ]
+        return resolved(self.host, self.address, port)
+
+
+def resolved(host: str, address: str, port: int) -> ResolveResult:
+    """Return the address in the form in which aiohttp wants it from a resolver."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=_RESOLVED)
 
 
 def _order(address: str) -> tuple[int, int]:

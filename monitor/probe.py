@@ -6,79 +6,48 @@ the check, and anything else only for a bug of ours.
 """
 
 import asyncio
-import socket
 import ssl
-import time
 from base64 import b64encode
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, cast
 
 import aiohttp
 from yarl import URL
 
 from monitor.body import as_text, charset_in
 from monitor.config import Monitor
-from monitor.deny import Denied
 from monitor.expect import Failure, Response
 from monitor.expect_judge import Judge
-from monitor.failure import FAILURES, explain, let_go, timed_out
-from monitor.own_origin import OwnOriginRequest
+from monitor.failure import FAILURES, drop_traceback, explain, timed_out
+from monitor.probe_connector import Network, OwnOriginRequest
 from monitor.probe_response import Received
-from monitor.resolve import GetAddrInfo, Resolver
-from monitor.resolve_dns import DnsResolver
 from monitor.result import PROCESS, CheckResult, OwnTroubleError, Reason, next_number, result_id
-from monitor.timing import Stage, TimedConnector, Timing, current
-from monitor.tls_contexts import TlsContexts, TlsSettings
+from monitor.timing import Stage, Timing, current
+from monitor.tls_contexts import TlsSettings
 from monitor.tls_peer import seen_of_refused
 
 USER_AGENT = "website-health-monitor/0.1"
 
-_FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
-_LOOK_UP_SHARE = 0.5  # of the timeout, for DNS servers that do not answer
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 
 
-class Network:
-    """What all probes share: look-ups, connectors and TLS contexts (these are large)."""
+class Checker(Protocol):
+    """Makes the checks of one monitor; use it from one task at a time."""
 
-    def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
-        self.resolver = Resolver(max_lookups, getaddrinfo)
-        self._connectors: dict[tuple[object, ...], TimedConnector] = {}
-        self.tls = TlsContexts()
+    async def check(self, scheduled_at: float) -> CheckResult:
+        """Check once, for the slot `scheduled_at` (Unix seconds).
 
-    async def __aenter__(self) -> Self:
-        return self
+        Raises:
+            OwnTroubleError: this machine could not make the check.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for connector in self._connectors.values():
-            await connector.close()
-        await self.resolver.close()
+        """
 
-    def connector(self, monitor: Monitor) -> TimedConnector:
-        """Get the connector for what this monitor says of DNS, addresses and kept connections."""
-        limit_s = monitor.timeout_s * _LOOK_UP_SHARE if monitor.resolver else None
-        key = (
-            monitor.ip_family,
-            monitor.reuse_connection,
-            monitor.resolver,
-            limit_s,
-            monitor.deny_addresses,
-        )
-        if key not in self._connectors:
-            self._connectors[key] = TimedConnector(
-                self.resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),
-                _FAMILIES[monitor.ip_family],
-                Denied(monitor.deny_addresses),
-                keep=monitor.reuse_connection,
-            )
-        return self._connectors[key]
+    async def close(self) -> None:
+        """Close what was opened for the checks; what is the network's stays open."""
 
 
 class Probe:
-    """Checks one monitor; use it from one task at a time."""
+    """Checks the URL of one monitor."""
 
     def __init__(self, monitor: Monitor, location: str, network: Network) -> None:
         self._monitor = monitor
@@ -90,7 +59,7 @@ class Probe:
         self._tls = TlsSettings(monitor.verify_tls, monitor.ca_file, monitor.client_cert, monitor.client_key)
         self._jar = aiohttp.CookieJar(unsafe=True)
         self._session: aiohttp.ClientSession | None = None
-        self._request: dict[str, Any] = {}
+        self._request = _request(monitor)
 
     async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
         """Check once, for the slot `scheduled_at` (Unix seconds).
@@ -101,42 +70,41 @@ class Probe:
             OwnTroubleError: this machine could not make the check.
 
         """
-        tls = self._context_for(self._tls)
+        self._request["ssl"] = self._context_for(self._tls)
         session = self._session or self._open_session()
-        self._request["ssl"] = tls
-        seen = Received()
         timing = timing or Timing()
         current.set(timing)
-        timestamp = time.time()
-        failure: Failure | None = None
-        try:
-            async with asyncio.timeout(self._monitor.timeout_s - timing.so_far()):
-                await self._fetch(session, timing, seen)
-        except TimeoutError:
-            failure = timed_out(timing, self._monitor.timeout_s)
-        except aiohttp.TooManyRedirects as error:
-            _note_head(error.history[-1], seen)
-            seen.redirects = self._monitor.max_redirects
-            failure = Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects"
-        except FAILURES as error:
-            failure = explain(error, timing)
-            if isinstance(error, aiohttp.ClientConnectorCertificateError):
-                seen.tls = seen_of_refused(error.certificate_error)
-            let_go(error)
-        finally:
-            if timing.transport is not None and not (seen.complete and self._monitor.reuse_connection):
-                timing.transport.abort()
-        response_time = timing.end()
+        seen = Received()
+        failure = await self._exchange(session, timing, seen)
+        timing.end()
         if timing.tls is not None:
             seen.tls = timing.tls.seen()
         if failure is None:
-            failure = await self._judge.judge(self._response(seen, timestamp, response_time))
-        return self._result(scheduled_at, timestamp, response_time, timing, seen, failure)
+            failure = await self._judge.judge(self._response(timing, seen))
+        return self._result(scheduled_at, timing, seen, failure)
 
     async def close(self) -> None:
-        """Let go of the session; the network's connections stay."""
         if self._session is not None:
             await self._session.close()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=self._network.connector(self._monitor),
+            connector_owner=False,
+            cookie_jar=self._jar,
+            headers=_headers(self._monitor),
+            request_class=cast(
+                "type[aiohttp.ClientRequest]",
+                partial(OwnOriginRequest, origin=self._url.origin(), tls_elsewhere=self._tls_elsewhere),
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            max_line_size=65536,
+            max_field_size=65536,
+            max_headers=512,
+        )
+        # aiohttp would repeat a failed request on a new connection, and we would not see the failure.
+        self._session._retry_connection = False  # noqa: SLF001
+        return self._session
 
     def _tls_elsewhere(self) -> ssl.SSLContext:
         return self._context_for(self._tls._replace(client_cert=None, client_key=None))
@@ -147,32 +115,29 @@ class Probe:
         except OSError as error:
             raise OwnTroubleError(f"the TLS files cannot be used: {error}") from error
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        monitor = self._monitor
-        self._request = {
-            "data": monitor.body.get_secret_value().encode() if monitor.body else None,
-            "allow_redirects": monitor.follow_redirects,
-            "max_redirects": monitor.max_redirects + 1,  # aiohttp counts the one too many
-            "server_hostname": monitor.server_name,
-            "proxy": monitor.proxy.get_secret_value() if monitor.proxy else None,
-        }
-        self._session = aiohttp.ClientSession(
-            connector=self._network.connector(monitor),
-            connector_owner=False,
-            cookie_jar=self._jar,
-            headers=_headers(monitor),
-            request_class=cast(
-                "type[aiohttp.ClientRequest]",
-                partial(OwnOriginRequest, origin=self._url.origin(), tls_elsewhere=self._tls_elsewhere),
-            ),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            max_line_size=65536,
-            max_field_size=65536,
-            max_headers=512,
-        )
-        # aiohttp would repeat a failed request, also on a new connection: a failure unseen.
-        self._session._retry_connection = False  # noqa: SLF001
-        return self._session
+    async def _exchange(
+        self, session: aiohttp.ClientSession, timing: Timing, seen: Received
+    ) -> Failure | None:
+        """Send the request and read the response into `seen`; return why that failed."""
+        try:
+            async with asyncio.timeout(self._monitor.timeout_s - timing.so_far()):
+                await self._fetch(session, timing, seen)
+        except TimeoutError:
+            return timed_out(timing, self._monitor.timeout_s)
+        except aiohttp.TooManyRedirects as error:
+            _note_head(error.history[-1], seen)
+            seen.redirects = self._monitor.max_redirects
+            return Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects"
+        except FAILURES as error:
+            failure = explain(error, timing)
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                seen.tls = seen_of_refused(error.certificate_error)
+            drop_traceback(error)
+            return failure
+        finally:
+            if timing.transport is not None and not (seen.complete and self._monitor.reuse_connection):
+                timing.transport.abort()
+        return None
 
     async def _fetch(self, session: aiohttp.ClientSession, timing: Timing, seen: Received) -> None:
         self._jar.clear()
@@ -185,7 +150,7 @@ class Probe:
         finally:
             response.close()
         if seen.complete and timing.protocol is not None:
-            # A body without a length ends with the connection: a reset is no such end.
+            # A body without a length ends when the site closes the connection, but not when it resets it.
             lost = timing.protocol.exception()
             if isinstance(lost, aiohttp.ClientOSError):
                 raise lost
@@ -195,8 +160,8 @@ class Probe:
         try:
             return await session.request(method, self._url, **self._request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            # A kept connection may have been closed by the site just now: no failure.
-            if not timing.kept or timing.connections > 1 or method not in _IDEMPOTENT:
+            # The site may have closed a kept connection just now: that is no failure.
+            if not timing.reused or timing.connections > 1 or method not in _IDEMPOTENT:
                 raise
         timing.connections = 0
         return await session.request(method, self._url, **self._request)
@@ -214,39 +179,33 @@ class Probe:
             raise error
         seen.complete = True
 
-    def _response(self, seen: Received, timestamp: float, response_time: float) -> Response:
+    def _response(self, timing: Timing, seen: Received) -> Response:
         return Response(
             status=seen.status or 0,
             headers={name: seen.headers.getall(name, ()) for name in self._judge.header_names},
             body=seen.body,
             charset=seen.charset,
             truncated=seen.truncated,
-            response_time=response_time,
-            checked_at=timestamp,
+            response_time=timing.response_time,
+            checked_at=timing.timestamp,
             secure=seen.tls.tls is not None,
             certificate_expires_at=seen.tls.certificate_expires_at,
         )
 
     def _result(
-        self,
-        scheduled_at: float,
-        timestamp: float,
-        response_time: float,
-        timing: Timing,
-        seen: Received,
-        failure: Failure | None,
+        self, scheduled_at: float, timing: Timing, seen: Received, failure: Failure | None
     ) -> CheckResult:
         monitor = self._monitor
         reason, detail = failure or (None, None)
-        slow = monitor.degraded_after_s is not None and response_time > monitor.degraded_after_s
+        slow = monitor.degraded_after_s is not None and timing.response_time > monitor.degraded_after_s
         text, cut = "", False
         if monitor.store_body == "always":
             text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes)
         return CheckResult(
-            timestamp=timestamp,
+            timestamp=timing.timestamp,
             response_data=text,
             response_status=seen.status,
-            response_time=response_time,
+            response_time=timing.response_time,
             id=result_id(self._location, monitor.name, scheduled_at),
             monitor=monitor.name,
             url=self._public_url,
@@ -270,6 +229,16 @@ class Probe:
             tls=seen.tls.tls,
             evidence=seen.evidence(keep_body=monitor.store_body != "never") if failure else None,
         )
+
+
+def _request(monitor: Monitor) -> dict[str, Any]:
+    return {
+        "data": monitor.body.get_secret_value().encode() if monitor.body else None,
+        "allow_redirects": monitor.follow_redirects,
+        "max_redirects": monitor.max_redirects + 1,  # aiohttp fails at its limit, not after it
+        "server_hostname": monitor.server_name,
+        "proxy": monitor.proxy.get_secret_value() if monitor.proxy else None,
+    }
 
 
 def _note_head(response: aiohttp.ClientResponse, seen: Received) -> None:

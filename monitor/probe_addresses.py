@@ -8,13 +8,14 @@ from yarl import URL
 
 from monitor.config import Monitor
 from monitor.one_address import OneAddress
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.timing import Timing
 
 
 class AddressesProbe:
-    """Checks each address of one monitor's host; use it from one task at a time."""
+    """Checks each address of one monitor's host."""
 
     def __init__(self, monitor: Monitor, location: str, network: Network) -> None:
         self._monitor = monitor
@@ -24,7 +25,9 @@ class AddressesProbe:
         self._probes: list[Probe] = []
 
     async def check(self, scheduled_at: float) -> CheckResult:
-        """Look the name up once and check what was found; ends within `timeout_s`.
+        """Look the name up once and check what was found, within `timeout_s`.
+
+        The first check makes the look-up; it starts the others as soon as it knows the addresses.
 
         Raises:
             OwnTroubleError: this machine could not make one of the checks.
@@ -34,13 +37,11 @@ class AddressesProbe:
 
         def check_others(addresses: list[str]) -> None:
             for position, address in enumerate(addresses, 1):
-                check = self._probe(position).check(
-                    scheduled_at, first_timing.following(OneAddress(self._host, address))
-                )
-                others[address] = tasks.create_task(check)
+                timing = first_timing.for_another(OneAddress(self._host, address))
+                others[address] = tasks.create_task(self._probe(position).check(scheduled_at, timing))
 
-        only = OneAddress(self._host, on_others=check_others)
-        first_timing = Timing(only)
+        first_address = OneAddress(self._host, on_others=check_others)
+        first_timing = Timing(first_address)
         trouble: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -49,10 +50,11 @@ class AddressesProbe:
             trouble = group.exceptions[0]
         if trouble is not None:
             raise trouble
-        return summed_up(first.result(), only.address, {each: task.result() for each, task in others.items()})
+        results = {first_address.address: first.result()}
+        results.update((address, task.result()) for address, task in others.items())
+        return _summary(results)
 
     async def close(self) -> None:
-        """Let go of the sessions; the network's connections stay."""
         for probe in self._probes:
             await probe.close()
 
@@ -62,16 +64,13 @@ class AddressesProbe:
         return self._probes[position]
 
 
-def summed_up(first: CheckResult, address: str | None, others: Mapping[str, CheckResult]) -> CheckResult:
-    """Make one result: that of the first address that failed, else that of the slowest."""
-    results: dict[str | None, CheckResult] = {address: first}
-    results.update(others)
+def _summary(results: Mapping[str | None, CheckResult]) -> CheckResult:
+    """Return the result of the first address that failed, else that of the slowest."""
+    failed = {address: result for address, result in results.items() if not result.up}
+    if not failed:
+        return max(results.values(), key=lambda result: result.response_time)
+    first = next(iter(failed.values()))
     if len(results) == 1:
         return first
-    failed = {each: result for each, result in results.items() if not result.up}
-    if not failed:
-        slowest = max(results.values(), key=lambda result: result.response_time)
-        return msgspec.structs.replace(slowest, timestamp=first.timestamp)
-    told = next(iter(failed.values()))
     which = f"{len(failed)} of {len(results)} addresses failed ({', '.join(map(str, failed))})"
-    return msgspec.structs.replace(told, timestamp=first.timestamp, detail=f"{which}: {told.detail}")
+    return msgspec.structs.replace(first, detail=f"{which}: {first.detail}")

@@ -1,9 +1,8 @@
 """DNS look-ups that delay nothing else.
 
-The event loop's own look-ups share a handful of threads (uvloop: 4), so a few names
-that hang would hold up every check. Here each name that is being looked up has a
-thread to itself. These are daemon threads: one that hangs does not hold up the
-program's end.
+The event loop's own look-ups share a few threads (uvloop: 4), so that a few names that
+hang would hold up every check. Here each name has a thread of its own while it is looked
+up. They are daemon threads: one that hangs does not delay the end of the program.
 """
 
 import asyncio
@@ -16,17 +15,17 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from monitor.one_address import resolved
+
 # What `socket.getaddrinfo` takes and returns.
 GetAddrInfo = Callable[..., list[tuple[Any, Any, Any, Any, tuple[Any, ...]]]]
 
-_RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-
 
 class Resolver(AbstractResolver):
-    """Looks names up by the system's `getaddrinfo`, in at most `max_lookups` threads.
+    """Looks names up with the system's `getaddrinfo`, in at most `max_lookups` threads.
 
-    Checks that want the same name at the same time share one look-up, so that a name
-    that hangs costs one thread, however many checks give up on it.
+    Checks that need the same name at the same time share one look-up: a name that hangs
+    takes one thread, however many checks wait for it and time out.
     """
 
     def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
@@ -40,10 +39,12 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Find the addresses of a host.
+        """Return the addresses of a host, in the system's order.
+
+        Cancelling leaves the look-up running, for others that need it.
 
         Raises:
-            OSError: a `socket.gaierror` with its `EAI_` code, or what a system call met.
+            OSError: a `socket.gaierror` with its `EAI_` code, or the error of a system call.
             RuntimeError: there is no thread, and none can be started.
 
         """
@@ -55,13 +56,10 @@ class Resolver(AbstractResolver):
             self._wanted.put(key)
         found: asyncio.Future[list[str]] = self._loop.create_future()
         self._waiting[key].append(found)
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=_RESOLVED)
-            for address in await found
-        ]
+        return [resolved(host, address, port) for address in await found]
 
     async def close(self) -> None:
-        """Let the threads go; those that hang are not waited for."""
+        """End the threads, without waiting for those that hang."""
         for _ in range(self._threads):
             self._wanted.put(None)
 
@@ -69,14 +67,14 @@ class Resolver(AbstractResolver):
         if self._threads == self._max_lookups:
             return
         try:
-            threading.Thread(target=self._look_up, name="look-up", daemon=True).start()
+            threading.Thread(target=self._run_look_ups, name="look-up", daemon=True).start()
         except RuntimeError:
             if not self._threads:
                 raise
         else:
             self._threads += 1
 
-    def _look_up(self) -> None:
+    def _run_look_ups(self) -> None:
         while (key := self._wanted.get()) is not None:
             host, family = key
             answer: list[str] | OSError | MemoryError
@@ -84,7 +82,7 @@ class Resolver(AbstractResolver):
                 found = self._getaddrinfo(
                     host, None, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
                 )
-                answer = [_address(*place) for *_, place in found]
+                answer = [_with_scope(*place) for *_, place in found]
             except UnicodeError:
                 answer = socket.gaierror(socket.EAI_NONAME, "not a host name")
             except (OSError, MemoryError) as error:
@@ -102,5 +100,5 @@ class Resolver(AbstractResolver):
                 found.set_exception(answer)
 
 
-def _address(host: str, _port: int, _flow: int = 0, scope: int = 0) -> str:
+def _with_scope(host: str, _port: int, _flow: int = 0, scope: int = 0) -> str:
     return f"{host}%{scope}" if scope else host

@@ -1,6 +1,6 @@
-"""DNS look-ups that ask servers of the monitor's choice, past the system's resolver.
+"""DNS look-ups that ask the servers of the monitor's `resolver` instead of the system.
 
-Names are asked as they are: no search domains, no hosts file, no cache.
+Names are looked up as they are: no search domains, no hosts file, no cache.
 """
 
 import asyncio
@@ -16,21 +16,23 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from dns.rdatatype import AAAA, A, RdataType
 
 from monitor.no_address import NoAddressError
+from monitor.one_address import resolved
 from monitor.result import Reason
 
-MAX_ANSWER_S = 2.0  # for which one server is waited for
+MAX_ANSWER_S = 2.0  # to wait for one server
 _ROUNDS = 2  # a datagram can get lost
-_RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 _TYPES = {socket.AF_UNSPEC: (AAAA, A), socket.AF_INET: (A,), socket.AF_INET6: (AAAA,)}
-_OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""Errors that say that this machine has no file descriptor or no memory left."""
 
 
 class DnsResolver(AbstractResolver):
     """Asks the first of `servers` (HOST:PORT) that answers, within `limit_s` and in two rounds.
 
-    A server that does not answer in its share of the limit, or in 2 s, or answers that it
-    cannot say, makes way for the next. A and AAAA are asked for at the same time; where one
-    of them is found, the other's failure is none.
+    The next server is asked when one does not answer within its share of the limit (at most
+    2 s), or answers with an error. A and AAAA are asked for at the same time; if one of them
+    is found, the other may fail.
     """
 
     def __init__(self, servers: Sequence[str], limit_s: float) -> None:
@@ -40,10 +42,10 @@ class DnsResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Find the addresses of a host, IPv6 before IPv4.
+        """Return the addresses of a host, IPv6 before IPv4.
 
         Raises:
-            NoAddressError: there is none, or no server says.
+            NoAddressError: there is none, or no server gave an answer.
             OSError: this machine could not ask.
 
         """
@@ -53,19 +55,16 @@ class DnsResolver(AbstractResolver):
         addresses = [address for each in found if isinstance(each, list) for address in each]
         if not addresses:
             raise max((each for each in found if isinstance(each, BaseException)), key=_weight)
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=_RESOLVED)
-            for address in addresses
-        ]
+        return [resolved(host, address, port) for address in addresses]
 
     async def close(self) -> None:
-        """Do nothing: no connection outlives its question."""
+        """Do nothing: each question has a connection of its own."""
 
     async def _find(self, host: str, kind: RdataType) -> list[str]:
         try:
             question = dns.message.make_query(f"{host.rstrip('.')}.", kind)
         except dns.exception.DNSException:
-            raise NoAddressError(Reason.DNS_NOT_FOUND, f"{host[:200]} is no name for DNS") from None
+            raise NoAddressError(Reason.DNS_NOT_FOUND, f"{host[:200]} is not a valid DNS name") from None
         failure = NoAddressError(
             Reason.DNS_TIMEOUT, f"no answer about {host} from {', '.join(self._servers)}"
         )
@@ -89,13 +88,13 @@ class DnsResolver(AbstractResolver):
                 )
             return _addresses(response, server, host)
         except OSError as error:
-            if isinstance(error, NoAddressError | TimeoutError) or error.errno in _OWN_TROUBLE:
+            if isinstance(error, NoAddressError | TimeoutError) or error.errno in OWN_TROUBLE:
                 raise
             trouble = f"{server} cannot be asked about {host}: {error.strerror}"
         except EOFError:
             trouble = f"{server} closed the connection when asked about {host}"
         except dns.exception.DNSException:
-            trouble = f"{server} gave a senseless answer about {host}"
+            trouble = f"{server} sent an invalid answer about {host}"
         raise NoAddressError(Reason.DNS_ERROR, trouble)
 
 
@@ -113,7 +112,7 @@ def _addresses(response: dns.message.Message, server: str, host: str) -> list[st
 
 
 def _weight(error: BaseException) -> int:
-    """Prefer to tell a trouble of ours, then one of DNS, then that there is nothing."""
+    """Return which error to report: own trouble before a failure of DNS, before that there is no address."""
     if not isinstance(error, NoAddressError):
         return 2
     return 0 if error.reason is Reason.DNS_NOT_FOUND else 1

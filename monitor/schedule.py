@@ -12,12 +12,13 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from monitor.buckets import Buckets
 from monitor.config import Monitor
+from monitor.probe import Checker
 from monitor.progress import Progress
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
 from monitor.tasks import Tasks
@@ -28,16 +29,6 @@ RAMP_PER_S = 50
 _LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _REPEATED_SLOT_S = 0.001
 _ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much before itself
-
-
-class Checker(Protocol):
-    """Checks one monitor."""
-
-    async def check(self, scheduled_at: float) -> CheckResult:
-        """Check once, for the slot `scheduled_at` (Unix seconds)."""
-
-    async def close(self) -> None:
-        """Let go of what the checks used."""
 
 
 def offset_s(name: str, interval_s: float) -> float:

@@ -16,7 +16,7 @@ from monitor.insight import Insight, insight
 from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError
 from monitor.pipeline import Pipeline, pipeline
-from monitor.probe import Network
+from monitor.probe_connector import Network
 from monitor.result import CheckResult
 from monitor.schedule import Schedule
 from monitor.signals import Signals

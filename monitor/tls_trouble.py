@@ -1,4 +1,4 @@
-"""What OpenSSL says is wrong."""
+"""What OpenSSL says about a failed connection."""
 
 import re
 import ssl
@@ -6,6 +6,6 @@ import ssl
 _AROUND = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
 
 
-def trouble(error: ssl.SSLError) -> str:
-    """Tell the name of the trouble, or in OpenSSL's words what Python has no name for, since it is newer."""
+def tls_trouble(error: ssl.SSLError) -> str:
+    """Return Python's name of the error, or OpenSSL's text where it is too new for Python to have a name."""
     return getattr(error, "reason", None) or _AROUND.sub("", str(error))

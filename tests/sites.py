@@ -16,7 +16,8 @@ import trustme
 import uvloop
 
 from monitor.config import Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import CheckResult
 
 Script = Callable[[socket.socket, threading.Event], None]

@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config import BasicAuth, Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import Reason, result_id
 from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, tunnel
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from monitor.config import Monitor
-from monitor.probe import Network
 from monitor.probe_addresses import AddressesProbe
+from monitor.probe_connector import Network
 from monitor.result import CheckResult, OwnTroubleError, Reason
 from tests.dns_server import Reply, StartDns, says
 from tests.sites import Authority, Script, Site, answer, hang, ok, read_request

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.probe import Network
+from monitor.probe_connector import Network
 from monitor.result import OwnTroubleError, Reason
 from tests.sites import Check, Serve, answer, ok
 

@@ -12,7 +12,8 @@ import pytest
 
 from monitor.config import Monitor
 from monitor.connectivity import Connectivity, GuardedProbe
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import CheckResult, OwnTroubleError, Reason
 from tests.sites import Script, Serve, answer, ok, read_request
 

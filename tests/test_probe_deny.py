@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.probe import Network
+from monitor.probe_connector import Network
 from monitor.result import Reason
 from tests.dns_server import Reply, StartDns, says
 from tests.sites import Check, Script, Serve, answer, ok, read_request

@@ -173,12 +173,15 @@ async def test_an_alias_of_itself_makes_no_sense(start_dns: StartDns) -> None:
 
     reason, detail = await failure(server.address)
 
-    assert (reason, detail) == (Reason.DNS_ERROR, f"{server.address} gave a senseless answer about a.test")
+    assert (reason, detail) == (Reason.DNS_ERROR, f"{server.address} sent an invalid answer about a.test")
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".test", "a..test"])
 async def test_what_is_no_name_is_not_found(host: str) -> None:
-    assert await failure("127.0.0.1:9", host=host) == (Reason.DNS_NOT_FOUND, f"{host} is no name for DNS")
+    assert await failure("127.0.0.1:9", host=host) == (
+        Reason.DNS_NOT_FOUND,
+        f"{host} is not a valid DNS name",
+    )
 
 
 async def test_no_file_descriptor_left_is_no_result(check: Check) -> None:

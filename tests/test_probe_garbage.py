@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from monitor.config import Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import Reason
 from tests.sites import Authority, Serve, answer, ok
 from tests.test_probe import keeping, redirect

@@ -11,7 +11,7 @@ import msgspec
 import psutil
 import pytest
 
-from monitor.probe import Network
+from monitor.probe_connector import Network
 from monitor.result import CheckResult
 from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request
 

@@ -10,7 +10,8 @@ import pytest
 import trustme
 
 from monitor.config import Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import OwnTroubleError, Reason
 from tests.sites import Authority, Check, Serve, answer, hang, ok, tunnel
 

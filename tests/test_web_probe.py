@@ -9,9 +9,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from monitor.config import Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Checker, Probe
+from monitor.probe_connector import Network
 from monitor.result import CheckResult, Message, OwnTroubleError
-from monitor.schedule import Checker, Schedule
+from monitor.schedule import Schedule
 from monitor.web.probe import ProbePage
 from monitor.web.server import serving
 from tests.sites import Serve, answer, hang, ok

@@ -16,7 +16,8 @@ import uvloop
 from hypothesis import strategies as st
 
 from monitor.config import Expect, Monitor
-from monitor.probe import Network, Probe
+from monitor.probe import Probe
+from monitor.probe_connector import Network
 from monitor.result import CheckResult, decode, encode
 from monitor.store import Store
 from tests.fuzz.damage import damage
