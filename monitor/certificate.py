@@ -1,4 +1,4 @@
-"""What certificates say, each one in DER and read once."""
+"""What certificates say. Each one is in DER and is read once."""
 
 import warnings
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameT
 
 
 class Identity(NamedTuple):
-    """Whose certificate it is, in the words of the `cryptography` library; empty where it cannot be read."""
+    """Whose certificate it is, as the `cryptography` library writes it; empty where it cannot be read."""
 
     sha256: str
     subject: str
@@ -25,7 +25,7 @@ class Identity(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def expires_at(der: bytes) -> float | None:
-    """Read when the certificate expires (Unix seconds); `None` when it cannot be read."""
+    """Return when the certificate expires (Unix seconds); `None` if it cannot be read."""
     try:
         return _read(der).not_valid_after_utc.timestamp()
     except ValueError:
@@ -33,13 +33,12 @@ def expires_at(der: bytes) -> float | None:
 
 
 def earliest_expiry(chain: Iterable[bytes]) -> float | None:
-    """Find when the first certificate of the chain expires; `None` when none can be read."""
+    """Return when the first certificate of the chain expires (Unix seconds); `None` if none can be read."""
     return min(filter(None, map(expires_at, chain)), default=None)
 
 
 @lru_cache(maxsize=4096)
 def identity(der: bytes) -> Identity:
-    """Read whose certificate it is."""
     fingerprint = sha256(der).hexdigest()
     try:
         certificate = _read(der)
@@ -64,5 +63,5 @@ def _alternatives(certificate: x509.Certificate) -> list[str]:
 
 def _read(der: bytes) -> x509.Certificate:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a certificate that we only read
+        warnings.simplefilter("ignore")  # about a certificate that we only display
         return x509.load_der_x509_certificate(der)

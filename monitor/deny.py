@@ -1,4 +1,4 @@
-"""Which addresses must not be dialled. Pure."""
+"""Which addresses a check must not connect to. Pure."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from monitor.config_addresses import IPV4_MAPPED, PRIVATE, network
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# IANA's special-purpose registries, by ourselves: what Python calls private changes with its release.
+# From IANA's special-purpose registries. What Python calls private depends on its version.
 _NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
@@ -34,7 +34,7 @@ _NOT_PUBLIC = tuple(
 )
 _PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Forms of IPv6 that lead to the IPv4 address in their last 32 bits.
+# IPv6 addresses that contain an IPv4 address in their last 32 bits and lead to it.
 _TRANSLATED = (
     IPV4_MAPPED,
     _NAT64,
@@ -43,7 +43,7 @@ _TRANSLATED = (
 
 
 class Denied:
-    """Addresses that are denied: `"private"`, or networks."""
+    """The addresses that `deny_addresses` denies: networks, or `"private"` for all that is not public."""
 
     def __init__(self, written: Iterable[str]) -> None:
         written = set(written)
@@ -51,7 +51,7 @@ class Denied:
         self._networks = tuple(map(network, sorted(written - {PRIVATE})))
 
     def denies(self, address: str) -> bool:
-        """Tell whether the address, or an IPv4 address that it leads to, is denied."""
+        """Return whether the address, or an IPv4 address that it leads to, is denied."""
         if not (self._private or self._networks):
             return False
         return any(
@@ -62,7 +62,7 @@ class Denied:
 
 def _is_private(address: _Address) -> bool:
     if address in IPV4_MAPPED or address in _NAT64:
-        return False  # the IPv4 address in it is asked about too
+        return False  # `_forms` yields the IPv4 address in it, too
     if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_IPV6:
         return True
     return any(address in each for each in _NOT_PUBLIC)

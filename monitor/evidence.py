@@ -1,4 +1,4 @@
-"""What is kept of a response that was not accepted: headers without credentials, a body's beginning. Pure."""
+"""What is kept of a failed check's response: headers without credentials, the beginning of the body. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -10,12 +10,15 @@ from monitor.result import Evidence
 BODY_BYTES = 1_024
 HEADERS_LENGTH = 8_192  # characters of names and values
 
-# A URL that was cut may have lost the @ that ends its password.
+# A cut URL may have lost the @ that ends its password, so that nothing shows that it has one.
 _CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
 
 
 def evidence(headers: Iterable[tuple[str, str]], body: bytes | bytearray, charset: str | None) -> Evidence:
-    """Keep what PostgreSQL's `jsonb` takes; headers past their limit are left out, the one at it is cut."""
+    """Return what is kept, in characters that PostgreSQL's `jsonb` accepts.
+
+    The header at the limit of all headers is cut, those after it are left out.
+    """
     kept: dict[str, str] = {}
     spelled: dict[str, str] = {}
     left = HEADERS_LENGTH

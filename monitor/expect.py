@@ -1,4 +1,4 @@
-"""Does a response satisfy what was asked of it. Pure.
+"""Whether a response satisfies what is expected of it. Pure.
 
 Each expectation is compiled once and then judges any number of responses.
 """
@@ -11,7 +11,8 @@ from typing import NamedTuple
 from monitor.body import decoded
 from monitor.result import Reason
 
-Failure = tuple[Reason, str]  # the reason, and the detail for a person
+Failure = tuple[Reason, str]
+"""The reason, and the detail for a person."""
 
 MAX_DETAIL = 1_000
 _DAY_S = 86_400
@@ -19,15 +20,15 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Response:
-    """What expectations are about."""
+    """What can be expected of a response."""
 
     status: int
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By name in small letters, as far as something is expected of it: its values."""
+    """Values by the name in small letters; only headers of which something is expected."""
     body: bytes | bytearray = b""
     charset: str | None = None
     truncated: bool = False
-    """The body goes on where reading stopped."""
+    """Whether there is more of the body than was read."""
     response_time: float = 0.0
     checked_at: float = 0.0
     secure: bool = False
@@ -35,7 +36,7 @@ class Response:
 
     @cached_property
     def text(self) -> bytes:
-        """The body in UTF-8. A NUL follows where it goes on, so that no pattern takes the cut for the end."""
+        """The body in UTF-8. Where it is truncated, a NUL follows: no pattern shall match its end there."""
         text = decoded(self.body, self.charset).encode("utf-8", "replace")
         return text + b"\0" if self.truncated else text
 
@@ -44,19 +45,19 @@ class Expectation(NamedTuple):
     """A compiled expectation."""
 
     judge: Callable[[Response], Iterable[Failure]]
-    """Says in which ways a response does not satisfy."""
+    """Returns each way in which a response does not satisfy it."""
     effort: int = 0
-    """Steps that judging takes at worst for each byte of the response; 0: no matter."""
+    """Steps that judging takes at worst for each byte of the response; 0: its time can be neglected."""
 
 
 def status_in(allowed: Sequence[str | int]) -> Expectation:
     """Expect one of these codes (`204`), ranges (`"200-399"`) or classes (`"2xx"`)."""
     ranges = tuple(_range(str(each)) for each in allowed)
-    told = ", ".join(map(str, allowed))
+    expected = ", ".join(map(str, allowed))
 
     def judge(response: Response) -> Iterable[Failure]:
         if not any(response.status in each for each in ranges):
-            yield Reason.STATUS, f"status {response.status}, expected {told}"
+            yield Reason.STATUS, f"status {response.status}, expected {expected}"
 
     return Expectation(judge)
 
@@ -72,13 +73,13 @@ def answered_within(max_response_time_s: float) -> Expectation:
 
 
 def certificates_last(min_days: float) -> Expectation:
-    """Expect that no certificate of a peer with TLS expires within these days."""
+    """Expect that no certificate of the peer expires within these days; without TLS nothing is expected."""
 
     def judge(response: Response) -> Iterable[Failure]:
         if not response.secure:
             return
         if response.certificate_expires_at is None:
-            yield Reason.CERTIFICATE_EXPIRING, "it cannot be read when the certificate expires"
+            yield Reason.CERTIFICATE_EXPIRING, "the expiry of the certificate cannot be read"
             return
         days = (response.certificate_expires_at - response.checked_at) / _DAY_S
         if days < min_days:
@@ -91,10 +92,10 @@ def certificates_last(min_days: float) -> Expectation:
 
 
 def judged(expectations: Iterable[Expectation], response: Response) -> Failure | None:
-    """Judge the response by all expectations.
+    """Return why the response does not satisfy the expectations; `None` if it satisfies all.
 
-    The first one that it does not satisfy gives the reason, one that could not be
-    decided only where no other failed; the detail tells all.
+    The reason is that of the first one that failed; an expectation that could not be
+    decided gives the reason only if no other one failed. The detail contains all of them.
     """
     failures = [failure for each in expectations for failure in each.judge(response)]
     if not failures:

@@ -1,4 +1,4 @@
-"""What must be true of a body in JSON. Pure."""
+"""Expectations of a body in JSON. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,20 +6,19 @@ import jmespath  # type: ignore[import-untyped]
 import msgspec
 
 from monitor.expect import Expectation, Failure, Response
-from monitor.public_url import public_text
+from monitor.expect_text import shown
 from monitor.result import Reason
-from monitor.runtime_text import quoted
 
 # Measured: an expression takes up to 6 us for each element of a list, whose two bytes are "1,".
 _EFFORT = 200
 
-# What an expression can meet in values that it was not written for.
+# What an expression can raise on values that it was not written for.
 _UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError)
 
 
 def json_is_true(expressions: Sequence[str]) -> Expectation:
-    """Expect that each of these JMESPath expressions gives `true`, and nothing that only counts as such."""
-    compiled = [(quoted(public_text(each)), jmespath.compile(each)) for each in expressions]
+    """Expect that each of these JMESPath expressions returns `true`; no other value counts as true."""
+    compiled = [(shown(each), jmespath.compile(each)) for each in expressions]
 
     def judge(response: Response) -> Iterable[Failure]:
         if response.truncated:
@@ -33,14 +32,14 @@ def json_is_true(expressions: Sequence[str]) -> Expectation:
         except (msgspec.MsgspecError, RecursionError):
             yield Reason.JSON, "the body is not JSON, or nested too deeply"
             return
-        for told, expression in compiled:
+        for written, expression in compiled:
             try:
                 found = expression.search(document)
             except _UNFIT:
-                yield Reason.JSON, f"the JSON is not what {told} is for"
+                yield Reason.JSON, f"{written} does not fit this JSON"
             else:
                 if found is not True:
-                    yield Reason.JSON, f"{told} is {_kind(found)}, expected true"
+                    yield Reason.JSON, f"{written} is {_kind(found)}, expected true"
 
     return Expectation(judge, _EFFORT * len(compiled))
 

@@ -1,4 +1,4 @@
-"""All expectations of one monitor, judged at once, and beside the event loop where that may take long."""
+"""All expectations of one monitor on one response, judged in a thread where that may take long."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ from monitor.expect_json import json_is_true
 from monitor.expect_text import body_has, body_lacks, header_has, header_lacks
 from monitor.result import OwnTroubleError
 
-# RE2 takes up to 20 ns for a step, so that the event loop is held for 10 ms at most.
+# RE2 takes up to 20 ns for a step, so that the event loop is blocked for 10 ms at most.
 _STEPS_ON_LOOP = 500_000
 
 
@@ -33,10 +33,10 @@ class Judge:
         self._max_bytes_on_loop = _STEPS_ON_LOOP // effort if effort else None
 
     async def judge(self, response: Response) -> Failure | None:
-        """Say why the response does not satisfy.
+        """Return why the response does not satisfy the expectations; `None` if it satisfies all.
 
-        A large one is judged in a thread, with no limit but the time in proportion to its
-        size that the expressions take; what is cancelled meanwhile ends there, unheard.
+        A large response is judged in a thread. There is no time limit, but the time that the expressions
+        take is in proportion to the size. Cancelling leaves the thread running; its outcome is dropped.
 
         Raises:
             OwnTroubleError: there is no thread left.
@@ -44,7 +44,7 @@ class Judge:
         """
         if self._max_bytes_on_loop is None or _size(response) <= self._max_bytes_on_loop:
             return judged(self._expectations, response)
-        return await _beside(lambda: judged(self._expectations, response))
+        return await _in_thread(lambda: judged(self._expectations, response))
 
 
 def _compiled(expect: Expect) -> list[Expectation]:
@@ -69,7 +69,7 @@ def _size(response: Response) -> int:
     return len(response.body) + sum(len(value) for values in response.headers.values() for value in values)
 
 
-async def _beside(work: Callable[[], Failure | None]) -> Failure | None:
+async def _in_thread(work: Callable[[], Failure | None]) -> Failure | None:
     outcome: Future[Failure | None] = Future()
     outcome.set_running_or_notify_cancel()
 

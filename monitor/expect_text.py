@@ -1,4 +1,4 @@
-"""What must be found in a response's text, and what must not. Pure."""
+"""Expectations of a response's body and headers: patterns, and expressions on JSON. Pure."""
 
 from collections.abc import Iterable
 
@@ -10,25 +10,25 @@ from monitor.runtime_text import quoted
 
 
 def body_has(pattern: str) -> Expectation:
-    """Expect to find this in the body; one that was cut before it is undecided."""
+    """Expect to find this in the body; undecided if it is not in the part that was read."""
     compiled = compile_pattern(pattern)
-    told = f"the body does not match {_shown(pattern)}"
+    detail = f"the body does not match {shown(pattern)}"
 
     def judge(response: Response) -> Iterable[Failure]:
         if compiled.search(response.text) is None:
-            yield _undecided(pattern) if response.truncated else (Reason.BODY, told)
+            yield _undecided(pattern) if response.truncated else (Reason.BODY, detail)
 
     return Expectation(judge, compiled.programsize)
 
 
 def body_lacks(pattern: str) -> Expectation:
-    """Expect not to find this in the body; one that was cut before it is undecided."""
+    """Expect not to find this in the body; undecided if it is not in the part that was read."""
     compiled = compile_pattern(pattern)
-    told = f"the body matches {_shown(pattern)}"
+    detail = f"the body matches {shown(pattern)}"
 
     def judge(response: Response) -> Iterable[Failure]:
         if compiled.search(response.text) is not None:
-            yield Reason.BODY, told
+            yield Reason.BODY, detail
         elif response.truncated:
             yield _undecided(pattern)
 
@@ -44,7 +44,7 @@ def header_has(name: str, pattern: str) -> Expectation:
         if not values:
             yield Reason.HEADER, f"there is no header {name}"
         elif not any(compiled.search(_encoded(value)) for value in values):
-            yield Reason.HEADER, f"the header {name} does not match {_shown(pattern)}"
+            yield Reason.HEADER, f"the header {name} does not match {shown(pattern)}"
 
     return Expectation(judge, compiled.programsize)
 
@@ -55,7 +55,7 @@ def header_lacks(name: str, pattern: str) -> Expectation:
 
     def judge(response: Response) -> Iterable[Failure]:
         if any(compiled.search(_encoded(value)) for value in response.headers.get(name.lower(), ())):
-            yield Reason.HEADER, f"the header {name} matches {_shown(pattern)}"
+            yield Reason.HEADER, f"the header {name} matches {shown(pattern)}"
 
     return Expectation(judge, compiled.programsize)
 
@@ -65,8 +65,9 @@ def _encoded(value: str) -> bytes:
 
 
 def _undecided(pattern: str) -> Failure:
-    return Reason.BODY_TOO_LARGE, f"the part of the body that was read does not match {_shown(pattern)}"
+    return Reason.BODY_TOO_LARGE, f"the part of the body that was read does not match {shown(pattern)}"
 
 
-def _shown(pattern: str) -> str:
-    return quoted(public_text(pattern))
+def shown(expected: str) -> str:
+    """Return a pattern or an expression of the configuration as it may stand in a detail."""
+    return quoted(public_text(expected))

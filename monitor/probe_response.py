@@ -1,4 +1,4 @@
-"""What a check has received, and what its headers say."""
+"""What a check has received."""
 
 import re
 from datetime import UTC
@@ -17,7 +17,7 @@ _MAX_DATE_LENGTH = 64
 
 
 class Received:
-    """What a check has received of the final response."""
+    """What a check has received of the final response, so far."""
 
     __slots__ = (
         "body",
@@ -44,26 +44,25 @@ class Received:
 
     @property
     def content_length(self) -> int | None:
-        """As the header says it, before decompression."""
+        """The length before decompression, from the header."""
         length = self.headers.get("Content-Length", "")
         return int(length) if _LENGTH.fullmatch(length) else None
 
     @property
     def last_modified_at(self) -> float | None:
-        """As the header says it."""
+        """The header's date, in Unix seconds."""
         date = self.headers.get("Last-Modified", "")
-        return parse_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
+        return _parsed_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
 
     def evidence(self, *, keep_body: bool) -> Evidence | None:
-        """Keep what the response looked like; `None` where there was none."""
+        """Return what is kept of the response; `None` if there was none."""
         if self.status is None:
             return None
         return evidence(self.headers.items(), self.body if keep_body else b"", self.charset)
 
 
 @lru_cache(maxsize=4096)
-def parse_date(text: str) -> float | None:
-    """Read an HTTP date as Unix seconds; `None` when it is none."""
+def _parsed_date(text: str) -> float | None:
     try:
         date = parsedate_to_datetime(text)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

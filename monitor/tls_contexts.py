@@ -1,4 +1,7 @@
-"""TLS contexts for monitors: shared, since each is large, and made anew when a file of theirs is renewed."""
+"""TLS of a check: the contexts of monitors, what a peer presented, and what its certificates say.
+
+A context is large, so that monitors share it. It is made again when one of its files has been renewed.
+"""
 
 import ssl
 from pathlib import Path
@@ -9,7 +12,7 @@ from monitor.tls_trust import trusting
 
 
 class TlsSettings(NamedTuple):
-    """What a monitor says about TLS; `ca_file` stands in for the system's authorities."""
+    """A monitor's settings for TLS; `ca_file` replaces the system's authorities."""
 
     verify: bool
     ca_file: Path | None = None
@@ -17,22 +20,22 @@ class TlsSettings(NamedTuple):
     client_key: Path | None = None
 
     def stamps(self) -> list[tuple[int, int, int]]:
-        """Tell the versions of the files."""
+        """Return what changes when one of the files does."""
         stats = [path.stat() for path in self[1:] if path is not None]
         return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats]
 
 
 class TlsContexts:
-    """One context for all monitors of the same settings."""
+    """One context for all monitors with the same settings."""
 
     def __init__(self) -> None:
         self._made: dict[TlsSettings, tuple[ssl.SSLContext, list[tuple[int, int, int]]]] = {}
 
     def get(self, settings: TlsSettings) -> ssl.SSLContext:
-        """Get the context for these settings and the present files.
+        """Return the context for these settings and the present files.
 
         Raises:
-            OSError: a file cannot be read or does not hold what it should.
+            OSError: a file cannot be read, or its content is not what it should be.
 
         """
         stamps = settings.stamps()
@@ -49,6 +52,6 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.client_cert is not None:
-        # An empty password asks nobody for one.
+        # Without a password, OpenSSL would ask for one on the terminal.
         context.load_cert_chain(settings.client_cert, settings.client_key, password="")
     return context

@@ -1,8 +1,8 @@
 """What a peer presented in TLS, also when it was not accepted.
 
-Python tells a chain only after a handshake that succeeded, and publicly from 3.13 on. OpenSSL
-keeps what the peer presented before it judges it, so that the connection that was
-refused can be asked: no second look is needed, which might see another certificate.
+Python returns the chain only after a handshake that succeeded, and has a public method for it only
+from 3.13 on. OpenSSL keeps what the peer presented before it verifies it, so that we can read it
+from the refused connection. A second connection might see another certificate.
 """
 
 import _ssl
@@ -15,20 +15,20 @@ from monitor.result import Tls
 
 
 class SeenTls(NamedTuple):
-    """What a check has seen of a peer's TLS."""
+    """What a check has seen of the TLS of a peer."""
 
     certificate_expires_at: float | None = None
     tls: Tls | None = None
 
 
 class Peer(ssl.SSLObject):
-    """The TLS of a connection; an error about the peer's certificates takes along what was `presented`."""
+    """The TLS of a connection. An error about the peer's certificates has them in `presented`."""
 
     def do_handshake(self) -> None:
-        """Shake hands.
+        """Run the next step of the handshake.
 
         Raises:
-            ssl.SSLCertVerificationError: the chain is not accepted; it is in `presented`.
+            ssl.SSLCertVerificationError: the chain is not accepted.
 
         """
         try:
@@ -38,7 +38,7 @@ class Peer(ssl.SSLObject):
             raise
 
     def seen(self) -> SeenTls:
-        """Tell what a peer that was accepted presented and agreed to."""
+        """Return what an accepted peer presented and agreed to."""
         verified = self.context.verify_mode is not ssl.CERT_NONE
         chain = _der(self._sslobj.get_unverified_chain())  # type: ignore[attr-defined]
         trusted = _der(self._sslobj.get_verified_chain()) if verified else ()  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ class Peer(ssl.SSLObject):
 
 
 def seen_of_refused(error: BaseException) -> SeenTls:
-    """Tell what a peer presented that was not accepted; what was to be agreed to stays empty."""
+    """Return what a peer presented that was not accepted; version and cipher stay empty."""
     return _described(getattr(error, "presented", ()), (), "", "")
 
 

@@ -1,15 +1,15 @@
-"""Which certificates are accepted: the same ones on every version of Python."""
+"""Which certificates a client of ours accepts: the same ones on every version of Python."""
 
 import ssl
 from pathlib import Path
 
 
 def trusting(authorities: Path | None = None) -> ssl.SSLContext:
-    """Make a client's context that trusts these authorities, or else the system's.
+    """Return a client's TLS context that trusts the authorities in this file, or else the system's.
 
-    From 3.13 on Python refuses by default a chain that only breaks a rule of RFC 5280 (such as
-    an authority without key usage), which browsers accept, and takes an intermediate certificate
-    for an authority (https://docs.python.org/3/library/ssl.html#ssl.create_default_context).
+    From 3.13 on Python by default refuses a chain that breaks some rule of RFC 5280 (such as an
+    authority without key usage), although browsers accept it, and accepts an intermediate certificate
+    as an authority (https://docs.python.org/3/library/ssl.html#ssl.create_default_context).
     Whether a site is up must not depend on that.
 
     Raises:
