@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 _END_S = 3.0
@@ -41,8 +42,8 @@ async def pause(stop: asyncio.Event, delay_s: float) -> None:
         StoppedError: `stop` is set, or was set meanwhile.
 
     """
-    if await within(delay_s, stop.wait()):
-        raise StoppedError
+    with suppress(TimeoutError):
+        await unless_stopped(stop, asyncio.Event().wait(), delay_s)
 
 
 async def within(limit_s: float, work: Awaitable[object]) -> bool:

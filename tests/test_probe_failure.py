@@ -9,7 +9,6 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from monitor.failure import explain, timed_out
 from monitor.result import OwnTroubleError, Reason
-from monitor.runtime_text import quoted
 from monitor.timing import Stage, Timing
 
 KEY = ConnectionKey(
@@ -75,8 +74,3 @@ def test_a_bug_of_ours_is_raised(bug: Exception) -> None:
 
 def test_a_check_that_had_no_time_to_begin_timed_out_connecting() -> None:
     assert timed_out(at(Stage.BETWEEN), 0.001) == (Reason.CONNECT_TIMEOUT, "no connection within 0.001 s")
-
-
-def test_words_of_a_peer_stay_on_one_line_and_are_cut() -> None:
-    assert quoted("a\r\nb \x1b[31m\u202e") == "a b \ufffd[31m\ufffd"
-    assert quoted("x" * 1000, 5) == "xxxxx"

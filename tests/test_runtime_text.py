@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.runtime_text import duration, instant, iso, percent
+from monitor.runtime_text import duration, instant, iso, percent, quoted
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,8 @@ def test_nothing_short_of_all_is_all(share: float | None, text: str) -> None:
 
 def test_a_share_has_as_many_digits_as_asked_for() -> None:
     assert percent(0.999_999, 3) == "99.999 %"
+
+
+def test_words_of_a_peer_stay_on_one_line_and_are_cut() -> None:
+    assert quoted("a\r\nb \x1b[31m\u202e") == "a b \ufffd[31m\ufffd"
+    assert quoted("x" * 1000, 5) == "xxxxx"
