@@ -12,6 +12,7 @@ from monitor import maintenance_made
 from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, MadeWindows
+from monitor.runtime_text import DAY_S
 from monitor.web.api_alerting import ApiAlerting, Line
 from monitor.web.api_operation import Operation, answer, reader_of
 from monitor.web.api_parameters import (
@@ -27,8 +28,6 @@ from monitor.web.api_parameters import (
 )
 from monitor.web.api_problem import Mistake, ProblemError
 from monitor.web.pages import Pages
-
-_WEEK_S = 7 * 86_400.0
 
 
 class MaintenancePeriod(msgspec.Struct, frozen=True):
@@ -167,7 +166,7 @@ class ApiMaintenance:
 
 def _time_range(asked: Mapping[str, Any], now: float) -> tuple[float, float]:
     since = now if asked["since"] is None else asked["since"]
-    since, until = time_range({**asked, "since": since}, since + _WEEK_S, 0)
+    since, until = time_range({**asked, "since": since}, since + 7 * DAY_S, 0)
     if until - since > LONGEST_S:
         raise ProblemError.about([Mistake("until", "must be at most 31 days after since")], 422)
     return since, until

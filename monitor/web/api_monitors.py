@@ -10,6 +10,7 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.pieces import in_pieces
 from monitor.result import OwnTroubleError
+from monitor.runtime_text import DAY_S
 from monitor.store_pages import Latest, StoredStanding
 from monitor.web import views
 from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
@@ -22,7 +23,6 @@ from monitor.web.rendering import settings_of
 if TYPE_CHECKING:
     from monitor.web.monitor_page import CheckNow
 
-_LATEST_S = 86_400.0
 _GRACE_S = 5.0  # for a place among the checks that run
 
 Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
@@ -103,7 +103,7 @@ class ApiMonitors:
             and wanted.admits(views.known(unknown[name], stored.get(name)))
         ]
         page, onward = first_names(names, asked["limit"])
-        latest = await reader.latest(page, time.time() - _LATEST_S)
+        latest = await reader.latest(page, time.time() - DAY_S)
         states = [
             state_of(monitors[name], unknown[name], stored.get(name), latest.get(name))
             async for name in in_pieces(page)
@@ -115,7 +115,7 @@ class ApiMonitors:
         reader, name = reader_of(self._pages), monitor.name
         unknown = self._pages.unknown[name]
         stored = (await reader.standings([name])).get(name)
-        latest = (await reader.latest([name], time.time() - _LATEST_S)).get(name)
+        latest = (await reader.latest([name], time.time() - DAY_S)).get(name)
         state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest))
         return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
 

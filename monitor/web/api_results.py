@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.result import CheckResult, Evidence, Tls
+from monitor.runtime_text import DAY_S
 from monitor.store import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow
 from monitor.uptime import status_of
@@ -25,7 +26,6 @@ from monitor.web.api_parameters import (
 )
 from monitor.web.pages import Pages
 
-_DAY_S = 86_400.0
 _PART = 250  # results of an export that are encoded at once: checks have to wait meanwhile
 _PHASES = ("resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s")
 
@@ -93,7 +93,7 @@ class ApiResults:
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name = monitor_of(self._pages, request).name
-        since, until = time_range(asked, time.time(), _DAY_S)
+        since, until = time_range(asked, time.time(), DAY_S)
         limit = asked["limit"]
         after = min(Place(until, 0), asked["cursor"])
         found = await reader_of(self._pages).results(name, since, after, limit + 1)
@@ -108,7 +108,7 @@ class ApiResults:
     async def _export(self, request: web.Request, asked: Mapping[str, Any]) -> web.StreamResponse:
         """Send page by page, so that a slow reader holds neither memory nor a connection to the database."""
         name, is_csv = monitor_of(self._pages, request).name, asked["format"] == "csv"
-        since, until = time_range(asked, time.time(), _DAY_S)
+        since, until = time_range(asked, time.time(), DAY_S)
         pages = _pages(reader_of(self._pages), name, since, Place(until, 0))
         parts = _csv_parts(pages) if is_csv else _json_parts(pages)
         first = await anext(parts)  # while an error can still be answered with a problem

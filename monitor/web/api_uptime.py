@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from monitor.runtime_text import DAY_S
 from monitor.store_pages import PageReader
 from monitor.uptime import HOUR_S, Sums, percentile, shares
 from monitor.web.api_csv import columns
@@ -26,7 +27,6 @@ from monitor.web.api_parameters import (
 from monitor.web.history import DAY_H, times
 from monitor.web.pages import Pages
 
-_DAY_S = 86_400.0
 _HOURS_D = 8  # days that are read as hours: a late result may have changed them after the day was summed up
 _HOURS_KEPT_D = 399
 
@@ -114,7 +114,7 @@ class ApiUptime:
 
 async def _uptimes(reader: PageReader, names: Sequence[str], asked: Mapping[str, Any]) -> list[Uptime]:
     now = time.time()
-    since, until = time_range(asked, now, _DAY_S)
+    since, until = time_range(asked, now, DAY_S)
     bounds = bounds_of(since, until, now)
     sums = await reader.stretch(names, bounds[:2], bounds[2:])
     incidents = await reader.incident_counts(names, since, until)
@@ -128,7 +128,7 @@ def bounds_of(since: float, until: float, now: float) -> UptimeBounds:
     A range that begins or ends where no hours are kept any more is extended to whole days.
     """
     first, end = math.floor(since / HOUR_S), math.ceil(until / HOUR_S)
-    today = math.floor(now / _DAY_S)
+    today = math.floor(now / DAY_S)
     kept = (today - _HOURS_KEPT_D) * DAY_H
     if first < kept:
         first -= first % DAY_H

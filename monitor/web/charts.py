@@ -14,12 +14,11 @@ from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
-from monitor.runtime_text import duration
+from monitor.runtime_text import DAY_S, HOUR_S, MINUTE_S, duration
 
 ChartState = Literal["up", "degraded", "down", "maintenance", "unknown"]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 8, 24
-_DAY_S = 86_400
 _ROUND = (1, 2, 5, 10)
 _MAX_TICKS = 8
 
@@ -226,8 +225,8 @@ def _axes(frame: Frame, top: float) -> Markup:
 def _ticks(frame: Frame) -> list[float]:
     """Return round instants within the frame, not too near to its edges."""
     length = frame.until - frame.since
-    steps = (600, 1_800, 3_600, 3 * 3_600, 6 * 3_600, _DAY_S, 5 * _DAY_S, 15 * _DAY_S)
-    step = next((step for step in steps if length / step <= _MAX_TICKS), 30 * _DAY_S)
+    steps = (10 * MINUTE_S, 30 * MINUTE_S, HOUR_S, 3 * HOUR_S, 6 * HOUR_S, DAY_S, 5 * DAY_S, 15 * DAY_S)
+    step = next((step for step in steps if length / step <= _MAX_TICKS), 30 * DAY_S)
     first = math.ceil((frame.since + length / 20) / step)
     last = math.floor((frame.until - length / 20) / step)
     return [float(index * step) for index in range(first, last + 1)]
@@ -236,9 +235,9 @@ def _ticks(frame: Frame) -> list[float]:
 def _clock(frame: Frame) -> Callable[[float], str]:
     """Return what writes an instant as short as the frame allows."""
     form = "%d %b"
-    if frame.until - frame.since <= _DAY_S:
+    if frame.until - frame.since <= DAY_S:
         form = "%H:%M"
-    elif frame.step_s < _DAY_S:
+    elif frame.step_s < DAY_S:
         form = "%d %b %H:%M"
     return lambda at: datetime.fromtimestamp(at, UTC).strftime(form)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from monitor.maintenance import Interval
-from monitor.runtime_text import duration
+from monitor.runtime_text import DAY_S, HOUR_S, duration
 from monitor.store_pages import Incident, Step
-from monitor.uptime import HOUR_S, Sums, percentile
+from monitor.uptime import Sums, percentile
 from monitor.web.charts import ChartPoint, ChartState, Frame, Shade
 from monitor.web.history import DAY_H, ByPeriod, times
 
@@ -26,10 +26,10 @@ class Range(NamedTuple):
 
 RANGES = {
     "3h": Range(3 * HOUR_S, 3 * HOUR_S / _POINTS, "results"),
-    "24h": Range(DAY_H * HOUR_S, HOUR_S, "hour"),
-    "7d": Range(7 * DAY_H * HOUR_S, HOUR_S, "hour"),
-    "30d": Range(30 * DAY_H * HOUR_S, DAY_H * HOUR_S, "day"),
-    "90d": Range(90 * DAY_H * HOUR_S, DAY_H * HOUR_S, "day"),
+    "24h": Range(DAY_S, HOUR_S, "hour"),
+    "7d": Range(7 * DAY_S, HOUR_S, "hour"),
+    "30d": Range(30 * DAY_S, DAY_S, "day"),
+    "90d": Range(90 * DAY_S, DAY_S, "day"),
 }
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.result import CheckResult, OwnTroubleError
-from monitor.runtime_text import duration, instant
+from monitor.runtime_text import DAY_S, duration, instant
 from monitor.store import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of
@@ -30,7 +30,6 @@ _WAIT_S = 5.0
 _LOOK_S = 0.1
 _RESULTS = 50
 _INCIDENTS = 50
-_DAY_S = 86_400
 
 
 class MonitorPage:
@@ -82,7 +81,7 @@ class MonitorPage:
         name, now = monitor.name, time.time()
         (standing,) = await standings(reader, [self._pages.unknown[name]])
         make_rows = await rows_of(reader, [standing], "")
-        results = await reader.results(name, now - _DAY_S, Place(), _RESULTS)
+        results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         made = await reader.maintenance(shown.since, math.inf)

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from monitor.pieces import in_pieces
+from monitor.runtime_text import DAY_S
 from monitor.store_pages import Latest, PageReader, Seconds
-from monitor.uptime import HOUR_S
 from monitor.web.charts import sparkline, uptime_bars
 from monitor.web.history import DAY_H, History, bounds
 from monitor.web.pages import Pages, whole_number
@@ -80,7 +80,7 @@ async def rows_of(reader: PageReader, shown: list[Standing], bars: str) -> Calla
     """
     names = [standing.name for standing in shown]
     found = await histories(reader, names)
-    latest = await reader.latest(names, time.time() - DAY_H * HOUR_S)
+    latest = await reader.latest(names, time.time() - DAY_S)
     hourly = bars == "24h" or (bars != "90d" and all(each.is_short for each in found.values()))
     return lambda: {
         each.name: _row(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown
@@ -110,5 +110,5 @@ def _row(standing: Standing, history: History, latest: Latest | None, *, hourly:
         "bars": uptime_bars(bars, f"uptime of the last {'24 hours' if hourly else '90 days'}"),
         "spark": sparkline(history.medians(), "response time of the last 24 hours"),
         "response_time_s": latest and latest.response_time_s,
-        "certificate_days": None if expires_at is None else (expires_at - history.now) / (DAY_H * HOUR_S),
+        "certificate_days": None if expires_at is None else (expires_at - history.now) / DAY_S,
     }

@@ -10,13 +10,13 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from monitor.config import Monitor, StatusPage
-from monitor.runtime_text import duration
+from monitor.runtime_text import DAY_S, duration
 from monitor.store_pages import Incident, PageReader
 from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages, whole_number
 from monitor.web.views import PAGE_ROWS, Standing, banner_of
 
-_PAST_S = 14 * 86_400.0
+_PAST_S = 14 * DAY_S
 _INCIDENTS = 50
 _SHOWN_KINDS = ("down", "partial")
 
