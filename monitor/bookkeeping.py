@@ -1,7 +1,7 @@
-"""What new results come to, in the transaction that stores them: incidents, changes, sums of hours.
+"""What new results change, in the transaction that stores them: incidents, changes, sums of hours.
 
-Each result counts once, when it is really new. One whose day may have been dropped already is stored, but
-counts for nothing, since nobody can tell whether it did before.
+Each result counts once, when it is really new. One whose day may have been dropped already is stored but not
+counted, since nobody knows whether it was counted before.
 """
 
 import asyncio
@@ -12,48 +12,48 @@ from typing import Any
 
 from monitor import store_incidents, store_sums
 from monitor.health import Change, Health
-from monitor.hindsight import look_back, stretch
-from monitor.incident import Doubt, Observed, observe, status
+from monitor.hindsight import correct, retrace_stored
+from monitor.incident import Observed, Recheck, observe, status
 from monitor.result import CheckResult
-from monitor.standing import Rules, in_order, point
+from monitor.standing import Rules, in_order, point_of
 from monitor.store_incidents import State
 from monitor.uptime import Point
 from monitor.uptime_ledger import Ledger
 
 _DAY_S = 86_400
-_LATE_S = 86_400.0  # what comes later than that changes nothing that goes on
-_MARGIN_S = 3_600.0  # around late results, for the outages that they may be of
+_LATE_S = 86_400.0  # a result that comes later changes no open incident
+_MARGIN_S = 3_600.0  # around late results, for the outages that they may belong to
 
 
-async def _nothing(_: Any) -> None:
+async def _read_nothing(_: Any) -> None:
     pass
 
 
 class Bookkeeping:
-    """Keeps the accounts of one database; before it uses `rules`, it has `learn` read what they depend on."""
+    """Counts new results in one database; `read_windows` reads what `rules` need, before they are used."""
 
     def __init__(
         self,
         rules: Callable[[str], Rules] = lambda _: Rules(),
         retention_days: float = 90.0,
         clock: Callable[[], float] = time.time,
-        learn: Callable[[Any], Awaitable[None]] = _nothing,
+        read_windows: Callable[[Any], Awaitable[None]] = _read_nothing,
     ) -> None:
         self.rules = rules
-        self.learn = learn
+        self.read_windows = read_windows
         self._retention_days = min(retention_days, store_sums.HOURS_DAYS - 1)
         self._clock = clock
 
     async def lock(self, connection: Any, results: Iterable[CheckResult]) -> dict[str, Health]:
-        """Let nobody else write about the monitors of these results, until the transaction ends."""
+        """Lock the monitors of these results until the transaction ends; return the health of each."""
         monitors = sorted({result.monitor for result in results} - {""})
         return await store_incidents.locked(connection, monitors) if monitors else {}
 
     async def enter(
         self, connection: Any, healths: Mapping[str, Health], results: Iterable[CheckResult]
     ) -> None:
-        """Take results into account that are new, of monitors that are locked."""
-        await self.learn(connection)
+        """Count results that are new, of monitors that are locked."""
+        await self.read_windows(connection)
         now = self._clock()
         batch = _Batch(connection, now)
         for monitor, group in self._by_monitor(results, now).items():
@@ -70,7 +70,7 @@ class Bookkeeping:
 
 
 class _Batch:
-    """What the results of one transaction come to."""
+    """What the results of one transaction change."""
 
     def __init__(self, connection: Any, now: float) -> None:
         self._connection = connection
@@ -83,59 +83,59 @@ class _Batch:
         results = in_order(results)
         self._ledger.count(monitor, results)
         observed = observe(before, results, rules, self._now)
-        self._ledger.speak(monitor, observed.spoken, rules.windows)
-        if observed.overtaken:
-            await self._squeeze_in(monitor, observed.overtaken, rules)
+        self._ledger.speak(monitor, observed.superseded, rules.windows)
+        if observed.late:
+            await self._squeeze_in(monitor, observed.late, rules)
         health, changes = observed.health, observed.changes
-        if observed.doubts and await self._may_matter(monitor, observed.doubts, rules):
-            health, changes = await self._look_again(monitor, before, observed, rules)
+        if observed.rechecks and await self._is_recheck_needed(monitor, observed.rechecks, rules):
+            health, changes = await self._recheck(monitor, before, observed, rules)
         self._changes += [(monitor, change) for change in changes]
         self._states.append(State(monitor, status(health, rules), health))
 
-    async def _squeeze_in(self, monitor: str, overtaken: Iterable[CheckResult], rules: Rules) -> None:
-        """Give late results the time that is theirs."""
+    async def _squeeze_in(self, monitor: str, late: Iterable[CheckResult], rules: Rules) -> None:
+        """Count the time of late results for them, and no longer for the results before them."""
         by_location: dict[str, list[CheckResult]] = defaultdict(list)
-        for result in overtaken:
+        for result in late:
             by_location[result.location].append(result)
-        for location, late in by_location.items():
-            slots = [result.scheduled_at for result in late]
+        for location, its in by_location.items():
+            slots = [result.scheduled_at for result in its]
             between = (min(slots) - rules.reach_s, max(slots) + rules.reach_s)
-            ids = [result.id for result in late]
+            ids = [result.id for result in its]
             others = await store_sums.around(self._connection, monitor, location, ids, between)
             self._ledger.squeeze_in(
                 monitor,
                 location,
-                [point(result, rules) for result in late],
-                [Point(at, said, at + rules.reach_s) for at, said in others],
+                [point_of(result, rules) for result in its],
+                [Point(at, its_status, at + rules.reach_s) for at, its_status in others],
                 rules.windows,
             )
 
-    async def _may_matter(self, monitor: str, doubts: Sequence[Doubt], rules: Rules) -> bool:
-        """Look whether results that came late may say otherwise than what was said."""
-        if not all(doubt.passed for doubt in doubts):
+    async def _is_recheck_needed(self, monitor: str, rechecks: Sequence[Recheck], rules: Rules) -> bool:
+        """Return whether late results may change incidents; passed ones only if there was an outage."""
+        if not all(recheck.passed for recheck in rechecks):
             return True
-        start = min(doubt.first for doubt in doubts) - rules.reach_s
-        end = max(doubt.last for doubt in doubts) + rules.reach_s
+        start = min(recheck.first for recheck in rechecks) - rules.reach_s
+        end = max(recheck.last for recheck in rechecks) + rules.reach_s
         return await store_incidents.any_outage(self._connection, monitor, start, end)
 
-    async def _look_again(
+    async def _recheck(
         self, monitor: str, before: Health, observed: Observed, rules: Rules
     ) -> tuple[Health, list[Change]]:
-        """Go through what is stored around late results, until now."""
+        """Go through the stored results around late ones, if possible until the newest."""
         margin_s = max(_MARGIN_S, rules.memory * rules.reach_s)
-        first = min(doubt.first for doubt in observed.doubts)
-        last, newest = max(doubt.last for doubt in observed.doubts), observed.health.last_at
+        first = min(recheck.first for recheck in observed.rechecks)
+        last, newest = max(recheck.last for recheck in observed.rechecks), observed.health.last_at
         start, end = first - margin_s, max(last + margin_s, newest if newest <= last + _LATE_S else last)
-        if last > before.rested_at:
-            start = max(start, before.rested_at)
+        if last > before.unchecked_after:
+            start = max(start, before.unchecked_after)
         else:
-            end = before.rested_at
+            end = before.unchecked_after
         stored = await store_incidents.history(self._connection, monitor, start, end)
-        seen = await asyncio.to_thread(stretch, start, stored, before, rules)
-        return look_back(before, observed, seen, rules, self._now)
+        retraced = await asyncio.to_thread(retrace_stored, start, stored, before, rules)
+        return correct(before, observed, retraced, rules, self._now)
 
     async def store(self) -> None:
-        """Write it all, one statement for each table."""
+        """Store the states, sums and changes of all monitors of the batch."""
         if self._states:
             await store_incidents.keep(self._connection, self._states)
             await store_sums.add(self._connection, self._ledger.entries)

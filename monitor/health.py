@@ -1,4 +1,8 @@
-"""What is known of a monitor's health, what is wrong with it, and what is stored and told of that."""
+"""How a monitor is: what is remembered of its results, its open incidents, and the changes of these.
+
+`Health` is stored as JSON with each monitor. The names in that JSON stay as they are, so that what a running
+installation has stored can still be read.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from monitor.standing import Standing
+from monitor.standing import LocationState
 
 
 class Kind(StrEnum):
@@ -21,7 +25,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to store and, unless `quiet`, to tell; one that is `moved` is told by nobody."""
+    """A change of one incident, to be stored.
+
+    People are alerted of it, unless it is `quiet`. `past` is an incident that was over before it was known;
+    `moved` only corrects when an open one began, and no one is alerted of that.
+    """
 
     change: Literal["opened", "resolved", "past", "moved"]
     kind: Kind
@@ -32,7 +40,7 @@ class Change:
     locations: tuple[str, ...] = ()
     quiet: bool = False
     seen_from: float | None = None
-    """What is known to have begun before then did not begin later."""
+    """An incident that is known to have begun before this instant keeps its beginning."""
 
 
 class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -42,42 +50,42 @@ class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     started_at: float
     decided_at: float
     """Slot of the result that made it certain."""
-    heard_at: float
-    """When that result was observed."""
+    observed_at: float = msgspec.field(name="heard_at")
+    """When that result came here."""
     reason: str | None = None
     detail: str | None = None
     locations: tuple[str, ...] = ()
-    told: bool = False
-    """Whether it was opened; false while all that speaks for it is old news."""
+    was_opened: bool = msgspec.field(default=False, name="told")
+    """Whether there is a change `opened` of it; false while all results that speak for it are old."""
 
     def change(
         self, change: Literal["opened", "resolved", "past", "moved"], at: float, *, quiet: bool = False
     ) -> Change:
-        """Say what becomes of it."""
         return Change(change, self.kind, at, self.started_at, self.reason, self.detail, self.locations, quiet)
 
     def ended(self, at: float, *, quiet: bool = False) -> Change:
-        """Say that it is over; one that was never opened is past."""
-        return self.change("resolved" if self.told else "past", at, quiet=quiet)
+        """Return the change that ends it: `resolved`, or `past` if it was never opened."""
+        return self.change("resolved" if self.was_opened else "past", at, quiet=quiet)
 
     def opened(self, *, quiet: bool) -> tuple[Change, "Episode"]:
-        """Say that it goes on."""
-        return self.change("opened", self.decided_at, quiet=quiet), msgspec.structs.replace(self, told=True)
+        """Return the change that opens it, and the episode after that."""
+        opened = msgspec.structs.replace(self, was_opened=True)
+        return self.change("opened", self.decided_at, quiet=quiet), opened
 
 
 class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What the next result of a monitor needs to know of those before."""
+    """What has to be known of a monitor's earlier results when the next one comes."""
 
-    locations: dict[str, Standing] = {}
+    locations: dict[str, LocationState] = {}
     outage: Episode | None = None
-    silence: Episode | None = None
+    no_data: Episode | None = msgspec.field(default=None, name="silence")
     flapping: Episode | None = None
     turned_at: tuple[float, ...] = ()
-    """When its outages began and ended, within an hour."""
-    rested_at: float = 0.0
-    """Slot of the newest result before nobody watched it for a while."""
+    """When outages began and ended, within the last hour."""
+    unchecked_after: float = msgspec.field(default=0.0, name="rested_at")
+    """Slot of the newest result before a time in which nobody checked the monitor."""
 
     @property
     def last_at(self) -> float:
         """Slot of the newest result of all locations; minus infinity before the first."""
-        return max((standing.at for standing in self.locations.values()), default=-math.inf)
+        return max((state.at for state in self.locations.values()), default=-math.inf)

@@ -1,8 +1,9 @@
-"""What results that come late change of what was said about a monitor.
+"""What late results change of the incidents of a monitor.
 
-Pure. What is stored is gone through once more, in the order of its slots. An outage that nobody saw is past,
-or is opened if it goes on; one that was seen with other times gets those of its results. What was told is not
-taken back: an outage that late results deny goes on until enough checks pass.
+Pure. The stored results are gone through once more, in the order of their slots. An outage that is found in
+this way is `past`, or is opened if it goes on; a known one gets the times that the results give it. What
+people were alerted of is not taken back: an open outage goes on until enough checks pass, even if late
+results speak against it.
 """
 
 import math
@@ -15,26 +16,26 @@ import msgspec
 from monitor.health import Change, Episode, Health, Kind
 from monitor.incident import Observed, retrace
 from monitor.result import CheckResult
-from monitor.standing import Rules, Standing
+from monitor.standing import LocationState, Rules
 
 _OUTAGES = (Kind.DOWN, Kind.PARTIAL)
-_Now = tuple[Episode | None, list[Change]]  # the outage that goes on, and what is to be stored
+_Present = tuple[Episode | None, list[Change]]  # the open outage, and the changes to store
 
 
-class Stretch(NamedTuple):
-    """A part of the past: how it ends, and the outages that ended in it."""
+class Retraced(NamedTuple):
+    """A part of the past, gone through once more: how it ends, and the outages that ended in it."""
 
     start: float
     health: Health
     outages: list[Change]
 
-    def standing(self, location: str, rules: Rules) -> Standing | None:
-        """Where the location stands at its end, if it is long enough to tell."""
+    def state_of(self, location: str, rules: Rules) -> LocationState | None:
+        """Return the state of the location at the end; `None` if the part is too short to know it."""
         found = self.health.locations.get(location)
         return found if found and found.at >= self.start + rules.memory * rules.interval_s else None
 
-    def retells(self, change: Change) -> bool:
-        """Whether it tells of the same outage, which was over before anybody was told."""
+    def has(self, change: Change) -> bool:
+        """Return whether the change is a `past` outage that was found here, too."""
         return (
             change.change == "past"
             and change.kind in _OUTAGES
@@ -42,73 +43,77 @@ class Stretch(NamedTuple):
         )
 
 
-def stretch(start: float, stored: Sequence[CheckResult], before: Health, rules: Rules) -> Stretch:
-    """Go through all results since then, in the order of their slots.
+def retrace_stored(start: float, stored: Sequence[CheckResult], before: Health, rules: Rules) -> Retraced:
+    """Go through all stored results since `start`, in the order of their slots.
 
-    `before` is what was known before the late ones came.
+    `before` is the health before the late ones came.
     """
-    return Stretch(start, *retrace(_as_of(start, before, stored, rules), stored, rules))
+    return Retraced(start, *retrace(_health_at(start, before, stored, rules), stored, rules))
 
 
-def _as_of(start: float, before: Health, stored: Sequence[CheckResult], rules: Rules) -> Health:
-    """Say what was known then of an outage that went on: who saw it, and who did not."""
+def _health_at(start: float, before: Health, stored: Sequence[CheckResult], rules: Rules) -> Health:
+    """Return the outage that was open at `start`, and which locations were down then."""
     outage = before.outage
     if not outage or outage.started_at > start:
         return Health()
     reporting = {result.location for result in stored}
     locations = {
-        name: Standing(
+        name: LocationState(
             start,
             start + rules.reach_s,
             "unknown",
             known_at=start,
-            down=standing.down is (standing.since <= start),  # it may have turned since
-            since=min(standing.since, start),
-            unproven=standing.unproven,
+            down=state.down is (state.since <= start),  # it may have turned since
+            since=min(state.since, start),
+            unproven=state.unproven,
         )
-        for name, standing in before.locations.items()
+        for name, state in before.locations.items()
         if name in reporting
     }
     return Health(locations, outage)
 
 
-def look_back(
-    before: Health, observed: Observed, seen: Stretch, rules: Rules, now: float
+def correct(
+    before: Health, observed: Observed, retraced: Retraced, rules: Rules, now: float
 ) -> tuple[Health, list[Change]]:
-    """Say how the monitor is, and what to store of it, now that late results are in their places."""
+    """Return how the monitor is, and the changes to store, now that late results are in their places."""
     health, quiet = observed.health, observed.health.flapping is not None
-    outages = [replace(each, change="past", quiet=quiet, seen_from=seen.start) for each in seen.outages]
-    known = _known_now(before.outage, observed, seen, now) if _ends_alike(seen.health, health) else None
-    if known is None:
+    outages = [
+        replace(each, change="past", quiet=quiet, seen_from=retraced.start) for each in retraced.outages
+    ]
+    present = (
+        _present(before.outage, observed, retraced, now) if _ends_alike(retraced.health, health) else None
+    )
+    if present is None:
         held_at = health.outage.started_at if health.outage else math.inf
-        changes = [each for each in observed.changes if not seen.retells(each)]
+        changes = [each for each in observed.changes if not retraced.has(each)]
         return health, changes + [each for each in outages if each.at <= held_at]
-    outage, changes = known
+    outage, changes = present
     locations = {
-        name: _corrected(standing, seen.standing(name, rules)) for name, standing in health.locations.items()
+        name: _corrected(state, retraced.state_of(name, rules)) for name, state in health.locations.items()
     }
-    turned_at = seen.health.turned_at
+    turned_at = retraced.health.turned_at
     corrected = msgspec.structs.replace(health, locations=locations, outage=outage, turned_at=turned_at)
     return corrected, changes + outages
 
 
-def _ends_alike(seen: Health, health: Health) -> bool:
-    """Whether it ends with the newest results; slots do not tell which are, where a clock was set back."""
-    newest = {name: standing.at for name, standing in health.locations.items()}
-    return seen.last_at > health.rested_at and all(
-        standing.at == newest.get(name) for name, standing in seen.locations.items()
+def _ends_alike(retraced: Health, health: Health) -> bool:
+    """Return whether both end with the same results: slots do not tell, where a clock was set back."""
+    newest = {name: state.at for name, state in health.locations.items()}
+    return retraced.last_at > health.unchecked_after and all(
+        state.at == newest.get(name) for name, state in retraced.locations.items()
     )
 
 
-def _known_now(was: Episode | None, observed: Observed, seen: Stretch, now: float) -> _Now | None:
-    """Compare the outage that goes on with what was told; none: that is denied, and stays."""
-    found, quiet = seen.health.outage, observed.health.flapping is not None
+def _present(was: Episode | None, observed: Observed, retraced: Retraced, now: float) -> _Present | None:
+    """Compare the open outage with what was found; `None` if the results speak against it: it stays open."""
+    found, quiet = retraced.health.outage, observed.health.flapping is not None
     changes = [each for each in observed.changes if each.kind not in _OUTAGES]
-    if was and was.told:
+    if was and was.was_opened:
         if found and found.kind is was.kind:
             moved = msgspec.structs.replace(was, started_at=found.started_at)
             return moved, changes if moved == was else [*changes, moved.change("moved", was.decided_at)]
-        ended_at = *(each.at for each in seen.outages), *seen.health.turned_at[-1:]
+        ended_at = *(each.at for each in retraced.outages), *retraced.health.turned_at[-1:]
         over = [at for at in ended_at if at > was.started_at]
         if not over:
             return None
@@ -116,24 +121,24 @@ def _known_now(was: Episode | None, observed: Observed, seen: Stretch, now: floa
         changes.append(was.ended(over[0], quiet=quiet or goes_on))
     if not found:
         return None, changes
-    found = msgspec.structs.replace(found, heard_at=was.heard_at if was else now)
+    found = msgspec.structs.replace(found, observed_at=was.observed_at if was else now)
     opened = [each for each in observed.changes if each.change == "opened" and each.kind is found.kind]
     if not opened and (not observed.failing or found.kind is not Kind.DOWN):
         return found, changes
-    change, told = found.opened(quiet=quiet)
-    return told, [*changes, change]
+    change, outage = found.opened(quiet=quiet)
+    return outage, [*changes, change]
 
 
-def _corrected(standing: Standing, seen: Standing | None) -> Standing:
-    if not seen:
-        return standing
+def _corrected(state: LocationState, retraced: LocationState | None) -> LocationState:
+    if not retraced:
+        return state
     return msgspec.structs.replace(
-        standing,
-        known_at=seen.known_at,
-        down=seen.down,
-        since=seen.since,
-        streak=seen.streak,
-        streak_at=seen.streak_at,
-        failed=seen.failed,
-        unproven=standing.unproven and seen.unproven,
+        state,
+        known_at=retraced.known_at,
+        down=retraced.down,
+        since=retraced.since,
+        streak=retraced.streak,
+        streak_at=retraced.streak_at,
+        failed=retraced.failed,
+        unproven=state.unproven and retraced.unproven,
     )

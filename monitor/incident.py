@@ -1,10 +1,10 @@
 """When failed checks become an incident, and when it is over.
 
-Pure: results in, changes out; storing them and telling people are done elsewhere. A monitor is down when a
-quorum of the locations that reported within `REACH` intervals is, partial when fewer are and the others had
-an interval to agree. Instants are those of the results' slots, so an incident has the same beginning and end
-whenever its results come, and however they are cut into batches. What is over when this program first hears
-of it is told as past.
+Pure: results in, changes out; storing them and alerting people are done elsewhere. A monitor is down when a
+quorum of the locations that reported within `REACH` intervals is down. It is partial when fewer are down and
+the others had an interval to agree. Instants are those of the results' slots, so an incident has the same
+beginning and end whenever its results come, and however they are cut into batches. An incident that is over
+when this program first sees it is a change `past`.
 """
 
 import math
@@ -16,121 +16,127 @@ import msgspec
 
 from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
-from monitor.standing import Rules, Standing, is_long_after, needed, reporting, stand
+from monitor.standing import LocationState, Rules, is_long_after, next_state, quorum, reporting
 from monitor.uptime import REACH, Point
 
-_FRESH_S = 60.0  # what is not older is news, however short the interval
+_FRESH_S = 60.0  # a result that is not older is news, however short the interval
 _SKEW_S = 60.0  # by which a clock may be ahead
 _FLAPPING_S = 3_600.0
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
 _FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
-_SILENT = f"no result for {REACH} intervals"
+_NO_RESULT = f"no result for {REACH} intervals"
 
 
-class Doubt(NamedTuple):
-    """A stretch in which results that came late may change what was said."""
+class Recheck(NamedTuple):
+    """Slots around which the stored results have to be gone through once more, since late ones came."""
 
     first: float
     last: float
     passed: bool = False
-    """Whether it matters only where an incident was recorded."""
+    """Whether that is needed only if an incident of that time is stored."""
 
 
 class Observed(NamedTuple):
-    """What new results changed."""
+    """What follows from new results."""
 
     health: Health
     changes: list[Change]
-    spoken: list[tuple[str, Point, float]]
-    """Locations whose standing gave way to another, and the slot of the result that brought it."""
-    overtaken: list[CheckResult]
-    """Results whose slots lie before one that their location had."""
-    doubts: list[Doubt]
+    superseded: list[tuple[str, Point, float]]
+    """For uptime: a location, what its latest result said, and the slot of the result that follows it."""
+    late: list[CheckResult]
+    """Results whose slots lie before one that their location already had."""
+    rechecks: list[Recheck]
     failing: bool
-    """Whether the monitor failed just now."""
+    """Whether a result of this moment failed."""
 
 
 def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
     """Take new results into account, at `now` (Unix seconds).
 
-    Those of one location are in the order in which they were made; late ones change nothing that goes on.
-    Cutting them into other batches changes only whether an incident is told as past.
+    Those of one location are in the order in which they were made. Late ones change nothing of the present:
+    they are returned as `late` and `rechecks`. How the results are cut into batches decides at most whether
+    an incident is opened and resolved, or `past`.
     """
     course = _Course(health, rules, now)
     for result in results:
-        course.take(result)
-    course.tell()
+        course.apply(result)
+    course.open_incidents()
     return course.observed()
 
 
 def retrace(health: Health, results: Iterable[CheckResult], rules: Rules) -> tuple[Health, list[Change]]:
-    """Go through a stretch of the past, in the order of its slots; give how it ends, and its outages."""
+    """Go through a part of the past, in the order of its slots; return how it ends, and its outages."""
     course = _Course(health, rules, now=math.inf)
     for result in results:
-        course.take(result)
+        course.apply(result)
     seen = course.observed()
     return seen.health, [change for change in seen.changes if change.kind is not Kind.FLAPPING]
 
 
-def silent(health: Health, since: float, now: float) -> tuple[Health, Change]:
-    """Open an incident for want of results; the next one that is news resolves it.
+def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Change]:
+    """Return the health with an incident of kind `no_data`, and the change that opens it.
 
-    `since` stands for the newest result where there was none.
+    The next result that is news resolves it. It began with the newest result; if there was none, at `since`.
     """
     started_at = health.last_at if health.locations else since
-    episode = Episode(Kind.NO_DATA, started_at, decided_at=now, heard_at=now, detail=_SILENT, told=True)
-    return msgspec.structs.replace(health, silence=episode), episode.change("opened", now)
+    episode = Episode(
+        Kind.NO_DATA, started_at, decided_at=now, observed_at=now, detail=_NO_RESULT, was_opened=True
+    )
+    return msgspec.structs.replace(health, no_data=episode), episode.change("opened", now)
 
 
-def unwatched(health: Health, now: float) -> tuple[Health, list[Change]]:
-    """End all that is open, since nobody checks the monitor any more; later results begin afresh."""
-    open_ones = [episode for episode in (health.outage, health.flapping, health.silence) if episode]
-    changes = [_let_go(episode.ended(now)) for episode in open_ones]
-    rested = {
-        name: msgspec.structs.replace(standing, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
-        for name, standing in health.locations.items()
+def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
+    """Return what is left, and the ends of all open incidents, of a monitor that nobody checks any more.
+
+    Results that come later begin anew.
+    """
+    open_ones = [episode for episode in (health.outage, health.flapping, health.no_data) if episode]
+    changes = [_no_longer_checked(episode.ended(now)) for episode in open_ones]
+    locations = {
+        name: msgspec.structs.replace(state, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
+        for name, state in health.locations.items()
     }
-    return Health(rested, rested_at=max(health.rested_at, health.last_at)), changes
+    return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes
 
 
-def _let_go(change: Change) -> Change:
+def _no_longer_checked(change: Change) -> Change:
     return replace(change, reason=None, detail="no longer checked") if change.change == "resolved" else change
 
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
-    """Say in a word how the monitor is, as of its newest result."""
-    speaking = _decided(health.locations, health.last_at - rules.reach_s)
-    if health.silence or not speaking:
+    """Return how the monitor is, as of its newest result."""
+    locations = _decided(health.locations, health.last_at - rules.reach_s)
+    if health.no_data or not locations:
         return "unknown"
     if health.outage:
         return "down" if health.outage.kind is Kind.DOWN else "partial"
-    degraded = sum(standing.status == "degraded" for standing in speaking.values())
-    return "degraded" if degraded >= needed(rules, len(speaking)) else "up"
+    degraded = sum(state.status == "degraded" for state in locations.values())
+    return "degraded" if degraded >= quorum(rules, len(locations)) else "up"
 
 
-def _decided(locations: Mapping[str, Standing], since: float) -> dict[str, Standing]:
-    return {name: each for name, each in reporting(locations, since).items() if each.is_decided}
+def _decided(locations: Mapping[str, LocationState], since: float) -> dict[str, LocationState]:
+    return {name: state for name, state in reporting(locations, since).items() if state.is_decided}
 
 
 class _Course:
-    """Health while results are applied to it."""
+    """The health of a monitor while results are applied to it."""
 
     def __init__(self, health: Health, rules: Rules, now: float) -> None:
-        self.changes: list[Change] = []
-        self.spoken: list[tuple[str, Point, float]] = []
-        self.overtaken: list[CheckResult] = []
-        self.doubts: list[Doubt] = []
+        self._changes: list[Change] = []
+        self._superseded: list[tuple[str, Point, float]] = []
+        self._late: list[CheckResult] = []
+        self._rechecks: list[Recheck] = []
         self._health = health
         self._locations = dict(health.locations)
         self._outage = health.outage
-        self._silence = health.silence
+        self._no_data = health.no_data
         self._flapping = health.flapping
         self._turned_at = health.turned_at
         self._last_at = min(health.last_at, now)
         self._rules = rules
         self._reach_s = rules.reach_s
         self._now = now
-        self._believed_until = now + _SKEW_S  # a newer result from the future is no measure
+        self._believed_until = now + _SKEW_S  # a later slot is of a wrong clock, and makes nothing late
         self._news_at = now - max(_FRESH_S, rules.reach_s)
         self._fresh = self._failing = self._failing_news = False
 
@@ -139,51 +145,58 @@ class _Course:
             self._health,
             locations=self._locations,
             outage=self._outage,
-            silence=self._silence,
+            no_data=self._no_data,
             flapping=self._flapping,
             turned_at=self._turned_at,
         )
         return Observed(
-            health, self.changes, self.spoken, self.overtaken, self.doubts, failing=self._failing_news
+            health, self._changes, self._superseded, self._late, self._rechecks, failing=self._failing_news
         )
 
-    def take(self, result: CheckResult) -> None:
+    def apply(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
         self._failing_news = self._failing_news or (result.up is False and self._is_fresh(result))
         if before and before.at <= self._believed_until and not before.precedes(result):
-            self.overtaken.append(result)
-            if result.up is not None:
-                self.doubts.append(Doubt(at, at, passed=result.up and not before.may_turn))
-            if result.up and before.unproven and not is_long_after(before.at, at + self._reach_s):
-                self._locations[result.location] = msgspec.structs.replace(before, unproven=False)
+            self._apply_late(before, result)
             return
-        after = stand(before, result, self._rules)
+        after = next_state(before, result, self._rules)
         if before:
-            after = self._account(before, after, result)
+            after = self._supersede(before, after, result)
         self._locations[result.location] = after
         if at > self._last_at:
             self._last_at = min(at, self._now)
         is_old, was_down = at < self._last_at - self._reach_s, before is not None and before.down
         if before and was_down and not after.down and (is_old or self._turned_after(after.since)):
-            self.doubts.append(Doubt(before.since, after.since))
-        if not is_old and result.up is not None and self._has_to_weigh(after):
-            self._weigh(result, after, turned=after.down != was_down)
+            self._rechecks.append(Recheck(before.since, after.since))
+        if not is_old and result.up is not None and self._may_change_incidents(after):
+            self._update_incidents(result, after, turned=after.down != was_down)
 
-    def _has_to_weigh(self, standing: Standing) -> bool:
-        return bool(standing.down or self._outage or self._silence or self._flapping)
+    def _apply_late(self, newest: LocationState, result: CheckResult) -> None:
+        at = result.scheduled_at
+        self._late.append(result)
+        if result.up is not None:
+            self._rechecks.append(Recheck(at, at, passed=result.up and not newest.may_turn))
+        if result.up and newest.unproven and not is_long_after(newest.at, at + self._reach_s):
+            self._locations[result.location] = msgspec.structs.replace(newest, unproven=False)
 
-    def _account(self, before: Standing, after: Standing, result: CheckResult) -> Standing:
-        """Hand on what the time until this result was; the slot tells where that is."""
+    def _may_change_incidents(self, state: LocationState) -> bool:
+        return bool(state.down or self._outage or self._no_data or self._flapping)
+
+    def _supersede(self, before: LocationState, after: LocationState, result: CheckResult) -> LocationState:
+        """Note for uptime what counted until this result; slots tell what time that is.
+
+        Returns `after`, corrected if the clock was set back.
+        """
         latest = before.latest
         if not result.scheduled_at <= latest.at <= self._believed_until:
-            self.spoken.append((result.location, latest, result.scheduled_at))
+            self._superseded.append((result.location, latest, result.scheduled_at))
         else:
-            self.overtaken.append(result)
+            self._late.append(result)
             after = msgspec.structs.replace(after, ahead=latest)
         return after if result.scheduled_at > before.at else self._set_back(after)
 
-    def _set_back(self, after: Standing) -> Standing:
+    def _set_back(self, after: LocationState) -> LocationState:
         """Forget the instants that the clock had reached before it was set back."""
         at = after.at
         self._last_at = at
@@ -199,53 +212,52 @@ class _Course:
     def _is_fresh(self, result: CheckResult) -> bool:
         return result.timestamp + result.response_time >= self._news_at
 
-    def _weigh(self, result: CheckResult, standing: Standing, *, turned: bool) -> None:
-        """Compare what the locations say now with what was said before."""
+    def _update_incidents(self, result: CheckResult, state: LocationState, *, turned: bool) -> None:
         at = result.scheduled_at
         self._fresh = self._fresh or self._is_fresh(result)
         self._failing = self._failing or not result.up
-        if self._silence and self._fresh:
-            self.changes.append(self._silence.ended(at))
-            self._silence = None
-        if self._outage or standing.down:
-            self._judge(result, standing.since if turned else None)
+        if self._no_data and self._fresh:
+            self._changes.append(self._no_data.ended(at))
+            self._no_data = None
+        if self._outage or state.down:
+            self._update_outage(result, state.since if turned else None)
         if self._flapping and len(self._turned_within(at)) <= _FLAPPING_CHANGES // 2:
-            self.changes.append(self._flapping.ended(at))
+            self._changes.append(self._flapping.ended(at))
             self._flapping = None
 
-    def _judge(self, result: CheckResult, turned_at: float | None) -> None:
-        speaking = _decided(self._locations, self._last_at - self._reach_s)
-        if not speaking:
+    def _update_outage(self, result: CheckResult, turned_at: float | None) -> None:
+        locations = _decided(self._locations, self._last_at - self._reach_s)
+        if not locations:
             return
-        down = {name: standing.since for name, standing in speaking.items() if standing.down}
-        quorum = needed(self._rules, len(speaking))
-        kind = None if not down else Kind.DOWN if len(down) >= quorum else Kind.PARTIAL
+        down = {name: state.since for name, state in locations.items() if state.down}
+        enough = quorum(self._rules, len(locations))
+        kind = None if not down else Kind.DOWN if len(down) >= enough else Kind.PARTIAL
         was = self._outage
         if kind == (was and was.kind):
             return
         at = result.scheduled_at if turned_at is None else turned_at
         if kind is Kind.DOWN and turned_at is not None:
-            at = sorted(down.values())[quorum - 1]
+            at = sorted(down.values())[enough - 1]
         at = max(at, *self._turned_at[-1:], was.started_at if was else at)
         if not was or not kind:
-            self._turn(at)
+            self._note_turn(at)
         if was:
             self._end(was, at, escalates=kind is Kind.DOWN)
         self._outage = None
         if kind:
-            locations = tuple(sorted(down))
-            decided_at = result.scheduled_at
-            self._outage = Episode(kind, at, decided_at, self._now, result.reason, result.detail, locations)
+            self._outage = Episode(
+                kind, at, result.scheduled_at, self._now, result.reason, result.detail, tuple(sorted(down))
+            )
 
     def _end(self, outage: Episode, at: float, *, escalates: bool) -> None:
-        if outage.told or (at > outage.started_at and self._is_certain(outage)):
-            self.changes.append(outage.ended(at, quiet=escalates or self._flapping is not None))
+        if outage.was_opened or (at > outage.started_at and self._is_certain(outage)):
+            self._changes.append(outage.ended(at, quiet=escalates or self._flapping is not None))
 
     def _is_certain(self, outage: Episode) -> bool:
-        """Whether the other locations had the time to see it as well."""
+        """Return whether the other locations had the time to see it as well."""
         return outage.kind is Kind.DOWN or self._last_at > outage.decided_at + self._rules.interval_s
 
-    def _turn(self, at: float) -> None:
+    def _note_turn(self, at: float) -> None:
         self._turned_at = (*self._turned_within(at), at)[-_FLAPPING_CHANGES - 1 :]
         if len(self._turned_at) > _FLAPPING_CHANGES and not self._flapping:
             self._flapping = Episode(Kind.FLAPPING, self._turned_at[0], at, self._now, detail=_FLAPS)
@@ -256,19 +268,22 @@ class _Course:
     def _turned_within(self, at: float) -> list[float]:
         return [turned_at for turned_at in self._turned_at if turned_at > at - _FLAPPING_S]
 
-    def tell(self) -> None:
-        """Open what is certain, and is news: what began long ago must be seen to go on."""
+    def open_incidents(self) -> None:
+        """Open what is certain and is news; an incident that began long ago must be seen to go on."""
         outage, flapping = self._outage, self._flapping
-        if outage and not outage.told and self._is_certain(outage) and self._goes_on(outage):
-            self._outage = self._told(outage, quiet=flapping is not None)
-        if flapping and not flapping.told and self._fresh:
-            self._flapping = self._told(flapping, quiet=False)
+        if outage and not outage.was_opened and self._is_certain(outage) and self._goes_on(outage):
+            self._outage = self._open(outage, quiet=flapping is not None)
+        if flapping and not flapping.was_opened and self._fresh:
+            self._flapping = self._open(flapping, quiet=False)
 
     def _goes_on(self, outage: Episode) -> bool:
-        """Whether it fails now; a clock that is behind makes all results old, but they go on coming."""
-        return self._failing_news or (self._failing and outage.heard_at <= self._news_at)
+        """Return whether the monitor fails now.
 
-    def _told(self, episode: Episode, *, quiet: bool) -> Episode:
-        change, told = episode.opened(quiet=quiet)
-        self.changes.append(change)
-        return told
+        A clock that is behind makes all results look old, but they go on coming.
+        """
+        return self._failing_news or (self._failing and outage.observed_at <= self._news_at)
+
+    def _open(self, episode: Episode, *, quiet: bool) -> Episode:
+        change, opened = episode.opened(quiet=quiet)
+        self._changes.append(change)
+        return opened

@@ -34,7 +34,7 @@ from monitor.silence import Silence
 from monitor.store import Store, StoreUnavailableError
 from monitor.tasks import Tasks
 from monitor.volatile_log import VolatileLog
-from monitor.watched import Watched
+from monitor.watched import MonitorRules
 
 if TYPE_CHECKING:
     from monitor.result import Message
@@ -59,7 +59,7 @@ class _Servers(NamedTuple):
 class Pipeline:
     """Everything after the checks: put results into `queue`, and they are stored.
 
-    `store` reads them back. `watched` is what the incidents expect of the monitors. `watch` knows which
+    `store` reads them back. `rules` say when results of a monitor make an incident. `watch` knows which
     stages are stalled. `kafka` and `postgresql` know since when the server has refused results.
     """
 
@@ -69,7 +69,7 @@ class Pipeline:
     forwarder: Forwarder
     counts: IngestCounts
     store: Store
-    watched: Watched
+    rules: MonitorRules
     alerts: AlertStore
     kafka: Availability
     postgresql: Availability
@@ -82,7 +82,7 @@ class Pipeline:
 
     def follow(self, config: Config) -> None:
         self.config = config
-        self.watched.take(config.monitors)
+        self.rules.follow(config.monitors)
 
     def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it until the program ends; when it crashes, the program does."""
@@ -152,8 +152,10 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
     """Open the outbox and the stores, and connect the stages; none of them runs yet."""
     outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
     resources.push_async_callback(outbox.close)
-    watched = Watched(config.monitors)
-    store = Store(servers.database, Bookkeeping(watched.rules, config.retention_days, learn=watched.learn))
+    rules = MonitorRules(config.monitors)
+    store = Store(
+        servers.database, Bookkeeping(rules.rules, config.retention_days, read_windows=rules.read_windows)
+    )
     resources.push_async_callback(store.close)
     alerts = AlertStore(servers.database)
     resources.push_async_callback(alerts.close)
@@ -169,7 +171,7 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
         ),
         counts=IngestCounts(store),
         store=store,
-        watched=watched,
+        rules=rules,
         alerts=alerts,
         kafka=kafka,
         postgresql=Availability("PostgreSQL"),
@@ -217,7 +219,7 @@ def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Corout
         on_stored=forwarder.stored if servers.volatile else lambda _: None,
         progress=progress,
         availability=running.postgresql,
-        look=Silence(running.store, running.watched).look,
+        look=Silence(running.store, running.rules).look,
     )
 
 

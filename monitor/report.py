@@ -15,7 +15,7 @@ from monitor.migrate import SchemaError
 from monitor.store import Store, StoreUnavailableError
 from monitor.uptime import HOUR_S
 from monitor.uptime_report import Row, rows
-from monitor.watched import Watched
+from monitor.watched import MonitorRules
 
 
 class ReportError(Exception):
@@ -44,8 +44,8 @@ async def report(config: Config, since: float, until: float) -> list[Row]:
     end = min(-(-until // HOUR_S) * HOUR_S, time.time())
     try:
         async with _database(config) as uri:
-            watched = Watched(config.monitors)
-            store = Store(uri, Bookkeeping(watched.rules, learn=watched.learn))
+            rules = MonitorRules(config.monitors)
+            store = Store(uri, Bookkeeping(rules.rules, read_windows=rules.read_windows))
             try:
                 accounts = await store.accounts(start, end)
             finally:

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from monitor.store import StoreUnavailableError
-from monitor.watched import Watched
+from monitor.watched import MonitorRules
 
 LOOK_S = 5.0
 SETTLE_S = 60.0
@@ -59,14 +59,14 @@ class Silence:
     def __init__(
         self,
         judge: Judge,
-        watched: Watched,
+        rules: MonitorRules,
         *,
         settle_s: float = SETTLE_S,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._judge = judge
-        self._watched = watched
+        self._rules = rules
         self._settle_s = settle_s
         self._clock = clock
         self._monotonic = monotonic
@@ -98,7 +98,7 @@ class Silence:
         )
 
     async def _say(self, read: _Instant, consumer: Any) -> None:
-        since = self._watched.since
+        since = self._rules.checked_since
         if read.at < self._clear_since + self._settle_s + len(since) / _FIRST_CHECKS_PER_S:
             return
         ours = {partition.partition for partition in read.ends}
@@ -111,7 +111,7 @@ class Silence:
         deadlines = {
             name: read.at - patience_s
             for name, since_at in since.items()
-            if max(since_at, self._clear_since) < read.at - (patience_s := self._watched.patience_s(name))
+            if max(since_at, self._clear_since) < read.at - (patience_s := self._rules.no_data_after_s(name))
             and is_ours(name)
         }
         try:

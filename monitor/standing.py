@@ -1,7 +1,7 @@
-"""Where one location stands with a monitor: up until enough checks fail, down until enough pass.
+"""How a monitor is as seen from one location: up until enough checks fail, down until enough pass.
 
-Pure. A location's results count in the order in which they were made, whenever they come: in that of their
-slots, unless the clock was set back.
+Pure. A location's results count in the order in which they were made, whenever they come: that is the order
+of their slots, unless the clock was set back.
 """
 
 from collections import defaultdict
@@ -19,8 +19,8 @@ _FORGOTTEN_S = 3_600.0  # slow checks leave gaps of more than their intervals, b
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """So many bad results among the last ones."""
+class Sample:
+    """The last `of` results; the location is down when `bad` of them failed."""
 
     of: int
     bad: int
@@ -28,35 +28,35 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a monitor's results make an incident, and when they are left out of its uptime."""
+    """When results of a monitor make an incident, and when they are left out of its uptime."""
 
     interval_s: float = 60.0
     failures: int = 3  # failed checks in a row that open an incident
     successes: int = 2  # passed checks in a row that resolve it
-    window: Window | None = None  # opens an incident instead of `failures`
-    quorum: int | None = None  # locations that must agree; half of them, rounded up
+    sample: Sample | None = None  # opens an incident instead of `failures`
+    quorum: int | None = None  # locations that must agree; without it half of them, rounded up
     windows: Windows | None = None  # of maintenance
 
     @property
     def reach_s(self) -> float:
-        """How long a result speaks for its location."""
+        """How long a result counts for its location when no other one comes."""
         return REACH * self.interval_s
 
     @property
     def memory(self) -> int:
-        """How many results tell for certain how a location stands, and some more."""
-        return 10 + self.failures + self.successes + (self.window.of if self.window else 0)
+        """How many results are certainly enough to know how a location is."""
+        return 10 + self.failures + self.successes + (self.sample.of if self.sample else 0)
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What the results of one location come to."""
+class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """How the monitor is as seen from one location, and what the next result has to be compared with."""
 
     at: float
     """Slot of the newest result."""
     until: float
-    """The newest result speaks until then, or until the next."""
+    """The newest result counts until then, or until the next one."""
     status: Status
-    """What the newest result says by itself."""
+    """What the newest result alone says."""
     process: str = ""
     """Which process made it, and its number there."""
     number: int = 0
@@ -64,31 +64,32 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Slot of the newest result that says something about the site."""
     down: bool = False
     since: float = 0.0
-    """Slot of the first result of the run that turned it."""
+    """Slot of the first result of the streak that made it `down`, or up."""
     streak: int = 0
-    """Results in a row that disagree with it."""
+    """How many results in a row disagree with `down`."""
     streak_at: float = 0.0
+    """Slot of the first of these."""
     failed: tuple[float | None, ...] = ()
-    """With a window: the last results since it is up; the slot of a failed one, null for a passed one."""
+    """With a sample: its results while the location is up; of a failed one the slot, of a passed one null."""
     ahead: Point | None = None
-    """What the result of the latest slot says, where the clock was set back since."""
+    """What the result of the latest slot says, if the clock was set back since."""
     unproven: bool = False
-    """Whether no check has passed since it was first heard of, or again after a long time."""
+    """Whether no check has passed since the first result, or since the first one after a long time."""
 
     def precedes(self, result: CheckResult) -> bool:
-        """Whether the result was made later than the newest one; two processes go by their slots."""
+        """Whether the result was made after the newest one; results of two processes go by their slots."""
         if self.process and self.process == result.process:
             return result.number > self.number
         return result.scheduled_at > self.at
 
     @property
     def is_decided(self) -> bool:
-        """Whether it is known how it stands: not while the first checks of all fail."""
+        """Whether it is known to be up or down: not while the very first checks fail."""
         return self.down or not self.unproven
 
     @property
     def may_turn(self) -> bool:
-        """Whether its newest results say otherwise than it does, or it is down."""
+        """Whether it is down, or its newest results speak against its being up."""
         return self.down or self.streak > 0 or any(slot is not None for slot in self.failed)
 
     @property
@@ -97,22 +98,23 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return self.ahead or Point(self.at, self.status, self.until)
 
 
-def reporting(locations: Mapping[str, Standing], since: float) -> dict[str, Standing]:
-    """Choose those that said something about the site at `since` or later."""
+def reporting(locations: Mapping[str, LocationState], since: float) -> dict[str, LocationState]:
+    """Return the locations with a result about the site at `since` or later."""
     return {
         name: each for name, each in locations.items() if each.known_at is not None and each.known_at >= since
     }
 
 
-def needed(rules: Rules, reporting: int) -> int:
-    """How many locations make the monitor down."""
+def quorum(rules: Rules, reporting: int) -> int:
+    """Return how many locations must be down for the monitor to be down."""
     return min(rules.quorum or (reporting + 1) // 2, reporting)
 
 
 def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
-    """Put results of one monitor in the order in which they were made, as far as that is known.
+    """Return results of one monitor in the order in which they were made, as far as that is known.
 
-    A process numbers what it makes, also while its clock is set; those of several go by their slots.
+    Each process numbers its results, so a clock that is set does not matter; results of several processes go
+    by their slots.
     """
     made_by: defaultdict[tuple[str, str], list[CheckResult]] = defaultdict(list)
     for result in results:
@@ -122,45 +124,49 @@ def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
     return list(merge(*made_by.values(), key=lambda result: result.scheduled_at))
 
 
-def point(result: CheckResult, rules: Rules) -> Point:
-    """Say what the result means for the account of time."""
+def point_of(result: CheckResult, rules: Rules) -> Point:
+    """Return what the result means for uptime."""
     at = result.scheduled_at
     return Point(at, status_of(result.up, result.degraded), at + rules.reach_s)
 
 
 def is_long_after(at: float, until: float) -> bool:
-    """Tell whether a result of that slot says nothing of one that spoke until then."""
+    """Return whether a result at `at` comes too late to be in a row with one that counted until `until`."""
     return at > until + _FORGOTTEN_S
 
 
-def stand(before: Standing | None, result: CheckResult, rules: Rules) -> Standing:
-    """Take one result of the location into account.
+def next_state(before: LocationState | None, result: CheckResult, rules: Rules) -> LocationState:
+    """Return the state of the location after one more result.
 
-    A result that agrees with the standing clears the streak: one lucky answer during an outage does not bring
-    its end any nearer. So does a long time without results: what lies on both sides of it is not in a row.
+    A result that agrees with the state clears the streak: one lucky answer during an outage does not bring
+    its end any nearer. A long time without results clears it too: what lies on both sides is not in a row.
     """
     at, up, process, number = result.scheduled_at, result.up, result.process, result.number
-    until, said = at + REACH * rules.interval_s, status_of(up, result.degraded)
-    before = before or Standing(at, until, said, unproven=True)
+    until, status = at + REACH * rules.interval_s, status_of(up, result.degraded)
+    before = before or LocationState(at, until, status, unproven=True)
     if is_long_after(at, before.until):
         before = msgspec.structs.replace(before, streak=0, failed=(), unproven=True)
     unproven = before.unproven and not up
     if up is None:
         return msgspec.structs.replace(
-            before, at=at, until=until, status=said, process=process, number=number, ahead=None
+            before, at=at, until=until, status=status, process=process, number=number, ahead=None
         )
-    if up != before.down and not rules.window:
-        return Standing(at, until, said, process, number, at, before.down, before.since, unproven=unproven)
+    if up != before.down and not rules.sample:
+        return LocationState(
+            at, until, status, process, number, at, before.down, before.since, unproven=unproven
+        )
     streak = 0 if up != before.down else before.streak + 1
     first = before.streak_at if before.streak else at
     failed: tuple[float | None, ...] = ()
     turned = streak >= (rules.successes if before.down else rules.failures)
-    if rules.window and not before.down:
-        failed = (*before.failed, None if up else at)[-rules.window.of :]
+    if rules.sample and not before.down:
+        failed = (*before.failed, None if up else at)[-rules.sample.of :]
         bad = [slot for slot in failed if slot is not None]
-        turned = len(bad) >= rules.window.bad
+        turned = len(bad) >= rules.sample.bad
         first = bad[0] if turned else first
-    after = Standing(at, until, said, process, number, at, before.down, before.since, unproven=unproven)
+    after = LocationState(
+        at, until, status, process, number, at, before.down, before.since, unproven=unproven
+    )
     if turned:
         return msgspec.structs.replace(after, down=not before.down, since=first)
     return msgspec.structs.replace(after, streak=streak, streak_at=first, failed=failed)

@@ -152,7 +152,7 @@ class Store:
         """Read what there is to say of each monitor from one full hour on until an instant."""
         first_day = int(time.time() // DAY_S) - store_sums.HOURS_DAYS
         async with self.transaction() as connection:
-            await self._bookkeeping.learn(connection)
+            await self._bookkeeping.read_windows(connection)
             return await accounts(connection, since, until, first_day, self._bookkeeping.rules)
 
     async def sum_up_days(self) -> None:

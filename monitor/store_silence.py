@@ -5,7 +5,7 @@ from typing import Any
 
 from monitor import store_incidents
 from monitor.health import Change, Health
-from monitor.incident import silent, unwatched
+from monitor.incident import end_unchecked, open_no_data
 from monitor.store_incidents import State
 
 # A monitor without results is as old as the watch for it, which its deadline is later than.
@@ -33,9 +33,9 @@ async def open_silences(
     rows = await connection.fetch(_SILENT, list(deadlines), list(deadlines.values()))
     names = [row["monitor"] for row in rows]
     for monitor, health in (await _locked(connection, names)).items():
-        if health.last_at < deadlines[monitor] and not health.silence:
-            quiet, change = silent(health, since[monitor], now)
-            await _keep(connection, State(monitor, "unknown", quiet), [change], now)
+        if health.last_at < deadlines[monitor] and not health.no_data:
+            after, change = open_no_data(health, since[monitor], now)
+            await _keep(connection, State(monitor, "unknown", after), [change], now)
 
 
 async def end_unwatched(
@@ -49,8 +49,8 @@ async def end_unwatched(
     rows = await connection.fetch(_UNWATCHED, watched, deadline)
     names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
     for monitor, health in (await _locked(connection, names)).items():
-        rested, changes = unwatched(health, now)
-        await _keep(connection, State(monitor, "unknown", rested), changes, now)
+        after, changes = end_unchecked(health, now)
+        await _keep(connection, State(monitor, "unknown", after), changes, now)
 
 
 async def _locked(connection: Any, names: Collection[str]) -> dict[str, Health]:

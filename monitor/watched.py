@@ -1,4 +1,4 @@
-"""Which monitors are to be checked, by which rules, and since when: what storing has to know of them."""
+"""The rules by which results of each monitor make incidents, and since when each is to be checked."""
 
 import math
 import time
@@ -10,15 +10,18 @@ from monitor import store_maintenance
 from monitor.config import Monitor
 from monitor.maintenance import Windows
 from monitor.maintenance_made import MadeWindows
-from monitor.standing import Rules, Window
+from monitor.standing import Rules, Sample
 
-LOOK_S = 3.0
-_COUNTED_S = 400 * 86_400.0  # older results count for nothing
+READ_EVERY_S = 3.0
+_COUNTED_S = 400 * 86_400.0  # older results are not counted
 _DEFAULT = Rules()
 
 
-class Watched:
-    """Follows the configuration and the windows that people make; what it does not know has default rules."""
+class MonitorRules:
+    """Follows the configuration and the maintenance windows that people make.
+
+    A monitor that it does not know has the default rules.
+    """
 
     def __init__(
         self,
@@ -30,37 +33,37 @@ class Watched:
         self._monotonic = monotonic
         self._made = MadeWindows()
         self._made_edition: object = None
-        self._look_at = -math.inf
-        self._since: dict[str, float] = {}
-        self.take(monitors)
+        self._read_at = -math.inf
+        self._checked_since: dict[str, float] = {}
+        self.follow(monitors)
 
-    def take(self, monitors: Iterable[Monitor]) -> None:
-        """Follow a new configuration; what is checked on is watched since it was."""
+    def follow(self, monitors: Iterable[Monitor]) -> None:
+        """Use a new configuration; a monitor that was checked before keeps its `checked_since`."""
         self._monitors = list(monitors)
-        self._rules = self._worked_out()
+        self._rules = self._rules_by_monitor()
         self._timeouts = {monitor.name: monitor.timeout_s for monitor in self._monitors}
         now = self._clock()
-        self._since = {
-            monitor.name: self._since.get(monitor.name, now)
+        self._checked_since = {
+            monitor.name: self._checked_since.get(monitor.name, now)
             for monitor in self._monitors
             if not monitor.paused
         }
 
-    async def learn(self, connection: Any) -> None:
-        """Follow the windows that people made, unless it just did; what fails leaves what was known."""
+    async def read_windows(self, connection: Any) -> None:
+        """Read the windows that people made, unless that was just done; an error leaves those read before."""
         now = self._monotonic()
-        if now < self._look_at:
+        if now < self._read_at:
             return
         edition = await store_maintenance.edition(connection)
         if edition != self._made_edition:
             since = self._clock() - _COUNTED_S
             self._made = MadeWindows(await store_maintenance.made(connection, since))
             self._made_edition = edition
-            self._rules = self._worked_out()
-        self._look_at = now + LOOK_S
+            self._rules = self._rules_by_monitor()
+        self._read_at = now + READ_EVERY_S
 
-    def _worked_out(self) -> dict[str, Rules]:
-        """Work out the rules; monitors with the same windows share them."""
+    def _rules_by_monitor(self) -> dict[str, Rules]:
+        """Make the rules of all monitors; monitors with equal windows share one object for them."""
         shared: dict[Hashable, Windows] = {}
         found = {}
         for monitor in self._monitors:
@@ -71,30 +74,28 @@ class Watched:
                 if key not in shared:
                     shared[key] = Windows(monitor.maintenance, partial(self._made.within, monitor))
                 windows = shared[key]
-            found[monitor.name] = rules(monitor, windows)
+            found[monitor.name] = rules_of(monitor, windows)
         return found
 
     def rules(self, name: str) -> Rules:
-        """Give the rules of a monitor."""
         return self._rules.get(name) or _DEFAULT
 
-    def patience_s(self, name: str) -> float:
-        """How long after a slot there may be no newer one: three intervals, and as long as a check takes."""
+    def no_data_after_s(self, name: str) -> float:
+        """Return how old a newest slot may be: three intervals, and the time that a check may take."""
         return self.rules(name).reach_s + self._timeouts[name]
 
     @property
-    def since(self) -> Mapping[str, float]:
-        """When each monitor that is not paused began to be watched."""
-        return self._since
+    def checked_since(self) -> Mapping[str, float]:
+        """Since when each monitor that is not paused is to be checked, by this process's clock."""
+        return self._checked_since
 
 
-def rules(monitor: Monitor, windows: Windows | None) -> Rules:
-    """Say what the configuration says of incidents, and what is said of maintenance."""
+def rules_of(monitor: Monitor, windows: Windows | None) -> Rules:
     return Rules(
         interval_s=monitor.interval_s,
         failures=monitor.failures_to_open,
         successes=monitor.successes_to_resolve,
-        window=Window(monitor.window.of, monitor.window.bad) if monitor.window else None,
+        sample=Sample(monitor.window.of, monitor.window.bad) if monitor.window else None,
         quorum=monitor.quorum,
         windows=windows,
     )

@@ -10,7 +10,7 @@ import pytest
 from monitor import store_incidents
 from monitor.health import Change
 from monitor.result import CheckResult
-from monitor.standing import Rules, Window
+from monitor.standing import Rules, Sample
 from monitor.store import Store
 from tests.observing import DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
 from tests.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
@@ -170,7 +170,7 @@ async def test_a_location_that_tells_hours_later_in_disorder_has_its_own_times(d
     await assert_sums_are_right(database)
 
 
-ANY_RULES = [Rules(), Rules(failures=1, successes=1), Rules(window=Window(of=4, bad=3))]
+ANY_RULES = [Rules(), Rules(failures=1, successes=1), Rules(sample=Sample(of=4, bad=3))]
 
 
 @pytest.mark.parametrize("late_s", [1, HOURS_LATE])

@@ -6,7 +6,7 @@ from operator import attrgetter
 import msgspec
 
 from monitor.health import Change, Episode, Health
-from monitor.hindsight import look_back, stretch
+from monitor.hindsight import correct, retrace_stored
 from monitor.incident import observe
 from monitor.result import CheckResult
 from monitor.standing import Rules
@@ -39,8 +39,8 @@ def late(
     health, _ = live(known, rules)
     stored = sorted([*known, *coming], key=SLOT)
     stored = [msgspec.structs.replace(result, process="", number=0) for result in stored]
-    seen = stretch(START - HOUR_S, stored, health, rules)
-    return look_back(health, observe(health, coming, rules, now), seen, rules, now)
+    seen = retrace_stored(START - HOUR_S, stored, health, rules)
+    return correct(health, observe(health, coming, rules, now), seen, rules, now)
 
 
 def test_what_a_quorum_does_not_share_is_not_told_before_it_is_certain() -> None:
@@ -51,7 +51,7 @@ def test_what_a_quorum_does_not_share_is_not_told_before_it_is_certain() -> None
 
     assert health.outage
     assert (health.outage.kind, health.outage.started_at) == (PARTIAL, START + 120)
-    assert health.outage.heard_at == START + 241
+    assert health.outage.observed_at == START + 241
     assert changes == []
     _, changes = live([check(5, "+", "b"), check(6, "-", "a")], rules, health)
     assert told(changes) == [("opened", PARTIAL, 2, 4)]
@@ -64,7 +64,7 @@ def test_a_late_failure_makes_the_monitor_down_of_which_fewer_said_so() -> None:
     health, changes = late(known, [check(4, "-", "b")], rules, START + 301)
 
     assert health.outage
-    assert (health.outage.kind, health.outage.told) == (DOWN, True)
+    assert (health.outage.kind, health.outage.was_opened) == (DOWN, True)
     assert health.locations["b"].down
     assert told(changes) == [("resolved", PARTIAL, 1, 3), ("opened", DOWN, 3, 5), ("past", PARTIAL, 1, 3)]
     assert [each.quiet for each in changes] == [True, False, False]  # it goes on as another
@@ -84,12 +84,12 @@ def test_a_monitor_that_was_told_to_be_down_stays_so_when_late_results_of_fewer_
 def test_an_outage_that_nobody_told_of_goes_on_from_before_the_look_back() -> None:
     now = START + 86_400
     old = observe(HEALTHY, [*checks("---"), check(200, "-"), check(202, "-")], RULES, now).health
-    seen = stretch(START + 60 * 190, checks("-+-", first=200), old, RULES)
+    seen = retrace_stored(START + 60 * 190, checks("-+-", first=200), old, RULES)
 
-    health, changes = look_back(old, observe(old, [check(201)], RULES, now + 60), seen, RULES, now + 60)
+    health, changes = correct(old, observe(old, [check(201)], RULES, now + 60), seen, RULES, now + 60)
 
     assert old.outage
-    assert not old.outage.told
+    assert not old.outage.was_opened
     assert (health.outage, changes) == (old.outage, [])
 
 
@@ -99,17 +99,17 @@ def test_a_stretch_that_is_too_short_does_not_say_how_a_location_stands() -> Non
     observed = observe(health, [check(3.5, "+", "a")], RULES, START + 3_600)
     stored = sorted([*known[6:], check(3.5, "+", "a")], key=SLOT)
 
-    seen = stretch(START + 180, stored, HEALTHY, RULES)
+    seen = retrace_stored(START + 180, stored, HEALTHY, RULES)
 
     assert not seen.health.locations["a"].down
-    assert look_back(health, observed, seen, RULES, START + 3_600)[0].locations["a"].down
+    assert correct(health, observed, seen, RULES, START + 3_600)[0].locations["a"].down
 
 
 def test_an_outage_is_told_with_its_own_kind() -> None:
     health, changes = late(checks("+- -"), [check(2, "-")], RULES, START + 181)
 
     assert health.outage
-    assert health.outage.told
+    assert health.outage.was_opened
     assert health.turned_at == (START + 60,)
     assert told(changes) == [("opened", DOWN, 1, 3)]
 
@@ -142,15 +142,15 @@ def test_what_was_opened_is_not_where_late_results_see_another_kind() -> None:
 
 
 def test_what_happens_while_it_flaps_is_quiet() -> None:
-    flapping = Episode(FLAPPING, START - 600, START, START, told=True)
+    flapping = Episode(FLAPPING, START - 600, START, START, was_opened=True)
     for signs, coming, words, now in (
         ("+- -", check(2, "-"), ["opened"], START + 181),
         ("+---- +", check(5), ["resolved", "past"], START + 361),
     ):
         before = msgspec.structs.replace(live(checks(signs))[0], flapping=flapping)
-        seen = stretch(START - HOUR_S, sorted([*checks(signs), coming], key=SLOT), before, RULES)
+        seen = retrace_stored(START - HOUR_S, sorted([*checks(signs), coming], key=SLOT), before, RULES)
 
-        health, changes = look_back(before, observe(before, [coming], RULES, now), seen, RULES, now)
+        health, changes = correct(before, observe(before, [coming], RULES, now), seen, RULES, now)
 
         assert [(each.change, each.quiet) for each in changes] == [(word, True) for word in words]
         assert health.flapping == flapping
@@ -160,27 +160,27 @@ def test_what_is_not_an_outage_goes_its_own_way() -> None:
     before, _ = live(checks("+- -"))
     ended = Change("resolved", FLAPPING, START, START - 600)
     observed = observe(before, [check(2, "-")], RULES, START + 181)._replace(changes=[ended])
-    seen = stretch(START - HOUR_S, checks("+---"), before, RULES)
+    seen = retrace_stored(START - HOUR_S, checks("+---"), before, RULES)
 
-    assert told(look_back(before, observed, seen, RULES, START + 181)[1]) == [
+    assert told(correct(before, observed, seen, RULES, START + 181)[1]) == [
         ("resolved", FLAPPING, -10, 0),
         ("opened", DOWN, 1, 3),
     ]
 
 
 def test_flapping_is_not_told_again_by_an_outage_of_then() -> None:
-    seen = stretch(START, checks("+---++"), HEALTHY, RULES)
+    seen = retrace_stored(START, checks("+---++"), HEALTHY, RULES)
 
-    assert [seen.retells(Change("past", kind, START, START + 90)) for kind in (DOWN, FLAPPING)] == [
+    assert [seen.has(Change("past", kind, START, START + 90)) for kind in (DOWN, FLAPPING)] == [
         False,
         False,
     ]
-    assert [seen.retells(Change("past", kind, START + 90, START)) for kind in (DOWN, FLAPPING)] == [
+    assert [seen.has(Change("past", kind, START + 90, START)) for kind in (DOWN, FLAPPING)] == [
         True,
         False,
     ]
-    assert not seen.retells(Change("past", DOWN, START + 60, START))
-    assert not seen.retells(Change("past", DOWN, START + 300, START + 240))
+    assert not seen.has(Change("past", DOWN, START + 60, START))
+    assert not seen.has(Change("past", DOWN, START + 300, START + 240))
 
 
 def test_slots_do_not_tell_how_it_is_where_a_clock_was_set_back() -> None:
@@ -207,17 +207,17 @@ def test_one_location_whose_clock_was_set_back_is_enough() -> None:
 def test_what_was_never_counted_says_nothing_of_the_present() -> None:
     health, _ = live(checks("+- -"))
     observed = observe(health, [check(2, "-")], RULES, START + 181)
-    uncounted = stretch(START - HOUR_S, together(here="+---", there="-"), health, RULES)
+    uncounted = retrace_stored(START - HOUR_S, together(here="+---", there="-"), health, RULES)
 
-    assert look_back(health, observed, uncounted, RULES, START + 181) == (health, [])
+    assert correct(health, observed, uncounted, RULES, START + 181) == (health, [])
 
 
 def test_what_was_never_counted_may_tell_of_the_past_once() -> None:
     health, _ = live(checks("---", first=6))
     observed = observe(health, [check(7.5, "-")], RULES, START + 600)
     known = Change("past", DOWN, START + 240, START + 60)
-    uncounted = stretch(START - HOUR_S, together(here="+---++---++", there="-"), health, RULES)
+    uncounted = retrace_stored(START - HOUR_S, together(here="+---++---++", there="-"), health, RULES)
 
-    _, changes = look_back(health, observed._replace(changes=[known]), uncounted, RULES, START + 600)
+    _, changes = correct(health, observed._replace(changes=[known]), uncounted, RULES, START + 600)
 
     assert told(changes) == [("past", DOWN, 1, 4)]  # of what is open nothing

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from monitor.health import Episode, Health, Kind
-from monitor.incident import Doubt, observe, silent, status, unwatched
-from monitor.standing import Rules, Standing, Window
+from monitor.incident import Recheck, end_unchecked, observe, open_no_data, status
+from monitor.standing import LocationState, Rules, Sample
 from tests.observing import (
     DOWN,
     FLAPPING,
@@ -59,7 +59,7 @@ def test_a_check_that_says_nothing_of_the_site_changes_nothing() -> None:
 
 
 def test_bad_results_among_the_last_ones_open_an_incident() -> None:
-    rules = Rules(window=Window(of=5, bad=3))
+    rules = Rules(sample=Sample(of=5, bad=3))
 
     assert changes("-+-+-", rules) == [("opened", DOWN, 0, 4)]
     assert changes("-++--++-+-", rules) == [("opened", DOWN, 0, 4), ("resolved", DOWN, 0, 5)]
@@ -68,7 +68,7 @@ def test_bad_results_among_the_last_ones_open_an_incident() -> None:
 
 
 def test_what_an_ended_incident_saw_does_not_count_for_the_next_one() -> None:
-    rules = Rules(window=Window(of=5, bad=3))
+    rules = Rules(sample=Sample(of=5, bad=3))
 
     assert changes("---++--+", rules) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 3)]
 
@@ -77,20 +77,20 @@ def test_a_result_that_came_before_does_not_count_twice() -> None:
     health, _ = live(checks("--"))
     again = check(1, "-")
 
-    health, new, _, overtaken, *_ = observe(health, [again], Rules(), again.timestamp + 1)
+    health, new, _, late, *_ = observe(health, [again], Rules(), again.timestamp + 1)
 
-    assert (new, overtaken) == ([], [again])
+    assert (new, late) == ([], [again])
     assert health.locations["here"].streak == 2
 
 
-def test_a_result_that_was_overtaken_changes_nothing_of_the_present() -> None:
+def test_a_late_result_changes_nothing_of_the_present() -> None:
     before, _ = live([check(5), check(6)])
 
-    after, new, _, overtaken, doubts, _ = observe(before, checks("---"), Rules(), START + 400)
+    after, new, _, late, rechecks, _ = observe(before, checks("---"), Rules(), START + 400)
 
     assert (after, new) == (before, [])
-    assert overtaken == checks("---")
-    assert doubts == [Doubt(each.scheduled_at, each.scheduled_at) for each in overtaken]
+    assert late == checks("---")
+    assert rechecks == [Recheck(each.scheduled_at, each.scheduled_at) for each in late]
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,17 @@ def test_a_result_that_was_overtaken_changes_nothing_of_the_present() -> None:
         ("+++", Rules(), True),
         ("+--", Rules(), False),
         ("---", Rules(), False),
-        ("-++", Rules(window=Window(of=4, bad=3)), False),
-        ("+++", Rules(window=Window(of=4, bad=3)), True),
+        ("-++", Rules(sample=Sample(of=4, bad=3)), False),
+        ("+++", Rules(sample=Sample(of=4, bad=3)), True),
     ],
 )
 def test_a_late_pass_matters_where_others_failed(signs: str, rules: Rules, passed: bool) -> None:
     before, _ = live(checks(signs, first=1), rules)
 
-    assert observe(before, [check(1.5)], rules, START + 400).doubts == [
-        Doubt(START + 90, START + 90, passed=passed)
+    assert observe(before, [check(1.5)], rules, START + 400).rechecks == [
+        Recheck(START + 90, START + 90, passed=passed)
     ]
-    assert observe(before, [check(1.5, "?")], rules, START + 400).doubts == []
+    assert observe(before, [check(1.5, "?")], rules, START + 400).rechecks == []
 
 
 def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
@@ -123,7 +123,7 @@ def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
 def test_a_clock_may_be_a_little_ahead() -> None:
     health, _, *_ = observe(Health(), [check(1)], Rules(), START)
 
-    assert observe(health, [check(0)], Rules(), START).overtaken == [check(0)]
+    assert observe(health, [check(0)], Rules(), START).late == [check(0)]
 
 
 def test_a_location_whose_clock_is_ahead_does_not_silence_the_others() -> None:
@@ -193,7 +193,7 @@ def test_a_batch_that_saw_it_fail_tells_of_an_outage_though_its_last_check_passe
     assert told(opened) == [("opened", DOWN, 0, 2)]
 
 
-@pytest.mark.parametrize("rules", [RULES, Rules(window=Window(of=5, bad=3))])
+@pytest.mark.parametrize("rules", [RULES, Rules(sample=Sample(of=5, bad=3))])
 @pytest.mark.parametrize(("gap", "since"), [(63, 2), (64, 67)])
 def test_failures_on_both_sides_of_a_long_gap_are_not_in_a_row(rules: Rules, gap: int, since: int) -> None:
     _, changed = live([*checks("++--"), *checks("---", first=3 + gap)], rules)
@@ -236,7 +236,7 @@ def test_old_flapping_is_told_as_past() -> None:
 
 
 def test_silence_is_an_incident_of_its_own_kind() -> None:
-    quiet, change = silent(live(checks("+++"))[0], 0, START + 400)
+    quiet, change = open_no_data(live(checks("+++"))[0], 0, START + 400)
 
     assert (change.change, change.kind) == ("opened", NO_DATA)
     assert (change.started_at, change.at) == (START + 120, START + 400)
@@ -245,24 +245,24 @@ def test_silence_is_an_incident_of_its_own_kind() -> None:
 
 
 def test_silence_of_a_monitor_without_results_began_when_it_was_to_be_checked() -> None:
-    _, change = silent(Health(), START, START + 400)
+    _, change = open_no_data(Health(), START, START + 400)
 
     assert change.started_at == START
 
 
 def test_silence_ends_with_the_first_news() -> None:
-    quiet, _ = silent(live(checks("+++"))[0], 0, START + 400)
+    quiet, _ = open_no_data(live(checks("+++"))[0], 0, START + 400)
     old, none, *_ = observe(quiet, [check(3)], Rules(), START + 86_400)
     offline, none_either, *_ = observe(old, [check(1_439, "?")], Rules(), START + 86_400)
     heard, new, *_ = observe(offline, [check(1_440)], Rules(), START + 86_400)
 
     assert (none, none_either) == ([], [])
     assert told(new) == [("resolved", NO_DATA, 2, 1_440)]
-    assert heard.silence is None
+    assert heard.no_data is None
 
 
 def test_an_outage_outlasts_a_silence() -> None:
-    quiet, _ = silent(live(checks("---"))[0], 0, START + 600)
+    quiet, _ = open_no_data(live(checks("---"))[0], 0, START + 600)
 
     _, changed = live(checks("-++", first=20), health=quiet)
 
@@ -271,9 +271,9 @@ def test_an_outage_outlasts_a_silence() -> None:
 
 def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
     failing, _ = live(checks("---"))
-    quiet, _ = silent(failing, 0, START + 600)
+    quiet, _ = open_no_data(failing, 0, START + 600)
 
-    rested, ended = unwatched(quiet, START + 720)
+    rested, ended = end_unchecked(quiet, START + 720)
 
     assert told(ended) == [("resolved", DOWN, 0, 12), ("resolved", NO_DATA, 2, 12)]
     assert {(each.reason, each.detail) for each in ended} == {(None, "no longer checked")}
@@ -283,7 +283,7 @@ def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
 def test_what_was_never_told_is_past_when_nobody_checks_any_more() -> None:
     held, _, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
 
-    _, (change,) = unwatched(held, START + 86_400)
+    _, (change,) = end_unchecked(held, START + 86_400)
 
     assert told([change]) == [("past", DOWN, 0, 1_440)]
     assert change.reason == "status"
@@ -291,7 +291,16 @@ def test_what_was_never_told_is_past_when_nobody_checks_any_more() -> None:
 
 def test_an_episode_survives_the_database() -> None:
     health = Health(
-        {"here": Standing(1.5, 2.5, "down", failed=(None, 1.0))}, outage=Episode(DOWN, 1.0, 2.0, 3.0)
+        {"here": LocationState(1.5, 2.5, "down", failed=(None, 1.0))}, outage=Episode(DOWN, 1.0, 2.0, 3.0)
     )
 
     assert msgspec.json.decode(msgspec.json.encode(health), type=Health) == health
+
+
+def test_what_an_earlier_version_stored_is_read() -> None:
+    episode = b'{"kind":"no_data","started_at":1.0,"decided_at":2.0,"heard_at":3.0,"told":true}'
+
+    health = msgspec.json.decode(b'{"silence":%s,"rested_at":4.0}' % episode, type=Health)
+
+    assert health == Health(no_data=Episode(NO_DATA, 1.0, 2.0, 3.0, was_opened=True), unchecked_after=4.0)
+    assert msgspec.json.encode(health) == b'{"silence":%s,"rested_at":4.0}' % episode

@@ -60,11 +60,11 @@ def test_late_results_of_a_process_change_nothing_that_goes_on() -> None:
     results = made((0, "---+++"))
     health, _, *_ = observe(Health(), results[3:], RULES, START + 360)
 
-    again, changes, spoken, overtaken, doubts, _ = observe(health, results[:3], RULES, START + 400)
+    again, changes, spoken, late, rechecks, _ = observe(health, results[:3], RULES, START + 400)
 
     assert (again, changes, spoken) == (health, [], [])
-    assert overtaken == results[:3]
-    assert len(doubts) == 3
+    assert late == results[:3]
+    assert len(rechecks) == 3
 
 
 def test_messages_that_were_sent_again_are_in_the_order_in_which_they_were_made() -> None:
@@ -99,8 +99,8 @@ def test_however_the_clock_is_set_batches_do_not_matter(
 
     assert second.health == once.health
     assert first.changes + second.changes == once.changes
-    assert first.spoken + second.spoken == once.spoken
-    assert first.overtaken + second.overtaken == once.overtaken
+    assert first.superseded + second.superseded == once.superseded
+    assert first.late + second.late == once.late
 
 
 @given(STRETCHES)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from monitor.health import Health
-from monitor.incident import Doubt, observe, retrace, status
+from monitor.incident import Recheck, observe, retrace, status
 from monitor.result import CheckResult
 from monitor.standing import Rules
 from tests.observing import (
@@ -120,9 +120,9 @@ def test_a_location_without_network_does_not_count() -> None:
 def test_results_of_a_location_that_is_hours_behind_say_nothing_of_the_present() -> None:
     health, _ = live(together(a="+++++++++"))
 
-    late, new, _, _, doubts, _ = observe(health, checks("---", "b"), Rules(), START + 540)
+    late, new, _, _, rechecks, _ = observe(health, checks("---", "b"), Rules(), START + 540)
 
-    assert (new, doubts) == ([], [])
+    assert (new, rechecks) == ([], [])
     assert late.locations["b"].down
 
 
@@ -132,7 +132,7 @@ def test_an_outage_that_a_location_tells_of_hours_later_is_to_be_looked_at_again
     observed = observe(health, checks("+---++", "b"), Rules(), START + 780)
 
     assert observed.changes == []
-    assert observed.doubts == [Doubt(START + 60, START + 240)]
+    assert observed.rechecks == [Recheck(START + 60, START + 240)]
 
 
 def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.health import Health, Kind
 from monitor.incident import observe
 from monitor.result import CheckResult
-from monitor.standing import Rules, Window
+from monitor.standing import Rules, Sample
 from tests.observing import (
     START,
     check,
@@ -32,7 +32,7 @@ INTERRUPTED = st.builds(list.__add__, stretch(0, 100, "+--", 6), stretch(105, 12
 RESULTS = (STEADY | INTERRUPTED).map(lambda drawn: [check(*each) for each in sorted(drawn)])
 CUTS = st.lists(st.integers(0, 120), max_size=6)
 ANY_RULES = st.sampled_from(
-    [Rules(), Rules(failures=1, successes=1), Rules(window=Window(of=5, bad=3)), Rules(quorum=2, failures=2)]
+    [Rules(), Rules(failures=1, successes=1), Rules(sample=Sample(of=5, bad=3)), Rules(quorum=2, failures=2)]
 )
 
 
@@ -44,8 +44,8 @@ def incidents(parts: Sequence[Sequence[CheckResult]], rules: Rules, late_s: floa
     """Every incident that is found, with its end or None."""
     health, ended = Health(), []
     for batch in parts:
-        health, new, _, overtaken, *_ = observe(health, batch, rules, START + 7_201 + late_s)
-        assert not overtaken
+        health, new, _, late, *_ = observe(health, batch, rules, START + 7_201 + late_s)
+        assert not late
         ended += [(each.kind, each.started_at, each.at) for each in new if each.change != "opened"]
         health = msgspec.json.decode(msgspec.json.encode(health), type=Health)
     going_on = [each for each in (health.outage, health.flapping) if each]

@@ -15,7 +15,7 @@ from monitor.config import Monitor
 from monitor.kafka_closing import close
 from monitor.silence import LOOK_S, Silence
 from monitor.store import Store
-from monitor.watched import Watched
+from monitor.watched import MonitorRules
 from tests.observing import START, check, checks
 from tests.postgres import PostgresServer
 from tests.stream import Stream, eventually
@@ -42,12 +42,12 @@ class Process:
     def __init__(self, database: str, stream: Stream, *names: str, settle_s: float = 0) -> None:
         self.clock = Clock()
         self.stream = stream
-        self.watched = Watched(map(monitor, names), lambda: self.clock.wall)
-        bookkeeping = Bookkeeping(self.watched.rules, clock=lambda: self.clock.wall)
+        self.rules = MonitorRules(map(monitor, names), lambda: self.clock.wall)
+        bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: self.clock.wall)
         self.store = Store(database, bookkeeping)
         self.silence = Silence(
             self.store,
-            self.watched,
+            self.rules,
             settle_s=settle_s,
             clock=lambda: self.clock.wall,
             monotonic=lambda: self.clock.monotonic,
@@ -122,7 +122,7 @@ async def test_a_monitor_that_never_had_a_result_is_silent_since_it_is_watched(
     process = Process(database, stream)
     async with process.reading() as consumer:
         await process.look_for(consumer, 600)
-        process.watched.take([monitor("new"), monitor("paused", paused=True)])
+        process.rules.follow([monitor("new"), monitor("paused", paused=True)])
         await process.look_for(consumer, PATIENCE_S)
         assert await told(database) == []
         await process.look_for(consumer, 4 * LOOK_S)
@@ -215,7 +215,7 @@ async def test_two_processes_open_one_incident(database: str, stream: Stream) ->
 
 
 async def test_two_processes_that_find_the_same_silence_open_one_incident(database: str) -> None:
-    stores = [Store(database, Bookkeeping(Watched([monitor("shop")]).rules)) for _ in range(2)]
+    stores = [Store(database, Bookkeeping(MonitorRules([monitor("shop")]).rules)) for _ in range(2)]
     await stores[0].save([check(0)])
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -311,7 +311,7 @@ async def test_what_is_open_of_a_monitor_that_is_paused_or_gone_is_over(
     process = Process(database, stream, "shop", "paused")
     async with process.reading() as consumer:
         await process.store.save(checks("---") + checks("---", monitor="paused") + checks("---", monitor="b"))
-        process.watched.take([monitor("paused", paused=True)])
+        process.rules.follow([monitor("paused", paused=True)])
         await process.look_for(consumer, 240)
         assert len(await told(database)) == 3
         await process.store.save(checks("-------", monitor="b"))

@@ -16,7 +16,7 @@ from monitor.config import Config, Monitor
 from monitor.maintenance_made import Made, Scope
 from monitor.report import report
 from monitor.store import Store, StoreUnavailableError
-from monitor.watched import LOOK_S, Watched
+from monitor.watched import READ_EVERY_S, MonitorRules
 from tests.alerting import plan
 from tests.bookkeeping import Book
 from tests.observing import START, checks
@@ -34,12 +34,12 @@ class Process:
 
     def __init__(self, database: str) -> None:
         self.monotonic = 0.0
-        self.watched = Watched([SHOP], lambda: NOW, lambda: self.monotonic)
-        bookkeeping = Bookkeeping(self.watched.rules, clock=lambda: NOW, learn=self.watched.learn)
+        self.rules = MonitorRules([SHOP], lambda: NOW, lambda: self.monotonic)
+        bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: NOW, read_windows=self.rules.read_windows)
         self.store = Store(database, bookkeeping)
 
     def knows_of(self, at: float) -> bool:
-        windows = self.watched.rules("shop").windows
+        windows = self.rules.rules("shop").windows
         return windows is not None and windows.open_at(at)
 
 
@@ -139,7 +139,7 @@ async def test_each_process_learns_of_a_window_and_its_end_within_seconds(
     await store_one(other)
     begun = await alert_store.make_maintenance(window(NOW - 60, NOW + 3_600, (None, "web")))
     for one in (process, other):
-        one.monotonic += LOOK_S - 0.1
+        one.monotonic += READ_EVERY_S - 0.1
         await store_one(one)
         assert not one.knows_of(NOW)
         one.monotonic += 0.1
@@ -148,7 +148,7 @@ async def test_each_process_learns_of_a_window_and_its_end_within_seconds(
 
     await alert_store.end_maintenance(begun.id, NOW)
     for one in (process, other):
-        one.monotonic += LOOK_S
+        one.monotonic += READ_EVERY_S
         await store_one(one)
         assert (one.knows_of(NOW - 1), one.knows_of(NOW)) == (True, False)
 
@@ -156,19 +156,19 @@ async def test_each_process_learns_of_a_window_and_its_end_within_seconds(
 async def test_what_did_not_change_is_not_read_again(process: Process, alert_store: AlertStore) -> None:
     await alert_store.make_maintenance(window(START, START + 60))
     await process.store.save(checks("+"))
-    windows = process.watched.rules("shop").windows
+    windows = process.rules.rules("shop").windows
 
-    process.monotonic += LOOK_S
+    process.monotonic += READ_EVERY_S
     await process.store.save(checks("+", first=1))
 
-    assert process.watched.rules("shop").windows is windows
+    assert process.rules.rules("shop").windows is windows
 
 
 async def test_a_new_configuration_keeps_them(process: Process, alert_store: AlertStore) -> None:
     await alert_store.make_maintenance(window(NOW - 60, NOW + 60))
     await process.store.save(checks("+"))
 
-    process.watched.take([SHOP])
+    process.rules.follow([SHOP])
 
     assert process.knows_of(NOW)
 
@@ -182,7 +182,7 @@ async def test_what_was_known_stays_while_the_database_is_away(
     await process.store.save(checks("+"))
 
     own_postgres_server.stop()
-    process.monotonic += LOOK_S
+    process.monotonic += READ_EVERY_S
     with pytest.raises(StoreUnavailableError):
         await process.store.save(checks("+", first=1))
     assert process.knows_of(NOW)

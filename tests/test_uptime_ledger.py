@@ -12,7 +12,7 @@ from monitor.health import Health
 from monitor.incident import observe
 from monitor.maintenance import Windows
 from monitor.result import CheckResult
-from monitor.standing import Rules, point
+from monitor.standing import Rules, point_of
 from monitor.uptime import HOUR_S, Point, status_of
 from monitor.uptime_ledger import Ledger
 from tests.observing import START, check, checks, once
@@ -45,13 +45,13 @@ def booked(batches: Iterable[Sequence[CheckResult]], rules: Rules) -> Iterator[L
         health = observed.health
         stored += batch
         ledger.count("shop", batch)
-        ledger.speak("shop", observed.spoken, rules.windows)
-        for location in sorted({each.location for each in observed.overtaken}):
-            late = [point(each, rules) for each in observed.overtaken if each.location == location]
+        ledger.speak("shop", observed.superseded, rules.windows)
+        for location in sorted({each.location for each in observed.late}):
+            late = [point_of(each, rules) for each in observed.late if each.location == location]
             others = [
                 Point(each.scheduled_at, status_of(each.up, each.degraded), each.scheduled_at + rules.reach_s)
                 for each in stored
-                if each.location == location and each not in observed.overtaken
+                if each.location == location and each not in observed.late
             ]
             ledger.squeeze_in("shop", location, late, others, rules.windows)
         yield ledger

@@ -1,9 +1,8 @@
 """What storing has to know of the configuration."""
 
 from monitor.config import Monitor, Window
-from monitor.standing import Rules
-from monitor.standing import Window as Bad
-from monitor.watched import Watched
+from monitor.standing import Rules, Sample
+from monitor.watched import MonitorRules
 
 
 def monitor(name: str, **settings: object) -> Monitor:
@@ -11,39 +10,39 @@ def monitor(name: str, **settings: object) -> Monitor:
 
 
 def test_rules_are_those_of_the_configuration() -> None:
-    watched = Watched(
+    rules = MonitorRules(
         [
             monitor("a", interval_s=15, failures_to_open=4, successes_to_resolve=5, quorum=6),
             monitor("b", window=Window(of=5, bad=3)),
         ]
     )
 
-    assert watched.rules("a") == Rules(15, 4, 5, None, 6)
-    assert watched.rules("b") == Rules(window=Bad(5, 3))
-    assert watched.rules("another process's") == Rules()
+    assert rules.rules("a") == Rules(15, 4, 5, None, 6)
+    assert rules.rules("b") == Rules(sample=Sample(5, 3))
+    assert rules.rules("another process's") == Rules()
 
 
 def test_windows_of_maintenance_are_worked_out_once_for_all_that_share_them() -> None:
     nightly = {"cron": "0 2 * * *", "duration_s": 3600}
-    watched = Watched(
+    rules = MonitorRules(
         [monitor("a", maintenance=nightly), monitor("b", maintenance=[nightly]), monitor("c", maintenance=[])]
     )
 
-    windows = watched.rules("a").windows
+    windows = rules.rules("a").windows
     assert windows is not None
     assert (windows.open_at(2 * 3600), windows.open_at(3 * 3600)) == (True, False)
-    assert watched.rules("b").windows is windows
-    assert watched.rules("c").windows is None
+    assert rules.rules("b").windows is windows
+    assert rules.rules("c").windows is None
 
 
 def test_a_monitor_is_watched_since_it_is_checked() -> None:
     now = 1.0
-    watched = Watched([monitor("a"), monitor("b", paused=True)], lambda: now)
+    rules = MonitorRules([monitor("a"), monitor("b", paused=True)], lambda: now)
 
     now = 2.0
-    watched.take([monitor("a", interval_s=5), monitor("b"), monitor("c")])
+    rules.follow([monitor("a", interval_s=5), monitor("b"), monitor("c")])
     now = 3.0
-    watched.take([monitor("b"), monitor("c", paused=True), monitor("a")])
+    rules.follow([monitor("b"), monitor("c", paused=True), monitor("a")])
 
-    assert watched.since == {"a": 1.0, "b": 2.0}
-    assert watched.rules("c") == Rules()
+    assert rules.checked_since == {"a": 1.0, "b": 2.0}
+    assert rules.rules("c") == Rules()
