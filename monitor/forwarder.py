@@ -1,7 +1,6 @@
 """Results from the queue through the outbox to the topic.
 
-Acknowledged means removed. Where the topic may vanish (the embedded broker's),
-stored in the database means removed.
+The retention says when a result may leave the outbox.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from monitor.forwarder_collector import Collector
 from monitor.forwarder_lanes import PartitionBatch, Partitions
-from monitor.forwarder_unstored import Unstored, Vanishing
+from monitor.forwarder_retention import Retention, UntilAcknowledged
 from monitor.outage import Availability
 from monitor.outbox import Outbox, OutboxError
 from monitor.outbox_file import OutboxRow
@@ -64,7 +63,7 @@ class Forwarder:
         open_producer: "Callable[[], Awaitable[AIOKafkaProducer]]",
         close_producer: "Callable[[AIOKafkaProducer], Awaitable[None]]",
         *,
-        log: Vanishing | None = None,
+        retention: Retention | None = None,
         availability: Availability | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -75,7 +74,7 @@ class Forwarder:
         self._topic = topic
         self._open_producer = open_producer
         self._close_producer = close_producer
-        self._log = log
+        self._retention = retention or UntilAcknowledged()
         self._patience = patience or Patience()
         self._wake = asyncio.Event()
         self._collector = Collector(queue, outbox, self._wake.set)
@@ -86,9 +85,6 @@ class Forwarder:
         self._next_line_at = 0.0
         self._run: list[OutboxRow] = []
         self._cursor = 0
-        self._epoch = log.epoch if log else 0
-        self._unstored = Unstored()
-        self._nameless: set[int] = set()
         self._safe: set[int] = set()
         self._removed_at = 0.0
 
@@ -133,9 +129,11 @@ class Forwarder:
             tasks.end(watch)
 
     def stored(self, ids: Iterable[UUID]) -> None:
-        """Take note that these results are in the database; for a topic that may vanish."""
-        self._safe.update(self._unstored.take(ids))
-        self._progress.end()
+        """Note that these results are in the database: some may leave the outbox only then."""
+        safe = self._retention.stored(ids)
+        if safe:
+            self._safe.update(safe)
+            self._progress.end()
         self._wake.set()
 
     async def _forward(self) -> None:
@@ -197,41 +195,25 @@ class Forwarder:
             ended = self._collector.ended
             if len(self._safe) >= RUN_ROWS or time.monotonic() >= self._removed_at + self._patience.look_s:
                 await self._remove_safe()
-            if self._log:
-                await self._renew(self._log)
+            if await self._retention.must_restart(self._progress, is_sending=bool(self._run)):
+                self._run, self._cursor = [], 0
             if self._run or await self._read():
                 return True
-            if ended and not self._unstored:
+            if ended and not self._retention.waits:
                 return False
-            if self._unstored or self._cursor < self._outbox.last_seq:
+            if self._retention.waits or self._cursor < self._outbox.last_seq:
                 self._progress.begin("what was sent to be stored")
             else:
                 self._progress.end()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._patience.look_s if self._unstored or self._safe else None):
+                async with asyncio.timeout(
+                    self._patience.look_s if self._retention.waits or self._safe else None
+                ):
                     await self._wake.wait()
-
-    async def _renew(self, log: Vanishing) -> None:
-        """Recycle a topic that is used up and stored; begin again when it is a new one."""
-        are_lost = not self._run and self._unstored.are_lost(log.drains)
-        if are_lost:
-            _log.warning(
-                "%d results that Kafka took are not in its topic, sending all again", len(self._unstored)
-            )
-        if are_lost or (log.exhausted and not self._unstored):
-            self._progress.begin("Kafka to empty the topic")
-            await log.recycle()
-        if log.epoch != self._epoch:
-            self._epoch = log.epoch
-            self._unstored.clear()
-            self._run = []
-            self._cursor = 0
 
     async def _read(self) -> bool:
         """Read the next run, if there is one and it may be sent."""
-        room = RUN_ROWS
-        if self._log:
-            room = 0 if self._log.exhausted else min(room, self._unstored.room_rows)
+        room = self._retention.room_rows(RUN_ROWS)
         while room and not self._run and self._cursor < self._outbox.last_seq:
             last = self._outbox.last_seq
             self._progress.begin("the disk of the outbox")
@@ -250,8 +232,7 @@ class Forwarder:
 
     async def _send(self, producer: "AIOKafkaProducer") -> None:
         """Send the run, in each partition one batch after the other: none can overtake another."""
-        if self._log:
-            self._nameless = self._unstored.add(self._run)
+        self._retention.sending(self._run)
         batches = self._partitions.split(self._run, await producer.partitions_for(self._topic))
         while batches:
             for batch in batches:
@@ -277,11 +258,7 @@ class Forwarder:
         seqs = {row.seq for row in rows}
         self._run = [row for row in self._run if row.seq not in seqs]
         self.sent += len(rows)
-        if self._log:
-            self._log.records += len(rows)
-            self._log.bytes += sum(row.size for row in rows)
-            seqs &= self._nameless
-        self._safe |= seqs
+        self._safe.update(self._retention.acknowledged(rows))
 
 
 async def _end_at(deadline: asyncio.Event, tasks: Tasks, task: "asyncio.Task[None]") -> None:

@@ -6,17 +6,17 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any, Protocol
 from uuid import UUID
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitor.dead_letter import DeadLetter, SetAside
-from monitor.ingest_offsets import commit, ends, is_behind, is_forgotten, rewind
+from monitor.forwarder_retention import Retention, UntilAcknowledged
+from monitor.ingest_offsets import Offsets, ends, is_behind
 from monitor.ingest_portions import Decoded, decode_all, in_halves, portions
 from monitor.kafka_clients import started
 from monitor.outage import Availability
@@ -29,7 +29,6 @@ BATCH = 2_000
 _POLL_S = 1.0
 _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _SET_ASIDE_S = 60.0
-_SURE_S = 0.5  # a topic that was deleted and made anew is not read earlier
 _LOOK_S = 10.0
 _LOOKED_S = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
@@ -42,17 +41,6 @@ class Saver(Protocol):
 
     async def save(self, results: Sequence[CheckResult], /) -> int:
         """Store all or none."""
-
-
-class Epochal(Protocol):
-    """A topic whose records may vanish; `epoch` has changed when they did."""
-
-    @property
-    def epoch(self) -> int:
-        """Equal as long as offsets keep their meaning."""
-
-    def drained(self) -> None:
-        """Take note that all that can be read of it is stored."""
 
 
 Look = Callable[[Any], Awaitable[None]]
@@ -68,7 +56,7 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     set_aside: SetAside,
     stop: asyncio.Event,
     *,
-    log: Epochal | None = None,
+    retention: Retention | None = None,
     on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
     progress: Progress | None = None,
     availability: Availability | None = None,
@@ -83,7 +71,9 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     """
     progress = progress or Progress("the ingest")
     postgresql = availability or Availability("PostgreSQL")
-    ingestion = _Ingestion(store, set_aside, stop, log, on_stored, progress, postgresql, look)
+    ingestion = _Ingestion(
+        store, set_aside, stop, retention or UntilAcknowledged(), on_stored, progress, postgresql, look
+    )
     delays = _delays()
     with suppress(StoppedError):
         while not stop.is_set():
@@ -113,14 +103,14 @@ async def save_apart(
 
 
 class _Ingestion:
-    """One stage over the lives of many consumers: what it remembers is the epoch that offsets belong to."""
+    """One stage over the lives of many consumers: fetch, take in, commit."""
 
     def __init__(
         self,
         store: Saver,
         set_aside: SetAside,
         stop: asyncio.Event,
-        log: Epochal | None,
+        retention: Retention,
         on_stored: Callable[[Sequence[UUID]], None],
         progress: Progress,
         availability: Availability,
@@ -129,7 +119,8 @@ class _Ingestion:
         self._store = store
         self._set_aside = set_aside
         self._stop = stop
-        self._topic = log
+        self._retention = retention
+        self._offsets = Offsets(retention)
         self._on_stored = on_stored
         self._progress = progress
         self._postgresql = availability
@@ -137,52 +128,21 @@ class _Ingestion:
         self._look_for_silence = look
         self._look_at = 0.0
         self._holding = asyncio.Lock()
-        self._epoch = self._current_epoch()
-        self._committed_at: dict[TopicPartition, float] = {}
 
     async def run(self, consumer: Any) -> None:
         self._look_at = 0.0
-        self._committed_at.clear()
+        self._offsets.forget()
         while not self._stop.is_set():
-            epoch = self._current_epoch()
-            if epoch != self._epoch and await rewind(consumer):
-                self._epoch = epoch
+            await self._offsets.follow_epoch(consumer)
             records = await self._fetch(consumer)
             offsets = ends(records)
-            if records and not await self._begun_anew(consumer, offsets):
+            if records and await self._offsets.are_valid(consumer, offsets):
                 await self._take_in(consumer, records)
-                if self._current_epoch() == epoch:
-                    await self._commit(consumer, offsets)
+                await self._offsets.commit(consumer, offsets)
                 self._progress.end()
             else:
                 await self._look(consumer)
             await self._look_for_silence(consumer)
-
-    async def _begun_anew(self, consumer: Any, partitions: Iterable[TopicPartition]) -> bool:
-        """Tell whether the topic was deleted in a silence and made anew: it is read from its start then.
-
-        If Kafka still knows the oldest of the last commits, it knows those that came after it.
-        """
-        ours = self._committed_at.keys() & consumer.assignment() & set(partitions)
-        oldest = min(ours, key=self._committed_at.__getitem__, default=None)
-        if oldest is None or self._current_epoch() != self._epoch:  # we made it anew, and know
-            return False
-        silence_s = asyncio.get_running_loop().time() - self._committed_at[oldest]
-        if silence_s <= _SURE_S or not await is_forgotten(consumer, oldest):
-            return False
-        _log.warning("the topic was made anew: it is read from its first record")
-        self._committed_at.clear()
-        await rewind(consumer)
-        return True
-
-    async def _commit(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit; Kafka may have forgotten the topic's past only just now."""
-        if not await self._begun_anew(consumer, offsets) and await commit(consumer, offsets):
-            now = asyncio.get_running_loop().time()
-            self._committed_at |= dict.fromkeys(offsets.keys() & consumer.assignment(), now)
-
-    def _current_epoch(self) -> int:
-        return self._topic.epoch if self._topic else 0
 
     async def _fetch(self, consumer: Any) -> list[Any]:
         fetching = consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)
@@ -203,8 +163,7 @@ class _Ingestion:
             self._progress.begin("Kafka")
             return
         self._progress.end()
-        if self._topic:
-            self._topic.drained()
+        self._retention.drained()
 
     async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
         """Return when each record has its row or its dead letter."""

@@ -21,6 +21,7 @@ from monitor.dead_letter import set_aside
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
+from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStored
 from monitor.heartbeat import Pulse, beat
 from monitor.ingest import ingest
 from monitor.ingest_counts import IngestCounts
@@ -33,7 +34,7 @@ from monitor.public_url import public_url
 from monitor.silence import Silence
 from monitor.store import Store, StoreUnavailableError
 from monitor.tasks import Tasks
-from monitor.volatile_log import VolatileLog
+from monitor.volatile_log import VolatileTopic
 from monitor.watched import MonitorRules
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ _UPKEEP_RETRY_S = 30.0
 
 
 class _Servers(NamedTuple):
-    """Where PostgreSQL and Kafka are; `volatile` only where Kafka is the embedded broker."""
+    """Where PostgreSQL and Kafka are, and when what Kafka has may leave the outbox."""
 
     database: str
     kafka: str
-    volatile: VolatileLog | None
+    retention: Retention
 
 
 @dataclass(kw_only=True, slots=True)
@@ -135,17 +136,19 @@ async def _servers(config: Config, resources: AsyncExitStack) -> _Servers:
     shown = public_url(database)
     if database == EMBEDDED:
         database = shown = await resources.enter_async_context(postgres(config.data_dir))
-    kafka, volatile = config.kafka_bootstrap, None
+    kafka = config.kafka_bootstrap
+    retention: Retention = UntilAcknowledged()
     if kafka == EMBEDDED:
         embedded = await resources.enter_async_context(broker(config.data_dir))
         kafka = embedded.bootstrap
-        volatile = VolatileLog(config, kafka)
+        topic = VolatileTopic(config, kafka)
+        retention = UntilStored(topic)
         await ensure_topics(config, kafka)
-        embedded.on_restart = volatile.restore
+        embedded.on_restart = topic.restore
         log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
     log.info("database: %s", shown)
     log.info("broker: %s, topic %s", kafka, config.kafka_topic)
-    return _Servers(database, kafka, volatile)
+    return _Servers(database, kafka, retention)
 
 
 async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) -> Pipeline:
@@ -167,7 +170,13 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
         queue=queue,
         outbox=outbox,
         forwarder=Forwarder(
-            queue, outbox, config.kafka_topic, open_producer, close, log=servers.volatile, availability=kafka
+            queue,
+            outbox,
+            config.kafka_topic,
+            open_producer,
+            close,
+            retention=servers.retention,
+            availability=kafka,
         ),
         counts=IngestCounts(store),
         store=store,
@@ -215,8 +224,8 @@ def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Corout
         counts,
         counts.counting(partial(set_aside, open_producer, f"{config.kafka_topic}.dead")),
         stop,
-        log=servers.volatile,
-        on_stored=forwarder.stored if servers.volatile else lambda _: None,
+        retention=servers.retention,
+        on_stored=forwarder.stored,
         progress=progress,
         availability=running.postgresql,
         look=Silence(running.store, running.rules).look,

@@ -11,17 +11,15 @@ MAX_RECORDS = 10_000
 MAX_BYTES = 64_000_000
 
 
-class VolatileLog:
+class VolatileTopic:
     """What was sent since the topic was last empty.
 
     `epoch` changes each time that the records are gone: offsets then start at 0 again, and what is not
     stored has to be sent again. Who sends adds to `records` and `bytes`, and recycles when all is stored.
-    `drains` counts how often who reads found nothing more in it that is not stored.
     """
 
     def __init__(self, config: Config, bootstrap: str) -> None:
         self.epoch = 0
-        self.drains = 0
         self.records = 0
         self.bytes = 0
         self._config = config
@@ -60,12 +58,8 @@ class VolatileLog:
             raise ConnectionError(str(error)) from error
         self.renewed()
 
-    def drained(self) -> None:
-        """Take note that all that can be read of it is stored."""
-        self.drains += 1
-
     def renewed(self) -> None:
-        """Take note that the topic is there and empty."""
+        """Begin a new epoch: the topic is there and empty."""
         self.epoch += 1
         self.records = 0
         self.bytes = 0

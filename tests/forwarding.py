@@ -13,11 +13,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from monitor.config import Config
 from monitor.embedded_broker import _binary as broker_binary
 from monitor.forwarder import Patience
 from monitor.kafka_closing import close as close_producer
 from monitor.outbox import Outbox, open_outbox
 from monitor.result import CheckResult, Message, encode, result_id
+from monitor.volatile_log import VolatileTopic
 from tests.tcp_proxy import TcpProxy
 
 PARTITIONS = 3
@@ -146,14 +148,12 @@ class Line:
         self._folder.cleanup()
 
 
-class Log:
-    """A topic that may vanish, as the forwarder sees it."""
+class ShortTopic(VolatileTopic):
+    """A topic that may vanish, and is used up after few records."""
 
     def __init__(self, line: Line, limit: int) -> None:
+        super().__init__(Config(monitors=()), line.address)
         self.epoch = 1
-        self.records = 0
-        self.bytes = 0
-        self.drains = 0
         self._line = line
         self._limit = limit
 
@@ -164,11 +164,6 @@ class Log:
     async def recycle(self) -> None:
         await self._line.make_topic(again=True)
         self.renewed()
-
-    def renewed(self) -> None:
-        self.epoch += 1
-        self.records = 0
-        self.bytes = 0
 
 
 def first_seen(partition: Iterable[Message]) -> list[Message]:

@@ -5,19 +5,22 @@ from itertools import chain
 
 import pytest
 
-from monitor import forwarder_unstored as unstored
+from monitor import forwarder_retention
 from monitor.forwarder import Forwarder
+from monitor.forwarder_retention import Retention, Unstored, UntilStored
 from monitor.kafka_closing import close as close_producer
 from monitor.outbox import Outbox
 from monitor.outbox_file import OutboxRow
 from monitor.result import Message, decode
-from tests.forwarding import HASTE, Line, Log, identity, message, until
+from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 
 Queue = asyncio.Queue[Message | None]
 
 
-def forwarder(line: Line, queue: Queue, outbox: Outbox, log: Log) -> Forwarder:
-    return Forwarder(queue, outbox, line.topic, line.open_producer, close_producer, log=log, patience=HASTE)
+def forwarder(line: Line, queue: Queue, outbox: Outbox, retention: Retention) -> Forwarder:
+    return Forwarder(
+        queue, outbox, line.topic, line.open_producer, close_producer, retention=retention, patience=HASTE
+    )
 
 
 def queue_of(*messages: Message | None) -> Queue:
@@ -32,12 +35,13 @@ async def numbers(line: Line, count: int) -> list[float]:
 
 
 async def test_a_result_stays_in_the_outbox_until_it_is_stored(line: Line, outbox: Outbox) -> None:
-    log = Log(line, 1_000)
-    stage = forwarder(line, queue_of(*map(message, range(10)), None), outbox, log)
+    topic = ShortTopic(line, 1_000)
+    retention = UntilStored(topic)
+    stage = forwarder(line, queue_of(*map(message, range(10)), None), outbox, retention)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: stage.sent == 10, "all are acknowledged")
-    assert (outbox.rows, log.records) == (10, 10)
-    assert log.bytes == outbox.bytes
+    assert (outbox.rows, topic.records) == (10, 10)
+    assert topic.bytes == outbox.bytes
 
     stage.stored([identity(number) for number in range(5)])
     await until(lambda: outbox.rows == 5, "the stored ones have left")
@@ -51,7 +55,9 @@ async def test_a_result_stays_in_the_outbox_until_it_is_stored(line: Line, outbo
 async def test_what_is_not_stored_at_the_deadline_is_sent_again_after_the_restart(
     line: Line, outbox: Outbox
 ) -> None:
-    stage = forwarder(line, queue_of(*map(message, range(10)), None), outbox, Log(line, 1_000))
+    stage = forwarder(
+        line, queue_of(*map(message, range(10)), None), outbox, UntilStored(ShortTopic(line, 1_000))
+    )
     deadline = asyncio.Event()
     running = asyncio.create_task(stage.run(deadline))
     await until(lambda: stage.sent == 10, "all are acknowledged")
@@ -60,7 +66,7 @@ async def test_what_is_not_stored_at_the_deadline_is_sent_again_after_the_restar
     await running
     await until(lambda: outbox.rows == 9, "the stored one has left")
 
-    again = forwarder(line, queue_of(None), outbox, Log(line, 1_000))
+    again = forwarder(line, queue_of(None), outbox, UntilStored(ShortTopic(line, 1_000)))
     running = asyncio.create_task(again.run(asyncio.Event()))
     await until(lambda: again.sent == 9, "the rest is acknowledged again")
     again.stored([identity(number) for number in range(10)])
@@ -70,30 +76,31 @@ async def test_what_is_not_stored_at_the_deadline_is_sent_again_after_the_restar
 async def test_what_was_acknowledged_and_is_not_in_the_topic_is_sent_again(
     line: Line, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = Log(line, 1_000)
-    stage = forwarder(line, queue_of(*map(message, range(10))), outbox, log)
+    topic = ShortTopic(line, 1_000)
+    retention = UntilStored(topic)
+    stage = forwarder(line, queue_of(*map(message, range(10))), outbox, retention)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: stage.sent == 10, "all are acknowledged")
-    log.drains += 1
+    retention.drained()
     stage.stored([identity(number) for number in range(7)])
-    log.drains += 1
+    retention.drained()
     await asyncio.sleep(4 * HASTE.look_s)
-    assert log.epoch == 1  # read once since the oldest of them is the oldest
+    assert topic.epoch == 1  # read once since the oldest of them is the oldest
 
-    log.drains += 1
+    retention.drained()
     await until(lambda: stage.sent == 13, "the three are sent again")
 
-    log.drains += 1
+    retention.drained()
     await asyncio.sleep(4 * HASTE.look_s)
-    assert log.epoch == 2  # read once since they were sent again
+    assert topic.epoch == 2  # read once since they were sent again
     assert "3 results that Kafka took are not in its topic, sending all again" in caplog.messages
     stage.stored([identity(number) for number in range(10)])
     await until(lambda: outbox.rows == 0, "all have left")
     for _ in range(2):
-        log.drains += 1
+        retention.drained()
         stage.stored([])  # it wakes
         await asyncio.sleep(4 * HASTE.look_s)
-    assert log.epoch == 2
+    assert topic.epoch == 2
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -101,9 +108,10 @@ async def test_what_was_acknowledged_and_is_not_in_the_topic_is_sent_again(
 async def test_what_kafka_has_not_acknowledged_yet_is_not_lost(
     line: Line, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = Log(line, 1_000)
+    topic = ShortTopic(line, 1_000)
+    retention = UntilStored(topic)
     queue = queue_of(message(0))
-    stage = forwarder(line, queue, outbox, log)
+    stage = forwarder(line, queue, outbox, retention)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: stage.sent == 1, "the first is acknowledged")
     stage.stored([identity(0)])
@@ -117,12 +125,12 @@ async def test_what_kafka_has_not_acknowledged_yet_is_not_lost(
 
     for _ in range(3):
         await tried_again()
-        log.drains += 1
+        retention.drained()
 
     await line.proxy.start()
     await until(lambda: stage.sent == 2, "the second is acknowledged")
 
-    assert log.epoch == 1
+    assert topic.epoch == 1
     assert not [said for said in caplog.messages if "sending all again" in said]
     stage.stored([identity(1)])
     await running
@@ -131,8 +139,10 @@ async def test_what_kafka_has_not_acknowledged_yet_is_not_lost(
 async def test_no_more_than_the_window_is_sent_and_not_stored(
     line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unstored, "WINDOW_ROWS", 7)
-    stage = forwarder(line, queue_of(*map(message, range(20)), None), outbox, Log(line, 1_000))
+    monkeypatch.setattr(forwarder_retention, "UNSTORED_ROWS", 7)
+    stage = forwarder(
+        line, queue_of(*map(message, range(20)), None), outbox, UntilStored(ShortTopic(line, 1_000))
+    )
     running = asyncio.create_task(stage.run(asyncio.Event()))
 
     await until(lambda: stage.sent == 7, "the window is full")
@@ -151,9 +161,9 @@ async def test_no_more_than_the_window_is_sent_and_not_stored(
 async def test_large_results_fill_the_window_by_their_bytes(
     line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unstored, "WINDOW_BYTES", 1_500_000)
+    monkeypatch.setattr(forwarder_retention, "UNSTORED_BYTES", 1_500_000)
     sent = [message(number, body="x" * 400_000) for number in range(8)]
-    stage = forwarder(line, queue_of(*sent, None), outbox, Log(line, 1_000))
+    stage = forwarder(line, queue_of(*sent, None), outbox, UntilStored(ShortTopic(line, 1_000)))
     running = asyncio.create_task(stage.run(asyncio.Event()))
 
     await until(lambda: stage.sent == 4, "the window is full")
@@ -167,9 +177,10 @@ async def test_large_results_fill_the_window_by_their_bytes(
 async def test_a_topic_that_is_used_up_is_recycled_when_all_of_it_is_stored(
     line: Line, outbox: Outbox
 ) -> None:
-    log = Log(line, 10)
+    topic = ShortTopic(line, 10)
+    retention = UntilStored(topic)
     queue = queue_of(*map(message, range(12)))
-    stage = forwarder(line, queue, outbox, log)
+    stage = forwarder(line, queue, outbox, retention)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: stage.sent == 12 and outbox.rows == 12, "the first are acknowledged")
     for number in range(12, 15):
@@ -178,12 +189,12 @@ async def test_a_topic_that_is_used_up_is_recycled_when_all_of_it_is_stored(
     await until(lambda: outbox.rows == 15, "more wait")
     stage.stored([identity(number) for number in range(11)])
     await until(lambda: outbox.rows == 4, "the stored ones have left")
-    assert (log.epoch, stage.sent) == (1, 12)
+    assert (topic.epoch, stage.sent) == (1, 12)
 
     stage.stored([identity(11)])
     await until(lambda: stage.sent == 15, "the rest is acknowledged")
 
-    assert log.epoch == 2
+    assert topic.epoch == 2
     assert await numbers(line, 3) == [12, 13, 14]
     stage.stored([identity(number) for number in range(12, 15)])
     await running
@@ -191,9 +202,10 @@ async def test_a_topic_that_is_used_up_is_recycled_when_all_of_it_is_stored(
 
 
 async def test_when_the_broker_dies_all_that_is_not_stored_is_sent_again(line: Line, outbox: Outbox) -> None:
-    log = Log(line, 1_000)
+    topic = ShortTopic(line, 1_000)
+    retention = UntilStored(topic)
     queue = queue_of(*map(message, range(10)))
-    stage = forwarder(line, queue, outbox, log)
+    stage = forwarder(line, queue, outbox, retention)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: stage.sent == 10, "all are acknowledged")
     stage.stored([identity(number) for number in range(4)])
@@ -201,9 +213,9 @@ async def test_when_the_broker_dies_all_that_is_not_stored_is_sent_again(line: L
     await line.kill_broker()
     queue.put_nowait(message(10))
     await line.start_broker()
-    log.renewed()
+    topic.renewed()
 
-    await until(lambda: log.records >= 7, "the others are acknowledged again")
+    await until(lambda: topic.records >= 7, "the others are acknowledged again")
     assert await numbers(line, 7) == [4, 5, 6, 7, 8, 9, 10]
     queue.put_nowait(None)
     stage.stored([identity(number) for number in range(11)])
@@ -213,7 +225,7 @@ async def test_when_the_broker_dies_all_that_is_not_stored_is_sent_again(line: L
 
 async def test_damaged_results_are_not_waited_for(line: Line, outbox: Outbox) -> None:
     damaged = [Message(b"site", b'{"id": "\xff'), Message(b"site", b"\0" * 20), message(2)]
-    stage = forwarder(line, queue_of(*damaged, None), outbox, Log(line, 1_000))
+    stage = forwarder(line, queue_of(*damaged, None), outbox, UntilStored(ShortTopic(line, 1_000)))
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: outbox.rows == 1, "the damaged ones have left")
 
@@ -223,7 +235,7 @@ async def test_damaged_results_are_not_waited_for(line: Line, outbox: Outbox) ->
 
 
 async def test_a_result_that_is_expected_twice_counts_once() -> None:
-    expected = unstored.Unstored()
+    expected = Unstored()
     row = OutboxRow(1, *message(1))
     before = expected.room_rows
 

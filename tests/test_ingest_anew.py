@@ -15,7 +15,7 @@ from tests.test_store import SLOT, count, query
 
 
 class Recycled:
-    """Stands for the log of the embedded broker."""
+    """Stands for the retention of results in the embedded broker's topic."""
 
     def __init__(self) -> None:
         self._epoch = 1
@@ -37,32 +37,32 @@ class Recycled:
 async def test_a_recycled_topic_is_read_from_its_beginning(
     database: str, store: Store, stream: Stream
 ) -> None:
-    log = Recycled()
+    retention = Recycled()
 
-    async with stream.ingested(store, log=log):
+    async with stream.ingested(store, retention=retention):
         await stream.send(*values(400))
         await committed(stream, 400)
         await stream.recycle()
-        log.renew()
+        retention.renew()
         await stream.send(*values(100, first=400))
         await stored(database, 500)
 
     assert await stream.committed() == 100
 
 
-async def test_the_log_is_told_when_all_of_it_is_stored(
+async def test_the_retention_is_told_when_all_of_it_is_stored(
     database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.ingest._LOOK_S", 0.0)
-    log = Recycled()
+    retention = Recycled()
 
     async def drained() -> bool:
-        return log.drains > 1
+        return retention.drains > 1
 
-    async with stream.ingested(store, log=log):
+    async with stream.ingested(store, retention=retention):
         await stream.send(*values(10))
         await stored(database, 10)
-        log.drains = 0
+        retention.drains = 0
         await eventually("it is drained", drained)
 
 
@@ -86,7 +86,7 @@ async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginni
 async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebody_elses(
     database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log, is_new = Recycled(), asyncio.Event()
+    retention, is_new = Recycled(), asyncio.Event()
 
     def open_consumer() -> Any:
         consumer = stream.consumer()
@@ -95,13 +95,13 @@ async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebo
         async def recycled_meanwhile(**options: Any) -> Any:
             fetched = await getmany(**options)
             if fetched and is_new.is_set():
-                log.renew()
+                retention.renew()
             return fetched
 
         consumer.getmany = recycled_meanwhile
         return consumer
 
-    async with stream.ingested(store, log=log, open_consumer=open_consumer):
+    async with stream.ingested(store, retention=retention, open_consumer=open_consumer):
         await stream.send(*values(400))
         await committed(stream, 400)
         await asyncio.sleep(0.6)
@@ -123,7 +123,7 @@ async def test_of_a_batch_only_the_commit_that_is_the_oldest_is_looked_for(
         asked.append(partition)
         return await is_forgotten(consumer, partition)
 
-    monkeypatch.setattr("monitor.ingest.is_forgotten", noted)
+    monkeypatch.setattr("monitor.ingest_offsets.is_forgotten", noted)
     async with stream.ingested(store):
         await stream.send(*values(1), key=b"one")
         await committed(stream, 1)
@@ -149,7 +149,7 @@ async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
         await stream.send(*values(400))
         await committed(stream, 400)
         await asyncio.sleep(0.6)
-        monkeypatch.setattr("monitor.ingest.is_forgotten", at_first_not)
+        monkeypatch.setattr("monitor.ingest_offsets.is_forgotten", at_first_not)
         await stream.recycle()
         await stream.send(*values(800, first=400))
         await stored(database, 1_200)
@@ -160,16 +160,16 @@ async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
 async def test_a_batch_of_the_topic_before_is_not_committed(
     database: str, store: Store, stream: Stream
 ) -> None:
-    log = Recycled()
+    retention = Recycled()
     batches: list[int] = []
 
     def recycled_meanwhile(ids: Sequence[object]) -> None:
         batches.append(len(ids))
-        log.renew()
+        retention.renew()
 
     await stream.send(*values(10), key=b"one")
 
-    async with stream.ingested(store, log=log, on_stored=recycled_meanwhile):
+    async with stream.ingested(store, retention=retention, on_stored=recycled_meanwhile):
         await committed(stream, 10)
 
     assert batches[0] == batches[-1] == 10
@@ -183,7 +183,7 @@ async def test_a_member_without_partitions_has_nothing_to_read_again(
     stream = unstarted_stream
     await stream.start(partitions=1)
     consumers: list[Any] = []
-    log = Recycled()
+    retention = Recycled()
 
     def open_consumer() -> Any:
         consumers.append(stream.consumer())
@@ -193,14 +193,14 @@ async def test_a_member_without_partitions_has_nothing_to_read_again(
         return sorted(len(consumer.assignment()) for consumer in consumers) == [0, 1]
 
     async def looked_twice() -> bool:
-        return log.looks > 4
+        return retention.looks > 4
 
     async with (
-        stream.ingested(store, log=log, open_consumer=open_consumer),
-        stream.ingested(store, log=log, open_consumer=open_consumer),
+        stream.ingested(store, retention=retention, open_consumer=open_consumer),
+        stream.ingested(store, retention=retention, open_consumer=open_consumer),
     ):
         await eventually("one member is idle", one_is_idle)
-        log.renew()
+        retention.renew()
         await eventually("both members have looked", looked_twice)
         await stream.send(*values(10))
         await stored(database, 10)

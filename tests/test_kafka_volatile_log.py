@@ -10,9 +10,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from monitor.config import Config
 from monitor.embedded_broker import Broker
+from monitor.forwarder_retention import UntilStored
 from monitor.kafka_clients import consumer, ensure_topics, started_producer
 from monitor.kafka_closing import close
-from monitor.volatile_log import VolatileLog
+from monitor.progress import Progress
+from monitor.volatile_log import VolatileTopic
 
 RESULTS = 30_000
 BYTES = 6_700
@@ -26,7 +28,7 @@ WINDOW = 5_000
 def test_a_log_is_exhausted_by_records_or_by_bytes(
     embedded_config: Config, records: int, bytes_: int, exhausted: bool
 ) -> None:
-    log = VolatileLog(embedded_config, "127.0.0.1:1")
+    log = VolatileTopic(embedded_config, "127.0.0.1:1")
     log.records += records
     log.bytes += bytes_
 
@@ -36,18 +38,19 @@ def test_a_log_is_exhausted_by_records_or_by_bytes(
     assert (log.epoch, log.records, log.bytes) == (1, 0, 0)
 
 
-def test_a_log_counts_how_often_all_of_it_was_stored(embedded_config: Config) -> None:
-    log = VolatileLog(embedded_config, "127.0.0.1:1")
+async def test_a_topic_of_which_all_is_stored_begins_no_new_epoch(embedded_config: Config) -> None:
+    retention = UntilStored(VolatileTopic(embedded_config, "127.0.0.1:1"))
 
-    log.drained()
+    retention.drained()
 
-    assert (log.drains, log.epoch) == (1, 0)
+    assert not await retention.must_restart(Progress("the forwarder"), is_sending=False)
+    assert retention.epoch == 0
 
 
 async def test_a_send_right_after_recycling_lands_at_the_beginning(
     embedded_config: Config, broker: Broker
 ) -> None:
-    log = VolatileLog(embedded_config, broker.bootstrap)
+    log = VolatileTopic(embedded_config, broker.bootstrap)
     sending = await started_producer(embedded_config, broker.bootstrap)
     for epoch in range(1, 21):
         for partition in range(4):
@@ -62,7 +65,7 @@ async def test_a_send_right_after_recycling_lands_at_the_beginning(
 
 async def test_recycling_spares_the_dead_letters(embedded_config: Config, broker: Broker) -> None:
     dead = f"{embedded_config.kafka_topic}.dead"
-    log = VolatileLog(embedded_config, broker.bootstrap)
+    log = VolatileTopic(embedded_config, broker.bootstrap)
     sending = await started_producer(embedded_config, broker.bootstrap)
     await sending.send_and_wait(dead, b"first")
 
@@ -73,7 +76,7 @@ async def test_recycling_spares_the_dead_letters(embedded_config: Config, broker
 
 
 async def test_recycling_makes_a_topic_that_is_missing(embedded_config: Config, broker: Broker) -> None:
-    await VolatileLog(embedded_config, broker.bootstrap).recycle()
+    await VolatileTopic(embedded_config, broker.bootstrap).recycle()
 
     sending = await started_producer(embedded_config, broker.bootstrap)
     assert await sending.partitions_for(embedded_config.kafka_topic) == {0, 1, 2, 3}
@@ -83,7 +86,7 @@ async def test_recycling_makes_a_topic_that_is_missing(embedded_config: Config, 
 async def test_after_a_restart_of_the_broker_the_topics_are_there_in_a_new_epoch(
     embedded_config: Config, broker: Broker
 ) -> None:
-    log = VolatileLog(embedded_config, broker.bootstrap)
+    log = VolatileTopic(embedded_config, broker.bootstrap)
     restored = asyncio.Event()
 
     async def restore() -> None:
@@ -104,7 +107,7 @@ async def test_after_a_restart_of_the_broker_the_topics_are_there_in_a_new_epoch
 
 
 async def test_restoring_without_a_broker_is_an_os_error(embedded_config: Config) -> None:
-    log = VolatileLog(embedded_config, "127.0.0.1:1")
+    log = VolatileTopic(embedded_config, "127.0.0.1:1")
 
     with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:1: connection refused"):
         await log.restore()
@@ -115,7 +118,7 @@ async def test_restoring_without_a_broker_is_an_os_error(embedded_config: Config
 class Flow:
     """What a forwarder and an ingest do, without a disk and a database."""
 
-    def __init__(self, log: VolatileLog, topic: str, process: psutil.Process) -> None:
+    def __init__(self, log: VolatileTopic, topic: str, process: psutil.Process) -> None:
         self.stored: set[int] = set()
         self.most_memory = 0
         self._log = log
@@ -172,7 +175,7 @@ async def test_many_small_batches_and_200_megabytes_pass_in_little_memory(
     embedded_config: Config, broker: Broker
 ) -> None:
     config = embedded_config.model_copy(update={"kafka_compression": "none"})
-    log = VolatileLog(config, broker.bootstrap)
+    log = VolatileTopic(config, broker.bootstrap)
     process = psutil.Process(broker.child.process.pid)
     flow = Flow(log, config.kafka_topic, process)
     sending = await started_producer(config, broker.bootstrap)

@@ -8,13 +8,14 @@ from monitor.config import Config
 from monitor.dead_letter import DeadLetter
 from monitor.embedded_broker import Broker
 from monitor.forwarder import Forwarder
+from monitor.forwarder_retention import UntilStored
 from monitor.ingest import ingest
 from monitor.kafka_clients import consumer, ensure_topics, started_producer
 from monitor.kafka_closing import close
 from monitor.outbox import open_outbox
 from monitor.result import Message, encode, result_id
 from monitor.store import Store
-from monitor.volatile_log import VolatileLog
+from monitor.volatile_log import VolatileTopic
 from tests.test_result import result
 
 COUNT = 25_000
@@ -37,8 +38,9 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
 ) -> None:
     servers = broker.bootstrap
     await ensure_topics(embedded_config, servers)
-    log = VolatileLog(embedded_config, servers)
-    broker.on_restart = log.restore
+    topic = VolatileTopic(embedded_config, servers)
+    retention = UntilStored(topic)
+    broker.on_restart = topic.restore
     outbox = await open_outbox(short_dir / "outbox.sqlite", 10**9)
     queue: asyncio.Queue[Message | None] = asyncio.Queue(1_000)
     forwarder = Forwarder(
@@ -47,7 +49,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
         embedded_config.kafka_topic,
         partial(started_producer, embedded_config, servers),
         close,
-        log=log,
+        retention=retention,
     )
     stop = asyncio.Event()
     largest = 0
@@ -60,7 +62,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
                 store,
                 refuse,  # type: ignore[arg-type]
                 stop,
-                log=log,
+                retention=retention,
                 on_stored=forwarder.stored,
             )
         )
@@ -76,7 +78,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
 
     ids = [result_id("here", f"m{n % 50}", 1_790_000_000.0 + n) for n in range(COUNT)]
     assert len(await store.stored(ids)) == COUNT
-    assert log.epoch >= 2
+    assert topic.epoch >= 2
     assert outbox.rows == 0
     assert largest < 250 << 20
     await outbox.close()

@@ -14,13 +14,14 @@ from pydantic import SecretStr
 from monitor import ingest
 from monitor.config import Config
 from monitor.forwarder import Forwarder
+from monitor.forwarder_retention import UntilStored
 from monitor.kafka_closing import close as close_producer
 from monitor.outage import Availability
 from monitor.outbox import Outbox
 from monitor.pipeline import pipeline
 from monitor.progress import Progress
 from monitor.store import Store
-from tests.forwarding import HASTE, Line, Log, identity, message, until
+from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 from tests.postgres import PostgresServer
 from tests.stream import Stream
 from tests.test_forwarder_outage import Queue, make_read_only
@@ -167,7 +168,13 @@ async def test_a_forwarder_whose_topic_may_vanish_waits_for_what_it_sent_to_be_s
 ) -> None:
     queue: Queue = asyncio.Queue()
     stage = Forwarder(
-        queue, outbox, line.topic, line.open_producer, close_producer, log=Log(line, 9), patience=HASTE
+        queue,
+        outbox,
+        line.topic,
+        line.open_producer,
+        close_producer,
+        retention=UntilStored(ShortTopic(line, 9)),
+        patience=HASTE,
     )
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await queue.put(message(1))
