@@ -1,4 +1,4 @@
-"""Makes the pictures of the README: `python -m benchmarks.screenshots [FOLDER]`.
+"""Makes the pictures of the documentation: `python -m benchmarks.screenshots [FOLDER]`.
 
 Fills an embedded PostgreSQL with the past of `benchmarks.demo` and looks at its pages in Chromium.
 """

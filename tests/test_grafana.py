@@ -20,7 +20,7 @@ PANELS: list[dict[str, Any]] = MODEL["panels"]
 TARGETS = [(panel["title"], target) for panel in PANELS for target in panel.get("targets", ())]
 PROMQL = [(title, target["expr"]) for title, target in TARGETS if "expr" in target]
 SQL = [(title, target["rawSql"]) for title, target in TARGETS if "rawSql" in target]
-README = (ROOT / "README.md").read_text()
+METRICS_PAGE = (ROOT / "docs/metrics.md").read_text()
 VARIABLES = {variable["name"]: variable for variable in MODEL["templating"]["list"]}
 
 DOWN = "down"
@@ -106,7 +106,7 @@ def test_a_query_of_postgresql_finds_rows_for_who_may_only_read(watched: Watched
     connection = psycopg2.connect(watched.program.database())
     try:
         with connection.cursor() as cursor:
-            for granting in re.findall(r"`(CREATE ROLE grafana[^`]*|GRANT[^`]* TO grafana)`", README):
+            for granting in re.findall(r"`(CREATE ROLE grafana[^`]*|GRANT[^`]* TO grafana)`", METRICS_PAGE):
                 cursor.execute(granting)
             cursor.execute("SET ROLE grafana")
 
@@ -154,9 +154,9 @@ def test_the_alerts_are_pending_for_the_sites_that_deserve_it(watched: Watched) 
 
 
 @pytest.mark.clients
-def test_the_configuration_in_the_readme_is_whole(tmp_path: Path) -> None:
+def test_the_configuration_in_the_documentation_is_whole(tmp_path: Path) -> None:
     need("promtool")
-    block = re.search("<!-- prometheus -->\n```yaml\n(.*?)```", README, re.DOTALL)
+    block = re.search("<!-- prometheus -->\n```yaml\n(.*?)```", METRICS_PAGE, re.DOTALL)
     assert block
     (tmp_path / "grafana").symlink_to(ROOT / "grafana")
     (tmp_path / "prometheus.yml").write_text(block[1])
