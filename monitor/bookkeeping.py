@@ -137,6 +137,6 @@ class _Batch:
     async def store(self) -> None:
         """Store the states, sums and changes of all monitors of the batch."""
         if self._states:
-            await store_incidents.keep(self._connection, self._states)
+            await store_incidents.store_states(self._connection, self._states)
             await store_sums.add(self._connection, self._ledger.entries)
-            await store_incidents.record(self._connection, self._changes, self._now)
+            await store_incidents.store_changes(self._connection, self._changes, self._now)

@@ -58,5 +58,5 @@ async def _locked(connection: Any, names: Collection[str]) -> dict[str, Health]:
 
 
 async def _keep(connection: Any, state: State, changes: Iterable[Change], now: float) -> None:
-    await store_incidents.keep(connection, [state])
-    await store_incidents.record(connection, [(state.monitor, change) for change in changes], now)
+    await store_incidents.store_states(connection, [state])
+    await store_incidents.store_changes(connection, [(state.monitor, change) for change in changes], now)

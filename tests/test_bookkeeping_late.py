@@ -148,7 +148,7 @@ async def test_what_was_seen_from_fewer_locations_keeps_its_times(database: str)
     connection = await asyncpg.connect(database)
     for kind, started_at, at in ((PARTIAL, START + 60, START + 240), (DOWN, START + 120, START + 180)):
         change = Change("past", kind, at, started_at)
-        await store_incidents.record(connection, [("shop", change)], START + 300)
+        await store_incidents.store_changes(connection, [("shop", change)], START + 300)
     await connection.close()
 
     assert await incidents(database) == [("partial", 1, 4, True)]
