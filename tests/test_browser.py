@@ -137,7 +137,7 @@ async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
         assert await shown.page.locator("tbody tr").count() == 1
         await shown.page.get_by_label("State").select_option("down")
         await shown.page.get_by_role("button", name="Show").click()
-        await shown.page.get_by_text("No monitor is like that.").wait_for()
+        await shown.page.get_by_text("No monitor matches.").wait_for()
 
 
 async def _news(shown: Window) -> None:

@@ -94,7 +94,7 @@ async def test_an_incident_that_goes_on_says_so(store: Store) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await one(visitor, 1)
 
-    assert "<dt>Ended</dt><dd>goes on</dd>" in page.text
+    assert "<dt>Ended</dt><dd>ongoing</dd>" in page.text
     assert "It was over before" not in page.text
 
 
@@ -124,7 +124,7 @@ async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: 
 
     assert said.headers["Location"] == silenced.headers["Location"] == "/incidents/1"
     assert "by Ada: the &lt;disk&gt; is full" in page.text
-    assert "says Bob: moving" in page.text
+    assert "Silenced by Bob: moving" in page.text
     (silence,) = await alerts.silences(time.time())
     assert silence.until == pytest.approx(time.time() + 4 * 3_600, abs=30)
 
@@ -165,6 +165,6 @@ async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
     assert re.findall(r"<td>(opened|escalation)</td><td>(\w+)</td><td>(?:<strong>)?(\w+)", page.text)[:3] == [
         ("opened", "chat", "sent"),
         ("escalation", "page", "failed"),
-        ("escalation", "mail", "waits"),
+        ("escalation", "mail", "waiting"),
     ]
     assert "<td>&lt;b&gt;</td>" in page.text

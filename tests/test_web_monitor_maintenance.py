@@ -89,7 +89,7 @@ async def test_a_window_to_come_is_taken_back(alerts: AlertStore, database: str)
         after = await visitor.get("/monitors/shop")
 
     assert line.startswith(f"Maintenance from {start:%Y-%m-%d %H:%M}:00 until")
-    assert line.endswith("[Take back]")
+    assert line.endswith("[Cancel]")
     assert lines(after.text) == []
     (window,) = await rows(database)
     assert window.starts_at == window.ends_at == start.timestamp()

@@ -86,7 +86,7 @@ async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: Store) -> 
 
     assert 'class="shade down"' in page.text
     assert 'href="/incidents/1"' in page.text
-    assert "goes on" in page.text
+    assert "ongoing" in page.text
     assert page.text.count("Server: &lt;script&gt;") == 4
     assert SCRIPT not in page.text
 

@@ -119,7 +119,7 @@ async def test_a_filter_finds_monitors_and_stays_filled_in(store: Store) -> None
     assert "<h2>sales</h2>" in page.text
     assert 'value="SHO"' in page.text
     assert page.text.count(" selected>") == 2
-    assert "No monitor is like that." in nothing.text
+    assert "No monitor matches." in nothing.text
 
 
 async def test_many_monitors_are_shown_on_pages_that_keep_the_filter(store: Store) -> None:

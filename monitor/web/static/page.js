@@ -1,11 +1,11 @@
-// Live updates and what a chart tells when it is touched; every page works without this.
+// Updates pages live, and shows a chart's values when it is touched; every page works without this.
 
 const live = document.getElementById("live");
 
-// Typing, choosing and reading on must survive a renewal.
+// A renewal must not disturb somebody who types, chooses or reads details.
 const busy = () => document.activeElement?.closest("#main input, #main select, #main textarea") || document.querySelector("#main details[open], #main .chosen");
 
-// Where the page that is renewed has what now has the keyboard: a link, a button of a form, or something with a label.
+// Returns a selector that finds the focused element in the renewed page: a link, a button of a form, or what has a label.
 function same(element) {
   const by = (name, owner, inside = "") =>
     owner?.hasAttribute(name) && `#main [${name}="${CSS.escape(owner.getAttribute(name))}"]${inside}`;
@@ -25,12 +25,12 @@ async function renew() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (busy()) return;
     const focused = same(document.activeElement);
-    const told = document.getElementById("tip")?.textContent;
+    const shown = document.getElementById("tip")?.textContent;
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
-    if (told) document.getElementById("tip").textContent = told;
+    if (shown) document.getElementById("tip").textContent = shown;
     if (focused) document.querySelector(focused)?.focus();
   } catch {
-    // The stream says that the connection is lost, and `hello` renews when it is back.
+    // The event stream shows that the connection is lost; `hello` renews the page when it is back.
   }
 }
 
@@ -43,16 +43,16 @@ if (live) {
 setInterval(() => { if (document.visibilityState === "visible") renew(); }, 30_000);
 
 for (const name of ["pointerdown", "pointerover"]) {
-  document.addEventListener(name, (event) => tell(event.target.closest?.(".chart .moment, .chart .shade")));
+  document.addEventListener(name, (event) => show(event.target.closest?.(".chart .moment, .chart .shade")));
 }
 
-function tell(moment) {
+function show(moment) {
   const tip = document.getElementById("tip");
   const title = moment?.querySelector("title");
   if (tip && title) tip.textContent = title.textContent;
 }
 
-// A chart is one stop for the keyboard; arrows go from moment to moment.
+// A chart is one stop of the Tab key; the arrow keys move from moment to moment.
 document.addEventListener("keydown", (event) => {
   const moments = [...(event.target.closest?.(".moments")?.querySelectorAll(".moment") ?? [])];
   const at = moments.findIndex((moment) => moment.classList.contains("chosen"));
@@ -67,7 +67,7 @@ document.addEventListener("keydown", (event) => {
   moments[at]?.classList.remove("chosen");
   moments[next].classList.add("chosen");
   moments[next].scrollIntoView({ block: "nearest", inline: "nearest" });
-  tell(moments[next]);
+  show(moments[next]);
 });
 
 document.addEventListener("focusout", (event) => {
