@@ -23,7 +23,7 @@ from monitor.no_address import NoAddressError
 from monitor.resolve_dns import OWN_TROUBLE
 from monitor.result import OwnTroubleError, Reason
 from monitor.runtime_text import quoted
-from monitor.timing import Stage, Timing
+from monitor.timing import Phase, Timing
 from monitor.tls_trouble import tls_trouble
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
@@ -48,18 +48,18 @@ _CERTIFICATE = {
 }
 
 _TIMEOUT = {
-    Stage.BETWEEN: (Reason.CONNECT_TIMEOUT, "no connection"),
-    Stage.RESOLVE: (Reason.DNS_TIMEOUT, "no answer from DNS"),
-    Stage.CONNECT: (Reason.CONNECT_TIMEOUT, "no connection"),
-    Stage.TLS: (Reason.TLS_ERROR, "the TLS handshake did not finish"),
-    Stage.PROCESSING: (Reason.RESPONSE_TIMEOUT, "no response"),
-    Stage.TRANSFER: (Reason.BODY_TIMEOUT, "the body did not end"),
+    Phase.BETWEEN: (Reason.CONNECT_TIMEOUT, "no connection"),
+    Phase.RESOLVE: (Reason.DNS_TIMEOUT, "no answer from DNS"),
+    Phase.CONNECT: (Reason.CONNECT_TIMEOUT, "no connection"),
+    Phase.TLS: (Reason.TLS_ERROR, "the TLS handshake did not finish"),
+    Phase.PROCESSING: (Reason.RESPONSE_TIMEOUT, "no response"),
+    Phase.TRANSFER: (Reason.BODY_TIMEOUT, "the body did not end"),
 }
 
 
 def timed_out(timing: Timing, timeout_s: float) -> Failure:
     """Return what a check that ran out of time was waiting for."""
-    reason, what = _TIMEOUT[timing.stage]
+    reason, what = _TIMEOUT[timing.phase]
     return reason, f"{what} within {timeout_s:g} s"
 
 
@@ -86,7 +86,7 @@ def drop_traceback(error: BaseException) -> None:
         last = last.__cause__ or last.__context__
 
 
-def _dns(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:
+def _dns_failed(error: aiohttp.ClientConnectorDNSError, _: Timing) -> Failure:
     cause = error.os_error
     if isinstance(cause, NoAddressError):
         return cause.reason, quoted(cause.detail)
@@ -109,17 +109,17 @@ def _raise_if_no_descriptor(error: Exception) -> None:
         raise OwnTroubleError(str(full.strerror)) from error
 
 
-def _certificate(error: aiohttp.ClientConnectorCertificateError, _: Timing) -> Failure:
+def _certificate_refused(error: aiohttp.ClientConnectorCertificateError, _: Timing) -> Failure:
     cause = error.certificate_error
     code, message = getattr(cause, "verify_code", 0), getattr(cause, "verify_message", "")
     reason = _CERTIFICATE.get(code, Reason.TLS_UNTRUSTED)
     return reason, f"the certificate was not accepted: {quoted(message)}"
 
 
-def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
+def _no_connection(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
     cause = error.os_error
-    if timing.stage is Stage.TLS:
-        return _tls(cause)
+    if timing.phase is Phase.TLS:
+        return _tls_failed(cause)
     # Where several addresses failed in several ways, their error numbers are only in the text.
     codes = {cause.errno, *map(int, re.findall(r"\[Errno (\d+)\]", str(cause)))}
     _raise_if_own_trouble(codes, error)
@@ -132,7 +132,7 @@ def _connector(error: aiohttp.ClientConnectorError, timing: Timing) -> Failure:
     return Reason.CONNECT_ERROR, f"{where} could not be connected to: {quoted(str(cause.strerror))}"
 
 
-def _tls(cause: object) -> Failure:
+def _tls_failed(cause: object) -> Failure:
     what = tls_trouble(cause) if isinstance(cause, ssl.SSLError) else "the connection was closed"
     return Reason.TLS_ERROR, f"the TLS handshake failed: {quoted(what)}"
 
@@ -142,63 +142,63 @@ def _raise_if_own_trouble(codes: AbstractSet[int | None], error: Exception) -> N
         raise OwnTroubleError(os.strerror(own.pop())) from error
 
 
-def _payload(error: aiohttp.ClientPayloadError, _: Timing) -> Failure:
+def _body_broken(error: aiohttp.ClientPayloadError, _: Timing) -> Failure:
     if str(error).startswith("Response payload is not completed"):
         return Reason.DISCONNECTED, "the connection was closed in the middle of the body"
     return Reason.PROTOCOL_ERROR, "the body is not encoded as its headers say"
 
 
-def _lost(error: Exception, timing: Timing) -> Failure:
+def _connection_lost(error: Exception, timing: Timing) -> Failure:
     for each in (error, error.__cause__):
         if isinstance(each, ssl.SSLError):
-            return _tls(each)
+            return _tls_failed(each)
     _raise_if_own_trouble({getattr(error, "errno", None)}, error)
-    where = "in the middle of the body" if timing.stage is Stage.TRANSFER else "before a response"
+    where = "in the middle of the body" if timing.phase is Phase.TRANSFER else "before a response"
     return Reason.DISCONNECTED, f"the connection was closed {where}"
 
 
-def _proxy(error: aiohttp.ClientHttpProxyError, _: Timing) -> Failure:
+def _proxy_refused(error: aiohttp.ClientHttpProxyError, _: Timing) -> Failure:
     return Reason.CONNECT_ERROR, f"the proxy answered {error.status} to CONNECT"
 
 
-def _response(error: aiohttp.ClientResponseError | HttpProcessingError, _: Timing) -> Failure:
+def _invalid_http(error: aiohttp.ClientResponseError | HttpProcessingError, _: Timing) -> Failure:
     return Reason.PROTOCOL_ERROR, f"not valid HTTP: {quoted(error.message)}"
 
 
-def _address(error: Exception, timing: Timing) -> Failure:
+def _unusable_url(error: Exception, timing: Timing) -> Failure:
     if not timing.connections:
         raise error
-    redirected = timing.stage is Stage.PROCESSING or timing.connections > 1
+    redirected = timing.phase is Phase.PROCESSING or timing.connections > 1
     what = "the redirect leads to an address that" if redirected else "the URL"
     return Reason.PROTOCOL_ERROR, f"{what} cannot be used"
 
 
-def _thread(error: RuntimeError, timing: Timing) -> Failure:
-    if timing.stage in (Stage.RESOLVE, Stage.CONNECT):
+def _no_thread(error: RuntimeError, timing: Timing) -> Failure:
+    if timing.phase in (Phase.RESOLVE, Phase.CONNECT):
         raise OwnTroubleError(str(error)) from error
     raise error
 
 
-def _memory(error: MemoryError, _: Timing) -> Failure:
+def _no_memory(error: MemoryError, _: Timing) -> Failure:
     raise OwnTroubleError("no memory left") from error
 
 
 # First match wins: aiohttp's certificate and DNS errors are connector errors too.
 _KINDS: tuple[tuple[type[Exception], Callable[[Any, Timing], Failure]], ...] = (
-    (aiohttp.ClientConnectorDNSError, _dns),
-    (aiohttp.ClientConnectorCertificateError, _certificate),
-    (aiohttp.ClientConnectorError, _connector),
-    (aiohttp.ClientHttpProxyError, _proxy),
-    (aiohttp.ClientResponseError, _response),
-    (HttpProcessingError, _response),
-    (aiohttp.ClientPayloadError, _payload),
-    (aiohttp.ClientOSError, _lost),
-    (aiohttp.ClientConnectionResetError, _lost),
-    (aiohttp.ServerDisconnectedError, _lost),
-    (aiohttp.RedirectClientError, _address),
-    (ValueError, _address),
-    (RuntimeError, _thread),
-    (MemoryError, _memory),
+    (aiohttp.ClientConnectorDNSError, _dns_failed),
+    (aiohttp.ClientConnectorCertificateError, _certificate_refused),
+    (aiohttp.ClientConnectorError, _no_connection),
+    (aiohttp.ClientHttpProxyError, _proxy_refused),
+    (aiohttp.ClientResponseError, _invalid_http),
+    (HttpProcessingError, _invalid_http),
+    (aiohttp.ClientPayloadError, _body_broken),
+    (aiohttp.ClientOSError, _connection_lost),
+    (aiohttp.ClientConnectionResetError, _connection_lost),
+    (aiohttp.ServerDisconnectedError, _connection_lost),
+    (aiohttp.RedirectClientError, _unusable_url),
+    (ValueError, _unusable_url),
+    (RuntimeError, _no_thread),
+    (MemoryError, _no_memory),
 )
 
 FAILURES = tuple(kind for kind, _ in _KINDS)

@@ -22,7 +22,7 @@ from monitor.failure import FAILURES, drop_traceback, explain, timed_out
 from monitor.probe_connector import Network, OwnOriginRequest
 from monitor.probe_response import Received
 from monitor.result import PROCESS, CheckResult, OwnTroubleError, Reason, next_number, result_id
-from monitor.timing import Stage, Timing, current
+from monitor.timing import Phase, Timing, current
 from monitor.tls_contexts import TlsSettings
 from monitor.tls_peer import seen_of_refused
 
@@ -142,7 +142,7 @@ class Probe:
     async def _fetch(self, session: aiohttp.ClientSession, timing: Timing, seen: Received) -> None:
         self._jar.clear()
         response = await self._send(session, timing)
-        timing.enter(Stage.TRANSFER)
+        timing.enter(Phase.TRANSFER)
         _note_head(response, seen)
         seen.redirects = len(response.history)
         try:

@@ -19,7 +19,7 @@ from monitor.no_address import NoAddressError
 from monitor.resolve import GetAddrInfo, Resolver
 from monitor.resolve_dns import DnsResolver
 from monitor.result import Reason
-from monitor.timing import Stage, current
+from monitor.timing import Phase, current
 from monitor.tls_contexts import TlsContexts
 
 _FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
@@ -96,7 +96,7 @@ class TimedConnector(aiohttp.TCPConnector):
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """Return a connection from the pool, or a new one."""
         timing = current.get()
-        timing.enter(Stage.BETWEEN)
+        timing.enter(Phase.BETWEEN)
         timing.connections += 1
         timing.sockets = 0
         timing.tls = None
@@ -113,13 +113,13 @@ class TimedConnector(aiohttp.TCPConnector):
             return self._allowed(await self._look_up(host, port, *args, **kwargs))
         if one.address is None:
             found = await self._look_up(host, port, *args, **kwargs)
-            timing.enter(Stage.BETWEEN)
+            timing.enter(Phase.BETWEEN)
             one.choose(found)
         return self._allowed([one.resolved(port)])
 
     async def _look_up(self, host: str, port: int, *args: Any, **kwargs: Any) -> list[ResolveResult]:
         if not is_ip_address(host):
-            current.get().enter(Stage.RESOLVE)
+            current.get().enter(Phase.RESOLVE)
         found = await super()._resolve_host(host, port, *args, **kwargs)
         if not self._convert_hosts_to_addr_infos(found):  # an IP address in the URL, of the other family
             raise socket.gaierror(socket.EAI_ADDRFAMILY, "no address of this family")
@@ -135,20 +135,20 @@ class TimedConnector(aiohttp.TCPConnector):
 
     async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
         timing = current.get()
-        timing.enter(Stage.CONNECT)
+        timing.enter(Phase.CONNECT)
         if kwargs["ssl"] is None:
             return await super()._wrap_create_connection(*args, **kwargs)
         make_protocol, *others = args
 
         def begin_tls() -> ResponseHandler:
-            timing.enter(Stage.TLS)
+            timing.enter(Phase.TLS)
             protocol: ResponseHandler = make_protocol()
             return protocol
 
         return await super()._wrap_create_connection(begin_tls, *others, **kwargs)
 
     async def _start_tls_connection(self, *args: Any, **kwargs: Any) -> Any:
-        current.get().enter(Stage.TLS)
+        current.get().enter(Phase.TLS)
         return await super()._start_tls_connection(*args, **kwargs)
 
 

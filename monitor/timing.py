@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from monitor.tls_peer import Peer
 
 
-class Stage(IntEnum):
-    """What a check does at a moment. The first five are the phases of a result, in their order."""
+class Phase(IntEnum):
+    """What a check does at a moment: one of the five phases of a result, in their order, or none of them."""
 
     RESOLVE = 0
     CONNECT = 1
@@ -31,7 +31,7 @@ _clock = time.monotonic
 
 
 class Timing:
-    """The course of one check: each moment of it belongs to one stage."""
+    """The course of one check: each moment of it belongs to one phase."""
 
     __slots__ = (
         "_since",
@@ -41,11 +41,11 @@ class Timing:
         "ip",
         "left_origin",
         "one_address",
+        "phase",
         "protocol",
         "response_time",
         "reused",
         "sockets",
-        "stage",
         "timestamp",
         "tls",
         "transport",
@@ -53,7 +53,7 @@ class Timing:
 
     def __init__(self, one_address: "OneAddress | None" = None) -> None:
         self.one_address = one_address
-        self.stage = Stage.BETWEEN
+        self.phase = Phase.BETWEEN
         self.connections = 0  # asked for until now: one for each hop
         self.left_origin = False  # a redirect has led to another origin
         self.reused = False  # the last connection had been kept from an earlier check
@@ -62,7 +62,7 @@ class Timing:
         self.protocol: ResponseHandler | None = None
         self.transport: Transport | None = None
         self.tls: Peer | None = None  # the last peer's
-        self._spent: list[float | None] = [None] * len(Stage)
+        self._spent: list[float | None] = [None] * len(Phase)
         self.timestamp = time.time()  # when the check started, Unix seconds
         self.began = self._since = _clock()
         self.response_time = 0.0  # seconds from the start to the end
@@ -72,19 +72,19 @@ class Timing:
         other = Timing(one_address)
         other.timestamp = self.timestamp
         other.began = self.began
-        other._spent[Stage.RESOLVE] = self._spent[Stage.RESOLVE]
+        other._spent[Phase.RESOLVE] = self._spent[Phase.RESOLVE]
         return other
 
     def so_far(self) -> float:
         """Return the seconds since the check began."""
         return _clock() - self.began
 
-    def enter(self, stage: Stage) -> None:
-        """End the stage that runs and begin this one."""
+    def enter(self, phase: Phase) -> None:
+        """End the phase that runs and begin this one."""
         now = _clock()
         spent = self._spent
-        spent[self.stage] = (spent[self.stage] or 0.0) + now - self._since
-        self.stage = stage
+        spent[self.phase] = (spent[self.phase] or 0.0) + now - self._since
+        self.phase = phase
         self._since = now
 
     def end(self) -> None:
@@ -92,24 +92,24 @@ class Timing:
 
         The connection's context refers to this timing: a cycle that only the garbage collector could free.
         """
-        self.enter(Stage.BETWEEN)
+        self.enter(Phase.BETWEEN)
         self.protocol = self.transport = None
         self.response_time = self._since - self.began
 
     def phases(self) -> Phases:
-        """Return how long each phase took, without the stage that still runs."""
-        return Phases(*self._spent[: Stage.BETWEEN])
+        """Return how long each phase took, without the phase that still runs."""
+        return Phases(*self._spent[: Phase.BETWEEN])
 
     def connected(self, protocol: "ResponseHandler") -> None:
         """Record the connection that is ready for a request, and begin to wait for the response."""
-        self.reused = self.stage is Stage.BETWEEN
+        self.reused = self.phase is Phase.BETWEEN
         self.protocol = protocol
         self.transport = protocol.transport
         if self.transport is not None:
             if self.sockets != 1 and (peer := self.transport.get_extra_info("peername")):
                 self.ip = peer[0].partition("%")[0]
             self.tls = self.transport.get_extra_info("ssl_object")
-        self.enter(Stage.PROCESSING)
+        self.enter(Phase.PROCESSING)
 
 
 current: ContextVar[Timing] = ContextVar("current")

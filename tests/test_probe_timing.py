@@ -3,7 +3,7 @@ import socket
 
 from aiohttp.client_proto import ResponseHandler
 
-from monitor.timing import Stage, Timing
+from monitor.timing import Phase, Timing
 
 
 async def test_a_connection_that_was_lost_at_once_is_no_trouble() -> None:
@@ -11,7 +11,7 @@ async def test_a_connection_that_was_lost_at_once_is_no_trouble() -> None:
 
     timing.connected(ResponseHandler(asyncio.get_running_loop()))
 
-    assert (timing.ip, timing.transport, timing.stage) == (None, None, Stage.PROCESSING)
+    assert (timing.ip, timing.transport, timing.phase) == (None, None, Phase.PROCESSING)
 
 
 async def test_a_peer_without_an_address_leaves_the_one_that_was_tried() -> None:
