@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from monitor.embedded_account import EmbeddedError, ServerUser
+from monitor.runtime_waiting import delays
 from monitor.tasks import Tasks
 
 _LOOK_S = 0.2
@@ -195,18 +196,17 @@ async def kept_running(
 async def _watch(child: Child, restart: Callable[[], Awaitable[None]]) -> None:
     while True:
         _log.warning("%s ended with exit code %d, starting it again", child.name, await child.ended())
-        delay = _FIRST_RETRY_S
-        while not await _succeeds(child, restart, delay):
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, _LAST_RETRY_S)
+        await _restart(child, restart)
         _log.info("%s runs again", child.name)
 
 
-async def _succeeds(child: Child, restart: Callable[[], Awaitable[None]], delay: float) -> bool:
-    try:
-        await restart()
-    except (EmbeddedError, OSError) as error:
-        await child.end()
-        _log.warning("%s, trying again in %g s: %s", child.name, delay, error)
-        return False
-    return True
+async def _restart(child: Child, restart: Callable[[], Awaitable[None]]) -> None:
+    delays_s = delays(_FIRST_RETRY_S, _LAST_RETRY_S)
+    while True:
+        try:
+            return await restart()
+        except (EmbeddedError, OSError) as error:
+            await child.end()
+            delay_s = next(delays_s)
+            _log.warning("%s, trying again in %g s: %s", child.name, delay_s, error)
+            await asyncio.sleep(delay_s)

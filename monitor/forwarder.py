@@ -6,7 +6,7 @@ The retention says when a result may leave the outbox.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from monitor.outbox import Outbox, OutboxError
 from monitor.outbox_file import OutboxRow
 from monitor.progress import Progress
 from monitor.result import InvalidMessageError, checked_at
+from monitor.runtime_waiting import delays, one_line
 from monitor.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Forwarder:
         self._progress = Progress("the forwarder")
         self._producer: AIOKafkaProducer | None = None
         self._partitions = Partitions(DefaultPartitioner())
-        self._retry_s = self._patience.first_retry_s
+        self._delays_s = self._delays()
         self._next_line_at = 0.0
         self._run: list[OutboxRow] = []
         self._cursor = 0
@@ -160,11 +161,12 @@ class Forwarder:
         now = time.monotonic()
         if now >= self._next_line_at:
             self._next_line_at = now + self._patience.line_s
-            reason = str(error) or type(error).__name__
-            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, reason)
+            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, one_line(error))
         self.retried += 1
-        await asyncio.sleep(self._retry_s)
-        self._retry_s = min(2 * self._retry_s, self._patience.longest_retry_s)
+        await asyncio.sleep(next(self._delays_s))
+
+    def _delays(self) -> Iterator[float]:
+        return delays(self._patience.first_retry_s, self._patience.longest_retry_s)
 
     async def _abandon(self) -> None:
         """Close the producer; what it has not acknowledged is sent again by the next one."""
@@ -185,7 +187,7 @@ class Forwarder:
         if self.availability.succeeded():
             _log.info("%s takes results again, %d wait in the outbox", self.availability.name, self.waiting)
         self._next_line_at = 0.0
-        self._retry_s = self._patience.first_retry_s
+        self._delays_s = self._delays()
         return True
 
     async def _next_run(self) -> bool:

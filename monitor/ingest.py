@@ -6,9 +6,8 @@ none; the store keeps one row of a result however often it comes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,12 +16,12 @@ from aiokafka.errors import KafkaError
 from monitor.dead_letter import DeadLetter, SetAside
 from monitor.forwarder_retention import Retention, UntilAcknowledged
 from monitor.ingest_offsets import Offsets, ends, is_behind
-from monitor.ingest_portions import Decoded, decode_all, in_halves, portions
+from monitor.ingest_portions import Decoded, decode_all, portions
 from monitor.kafka_clients import started
 from monitor.outage import Availability
 from monitor.progress import Progress
 from monitor.result import CheckResult
-from monitor.runtime_waiting import StoppedError, together, unless_stopped
+from monitor.runtime_waiting import StoppedError, delays, one_line, pause, unless_stopped
 from monitor.store import RefusedError, StoreUnavailableError
 
 BATCH = 2_000
@@ -31,7 +30,7 @@ _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _SET_ASIDE_S = 60.0
 _LOOK_S = 10.0
 _LOOKED_S = 5.0
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
+_RETRY_S = 0.5, 5.0  # the first delay and the longest
 
 _log = logging.getLogger(__name__)
 
@@ -74,24 +73,24 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     ingestion = _Ingestion(
         store, set_aside, stop, retention or UntilAcknowledged(), on_stored, progress, postgresql, look
     )
-    delays = _delays()
+    delays_s = delays(*_RETRY_S)
     with suppress(StoppedError):
         while not stop.is_set():
             try:
                 progress.begin("Kafka")
                 async with started(open_consumer(), stop) as consumer:
-                    delays = _delays()
+                    delays_s = delays(*_RETRY_S)
                     await ingestion.run(consumer)
             except (KafkaError, OSError) as error:
-                delay = next(delays)
-                _log.warning("Kafka is away, trying again in %s s: %s", delay, _line(error))
-                await _pause(stop, delay)
+                delay_s = next(delays_s)
+                _log.warning("Kafka is away, trying again in %s s: %s", delay_s, one_line(error))
+                await pause(stop, delay_s)
 
 
 async def save_apart(
     save: Callable[[Sequence[CheckResult]], Awaitable[None]], decoded: Sequence[Decoded]
 ) -> list[DeadLetter]:
-    """Save all that can be saved, halving what is refused; returns those that are refused alone."""
+    """Save all that can be saved, halving what is refused; return what is refused alone."""
     try:
         await save([each.result for each in decoded])
     except RefusedError as error:
@@ -127,7 +126,6 @@ class _Ingestion:
         self._kafka = Availability("Kafka")
         self._look_for_silence = look
         self._look_at = 0.0
-        self._holding = asyncio.Lock()
 
     async def run(self, consumer: Any) -> None:
         self._look_at = 0.0
@@ -150,7 +148,7 @@ class _Ingestion:
         return [record for batch in batches.values() for record in batch]
 
     async def _look(self, consumer: Any) -> None:
-        """Now and then, when nothing was fetched, see whether there is nothing."""
+        """Ask Kafka now and then, when nothing was fetched, whether there really is nothing."""
         now = asyncio.get_running_loop().time()
         if now < self._look_at:
             return
@@ -178,8 +176,7 @@ class _Ingestion:
                 for record in portion:
                     _log.info("AIOKafka Consumer fetched: %s", record.value)
             decoded, malformed = decode_all(portion)
-            halves = await together(save_apart(save, half) for half in in_halves(decoded))
-            dead += [*malformed, *chain.from_iterable(halves)]
+            dead += [*malformed, *await save_apart(save, decoded)]
             ids += [each.result.id for each in decoded]
         if dead:
             await self._insist(consumer, self._kafka, lambda: self._bury(dead))
@@ -192,21 +189,19 @@ class _Ingestion:
     async def _insist(
         self, consumer: Any, availability: Availability, attempt: Callable[[], Awaitable[object]]
     ) -> None:
-        """Try until it is done, however long the other side is away; the consumer stays in its group."""
-        delays = _delays()
+        """Repeat the attempt until it succeeds; meanwhile the consumer stays in its group."""
+        delays_s = delays(*_RETRY_S)
         self._progress.begin(availability.name)
         while True:
             try:
                 await attempt()
             except (StoreUnavailableError, KafkaError, OSError) as error:
-                delay = next(delays)
+                delay_s = next(delays_s)
                 availability.failed()
-                if self._holding.locked():
-                    async with self._holding:
-                        continue
-                _log.warning("%s is away, trying again in %s s: %s", availability.name, delay, _line(error))
-                async with self._holding:
-                    await self._hold(consumer, delay)
+                _log.warning(
+                    "%s is away, trying again in %s s: %s", availability.name, delay_s, one_line(error)
+                )
+                await self._hold(consumer, delay_s)
             except RefusedError:
                 _log_return(availability)
                 raise
@@ -216,7 +211,7 @@ class _Ingestion:
                 return
 
     async def _hold(self, consumer: Any, delay_s: float) -> None:
-        """Poll without taking: what a rebalance makes fetchable after all is given back."""
+        """Poll without taking anything: what a rebalance makes fetchable after all is fetched again later."""
         loop = asyncio.get_running_loop()
         until = loop.time() + delay_s
         while (left_s := until - loop.time()) > 0:
@@ -229,20 +224,3 @@ class _Ingestion:
 def _log_return(availability: Availability) -> None:
     if availability.succeeded():
         _log.info("%s takes results again", availability.name)
-
-
-async def _pause(stop: asyncio.Event, delay_s: float) -> None:
-    with suppress(TimeoutError):
-        await unless_stopped(stop, asyncio.Event().wait(), delay_s)
-
-
-def _delays() -> Iterator[float]:
-    """Seconds before each new attempt."""
-    delay_s = _FIRST_RETRY_S
-    while True:
-        yield delay_s
-        delay_s = min(2 * delay_s, _LAST_RETRY_S)
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

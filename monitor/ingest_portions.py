@@ -1,4 +1,4 @@
-"""How a batch is cut for the store: not too much at once, and two halves side by side. Pure."""
+"""How a batch is cut and decoded for the store: not too much at once. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -8,7 +8,6 @@ import msgspec
 from monitor.dead_letter import DeadLetter
 from monitor.result import CheckResult, InvalidMessageError, decode
 
-_APART = 200  # from so many on, two transactions are faster than one
 PORTION_BYTES = 2 << 20  # decoded, and as the database's arguments, it takes several times as much
 
 
@@ -36,7 +35,7 @@ def portions(records: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def decode_all(records: Sequence[Any]) -> tuple[list[Decoded], list[DeadLetter]]:
-    """Tell the results from what is none."""
+    """Return the results, and the records that hold none, both in their order."""
     decoded, dead = [], []
     for record in records:
         try:
@@ -44,13 +43,3 @@ def decode_all(records: Sequence[Any]) -> tuple[list[Decoded], list[DeadLetter]]
         except InvalidMessageError as error:
             dead.append(DeadLetter(record, str(error)))
     return decoded, dead
-
-
-def in_halves(decoded: Sequence[Decoded]) -> Sequence[Sequence[Decoded]]:
-    """Share many out in two: while the database takes one, the other is laid out. No monitor is in both."""
-    if len(decoded) < _APART:
-        return [decoded]
-    halves: tuple[list[Decoded], list[Decoded]] = ([], [])
-    for each in decoded:
-        halves[hash(each.result.monitor) & 1].append(each)
-    return [half for half in halves if half]

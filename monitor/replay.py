@@ -8,7 +8,6 @@ loses Kafka, sends again at most the `BATCH` letters that it had in hand; the st
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -17,7 +16,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.kafka_clients import consumer, producer, started
-from monitor.runtime_waiting import StoppedError, unless_stopped
+from monitor.runtime_waiting import StoppedError, one_line, pause
 
 BATCH = 100
 _PATIENCE_S = 60.0
@@ -30,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class ReplayError(Exception):
-    """Dead letters are left that were to be replayed; says why in one line."""
+    """Some dead letters could not be replayed; the text says why in one line."""
 
 
 async def replay_dead_letters(
@@ -41,7 +40,7 @@ async def replay_dead_letters(
     make_producer: Callable[[Config, str], Any] = producer,
     patience_s: float = _PATIENCE_S,
 ) -> str:
-    """Send what is in `<kafka_topic>.dead` now to `<kafka_topic>`; say in one line how many those were.
+    """Send what is in `<kafka_topic>.dead` now to `<kafka_topic>`; return a line that says how many.
 
     Key and value are unchanged. The headers about the failure give way to `replayed_from`, the dead letter's
     topic/partition/offset, so that it is never larger than it was. One without a value is left where it is.
@@ -69,7 +68,7 @@ async def replay_dead_letters(
 
 
 class _Replay:
-    """One replay over the lives of many clients: how far it goes is what it saw first."""
+    """One replay over the lives of many clients; it goes to the ends that it saw first."""
 
     def __init__(self, config: Config, stop: asyncio.Event) -> None:
         self.trouble = "another replay has the rest in hand"
@@ -83,7 +82,7 @@ class _Replay:
 
     @property
     def told(self) -> str:
-        """What it did so far."""
+        """What it did so far, in one line."""
         left = f", left {self._left} that have no value" if self._left else ""
         return f"{self._dead_topic}: replayed {self._sent}{left}"
 
@@ -93,7 +92,7 @@ class _Replay:
         make_producer: Callable[[Config, str], Any],
         go_on: Callable[[], None],
     ) -> None:
-        """Wait for a cluster that is away as long as nobody cancels this."""
+        """Replay all; wait for a cluster that is away until this is cancelled."""
         servers = self._config.kafka_bootstrap
         group = f"{self._config.kafka_group}.replay"
         reading = self._config.model_copy(update={"kafka_topic": self._dead_topic, "kafka_group": group})
@@ -111,10 +110,9 @@ class _Replay:
                 both = f"{self._topic} or {self._dead_topic}"
                 raise ReplayError(f"{self.told}; {servers} has no topic {both}") from None
             except (KafkaError, OSError) as error:
-                self.trouble = (str(error) or type(error).__name__).splitlines()[0]
+                self.trouble = one_line(error)
                 _log.warning("Kafka is away, trying again in %s s: %s", _RETRY_S, self.trouble)
-            with suppress(TimeoutError):
-                await unless_stopped(self._stop, asyncio.Event().wait(), _RETRY_S)
+            await pause(self._stop, _RETRY_S)
 
     async def _run(self, source: Any, target: Any, in_hand: asyncio.Lock, go_on: Callable[[], None]) -> None:
         if not self._ends:
@@ -134,7 +132,7 @@ class _Replay:
                     await self._pass(source, target)
 
     async def _committed_anew(self, source: Any) -> bool:
-        """Learn what the whole group has done, which another process may be at as well."""
+        """Read what the whole group has committed, other processes included; return whether that is more."""
         before = self._committed
         self._committed = {partition: await source.committed(partition) or 0 for partition in self._ends}
         return self._committed != before
@@ -168,7 +166,7 @@ class _Replay:
 
 
 class _Finishing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Gives partitions away when what is in hand is committed; then nothing begins until that is settled."""
+    """Delays a rebalance until what is in hand is committed; then nothing begins before it is over."""
 
     def __init__(self, in_hand: asyncio.Lock) -> None:
         self._in_hand = in_hand

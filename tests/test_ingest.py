@@ -13,9 +13,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from monitor.ingest_portions import PORTION_BYTES, Decoded, in_halves, portions
+from monitor.ingest import save_apart
+from monitor.ingest_portions import PORTION_BYTES, Decoded, portions
 from monitor.result import CheckResult, encode, result_id
-from monitor.store import Store
+from monitor.store import RefusedError, Store
 from tests.stream import Stream, eventually
 from tests.test_store import SLOT, count, query, result, slots
 
@@ -67,23 +68,30 @@ def test_a_batch_may_end_with_a_full_portion() -> None:
     assert list(portions([full, full])) == [[full], [full]]
 
 
-def test_results_of_many_monitors_are_shared_out_but_no_monitor_is() -> None:
-    decoded = [Decoded(None, each) for each in of_many_monitors(500)]
+async def test_a_batch_of_many_monitors_is_saved_at_once_in_its_order() -> None:
+    results = of_many_monitors(500)
+    saved: list[list[CheckResult]] = []
 
-    first, second = in_halves(decoded)
+    async def save(some: Sequence[CheckResult]) -> None:
+        saved.append(list(some))
 
-    assert {each.result.monitor for each in first}.isdisjoint({each.result.monitor for each in second})
-    assert sorted([*first, *second], key=lambda each: each.result.scheduled_at) == decoded
-    for half in (first, second):
-        assert half == sorted(half, key=lambda each: each.result.scheduled_at)
+    assert await save_apart(save, [Decoded(None, each) for each in results]) == []
+    assert saved == [results]
 
 
-def test_results_of_one_monitor_and_few_results_stay_together() -> None:
-    one = [Decoded(None, each) for each in slots(500)]
-    few = [Decoded(None, each) for each in of_many_monitors(50)]
+async def test_only_what_is_refused_alone_is_set_aside() -> None:
+    results = of_many_monitors(100)
+    saved: list[CheckResult] = []
 
-    assert in_halves(one) == [one]
-    assert in_halves(few) == [few]
+    async def save(some: Sequence[CheckResult]) -> None:
+        if results[37] in some:
+            raise RefusedError("this one")
+        saved.extend(some)
+
+    (letter,) = await save_apart(save, [Decoded(each.scheduled_at, each) for each in results])
+
+    assert letter == (results[37].scheduled_at, "this one")
+    assert saved == [*results[:37], *results[38:]]
 
 
 async def test_large_bodies_are_logged_and_stored_a_few_megabytes_at_a_time(
