@@ -18,9 +18,9 @@ LIMIT_S = 2.0  # for one attempt
 _SPACING_S = 0.25  # from the start of one attempt to the start of the next
 _HAPPY_EYEBALLS_S = 0.25
 _SERVER_ERROR = 500
-_clock = time.monotonic  # uvloop's own stands still for a millisecond
+_clock = time.monotonic  # the clock of uvloop's loop only counts milliseconds
 
-# A site for which a check can find one of these has been reached.
+# With these reasons, somebody outside of our own network has answered.
 _NETWORK_WORKS = frozenset(
     (
         Reason.TLS_EXPIRED,
@@ -39,9 +39,9 @@ _NETWORK_WORKS = frozenset(
 
 
 class Connectivity:
-    """Tries whether `target` can be reached: HOST:PORT by a connection, a URL by any status below 500.
+    """Finds out whether `target` can be reached: HOST:PORT by a connection, a URL by a status below 500.
 
-    It tries only when it is asked, one attempt at a time, which all who wait for one share.
+    It tries only when asked. There is one attempt at a time; all who wait for one share its outcome.
     """
 
     def __init__(self, target: str | None, network: Network) -> None:
@@ -120,7 +120,7 @@ def _place(address: str, port: int) -> aiohappyeyeballs.AddrInfoType:
 
 
 class GuardedProbe:
-    """Checks as its checker does; while our own network does not work, the result is about no site."""
+    """Checks as its checker does, but does not blame a site while our own network does not work."""
 
     def __init__(self, checker: Checker, connectivity: Connectivity) -> None:
         self._checker = checker

@@ -10,7 +10,7 @@ from monitor.result import Evidence
 BODY_BYTES = 1_024
 HEADERS_LENGTH = 8_192  # characters of names and values
 
-# A cut URL may have lost the @ that ends its password, so that nothing shows that it has one.
+# A URL that was cut may have lost the @ that shows that it contains a password.
 _CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
 
 

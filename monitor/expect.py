@@ -20,7 +20,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Response:
-    """What can be expected of a response."""
+    """What expectations need to know of a response."""
 
     status: int
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Expectation(NamedTuple):
     judge: Callable[[Response], Iterable[Failure]]
     """Returns each way in which a response does not satisfy it."""
     effort: int = 0
-    """Steps that judging takes at worst for each byte of the response; 0: its time can be neglected."""
+    """Steps that judging takes at worst for each byte of the response; 0: negligible."""
 
 
 def status_in(allowed: Sequence[str | int]) -> Expectation:
@@ -63,7 +63,7 @@ def status_in(allowed: Sequence[str | int]) -> Expectation:
 
 
 def answered_within(max_response_time_s: float) -> Expectation:
-    """Expect the last byte within this time."""
+    """Expect the last byte within this time, from the start of the check."""
 
     def judge(response: Response) -> Iterable[Failure]:
         if response.response_time > max_response_time_s:

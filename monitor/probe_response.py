@@ -1,4 +1,4 @@
-"""What a check has received."""
+"""What a check has received, its body as text, and what is kept of it when the check fails."""
 
 import re
 from datetime import UTC

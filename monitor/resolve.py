@@ -1,9 +1,4 @@
-"""DNS look-ups that delay nothing else.
-
-The event loop's own look-ups share a few threads (uvloop: 4), so that a few names that
-hang would hold up every check. Here each name has a thread of its own while it is looked
-up. They are daemon threads: one that hangs does not delay the end of the program.
-"""
+"""DNS look-ups that delay nothing else, by the system or by servers of the monitor's choice."""
 
 import asyncio
 import queue
@@ -23,6 +18,10 @@ GetAddrInfo = Callable[..., list[tuple[Any, Any, Any, Any, tuple[Any, ...]]]]
 
 class Resolver(AbstractResolver):
     """Looks names up with the system's `getaddrinfo`, in at most `max_lookups` threads.
+
+    The event loop's own look-ups share a few threads (uvloop: 4), so that a few names that hang
+    would hold up every check. Here each name has a thread of its own while it is looked up.
+    They are daemon threads: one that hangs does not delay the end of the program.
 
     Checks that need the same name at the same time share one look-up: a name that hangs
     takes one thread, however many checks wait for it and time out.

@@ -1,7 +1,4 @@
-"""DNS look-ups that ask the servers of the monitor's `resolver` instead of the system.
-
-Names are looked up as they are: no search domains, no hosts file, no cache.
-"""
+"""DNS look-ups that ask the servers of the monitor's `resolver` instead of the system."""
 
 import asyncio
 import errno
@@ -32,7 +29,8 @@ class DnsResolver(AbstractResolver):
 
     The next server is asked when one does not answer within its share of the limit (at most
     2 s), or answers with an error. A and AAAA are asked for at the same time; if one of them
-    is found, the other may fail.
+    is found, the other may fail. Names are asked for as they are: no search domains, no hosts
+    file, no cache.
     """
 
     def __init__(self, servers: Sequence[str], limit_s: float) -> None:

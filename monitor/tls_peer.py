@@ -1,9 +1,4 @@
-"""What a peer presented in TLS, also when it was not accepted.
-
-Python returns the chain only after a handshake that succeeded, and has a public method for it only
-from 3.13 on. OpenSSL keeps what the peer presented before it verifies it, so that we can read it
-from the refused connection. A second connection might see another certificate.
-"""
+"""What a peer presented in TLS, also when it was not accepted."""
 
 import _ssl
 import ssl
@@ -22,7 +17,12 @@ class SeenTls(NamedTuple):
 
 
 class Peer(ssl.SSLObject):
-    """The TLS of a connection. An error about the peer's certificates has them in `presented`."""
+    """The TLS of a connection. An error about the peer's certificates has them in `presented`.
+
+    Python returns the chain only after a handshake that succeeded, and has a public method for it only
+    from 3.13 on. OpenSSL keeps what the peer presented before it verifies it, so that we can read it
+    from the refused connection. A second connection might see another certificate.
+    """
 
     def do_handshake(self) -> None:
         """Run the next step of the handshake.

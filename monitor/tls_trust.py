@@ -1,4 +1,4 @@
-"""Which certificates a client of ours accepts: the same ones on every version of Python."""
+"""TLS of a client: which certificates it accepts, and what OpenSSL says when it fails."""
 
 import ssl
 from pathlib import Path
@@ -7,6 +7,7 @@ from pathlib import Path
 def trusting(authorities: Path | None = None) -> ssl.SSLContext:
     """Return a client's TLS context that trusts the authorities in this file, or else the system's.
 
+    It accepts the same certificates on every version of Python.
     From 3.13 on Python by default refuses a chain that breaks some rule of RFC 5280 (such as an
     authority without key usage), although browsers accept it, and accepts an intermediate certificate
     as an authority (https://docs.python.org/3/library/ssl.html#ssl.create_default_context).

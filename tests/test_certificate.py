@@ -8,11 +8,11 @@ from monitor.tls_peer import SeenTls, seen_of_refused
 from tests.certificates import DAY, NOW, issue
 
 
-def test_a_certificate_tells_when_it_expires() -> None:
+def test_the_expiry_of_a_certificate_is_read() -> None:
     assert expires_at(issue("CN=a", days=9).der) == (NOW + 9 * DAY).timestamp()
 
 
-def test_a_certificate_that_cannot_be_read_tells_nothing() -> None:
+def test_a_certificate_that_cannot_be_read_has_no_expiry() -> None:
     assert expires_at(b"no certificate") is None
     assert identity(b"") == Identity(
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "", "", "", ""
@@ -26,11 +26,11 @@ def test_the_first_of_a_chain_to_expire_counts() -> None:
     assert earliest_expiry([]) is None
 
 
-def test_a_certificate_without_names_tells_none() -> None:
+def test_a_certificate_without_names_has_no_alternatives() -> None:
     assert identity(issue("CN=a,O=b").der)[1:4] == ("CN=a,O=b", "CN=a,O=b", "")
 
 
-def test_a_refusal_without_a_chain_tells_nothing() -> None:
+def test_a_refusal_without_a_chain_shows_no_tls() -> None:
     assert seen_of_refused(ssl.SSLCertVerificationError()) == SeenTls()
 
 

@@ -1,4 +1,4 @@
-"""Addresses that must not be dialled, in each form in which they can be written."""
+"""Addresses that a check must not connect to, in each form in which they can be written."""
 
 import ipaddress
 

@@ -38,7 +38,7 @@ def test_without_expectations_every_response_will_do() -> None:
     assert judged((), Response(503)) is None
 
 
-async def test_all_that_failed_is_told_and_the_first_gives_the_reason() -> None:
+async def test_the_detail_has_all_that_failed_and_the_first_gives_the_reason() -> None:
     expect = Expect.model_validate(
         {
             "body_regex": "welcome",
@@ -179,7 +179,7 @@ def test_any_value_of_a_header_counts(values: list[str], has: bool, lacks: bool)
     assert (judged([header_lacks("X-Kind", "a")], response) is None) == lacks
 
 
-def test_a_header_that_is_missing_is_told_as_such() -> None:
+def test_a_missing_header_is_reported_as_missing() -> None:
     assert judged([header_has("X-Kind", "a")], Response(200)) == (
         Reason.HEADER,
         "there is no header X-Kind",

@@ -22,7 +22,7 @@ LETTERS = random.Random(1).choices(b"ab", k=MB)  # noqa: S311 - no secret
 
 
 async def judge_beside(response: Response, **expect: Any) -> tuple[Failure | None, float]:
-    """Judge while the loop does other things; tell for how long it could not, at best of ten."""
+    """Judge while the loop does other things; return for how long it could not, the best of ten."""
     judge = Judge(Expect.model_validate(expect))
     loop = asyncio.get_running_loop()
     held: list[float] = []
@@ -122,7 +122,7 @@ async def test_a_bug_in_a_thread_is_raised_where_it_is_waited_for(monkeypatch: p
         await Judge(Expect(body_regex=("b",))).judge(LARGE)
 
 
-async def test_judging_that_is_cancelled_ends_in_silence() -> None:
+async def test_judging_that_is_cancelled_reports_nothing() -> None:
     before = set(threading.enumerate())
     judge = Judge(Expect(body_regex=("(?:a|b)*a(?:a|b){20}c",)))
     judging = asyncio.ensure_future(judge.judge(Response(200, body=bytes(LETTERS))))

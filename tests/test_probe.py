@@ -1,4 +1,4 @@
-"""One check of one URL, as its monitor says."""
+"""One check of one URL, as its monitor is configured."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ DELAY_S = 0.1
 
 
 def site(pages: dict[str, bytes], requests: list[bytes] | None = None) -> Script:
-    """Answer each path by its page, one request a connection; note the requests."""
+    """Answer each path with its page, one request for each connection; record the requests."""
 
     def script(connection: socket.socket, _: threading.Event) -> None:
         request = read_request(connection)
@@ -233,7 +233,7 @@ async def test_a_plain_site_is_asked_for_through_the_proxy(serve: Serve, check: 
     assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=" in requests[0]
 
 
-async def test_a_status_that_is_not_expected_is_down_and_tells_its_body(serve: Serve, check: Check) -> None:
+async def test_a_status_that_is_not_expected_is_down_and_its_body_stored(serve: Serve, check: Check) -> None:
     result = await check(serve(answer(b"HTTP/1.0 503 No\r\n\r\nbroken")))
 
     assert (result.up, result.reason) == (False, Reason.STATUS)

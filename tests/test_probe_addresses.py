@@ -46,7 +46,7 @@ def serve_at() -> Iterator[ServeAt]:
 
 @pytest.fixture
 async def check_all(serve_at: ServeAt, start_dns: StartDns) -> AsyncIterator[CheckAll]:
-    """Check all addresses of a name that DNS says has these."""
+    """Check all addresses of a name for which DNS returns these."""
     del serve_at  # sites outlive the connections
     async with Network(4) as network:
 
@@ -82,7 +82,7 @@ async def test_a_name_is_up_when_all_its_addresses_are(serve_at: ServeAt, check_
     assert sorted(asked) == [at(1), at(2), at(3)]
 
 
-async def test_those_that_fail_are_named_and_the_first_tells_why(
+async def test_those_that_fail_are_named_with_the_reason_of_the_first(
     serve_at: ServeAt, check_all: CheckAll
 ) -> None:
     port = serve_at(
@@ -185,7 +185,7 @@ async def test_a_name_with_one_address_gives_its_result(serve_at: ServeAt, check
     )
 
 
-async def test_a_failed_look_up_is_told_once(check_all: CheckAll) -> None:
+async def test_a_failed_look_up_is_reported_once(check_all: CheckAll) -> None:
     result = await check_all((), 9)
 
     assert result.reason == Reason.DNS_NOT_FOUND

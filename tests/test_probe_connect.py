@@ -1,4 +1,4 @@
-"""Why a connection to a site does not come about: DNS, TCP, TLS, the proxy."""
+"""Why there is no connection to a site: DNS, TCP, TLS, the proxy."""
 
 import resource
 import socket
@@ -118,7 +118,7 @@ async def test_a_connection_is_refused(check: Check) -> None:
     assert result.ip == "127.0.0.1"
 
 
-async def test_addresses_that_fail_in_different_ways_tell_the_nearest_cause(check: Check) -> None:
+async def test_addresses_that_fail_in_different_ways_have_the_nearest_cause_as_reason(check: Check) -> None:
     def getaddrinfo(*_: Any, **__: Any) -> Any:
         return [(socket.AF_INET, 1, 6, "", (each, 0)) for each in ("255.255.255.255", "127.0.0.1")]
 
@@ -128,7 +128,7 @@ async def test_addresses_that_fail_in_different_ways_tell_the_nearest_cause(chec
     assert result.reason == Reason.CONNECT_REFUSED
 
 
-async def test_the_address_that_answered_is_told(serve: Serve, check: Check) -> None:
+async def test_the_address_that_answered_is_recorded(serve: Serve, check: Check) -> None:
     def getaddrinfo(*_: Any, **__: Any) -> Any:
         return [(socket.AF_INET, 1, 6, "", (each, 0)) for each in ("127.0.0.1", "127.0.0.2", "127.0.0.3")]
 

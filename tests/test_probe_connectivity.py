@@ -27,20 +27,20 @@ def closed_port() -> int:
         return port
 
 
-class Looks:
-    """A target of looks; it says whether all is well, and counts."""
+class Target:
+    """A target that counts attempts, and answers as it is set to."""
 
     def __init__(self) -> None:
         self.well = True
         self.count = 0
 
     def script(self) -> Script:
-        def look(connection: Any, _: Any) -> None:
+        def reply(connection: Any, _: Any) -> None:
             self.count += 1
             read_request(connection)
             connection.sendall(ok() if self.well else b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
 
-        return look
+        return reply
 
 
 def place(url: str) -> str:
@@ -86,7 +86,7 @@ NETWORK_WORKS = {
 }
 
 
-async def test_what_only_somebody_far_away_can_have_said_is_believed() -> None:
+async def test_what_only_a_reached_site_can_have_answered_counts_against_it() -> None:
     trouble = "http://127.1/ cannot be reached: the URL cannot be used; the check ended with "
     async with Network(1) as network:
         down = await checked("http://127.1/", None, network)
@@ -118,15 +118,15 @@ async def test_without_a_target_every_failure_is_the_site_s() -> None:
     assert (result.up, result.reason) == (False, Reason.CONNECT_REFUSED)
 
 
-async def test_a_check_that_passes_or_hears_from_the_site_looks_at_nothing(serve: Serve) -> None:
-    looks = Looks()
-    target = serve(looks.script())
+async def test_a_check_that_passes_or_reaches_the_site_tries_no_target(serve: Serve) -> None:
+    counting = Target()
+    target = serve(counting.script())
     async with Network(1) as network:
         passed = await checked(serve(answer(ok())), target, network)
         failed = await checked(serve(answer(ok())), target, network, expect={"status": ("404",)})
 
     assert (passed.up, failed.up, failed.reason) == (True, False, Reason.STATUS)
-    assert looks.count == 0
+    assert counting.count == 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_check_that_passes_or_hears_from_the_site_looks_at_nothing(serve
         (answer(), "cannot be reached: the connection was closed before a response"),
     ],
 )
-async def test_a_url_that_does_not_answer_well_is_told(script: Script, what: str, serve: Serve) -> None:
+async def test_a_url_that_does_not_answer_well_is_reported(script: Script, what: str, serve: Serve) -> None:
     url = serve(script)
     async with Network(1) as network:
         trouble = await Connectivity(url.replace("//", "//user:secret@") + "/?token=secret", network).trouble(
@@ -148,7 +148,7 @@ async def test_a_url_that_does_not_answer_well_is_told(script: Script, what: str
     assert "secret" not in trouble
 
 
-async def test_a_url_that_cannot_be_used_is_told() -> None:
+async def test_a_url_that_cannot_be_used_is_reported() -> None:
     async with Network(1) as network:
         trouble = await Connectivity("http://127.1/", network).trouble(0)
 
@@ -181,7 +181,7 @@ async def test_a_name_is_looked_up_and_its_addresses_tried(serve: Serve) -> None
         assert await Connectivity(target, network).trouble(0) is None
 
 
-async def test_a_look_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_attempt_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.connectivity.LIMIT_S", 0.1)
     ended = threading.Event()
 
@@ -196,7 +196,7 @@ async def test_a_look_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trouble == "a.test:53 cannot be reached within 0.1 s"
 
 
-async def test_a_machine_that_cannot_look_is_in_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_that_cannot_try_is_in_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -206,61 +206,63 @@ async def test_a_machine_that_cannot_look_is_in_trouble(monkeypatch: pytest.Monk
             await Connectivity("a.test:53", network).trouble(0)
 
 
-async def test_all_who_fail_at_once_share_a_look(serve: Serve) -> None:
-    looks = Looks()
-    looks.well = False
+async def test_all_who_fail_at_once_share_an_attempt(serve: Serve) -> None:
+    target = Target()
+    target.well = False
     async with Network(1) as network:
-        connectivity = Connectivity(serve(looks.script()), network)
+        connectivity = Connectivity(serve(target.script()), network)
         since = time.monotonic()
 
         troubles = await asyncio.gather(*(connectivity.trouble(since) for _ in range(50)))
 
     assert set(troubles) == {troubles[0]} != {None}
-    assert looks.count == 1
+    assert target.count == 1
 
 
-async def test_all_is_well_only_by_a_look_that_began_after_the_failure(serve: Serve) -> None:
-    looks = Looks()
+async def test_only_an_attempt_that_began_after_the_failure_shows_that_the_network_works(
+    serve: Serve,
+) -> None:
+    target = Target()
     async with Network(1) as network:
-        connectivity = Connectivity(serve(looks.script()), network)
+        connectivity = Connectivity(serve(target.script()), network)
 
         first = await asyncio.gather(*(connectivity.trouble(time.monotonic()) for _ in range(20)))
-        looks.well = False
-        after_the_outage_began = await connectivity.trouble(time.monotonic())
+        target.well = False
+        after_it_went_away = await connectivity.trouble(time.monotonic())
 
     assert first == [None] * 20
-    assert after_the_outage_began is not None
-    assert looks.count == 2
+    assert after_it_went_away is not None
+    assert target.count == 2
 
 
-async def test_an_outage_during_the_check_excuses_it_although_all_is_well_again(serve: Serve) -> None:
-    looks = Looks()
+async def test_a_check_during_which_the_target_was_away_is_excused_although_it_is_back(serve: Serve) -> None:
+    target = Target()
     async with Network(1) as network:
-        connectivity = Connectivity(serve(looks.script()), network)
+        connectivity = Connectivity(serve(target.script()), network)
         began_before = time.monotonic()
-        looks.well = False
+        target.well = False
         trouble = await connectivity.trouble(time.monotonic())
-        looks.well = True
+        target.well = True
 
         assert await connectivity.trouble(began_before) == trouble
-        assert looks.count == 1
+        assert target.count == 1
         assert await connectivity.trouble(time.monotonic()) is None
 
 
-async def test_looks_are_spaced(serve: Serve) -> None:
-    looks = Looks()
+async def test_attempts_are_spaced(serve: Serve) -> None:
+    target = Target()
     async with Network(1) as network:
-        connectivity = Connectivity(serve(looks.script()), network)
+        connectivity = Connectivity(serve(target.script()), network)
         began = time.monotonic()
 
         for _ in range(3):
             await connectivity.trouble(time.monotonic())
 
-    assert looks.count == 3
+    assert target.count == 3
     assert time.monotonic() - began >= 0.49
 
 
-async def test_another_target_is_taken_at_the_next_look() -> None:
+async def test_another_target_is_tried_at_the_next_attempt() -> None:
     async with Network(1) as network:
         connectivity = Connectivity(None, network)
         assert await connectivity.trouble(0) is None

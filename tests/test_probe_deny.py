@@ -20,7 +20,7 @@ def finds(*addresses: str) -> Any:
 
 
 def noting(connections: list[bytes], *replies: bytes) -> Script:
-    """Give one of the replies to each connection, in order, and the last one for good."""
+    """Send one of the replies to each connection, in order, and the last one to all that follow."""
     rest = chain(replies, repeat(replies[-1]))
 
     def script(connection: Any, _: Any) -> None:

@@ -66,7 +66,7 @@ async def test_an_alias_is_followed(start_dns: StartDns) -> None:
         (dns.rcode.REFUSED, Reason.DNS_ERROR, "answered REFUSED about a.test"),
     ],
 )
-async def test_what_a_server_says_is_told_with_its_address(
+async def test_the_answer_of_a_server_is_reported_with_its_address(
     code: int, reason: Reason, said: str, start_dns: StartDns, check: Check
 ) -> None:
     server = start_dns(says(code=code))
@@ -76,7 +76,7 @@ async def test_what_a_server_says_is_told_with_its_address(
     assert (result.reason, result.detail) == (reason, f"{server.address} {said}")
 
 
-async def test_silence_ends_within_the_timeout_and_names_all_servers(
+async def test_no_answer_ends_within_the_timeout_and_names_all_servers(
     start_dns: StartDns, check: Check
 ) -> None:
     servers = [start_dns(silent).address for _ in range(2)]

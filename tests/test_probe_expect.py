@@ -1,4 +1,4 @@
-"""What a monitor expects, and what is kept when a site does not do it."""
+"""What a monitor expects, and what is kept when a response does not satisfy it."""
 
 import gzip
 from typing import Any

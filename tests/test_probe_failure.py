@@ -48,7 +48,7 @@ def test_no_address_of_ours_to_reach_ip6_is_the_sites() -> None:
         ),
     ],
 )
-def test_tls_trouble_that_python_has_no_name_for_is_told_in_the_words_of_openssl(
+def test_tls_trouble_that_python_has_no_name_for_is_reported_in_the_words_of_openssl(
     error: ssl.SSLError, words: str
 ) -> None:
     failure = explain(aiohttp.ClientConnectorSSLError(KEY, error), at(Phase.TLS))

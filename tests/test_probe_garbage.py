@@ -1,4 +1,4 @@
-"""A check leaves nothing for the garbage collector, whose looks at everything stop the event loop."""
+"""A check leaves nothing for the garbage collector, which stops the event loop while it works."""
 
 import asyncio
 import gc

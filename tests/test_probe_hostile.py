@@ -15,7 +15,7 @@ MB = 1024 * 1024
 
 
 def peak_rss() -> int:
-    """Tell the most memory that this process ever had, in bytes."""
+    """Return the most memory that this process ever had, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

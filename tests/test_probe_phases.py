@@ -28,7 +28,7 @@ def pause(waited: list[float], until: threading.Event | None = None) -> None:
 
 
 async def error_s(attempt: Attempt, phase: str) -> float:
-    """Tell by how much the phases miss the delay, at best of some tries."""
+    """Return by how much the phases differ from the delay, in the best of some attempts."""
     errors = []
     for _ in range(TRIES):
         waited: list[float] = []

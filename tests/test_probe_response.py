@@ -18,7 +18,7 @@ def received(**headers: str) -> Received:
     ("length", "told"),
     [("0", 0), ("1234", 1234), ("9" * 19, None), ("-1", None), ("1, 1", None), ("", None), ("٣", None)],
 )
-def test_a_length_is_told_as_the_header_says_it(length: str, told: int | None) -> None:
+def test_a_length_is_the_one_in_the_header(length: str, told: int | None) -> None:
     assert received(content_length=length).content_length == told
 
 
@@ -36,11 +36,11 @@ def test_a_length_is_told_as_the_header_says_it(length: str, told: int | None) -
         (DATE + " " * 100, None),
     ],
 )
-def test_a_date_is_told_as_the_header_says_it(date: str, told: float | None) -> None:
+def test_a_date_is_the_one_in_the_header(date: str, told: float | None) -> None:
     assert received(last_modified=date).last_modified_at == told
 
 
-def test_a_response_without_these_headers_tells_nothing() -> None:
+def test_a_response_without_these_headers_has_no_length_and_no_date() -> None:
     assert (Received().content_length, Received().last_modified_at) == (None, None)
 
 

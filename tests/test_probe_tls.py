@@ -29,7 +29,7 @@ def self_signed() -> ssl.SSLContext:
     return context
 
 
-async def test_a_good_site_tells_when_its_certificate_expires(
+async def test_the_expiry_of_a_good_certificate_is_recorded(
     serve: Serve, check: Check, authority: Authority
 ) -> None:
     url = serve(answer(ok(b"hello")), authority.server("127.0.0.1", not_after=NOW + 30 * DAY))
@@ -230,7 +230,7 @@ async def test_a_bad_certificate_behind_a_proxy_is_refused(
     assert result.reason == Reason.TLS_UNTRUSTED
 
 
-async def test_a_proxy_that_hangs_up_is_told_as_such(serve: Serve, check: Check) -> None:
+async def test_a_proxy_that_closes_the_connection_is_reported_so(serve: Serve, check: Check) -> None:
     result = await check("https://127.0.0.1/", proxy=serve(answer()))
 
     assert (result.reason, result.detail) == (

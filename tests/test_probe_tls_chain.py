@@ -46,7 +46,7 @@ def version(request: pytest.FixtureRequest) -> ssl.TLSVersion:
     return ssl.TLSVersion[request.param]
 
 
-async def test_what_was_agreed_and_presented_is_told(
+async def test_what_was_agreed_and_presented_is_recorded(
     serve: Serve, check: Check, world: World, version: ssl.TLSVersion
 ) -> None:
     middle = issue("CN=middle", world.root, authority=True, days=40)
@@ -183,7 +183,7 @@ async def test_an_expired_certificate_is_expired(
     assert (result.reason, result.certificate_expires_at) == (Reason.TLS_EXPIRED, ends(-1))
 
 
-async def test_a_chain_that_was_refused_behind_a_proxy_is_told(
+async def test_a_chain_that_was_refused_behind_a_proxy_is_recorded(
     serve: Serve, check: Check, world: World
 ) -> None:
     proxy = serve(tunnel([]))
@@ -195,7 +195,9 @@ async def test_a_chain_that_was_refused_behind_a_proxy_is_told(
     assert (result.reason, result.certificate_expires_at) == (Reason.TLS_EXPIRED, ends(-1))
 
 
-async def test_a_chain_is_told_where_nothing_is_verified(serve: Serve, check: Check, world: World) -> None:
+async def test_a_chain_is_recorded_where_nothing_is_verified(
+    serve: Serve, check: Check, world: World
+) -> None:
     middle = issue("CN=middle", issue("CN=other root", authority=True), authority=True, days=-3)
     url = serve(answer(ok()), world.serving(issue("CN=shop", middle, "other.test"), middle))
 
@@ -252,7 +254,7 @@ async def test_a_site_is_asked_for_by_its_server_name(serve: Serve, check: Check
     assert result.certificate_expires_at == ends(7)
 
 
-async def test_the_last_hop_is_the_one_that_is_told(serve: Serve, check: Check, world: World) -> None:
+async def test_the_last_hop_is_the_one_that_is_recorded(serve: Serve, check: Check, world: World) -> None:
     secure = world.serving(issue("CN=shop", world.root, "127.0.0.1"))
     plain = serve(answer(ok()))
     closed = serve(answer())

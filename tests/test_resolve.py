@@ -16,7 +16,7 @@ Place = tuple[Any, ...]
 
 
 class Names:
-    """A DNS of which some names hang until they are let go."""
+    """A DNS in which some names hang until they are released."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
