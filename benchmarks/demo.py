@@ -13,7 +13,10 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
 from monitor.standing import Rules
-from monitor.store import Store, open_store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
+from monitor.store_incidents import locked
+from monitor.store_sums import sum_up_days
 
 INTERVAL_S = 600
 DAYS = 90
@@ -92,21 +95,23 @@ async def fill(uri: str) -> None:
     """Store all that happened, in its order."""
     clock = [0.0]
     rules = Rules(interval_s=INTERVAL_S)
-    store = Store(uri, Bookkeeping(lambda _: rules, DAYS + 1, clock=lambda: clock[0]))
+    database = Database(uri)
+    bookkeeping = Bookkeeping(lambda _: rules, DAYS + 1, clock=lambda: clock[0])
+    store = ResultStore(database, bookkeeping.open_books)
     try:
         for _, some in groupby(_results(), key=lambda each: each.scheduled_at // SAVED_S):
             results = list(some)
             clock[0] = results[-1].scheduled_at + 1
             await store.save(results)
-        await store.sum_up_days()
+        await sum_up_days(database, locked)
     finally:
-        await store.close()
+        await database.close()
 
 
-async def opened(uri: str) -> Store:
+async def opened(uri: str) -> Database:
     """Fill a database and open it."""
     await fill(uri)
-    return await open_store(uri)
+    return Database(uri)
 
 
 def _results() -> Iterator[CheckResult]:

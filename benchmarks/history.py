@@ -19,10 +19,12 @@ import msgspec
 import uvloop
 
 from benchmarks.ingest import results
+from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config, Monitor
 from monitor.data_dir import locked
 from monitor.embedded_postgres import postgres
-from monitor.store import Store, open_store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 from monitor.store_pages import PageReader, Place
 from monitor.web.access import Access
 from monitor.web.history import DAY_H, DAYS, bounds
@@ -74,23 +76,25 @@ SELECT id, monitor, kind, 'opened', started_at, noticed_at, reason, detail FROM 
 """
 
 
-async def fill(store: Store, rows: int, monitors: int) -> None:
+async def fill(database: Database, rows: int, monitors: int) -> None:
     """Spread so many rows over 90 days, and the sums and incidents that so many monitors have by then."""
     today = int(time.time() // DAY_S)
-    await store.save([each for day in range(DAYS) for each in _of_day(today - day)])
+    await ResultStore(database, Bookkeeping().open_books).save(
+        [each for day in range(DAYS) for each in _of_day(today - day)]
+    )
     for day in range(today - DAYS + 1, today + 1):
-        async with store.transaction() as connection:
+        async with database.transaction() as connection:
             await connection.execute(_ROWS, float(day * DAY_S), rows // DAYS, monitors)
     hours = (today - HOURS_DAYS + 1) * DAY_H, (today + 1) * DAY_H
     hourly = _SUMS.format(table="hours", period="hour", length_s=3_600)
     daily = _SUMS.format(table="days", period="day", length_s=DAY_S)
-    async with store.transaction() as connection:
+    async with database.transaction() as connection:
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute(hourly, monitors, *hours, timeout=600)
         await connection.execute(daily, monitors, today - DAYS, today, timeout=600)
         await connection.execute(_STATES, monitors, time.time())
         await connection.execute(_INCIDENTS, monitors, time.time() - 600)
-    async with store.transaction() as connection:
+    async with database.transaction() as connection:
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("ANALYZE", timeout=600)
 
@@ -105,9 +109,9 @@ def _of_day(day: int) -> Iterator[Any]:
 class Explained(PageReader):
     """Reads, and keeps how PostgreSQL does each query."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, database: Database) -> None:
         """Begin without any."""
-        super().__init__(store)
+        super().__init__(database)
         self.plans: dict[str, list[dict[str, Any]]] = {}
         self.asked = ""
 
@@ -162,12 +166,12 @@ def mistakes(read: Iterable[tuple[str, str]]) -> list[str]:
     return wrong + ([f"{len(days)} days of results"] if len(days) > MOST_DAYS else [])
 
 
-async def answer_times(store: Store, names: list[str]) -> None:
+async def answer_times(database: Database, names: list[str]) -> None:
     """Time each page, made anew."""
     monitors = tuple(Monitor(name=name, url="https://shop.example/") for name in names)
     config = Config(monitors=monitors, web_port=0)
     site = Site(config, tuple)
-    site.begin(store, lambda *_: NotImplemented, tuple)
+    site.begin(database, lambda *_: NotImplemented, tuple)
     async with (
         serving(config, Access(config, site.login_page), site.routes()) as (url,),
         aiohttp.ClientSession() as client,
@@ -229,12 +233,12 @@ async def main(millions: float, monitors: int) -> bool:
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-")), "d")
         resources.enter_context(locked(folder))
-        store = await open_store(await resources.enter_async_context(postgres(folder)))
-        resources.push_async_callback(store.close)
+        database = Database(await resources.enter_async_context(postgres(folder)))
+        resources.push_async_callback(database.close)
         began = time.monotonic()
-        await fill(store, int(millions * 1e6), monitors)
+        await fill(database, int(millions * 1e6), monitors)
         print(f"{millions:g} million rows, {monitors} monitors, in {time.monotonic() - began:.0f} s")
-        reader = Explained(store)
+        reader = Explained(database)
         await ask_all(reader, names[:PAGE_ROWS])
         wrong = False
         for asked, plans in reader.plans.items():
@@ -242,7 +246,7 @@ async def main(millions: float, monitors: int) -> bool:
             took_ms = sum(plan["Actual Total Time"] for plan in plans)
             wrong = wrong or bool(found)
             print(f"{asked:22} {took_ms:8.1f} ms  {'; '.join(found) or 'by index'}")
-        await answer_times(store, names)
+        await answer_times(database, names)
     return not wrong
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
+from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.data_dir import locked
 from monitor.dead_letter import DeadLetter
@@ -25,7 +26,8 @@ from monitor.kafka_clients import consumer, started_producer
 from monitor.kafka_closing import close
 from monitor.result import CheckResult, Phases, encode, result_id
 from monitor.row import row
-from monitor.store import open_store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 
 MONITORS = 500
 BODY = "<p>All is well here.</p>" * 10
@@ -64,7 +66,8 @@ async def produce(config: Config, servers: str, checks: list[CheckResult]) -> No
 
 
 async def ingested(config: Config, servers: str, uri: str, count: int) -> float:
-    store = await open_store(uri)
+    database = Database(uri)
+    store = ResultStore(database, Bookkeeping().open_books)
     await store.maintain()
     left, stop, times = count, asyncio.Event(), []
 
@@ -79,7 +82,7 @@ async def ingested(config: Config, servers: str, uri: str, count: int) -> float:
         raise AssertionError(letters[0].error)
 
     await ingest(partial(consumer, config, servers), store, refuse, stop, on_stored=on_stored)  # type: ignore[arg-type]
-    await store.close()
+    await database.close()
     (began, first), (ended, _) = times[0], times[-1]  # joining the group takes the embedded broker a second
     return (count - first) / (ended - began)
 

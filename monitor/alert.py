@@ -24,7 +24,7 @@ from monitor.alert_webhook import WebhookChannel
 from monitor.config import Config
 from monitor.config_alerts import Webhook
 from monitor.progress import Progress
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
 from monitor.tasks import Tasks
 
 _LOOK_S = 1.0

@@ -15,7 +15,7 @@ from monitor.alert_message import Alert
 from monitor.alert_outage import WITHIN_S
 from monitor.alert_situation import Change, Incident, Newest, Plan, Situation, Told
 from monitor.maintenance_made import Made, MadeWindows
-from monitor.store import Store
+from monitor.storage_database import Database
 
 LEASE_S = 180.0
 """Who claimed a delivery has this long to send it; longer than any channel takes."""
@@ -73,11 +73,11 @@ _health = msgspec.json.Decoder(_Health)
 _alert = msgspec.json.Decoder(Alert)
 
 
-class AlertStore(Store):
-    """A store with connections of its own, so that alerts and results do not wait for each other."""
+class AlertStore:
+    """Alerts and what people say of incidents, in one database."""
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.counts = AlertCounts()
 
     async def decide(self, plan: Plan, now: float, decide: Callable[[Plan, Situation], Decision]) -> int:
@@ -85,7 +85,7 @@ class AlertStore(Store):
 
         Of several processes that do so at the same time, one does, and the others return 0.
         """
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             if not await connection.fetchval(sql.ANYTHING_TO_DECIDE, _DECIDING_LOCK):
                 return 0
             situation = await _situation(connection, plan, now)
@@ -95,12 +95,12 @@ class AlertStore(Store):
 
     async def add(self, deliveries: Iterable[Delivery], now: float) -> None:
         """Store deliveries; those that are there already are left as they are."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             await _deliver(connection, list(deliveries), now)
 
     async def claim(self, channels: Sequence[str], lease_s: float = LEASE_S) -> list[Claimed]:
         """Take the next delivery of each channel; nobody else gets it for the time of the lease."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             rows = await connection.fetch(sql.CLAIM, channels, lease_s)
         return [
             Claimed(row["id"], row["channel"], row["attempts"], _alert.decode(row["alert"])) for row in rows
@@ -108,7 +108,7 @@ class AlertStore(Store):
 
     async def delivered(self, claimed: Claimed) -> None:
         """Note that it was sent."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             await connection.execute(sql.DELIVERED, claimed.id)
         self.counts.sent[claimed.channel] += 1
 
@@ -118,7 +118,7 @@ class AlertStore(Store):
         Returns whether it is given up instead: after so many refusals by a channel that takes others.
         """
         claim = claimed.id, claimed.attempts
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             await connection.execute(sql.POSTPONED, *claim, error, delay_s)
             given_up = bool(await connection.fetchval(sql.REFUSED_ALONE, *claim, REFUSALS, PROVEN_S))
         self.counts.failed_attempts[claimed.channel] += 1
@@ -127,14 +127,14 @@ class AlertStore(Store):
 
     async def fail(self, claimed: Claimed, error: str) -> None:
         """Note that it can never be sent."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             await connection.execute(sql.FAILED, claimed.id, claimed.attempts, error)
         self.counts.failed_attempts[claimed.channel] += 1
         self.counts.failed[claimed.channel] += 1
 
     async def tidy(self, give_up_s: float = GIVE_UP_S, keep_s: float = KEEP_S) -> int:
         """Give up what could not be sent for a day, returning how many; forget what is long done."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             given_up = await connection.fetch(sql.GIVEN_UP, give_up_s)
             await connection.execute(sql.FORGOTTEN, keep_s)
         self.counts.failed.update(row["channel"] for row in given_up)
@@ -143,46 +143,46 @@ class AlertStore(Store):
     async def count_waiting(self) -> None:
         """Read what waits to be told, unless that was just done."""
         if self.counts.is_due():
-            async with self.transaction() as connection:
+            async with self.database.transaction() as connection:
                 rows = await connection.fetch(sql.WAITING)
             self.counts.note_waiting({channel: Waiting(*facts) for channel, *facts in rows})
 
     async def chains(self, monitors: Sequence[str], since: float) -> list[Seen]:
         """Give the certificates that the newest checks after `since` saw."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             rows = await connection.fetch(sql.CHAINS, monitors, since)
         return [Seen(*row) for row in rows]
 
     async def acknowledge(self, incident_id: int, who: str, why: str, now: float) -> bool:
         """Stop an incident's reminders and escalation; false where it is not open, or was acknowledged."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             return bool(await connection.fetchval(sql.ACKNOWLEDGE, incident_id, now, who, why))
 
     async def acknowledgement(self, incident_id: int) -> Acknowledgement | None:
         """Tell when an incident was acknowledged, by whom and why."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             row = await connection.fetchrow(sql.ACKNOWLEDGEMENT, incident_id)
         return Acknowledgement(*row) if row else None
 
     async def silence(self, silence: Silence) -> None:
         """Hold back a monitor's alerts until a time; a later silence replaces it, also an earlier end."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             await connection.execute(sql.SILENCE, *silence)
 
     async def silences(self, now: float) -> list[Silence]:
         """Give those that hold."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             rows = await connection.fetch(sql.SILENCES, None, now)
         return [Silence(*row) for row in rows]
 
     async def make_maintenance(self, window: Made) -> Made:
         """Store a maintenance window; returns it with its number."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             return await store_maintenance.make(connection, window)
 
     async def end_maintenance(self, number: int, now: float) -> Made | None:
         """End a window now, or take it back; `None` where it is over, or there is none of this number."""
-        async with self.transaction() as connection:
+        async with self.database.transaction() as connection:
             return await store_maintenance.end(connection, number, now)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from monitor import store_incidents, store_sums
@@ -16,6 +17,7 @@ from monitor.hindsight import correct, retrace_stored
 from monitor.incident import Observed, Recheck, observe, status
 from monitor.result import CheckResult
 from monitor.standing import Rules, in_order, point_of
+from monitor.store import Enter
 from monitor.store_incidents import State
 from monitor.uptime import Point
 from monitor.uptime_ledger import Ledger
@@ -44,12 +46,13 @@ class Bookkeeping:
         self._retention_days = min(retention_days, store_sums.HOURS_DAYS - 1)
         self._clock = clock
 
-    async def lock(self, connection: Any, results: Iterable[CheckResult]) -> dict[str, Health]:
-        """Lock the monitors of these results until the transaction ends; return the health of each."""
+    async def open_books(self, connection: Any, results: Iterable[CheckResult]) -> Enter:
+        """Lock the monitors of these results until the transaction ends; return what enters the new ones."""
         monitors = sorted({result.monitor for result in results} - {""})
-        return await store_incidents.locked(connection, monitors) if monitors else {}
+        healths = await store_incidents.locked(connection, monitors) if monitors else {}
+        return partial(self._enter, connection, healths)
 
-    async def enter(
+    async def _enter(
         self, connection: Any, healths: Mapping[str, Health], results: Iterable[CheckResult]
     ) -> None:
         """Count results that are new, of monitors that are locked."""

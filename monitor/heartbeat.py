@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from monitor.config import Config
 from monitor.result import CheckResult
-from monitor.store import Store, StoreUnavailableError
+from monitor.storage_database import Database, StoreUnavailableError
+from monitor.store import stored
 
 EVERY_S = 60.0
 _ON_THE_WAY_S = 10.0  # from the check to the row
@@ -46,25 +47,27 @@ class Pulse:
         return [result_id for at, result_id in self._checked if at >= since]
 
 
-async def beat(pulse: Pulse, store: Store, config: Callable[[], Config], every_s: float = EVERY_S) -> None:
+async def beat(
+    pulse: Pulse, database: Database, config: Callable[[], Config], every_s: float = EVERY_S
+) -> None:
     """Request `heartbeat_url` once a minute while all works, until cancelled."""
     while True:
         await asyncio.sleep(every_s)
         url = config().heartbeat_url
-        if url is not None and await _all_works(pulse, store, config()):
+        if url is not None and await _all_works(pulse, database, config()):
             await _request(url)
 
 
-async def _all_works(pulse: Pulse, store: Store, config: Config) -> bool:
+async def _all_works(pulse: Pulse, database: Database, config: Config) -> bool:
     turns = [monitor.interval_s + monitor.timeout_s for monitor in config.monitors if not monitor.paused]
     lately = pulse.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
     try:
-        stored = await store.stored(lately)
+        arrived = await stored(database, lately)
     except StoreUnavailableError:
-        stored = set()
-    if not stored:
+        arrived = set()
+    if not arrived:
         log.warning("no heartbeat: no result of the last minutes is stored")
-    return bool(stored)
+    return bool(arrived)
 
 
 async def _request(url: SecretStr) -> None:

@@ -22,7 +22,7 @@ from monitor.outage import Availability
 from monitor.progress import Progress
 from monitor.result import CheckResult
 from monitor.runtime_waiting import StoppedError, delays, one_line, pause, unless_stopped
-from monitor.store import RefusedError, StoreUnavailableError
+from monitor.storage_database import RefusedError, StoreUnavailableError
 
 BATCH = 2_000
 _POLL_S = 1.0

@@ -58,7 +58,7 @@ class Insight:
         running.run_beside("the events", self.site.events.run())
         self.site.keep_words(running.alerts)
         recorded = partial(schedule.check_now, recorded=True)
-        self.site.begin(running.store, recorded, lambda: facts(running, schedule))
+        self.site.begin(running.store.database, recorded, lambda: facts(running, schedule))
 
 
 @asynccontextmanager

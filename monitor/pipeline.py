@@ -32,7 +32,10 @@ from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
 from monitor.silence import Silence
-from monitor.store import Store, StoreUnavailableError
+from monitor.storage_database import Database, StoreUnavailableError
+from monitor.store import ResultStore
+from monitor.store_incidents import locked as locked_monitors
+from monitor.store_sums import sum_up_days
 from monitor.tasks import Tasks
 from monitor.volatile_log import VolatileTopic
 from monitor.watched import MonitorRules
@@ -60,7 +63,7 @@ class _Servers(NamedTuple):
 class Pipeline:
     """Everything after the checks: put results into `queue`, and they are stored.
 
-    `store` reads them back. `rules` say when results of a monitor make an incident. `watch` knows which
+    `rules` say when results of a monitor make an incident. `watch` knows which
     stages are stalled. `kafka` and `postgresql` know since when the server has refused results.
     """
 
@@ -69,7 +72,7 @@ class Pipeline:
     outbox: Outbox
     forwarder: Forwarder
     counts: IngestCounts
-    store: Store
+    store: ResultStore
     rules: MonitorRules
     alerts: AlertStore
     kafka: Availability
@@ -156,12 +159,10 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
     outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
     resources.push_async_callback(outbox.close)
     rules = MonitorRules(config.monitors)
-    store = Store(
-        servers.database, Bookkeeping(rules.rules, config.retention_days, read_windows=rules.read_windows)
-    )
-    resources.push_async_callback(store.close)
-    alerts = AlertStore(servers.database)
-    resources.push_async_callback(alerts.close)
+    bookkeeping = Bookkeeping(rules.rules, config.retention_days, read_windows=rules.read_windows)
+    # Connections of their own, so that results and alerts do not wait for each other.
+    store = ResultStore(_database(servers, resources), bookkeeping.open_books)
+    alerts = AlertStore(_database(servers, resources))
     queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
     kafka = Availability("Kafka")
     open_producer = partial(started_producer, config, servers.kafka)
@@ -186,6 +187,12 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
         postgresql=Availability("PostgreSQL"),
         grace_s=config.shutdown_grace_s,
     )
+
+
+def _database(servers: _Servers, resources: AsyncExitStack) -> Database:
+    database = Database(servers.database)
+    resources.push_async_callback(database.close)
+    return database
 
 
 @asynccontextmanager
@@ -228,7 +235,7 @@ def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Corout
         on_stored=forwarder.stored,
         progress=progress,
         availability=running.postgresql,
-        look=Silence(running.store, running.rules).look,
+        look=Silence(running.store.database, running.rules).look,
     )
 
 
@@ -242,7 +249,8 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
     running.watch.add(progress)
     alerts = alert(running.alerts, lambda: running.config, stop, progress=progress)
     sending = stages.start("the alerts", alerts)
-    beating = stages.start("the heartbeat", beat(running.pulse, running.alerts, lambda: running.config))
+    heartbeat = beat(running.pulse, running.alerts.database, lambda: running.config)
+    beating = stages.start("the heartbeat", heartbeat)
     yield
     stages.end(beating)
     stop.set()
@@ -250,12 +258,12 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
     stages.end(sending)
 
 
-async def _keep_up(store: Store, retention_days: float) -> None:
+async def _keep_up(store: ResultStore, retention_days: float) -> None:
     """Make the next days' partitions, sum up days that are over, and drop what is too old, once an hour."""
     while True:
         try:
             await store.maintain()
-            await store.sum_up_days()
+            await sum_up_days(store.database, locked_monitors)
             dropped = await store.drop_expired(retention_days)
             if dropped:
                 log.info("%d days of results, older than %g days, are dropped", dropped, retention_days)

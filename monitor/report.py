@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.data_dir import DataDirError, locked
 from monitor.embedded_account import EmbeddedError
 from monitor.embedded_postgres import postgres, running_uri
 from monitor.migrate import SchemaError
-from monitor.store import Store, StoreUnavailableError
+from monitor.storage_database import Database, StoreUnavailableError
+from monitor.store_report import Account, accounts
 from monitor.uptime import HOUR_S
 from monitor.uptime_report import Row, rows
 from monitor.watched import MonitorRules
@@ -44,15 +44,20 @@ async def report(config: Config, since: float, until: float) -> list[Row]:
     end = min(-(-until // HOUR_S) * HOUR_S, time.time())
     try:
         async with _database(config) as uri:
-            rules = MonitorRules(config.monitors)
-            store = Store(uri, Bookkeeping(rules.rules, read_windows=rules.read_windows))
-            try:
-                accounts = await store.accounts(start, end)
-            finally:
-                await store.close()
+            found = await _accounts(Database(uri), config, start, end)
     except (EmbeddedError, SchemaError, StoreUnavailableError) as error:
         raise ReportError(f"no report: {error}") from None
-    return rows(accounts, (monitor.name for monitor in config.monitors), start, end)
+    return rows(found, (monitor.name for monitor in config.monitors), start, end)
+
+
+async def _accounts(database: Database, config: Config, start: float, end: float) -> dict[str, Account]:
+    rules = MonitorRules(config.monitors)
+    try:
+        async with database.transaction() as connection:
+            await rules.read_windows(connection)
+        return await accounts(database, start, end, lambda name: rules.rules(name).windows)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

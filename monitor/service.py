@@ -20,7 +20,8 @@ from monitor.probe_connector import Network
 from monitor.result import CheckResult
 from monitor.schedule import Schedule
 from monitor.signals import Signals
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
+from monitor.store import stored
 from monitor.web.server import WebError
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
         async with asyncio.timeout(_STORED_S):
             while True:
                 with suppress(StoreUnavailableError):
-                    ids -= await running.store.stored(ids)
+                    ids -= await stored(running.store.database, ids)
                     if not ids:
                         return
                 await asyncio.sleep(_STORED_LOOK_S)

@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import Database, StoreUnavailableError
+from monitor.store_silence import look_for_silence
 from monitor.watched import MonitorRules
 
 LOOK_S = 5.0
@@ -24,20 +25,6 @@ _FIRST_CHECKS_PER_S = 50  # the schedule's ramp
 _ASLEEP_S = 30.0
 _KAFKA_S = 3.0
 _SKEW_S = 1.0
-
-
-class Judge(Protocol):
-    """Where silence is told: a `Store`."""
-
-    async def look_for_silence(
-        self,
-        deadlines: Mapping[str, float],
-        since: Mapping[str, float],
-        is_ours: Callable[[str], bool],
-        now: float,
-        /,
-    ) -> None:
-        """Open and end incidents."""
 
 
 class _Instant(NamedTuple):
@@ -58,14 +45,14 @@ class Silence:
 
     def __init__(
         self,
-        judge: Judge,
+        database: Database,
         rules: MonitorRules,
         *,
         settle_s: float = SETTLE_S,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._judge = judge
+        self._database = database
         self._rules = rules
         self._settle_s = settle_s
         self._clock = clock
@@ -115,7 +102,7 @@ class Silence:
             and is_ours(name)
         }
         try:
-            await self._judge.look_for_silence(deadlines, since, is_ours, read.at)
+            await look_for_silence(self._database, deadlines, since, is_ours, read.at)
         except StoreUnavailableError:
             return  # the next batch says so, and waits
 

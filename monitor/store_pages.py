@@ -15,7 +15,8 @@ from monitor import store_maintenance, store_sums
 from monitor import store_pages_sql as sql
 from monitor.maintenance_made import MadeWindows
 from monitor.pieces import in_pieces
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import stored
 from monitor.uptime import Sums
 
 Period = Literal["hour", "day"]
@@ -150,8 +151,8 @@ class Place(NamedTuple):
 class PageReader:
     """Reads; every method raises `StoreUnavailableError` when the database does not answer in time."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def statuses(self) -> dict[str, str]:
         """Read how every monitor is."""
@@ -233,7 +234,7 @@ class PageReader:
         There is one for each location.
         """
         found: defaultdict[str, list[Sums]] = defaultdict(list)
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             for name, sums in await store_sums.stretch(connection, monitors, hours, days):
                 found[name].append(sums)
         return found
@@ -261,7 +262,7 @@ class PageReader:
 
     async def maintenance(self, since: float, until: float) -> MadeWindows:
         """Read the windows that people made and that are open within the stretch."""
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             return MadeWindows(await store_maintenance.made(connection, since, until))
 
     async def last_change(self) -> int:
@@ -282,7 +283,7 @@ class PageReader:
 
     async def is_stored(self, result: UUID) -> bool:
         """Tell whether this result has its row."""
-        return bool(await self._store.stored([result]))
+        return bool(await stored(self._database, [result]))
 
     async def course(self, monitor: str, since: float, until: float, step_s: float) -> list[Step]:
         """Read how its response times went, step by step, and at last of all of them."""
@@ -293,7 +294,7 @@ class PageReader:
         ]
 
     async def _rows(self, query: str, *arguments: Any) -> Sequence[Any]:
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             rows: Sequence[Any] = await connection.fetch(query, *arguments)
         return rows
 

@@ -6,6 +6,8 @@ from typing import Any
 from monitor import store_incidents
 from monitor.health import Change, Health
 from monitor.incident import end_unchecked, open_no_data
+from monitor.standing import Rules
+from monitor.storage_database import Database
 from monitor.store_incidents import State
 
 # A monitor without results is as old as the watch for it, which its deadline is later than.
@@ -26,7 +28,24 @@ WHERE ended_at IS NULL AND monitor <> ALL ($1)
 """
 
 
-async def open_silences(
+async def look_for_silence(
+    database: Database,
+    deadlines: Mapping[str, float],
+    since: Mapping[str, float],
+    is_ours: Callable[[str], bool],
+    now: float,
+) -> None:
+    """Open incidents for monitors without a result since their deadline; end those of unwatched ones.
+
+    `since` has the instant from which each monitor is watched; those without a deadline are not judged.
+    """
+    forgotten_at = now - Rules().reach_s
+    async with database.transaction() as connection:
+        await _open_silences(connection, deadlines, since, now)
+        await _end_unwatched(connection, list(since), is_ours, forgotten_at, now)
+
+
+async def _open_silences(
     connection: Any, deadlines: Mapping[str, float], since: Mapping[str, float], now: float
 ) -> None:
     """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
@@ -38,7 +57,7 @@ async def open_silences(
             await _keep(connection, State(monitor, "unknown", after), [change], now)
 
 
-async def end_unwatched(
+async def _end_unwatched(
     connection: Any,
     watched: Collection[str],
     is_ours: Callable[[str], bool],

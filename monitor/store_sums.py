@@ -1,14 +1,21 @@
 """The SQL of the sums of hours and days; who writes holds the locks of the monitors concerned."""
 # ruff: noqa: S608 - what is put together are names of columns
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from monitor.storage_database import Database
+from monitor.store_days import DAY_S
 from monitor.uptime import BUCKETS, Status, Sums, status_of
 from monitor.uptime_ledger import Entry
 
+Lock = Callable[[Any, Sequence[str]], Awaitable[object]]
+
 HOURS_DAYS = 400  # for which sums of hours are kept; those of days are kept for good
+
+_MONITORS = 200  # whose days are summed up at once
 
 _SECONDS = ("up_s", "degraded_s", "down_s", "maintenance_s")
 _COUNTS = ("up", "degraded", "down", "unknown")
@@ -127,18 +134,35 @@ async def around(
     return [(row["scheduled_at"], status_of(row["up"], bool(row["degraded"]))) for row in rows]
 
 
-async def not_in_days(connection: Any, before_day: int) -> list[str]:
+async def sum_up_days(database: Database, lock: Lock) -> None:
+    """Add hours of days that are over to the sums of days; delete hours that are too old.
+
+    `lock` holds up whoever writes about these monitors, until the transaction ends.
+    """
+    today = int(time.time() // DAY_S)
+    async with database.transaction() as connection:
+        monitors = await _not_in_days(connection, today)
+    for start in range(0, len(monitors), _MONITORS):
+        some = monitors[start : start + _MONITORS]
+        async with database.transaction() as connection:
+            await lock(connection, some)
+            await _into_days(connection, some, today)
+    async with database.transaction() as connection:
+        await _expire(connection, today - HOURS_DAYS)
+
+
+async def _not_in_days(connection: Any, before_day: int) -> list[str]:
     """Find monitors with hours of days that are over, which the sums of days lack."""
     rows = await connection.fetch(_NOT_IN_DAYS, before_day * 24)
     return [row["monitor"] for row in rows]
 
 
-async def into_days(connection: Any, monitors: Sequence[str], before_day: int) -> None:
+async def _into_days(connection: Any, monitors: Sequence[str], before_day: int) -> None:
     """Make the sums of days anew where an hour changed."""
     await connection.execute(_INTO_DAYS, monitors, before_day * 24)
 
 
-async def expire(connection: Any, before_day: int) -> None:
+async def _expire(connection: Any, before_day: int) -> None:
     """Forget hours of days that are older, and are in the sums of days."""
     await connection.execute(_EXPIRE, before_day * 24)
 

@@ -10,6 +10,7 @@ from monitor.alert import alert
 from monitor.alert_store import AlertStore
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts, Webhook
+from monitor.storage_database import Database
 
 MONITORS = tuple(Monitor(name=f"s{number}", url=f"https://s{number}.example/") for number in range(10))
 
@@ -20,9 +21,9 @@ async def tell(database: str, webhook: str, lease_s: float) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     channel = Webhook(webhook=SecretStr(webhook), secret=SecretStr("s3cret"))
     config = Config(monitors=MONITORS, alerts=Alerts(channels={"hook": channel}))
-    store = AlertStore(database)
+    store = AlertStore(Database(database))
     await alert(store, lambda: config, stop, look_s=0.05, lease_s=lease_s)
-    await store.close()
+    await store.database.close()
 
 
 if __name__ == "__main__":

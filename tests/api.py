@@ -16,11 +16,12 @@ from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.result import CheckResult, result_id
-from monitor.store import Store
+from monitor.store import ResultStore
 from monitor.web.access import Access
 from monitor.web.monitor_page import CheckNow
 from monitor.web.server import serving
 from monitor.web.site import Site
+from tests.postgres import result_store
 
 MONITORS = (
     {"name": "a/b", "url": "https://user:s3cret@ab.example/?token=s3cret", "group": "web"},
@@ -91,16 +92,14 @@ async def open_api() -> AsyncIterator[Open]:
     """Serve a site with these settings; it has begun when it is given a store."""
     async with AsyncExitStack() as stack:
 
-        async def start(store: Store | None = None, **settings: Any) -> Client:
+        async def start(store: ResultStore | None = None, **settings: Any) -> Client:
             config = Config.model_validate({"monitors": MONITORS, "web_port": 0, **settings})
             site = Site(config, list)
             access = Access(config, site.login_page)
             (url,) = await stack.enter_async_context(serving(config, access, site.routes()))
             if store is not None:
-                site.begin(store, never, list)
-                alerts = AlertStore(store._uri)
-                site.keep_words(alerts)
-                stack.push_async_callback(alerts.close)
+                site.begin(store.database, never, list)
+                site.keep_words(AlertStore(store.database))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return Client(url, site, session)
 
@@ -108,7 +107,7 @@ async def open_api() -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-async def api(open_api: Open, store: Store) -> Client:
+async def api(open_api: Open, store: ResultStore) -> Client:
     """The API of five monitors, with an empty database."""
     client: Client = await open_api(store)
     return client
@@ -142,11 +141,11 @@ def failed(monitor: str, scheduled_at: float, **changes: Any) -> CheckResult:
 async def store_live(database: str, results: Sequence[CheckResult]) -> None:
     """Store results as they would have come: each a second after its slot."""
     clock = [0.0]
-    store = Store(database, Bookkeeping(clock=lambda: clock[0]))
+    store = result_store(database, Bookkeeping(clock=lambda: clock[0]))
     for result in sorted(results, key=lambda each: each.scheduled_at):
         clock[0] = result.scheduled_at + 1
         await store.save([result])
-    await store.close()
+    await store.database.close()
 
 
 def path_of(name: str) -> str:

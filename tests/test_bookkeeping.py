@@ -12,9 +12,10 @@ import pytest
 from monitor.bookkeeping import Bookkeeping
 from monitor.result import CheckResult
 from monitor.standing import Rules
-from monitor.store import RefusedError, Store, StoreUnavailableError, open_store
+from monitor.storage_database import RefusedError, StoreUnavailableError
+from monitor.store import ResultStore
 from tests.observing import START, check, checks, together
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, result_store
 from tests.test_store import count, query
 
 NOW = START + 86_400
@@ -49,10 +50,10 @@ def bookkeeping(now: float = NOW, rules: Rules = Rules(), **others: Any) -> Book
 
 
 @pytest.fixture
-async def books(database: str) -> AsyncIterator[Store]:
-    opened = Store(database, bookkeeping())
+async def books(database: str) -> AsyncIterator[ResultStore]:
+    opened = result_store(database, bookkeeping())
     yield opened
-    await opened.close()
+    await opened.database.close()
 
 
 async def incidents(uri: str) -> list[tuple[Any, ...]]:
@@ -95,9 +96,9 @@ async def assert_sums_are_right(uri: str) -> None:
 
 async def test_an_outage_is_an_incident_with_its_changes(database: str) -> None:
     for slot, result in enumerate(checks("+---++")):
-        store = Store(database, bookkeeping(result.timestamp + 1))
+        store = result_store(database, bookkeeping(result.timestamp + 1))
         assert await store.save([result]) == 1, slot
-        await store.close()
+        await store.database.close()
 
     assert await incidents(database) == [("down", 1, 4, False)]
     assert await changes(database) == [("down", "opened", 3), ("down", "resolved", 4)]
@@ -107,7 +108,7 @@ async def test_an_outage_is_an_incident_with_its_changes(database: str) -> None:
     assert opened["noticed_at"] == START + 181
 
 
-async def test_an_outage_that_is_over_is_recorded_as_past(database: str, books: Store) -> None:
+async def test_an_outage_that_is_over_is_recorded_as_past(database: str, books: ResultStore) -> None:
     await books.save(checks("+---"))
     await books.save(checks("++---+++", first=4))
 
@@ -115,7 +116,7 @@ async def test_an_outage_that_is_over_is_recorded_as_past(database: str, books: 
     assert await changes(database) == [("down", "past", 4), ("down", "past", 9)]
 
 
-async def test_the_state_of_a_monitor_can_be_read(database: str, books: Store) -> None:
+async def test_the_state_of_a_monitor_can_be_read(database: str, books: ResultStore) -> None:
     await books.save(checks("+++") + checks("+---", monitor="b"))
 
     rows = await query(database, "SELECT monitor, status, last_at FROM health_states ORDER BY monitor")
@@ -123,22 +124,22 @@ async def test_the_state_of_a_monitor_can_be_read(database: str, books: Store) -
 
 
 async def test_rules_are_the_monitors_own(database: str) -> None:
-    store = Store(database, bookkeeping(START + 60, Rules(failures=1)))
+    store = result_store(database, bookkeeping(START + 60, Rules(failures=1)))
 
     await store.save(checks("-"))
 
     assert await incidents(database) == [("down", 0, None, False)]
-    await store.close()
+    await store.database.close()
 
 
-async def test_a_result_that_comes_twice_counts_once(database: str, books: Store) -> None:
+async def test_a_result_that_comes_twice_counts_once(database: str, books: ResultStore) -> None:
     await books.save([check(0), check(0), check(1)])
     await books.save([check(0), check(1), check(2, "-"), check(2, "-")])
 
     assert sorted((await sums(database)).values()) == [(0, 1), (pytest.approx(120), 2)]
 
 
-async def test_results_without_a_monitor_take_no_part(database: str, books: Store) -> None:
+async def test_results_without_a_monitor_take_no_part(database: str, books: ResultStore) -> None:
     await books.save([msgspec.structs.replace(each, monitor="", location="") for each in checks("---")])
 
     assert await sums(database) == {}
@@ -146,15 +147,15 @@ async def test_results_without_a_monitor_take_no_part(database: str, books: Stor
 
 
 async def test_a_result_whose_day_may_have_been_dropped_counts_for_nothing(database: str) -> None:
-    store = Store(database, bookkeeping(retention_days=0.5))
+    store = result_store(database, bookkeeping(retention_days=0.5))
 
     assert await store.save([check(0), check(1_000)]) == 2
 
     assert list((await sums(database)).values()) == [(0, 1)]
-    await store.close()
+    await store.database.close()
 
 
-async def test_a_refused_batch_leaves_nothing_behind(database: str, books: Store) -> None:
+async def test_a_refused_batch_leaves_nothing_behind(database: str, books: ResultStore) -> None:
     with pytest.raises(RefusedError):
         await books.save([*checks("+---++"), msgspec.structs.replace(check(9), response_data="a\0b")])
 
@@ -162,14 +163,14 @@ async def test_a_refused_batch_leaves_nothing_behind(database: str, books: Store
         assert await query(database, f"SELECT FROM health_{table}") == []
 
 
-async def test_response_times_are_counted_where_it_was_up(database: str, books: Store) -> None:
+async def test_response_times_are_counted_where_it_was_up(database: str, books: ResultStore) -> None:
     await books.save(checks("+~-?"))
 
     (row,) = await query(database, "SELECT response_times FROM health_hours")
     assert (sum(row[0]), row[0][36]) == (2, 2)
 
 
-async def test_a_late_outage_that_nobody_saw_is_found_in_the_past(database: str, books: Store) -> None:
+async def test_a_late_outage_that_nobody_saw_is_found_in_the_past(database: str, books: ResultStore) -> None:
     await books.save(checks("+++   +++"))
     await books.save(checks("   ---"))
 
@@ -178,7 +179,9 @@ async def test_a_late_outage_that_nobody_saw_is_found_in_the_past(database: str,
     await assert_sums_are_right(database)
 
 
-async def test_a_late_result_of_an_outage_that_is_known_makes_no_other(database: str, books: Store) -> None:
+async def test_a_late_result_of_an_outage_that_is_known_makes_no_other(
+    database: str, books: ResultStore
+) -> None:
     await books.save(checks("+--- -++"))
     await books.save(checks("    -"))
     await books.save(checks("+-- -", monitor="b"))
@@ -190,7 +193,7 @@ async def test_a_late_result_of_an_outage_that_is_known_makes_no_other(database:
 
 @pytest.mark.parametrize(("others", "kind"), [("a", "down"), ("abc", "partial")])
 async def test_what_a_location_tells_hours_later_is_compared_with_the_others(
-    database: str, books: Store, others: str, kind: str
+    database: str, books: ResultStore, others: str, kind: str
 ) -> None:
     await books.save(together(**dict.fromkeys(others, "+" * 20)))
 
@@ -202,9 +205,9 @@ async def test_what_a_location_tells_hours_later_is_compared_with_the_others(
 
 async def test_a_restart_goes_on_from_what_is_stored(database: str) -> None:
     for signs, first in (("+--", 0), ("-", 3), ("+", 4), ("+", 5)):
-        store = await open_store(database)
+        store = result_store(database)
         await store.save(checks(signs, first=first))
-        await store.close()
+        await store.database.close()
 
     assert [row[0:3] for row in await incidents(database)] == [("down", 1, 4)]
 
@@ -221,7 +224,7 @@ def stream(seed: int) -> list[CheckResult]:
     return found
 
 
-async def insist(store: Store, batch: Sequence[CheckResult]) -> None:
+async def insist(store: ResultStore, batch: Sequence[CheckResult]) -> None:
     while True:
         try:
             await store.save(batch)
@@ -239,7 +242,7 @@ async def test_sums_are_those_of_a_recount_after_duplicates_replays_disorder_and
     results.sort(key=lambda each: each.scheduled_at + chance.uniform(0, disorder_s))
     batches = [results[start : start + 60] for start in range(0, len(results), 60)]
     replays = [chance.choice(batches[: number + 1]) for number in range(0, len(batches), 3)]
-    stores = [Store(database, bookkeeping()) for _ in range(2)]
+    stores = [result_store(database, bookkeeping()) for _ in range(2)]
 
     for number, batch in enumerate(batches):
         saving = [insist(store, batch) for store in stores]
@@ -252,10 +255,10 @@ async def test_sums_are_those_of_a_recount_after_duplicates_replays_disorder_and
     assert await count(database) == len(results)
     await assert_sums_are_right(database)
     for store in stores:
-        await store.close()
+        await store.database.close()
 
 
-async def test_a_cancelled_save_counts_all_or_nothing(database: str, books: Store) -> None:
+async def test_a_cancelled_save_counts_all_or_nothing(database: str, books: ResultStore) -> None:
     results = stream(1)
     for delay_s in (0.001, 0.004, 0.016):
         saving = asyncio.create_task(books.save(results))
@@ -269,7 +272,7 @@ async def test_a_cancelled_save_counts_all_or_nothing(database: str, books: Stor
 
 
 async def test_processes_that_save_the_same_monitors_wait_for_each_other(database: str) -> None:
-    stores = [Store(database, bookkeeping()) for _ in range(4)]
+    stores = [result_store(database, bookkeeping()) for _ in range(4)]
     results = stream(3)
     shares = [results[number::4] for number in range(4)]
 
@@ -280,11 +283,11 @@ async def test_processes_that_save_the_same_monitors_wait_for_each_other(databas
     assert sum(new) == 0
     await assert_sums_are_right(database)
     for store in stores:
-        await store.close()
+        await store.database.close()
 
 
 async def test_two_processes_never_open_one_incident_twice(database: str) -> None:
-    stores = [Store(database, bookkeeping(START + 200)) for _ in range(4)]
+    stores = [result_store(database, bookkeeping(START + 200)) for _ in range(4)]
     failing = [each for number in range(50) for each in checks("---", monitor=f"m{number}")]
 
     await asyncio.gather(
@@ -293,4 +296,4 @@ async def test_two_processes_never_open_one_incident_twice(database: str) -> Non
 
     assert len(await incidents(database)) == len(await changes(database)) == 50
     for store in stores:
-        await store.close()
+        await store.database.close()

@@ -4,20 +4,20 @@ import random
 
 import pytest
 
-from monitor.store import Store
 from tests.observing import made
+from tests.postgres import result_store
 from tests.test_bookkeeping import NOW, assert_sums_are_right, bookkeeping, changes, incidents
 from tests.test_store import count
 
 
 @pytest.mark.parametrize("batch", [1_000, 7])
 async def test_results_of_a_wrong_clock_do_not_split_an_outage(database: str, batch: int) -> None:
-    store = Store(database, bookkeeping())
+    store = result_store(database, bookkeeping())
     ahead = made((0, "+++"), (30, "++++"), (7, "+" * 20 + "-" * 7 + "+++"))
 
     for start in range(0, len(ahead), batch):
         await store.save(ahead[start : start + batch])
-    await store.close()
+    await store.database.close()
 
     assert await incidents(database) == [("down", 27, 34, True)]
     assert await changes(database) == [("down", "past", 34)]
@@ -31,11 +31,11 @@ async def test_sums_are_those_of_a_recount_however_the_clock_is_set(database: st
         for _ in range(8)
     ]
     results = made(*stretches)
-    store = Store(database, bookkeeping(NOW))
+    store = result_store(database, bookkeeping(NOW))
 
     for start in range(0, len(results), 25):
         await store.save(results[start : start + 25])
-    await store.close()
+    await store.database.close()
 
     assert await count(database) == len(results)
     await assert_sums_are_right(database)

@@ -11,8 +11,8 @@ from monitor import store_incidents
 from monitor.health import Change
 from monitor.result import CheckResult
 from monitor.standing import Rules, Sample
-from monitor.store import Store
 from tests.observing import DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
+from tests.postgres import result_store
 from tests.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
 from tests.test_store import query
 
@@ -24,9 +24,9 @@ async def save(uri: str, *batches: Sequence[CheckResult], rules: Rules = RULES, 
     newest = 0.0
     for batch in batches:
         newest = max(newest, *(result.timestamp for result in batch))
-        store = Store(uri, bookkeeping(newest + late_s, rules))
+        store = result_store(uri, bookkeeping(newest + late_s, rules))
         await store.save(batch)
-        await store.close()
+        await store.database.close()
 
 
 @pytest.mark.parametrize(

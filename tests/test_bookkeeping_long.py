@@ -8,9 +8,10 @@ import pytest
 from monitor.health import Health
 from monitor.result import CheckResult
 from monitor.standing import Rules
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store_silence import look_for_silence
 from tests.observing import START, check, checks, together
-from tests.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
+from tests.test_bookkeeping import assert_sums_are_right, changes, incidents
 from tests.test_bookkeeping_late import HOURS_LATE, save
 from tests.test_store import query
 
@@ -26,9 +27,9 @@ async def health(uri: str) -> Health:
 
 async def unwatched(uri: str, slot: float) -> None:
     """Look when nobody checks the monitor any more."""
-    store = Store(uri, bookkeeping(START + 60 * slot))
-    await store.look_for_silence({}, {}, lambda _: True, START + 60 * slot)
-    await store.close()
+    database = Database(uri)
+    await look_for_silence(database, {}, {}, lambda _: True, START + 60 * slot)
+    await database.close()
 
 
 async def test_an_outage_of_one_that_passes_now_and_then_goes_on_from_before(database: str) -> None:

@@ -13,9 +13,12 @@ from monitor.config_alerts import Maintenance
 from monitor.maintenance import Windows
 from monitor.report import report
 from monitor.standing import Rules
-from monitor.store import Store
+from monitor.store import ResultStore
+from monitor.store_incidents import locked
+from monitor.store_sums import sum_up_days
 from monitor.uptime_report import Row
 from tests.observing import START, checks, once
+from tests.postgres import result_store
 from tests.test_bookkeeping import NOW, insist, stream
 from tests.test_store import query
 
@@ -43,9 +46,9 @@ SELECT monitor, location, hour, spent, count(*) AS length_s FROM seconds GROUP B
 """
 
 
-def store_with(database: str, *windows: Maintenance, now: float = NOW) -> Store:
+def store_with(database: str, *windows: Maintenance, now: float = NOW) -> ResultStore:
     rules = Rules(windows=Windows(windows) if windows else None)
-    return Store(database, Bookkeeping(lambda _: rules, clock=lambda: now))
+    return result_store(database, Bookkeeping(lambda _: rules, clock=lambda: now))
 
 
 async def seconds(database: str) -> list[float]:
@@ -63,11 +66,13 @@ async def test_sums_are_those_of_a_recount_whenever_results_come(database: str, 
     results.sort(key=lambda each: each.scheduled_at + chance.uniform(0, disorder_s))
     window = (START + 7_777, START + 9_999)
     rules = Rules(windows=Windows([OFTEN, once(*window)]))
-    store = Store(database, Bookkeeping(lambda name: Rules() if name == "c" else rules, clock=lambda: NOW))
+    store = result_store(
+        database, Bookkeeping(lambda name: Rules() if name == "c" else rules, clock=lambda: NOW)
+    )
 
     for start in range(0, len(results), 60):
         await insist(store, results[max(0, start - 20) : start + 60])
-    await store.close()
+    await store.database.close()
 
     recounted = {tuple(row)[:4]: row["length_s"] for row in await query(database, RECOUNT, *window)}
     counted = {
@@ -90,7 +95,7 @@ async def test_a_window_that_comes_or_goes_later_does_not_change_the_past(databa
     ):
         store = store_with(database, *windows)
         await store.save(checks("++++", first=first))
-        await store.close()
+        await store.database.close()
         assert await seconds(database) == expected
 
 
@@ -115,8 +120,8 @@ async def test_a_report_leaves_maintenance_out_of_uptime(
     assert row.no_data == pytest.approx(1 - 420 / HOUR_S)
 
     monkeypatch.setattr("monitor.store_sums.HOURS_DAYS", 0)
-    await store.sum_up_days()
-    await store.close()
+    await sum_up_days(store.database, locked)
+    await store.database.close()
     assert await query(database, "SELECT FROM health_hours") == []
     (day,) = await query(database, "SELECT maintenance_s, down_s FROM health_days")
     assert tuple(day) == (120, 120)
@@ -125,7 +130,7 @@ async def test_a_report_leaves_maintenance_out_of_uptime(
 async def test_what_a_result_still_says_in_a_window_is_maintenance(database: str, tmp_path: Path) -> None:
     store = store_with(database)
     await store.save(checks("-"))
-    await store.close()
+    await store.database.close()
 
     window = {"starts_at": "2026-11-18T12:07:40+01:00", "ends_at": "2026-11-18T12:08:40+01:00"}
     row = await reported(database, tmp_path, window)

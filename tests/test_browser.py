@@ -13,9 +13,11 @@ from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.maintenance_made import Made
 from monitor.result import Evidence, Phases
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 from monitor.web.rendering import monitor_path
 from tests.browsing import Window, chromium, window
+from tests.postgres import save
 from tests.web import configured, outage, result, site_of
 
 pytestmark = pytest.mark.clients
@@ -42,7 +44,7 @@ def world() -> Config:
 class World(NamedTuple):
     """The site, a browser, and what is stored."""
 
-    store: Store
+    database: Database
     url: str
     browser: Any
 
@@ -57,11 +59,11 @@ async def here(alert_store: AlertStore) -> AsyncIterator[World]:
     past = [result("fine", 1_200 * number, phases=TOOK) for number in range(1, 60)]
     slow = [result("slow", 60 * number, degraded=True, response_time=2.5) for number in range(1, 4)]
     hostile = outage(HOSTILE, evidence=evidence, detail=HOSTILE, ip="192.0.2.1")
-    await store.save([*past, *slow, *outage("gone"), *hostile])
+    await save(store.database, [*past, *slow, *outage("gone"), *hostile])
     for start in (now - 60, now + 3_600):
         await store.make_maintenance(Made(0, None, "shop", start, start + 600, now, HOSTILE, HOSTILE))
     async with chromium() as browser, site_of(world(), store) as visitor:
-        yield World(store, visitor.url, browser)
+        yield World(store.database, visitor.url, browser)
 
 
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
@@ -115,7 +117,7 @@ async def test_a_site_that_goes_down_is_seen_within_two_seconds(here: World) -> 
         await shown.live()
         await shown.page.locator("tr[data-name=fine] .state.up").wait_for()
         failed = {"up": False, "reason": "status", "detail": "status 500", "response_status": 500}
-        await here.store.save([result("fine", ago_s, **failed) for ago_s in (2, 1, 0)])
+        await save(here.database, [result("fine", ago_s, **failed) for ago_s in (2, 1, 0)])
         stored_at = time.monotonic()
         await shown.page.locator("tr[data-name=fine] .state.down").wait_for()
         took_s = time.monotonic() - stored_at
@@ -129,7 +131,7 @@ async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
         await shown.live()
         search = shown.page.get_by_label("Search")
         await search.fill("fi")
-        await here.store.save(outage("new"))
+        await save(here.database, outage("new"))
         await asyncio.wait_for(_news(shown), 10)
         assert await search.input_value() == "fi"
         await search.press("Enter")
@@ -192,7 +194,7 @@ async def test_what_has_the_keyboard_keeps_it_when_the_page_is_renewed(here: Wor
         await focused.focus()
         text = await shown.focused()
         await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
-        await here.store.save(outage("new"))
+        await save(here.database, outage("new"))
         await shown.page.locator("h1:not([data-old])").wait_for()
         assert await focused.evaluate("(each) => each === document.activeElement")
         assert await shown.focused() == text
@@ -236,7 +238,7 @@ async def test_nothing_that_others_wrote_runs(here: World) -> None:
         assert HOSTILE in (await shown.page.locator("pre").first.text_content() or "")
 
 
-async def test_a_person_logs_in_and_out(store: Store, tmp_path: Path) -> None:
+async def test_a_person_logs_in_and_out(store: ResultStore, tmp_path: Path) -> None:
     config = configured("shop", web_token="a token", data_dir=str(tmp_path))  # noqa: S106
     async with (
         chromium() as browser,

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from monitor.config import Config
 from monitor.heartbeat import Pulse, beat
 from monitor.result import result_id
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 from tests.alerting import monitor
 from tests.receivers import HttpReceiver
 from tests.stream import eventually
@@ -27,12 +28,12 @@ class Clock:
 
 
 @asynccontextmanager
-async def beating(pulse: Pulse, store: Any, url: str | None, **settings: Any) -> AsyncIterator[None]:
+async def beating(pulse: Pulse, database: Database, url: str | None, **settings: Any) -> AsyncIterator[None]:
     config = Config(
         monitors=(monitor("shop", **settings), monitor("off", interval_s=1, paused=True)),
         heartbeat_url=None if url is None else SecretStr(url),
     )
-    task = asyncio.create_task(beat(pulse, store, lambda: config, every_s=0.01))
+    task = asyncio.create_task(beat(pulse, database, lambda: config, every_s=0.01))
     yield
     task.cancel()
     await asyncio.wait([task])
@@ -57,17 +58,17 @@ async def says(caplog: pytest.LogCaptureFixture, text: str) -> None:
 NOT_STORED = "no heartbeat: no result of the last minutes is stored"
 
 
-async def test_it_beats_while_what_is_checked_is_stored(store: Store, receiver: HttpReceiver) -> None:
+async def test_it_beats_while_what_is_checked_is_stored(store: ResultStore, receiver: HttpReceiver) -> None:
     pulse = Pulse(Clock())
     await store.save([result()])
     pulse.checked(result())
 
-    async with beating(pulse, store, f"{receiver.url}/beat"):
+    async with beating(pulse, store.database, f"{receiver.url}/beat"):
         await beats(receiver)
 
 
 async def test_it_does_not_beat_when_nothing_was_checked_lately(
-    store: Store, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+    store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
     pulse = Pulse(clock)
@@ -75,7 +76,7 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
     pulse.checked(result())
     clock.now += 141
 
-    async with beating(pulse, store, receiver.url, interval_s=120, timeout_s=10):
+    async with beating(pulse, store.database, receiver.url, interval_s=120, timeout_s=10):
         await says(caplog, NOT_STORED)
         assert receiver.requests == []
         clock.now -= 1
@@ -83,12 +84,12 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
 
 
 async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
-    store: Store, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+    store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     pulse = Pulse(Clock())
     pulse.checked(result())
 
-    async with beating(pulse, store, receiver.url):
+    async with beating(pulse, store.database, receiver.url):
         await says(caplog, NOT_STORED)
         assert receiver.requests == []
 
@@ -99,29 +100,29 @@ async def test_it_does_not_beat_without_the_database(
     pulse = Pulse(Clock())
     pulse.checked(result())
 
-    async with beating(pulse, Store("postgresql://127.0.0.1:1/none"), receiver.url):
+    async with beating(pulse, Database("postgresql://127.0.0.1:1/none"), receiver.url):
         await says(caplog, NOT_STORED)
         assert receiver.requests == []
 
 
 async def test_without_a_url_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async with beating(Pulse(Clock()), None, None):
+    async with beating(Pulse(Clock()), Database("postgresql://127.0.0.1:1/none"), None):
         await asyncio.sleep(0.05)
 
     assert caplog.text == ""
 
 
 async def test_an_outside_service_in_trouble_is_told_without_its_url(
-    store: Store, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+    store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     pulse = Pulse(Clock())
     await store.save([result()])
     pulse.checked(result())
     receiver.statuses = [500]
 
-    async with beating(pulse, store, f"{receiver.url}/s3cret"):
+    async with beating(pulse, store.database, f"{receiver.url}/s3cret"):
         await says(caplog, "the heartbeat was answered with 500")
-    async with beating(pulse, store, "http://127.0.0.1:1/s3cret"):
+    async with beating(pulse, store.database, "http://127.0.0.1:1/s3cret"):
         await says(caplog, "the heartbeat did not arrive: ClientConnectorError")
 
     ours = [record.getMessage() for record in caplog.records if record.name == "monitor.heartbeat"]

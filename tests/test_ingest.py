@@ -16,7 +16,8 @@ import pytest
 from monitor.ingest import save_apart
 from monitor.ingest_portions import PORTION_BYTES, Decoded, portions
 from monitor.result import CheckResult, encode, result_id
-from monitor.store import RefusedError, Store
+from monitor.storage_database import RefusedError
+from monitor.store import ResultStore
 from tests.stream import Stream, eventually
 from tests.test_store import SLOT, count, query, result, slots
 
@@ -49,7 +50,7 @@ async def committed(stream: Stream, number: int) -> None:
 
 
 async def test_a_thousand_messages_become_a_thousand_rows(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     told: list[UUID] = []
     await stream.send(*values(1_000))
@@ -122,7 +123,7 @@ async def test_large_bodies_are_logged_and_stored_a_few_megabytes_at_a_time(
 
 
 async def test_each_message_is_logged_as_the_first_version_did(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "monitor.ingest")
     (value,) = values(1)
@@ -134,7 +135,9 @@ async def test_each_message_is_logged_as_the_first_version_did(
     assert f"AIOKafka Consumer fetched: {value!r}" in caplog.messages
 
 
-async def test_a_message_that_comes_twice_is_one_row(database: str, store: Store, stream: Stream) -> None:
+async def test_a_message_that_comes_twice_is_one_row(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
     await stream.send(*values(50), *values(60))
 
     async with stream.ingested(store):
@@ -143,7 +146,9 @@ async def test_a_message_that_comes_twice_is_one_row(database: str, store: Store
     assert await count(database) == 60
 
 
-async def test_a_message_of_the_first_version_is_stored(database: str, store: Store, stream: Stream) -> None:
+async def test_a_message_of_the_first_version_is_stored(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
     original = {"timestamp": 1.5, "response_data": "<html>", "response_status": 200, "response_time": 0.25}
     await stream.send(json.dumps(original).encode())
 
@@ -171,7 +176,7 @@ def spoilt(**changes: Any) -> bytes:
     ],
 )
 async def test_one_bad_message_among_a_thousand_is_set_aside_alone(
-    database: str, store: Store, stream: Stream, bad: bytes, error: str
+    database: str, store: ResultStore, stream: Stream, bad: bytes, error: str
 ) -> None:
     good = values(999)
     await stream.send(*good[:700], bad, *good[700:])
@@ -192,7 +197,7 @@ async def test_one_bad_message_among_a_thousand_is_set_aside_alone(
 
 
 async def test_bad_messages_of_a_batch_that_is_shared_out_are_set_aside_alone(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     results = of_many_monitors(1_000)
     for number in (10, 11, 700):
@@ -207,7 +212,9 @@ async def test_bad_messages_of_a_batch_that_is_shared_out_are_set_aside_alone(
     assert sorted(dead) == [b"10", b"11", b"700"]
 
 
-async def test_a_message_without_a_value_is_set_aside(database: str, store: Store, stream: Stream) -> None:
+async def test_a_message_without_a_value_is_set_aside(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
     await stream.send(None, *values(1))
 
     async with stream.ingested(store):
@@ -218,7 +225,7 @@ async def test_a_message_without_a_value_is_set_aside(database: str, store: Stor
 
 
 async def test_a_dead_letter_that_is_too_large_keeps_what_is_known_of_it(
-    store: Store, stream: Stream
+    store: ResultStore, stream: Stream
 ) -> None:
     bad = b"x" * 1_048_400
     await stream.send(bad)
@@ -231,7 +238,9 @@ async def test_a_dead_letter_that_is_too_large_keeps_what_is_known_of_it(
     assert b"(its 1048400 bytes are too many to keep)" in dict(dead.headers)["error"]
 
 
-async def test_two_members_of_a_group_share_the_messages(database: str, store: Store, stream: Stream) -> None:
+async def test_two_members_of_a_group_share_the_messages(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
     first: list[UUID] = []
     second: list[UUID] = []
 
@@ -252,7 +261,7 @@ async def test_two_members_of_a_group_share_the_messages(database: str, store: S
 
 
 async def test_what_is_in_hand_at_the_stop_is_saved_and_committed(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     await stream.send(*values(500), key=b"one")
     told = asyncio.Event()

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from monitor.ingest_offsets import is_forgotten
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, stored, values
 from tests.test_store import SLOT, count, query
@@ -35,7 +35,7 @@ class Recycled:
 
 
 async def test_a_recycled_topic_is_read_from_its_beginning(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     retention = Recycled()
 
@@ -51,7 +51,7 @@ async def test_a_recycled_topic_is_read_from_its_beginning(
 
 
 async def test_the_retention_is_told_when_all_of_it_is_stored(
-    database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    database: str, store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.ingest._LOOK_S", 0.0)
     retention = Recycled()
@@ -67,7 +67,7 @@ async def test_the_retention_is_told_when_all_of_it_is_stored(
 
 
 async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginning(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with stream.ingested(store):
         await stream.send(*values(400), key=b"one")
@@ -84,7 +84,7 @@ async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginni
 
 
 async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebody_elses(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     retention, is_new = Recycled(), asyncio.Event()
 
@@ -115,7 +115,7 @@ async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebo
 
 
 async def test_of_a_batch_only_the_commit_that_is_the_oldest_is_looked_for(
-    database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    database: str, store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[TopicPartition] = []
 
@@ -137,7 +137,7 @@ async def test_of_a_batch_only_the_commit_that_is_the_oldest_is_looked_for(
 
 
 async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
-    database: str, store: Store, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    database: str, store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[bool] = []
 
@@ -158,7 +158,7 @@ async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
 
 
 async def test_a_batch_of_the_topic_before_is_not_committed(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     retention = Recycled()
     batches: list[int] = []
@@ -178,7 +178,7 @@ async def test_a_batch_of_the_topic_before_is_not_committed(
 
 
 async def test_a_member_without_partitions_has_nothing_to_read_again(
-    database: str, store: Store, unstarted_stream: Stream
+    database: str, store: ResultStore, unstarted_stream: Stream
 ) -> None:
     stream = unstarted_stream
     await stream.start(partitions=1)

@@ -11,12 +11,12 @@ from aiokafka import TopicPartition
 from monitor.dead_letter import set_aside
 from monitor.ingest_counts import IngestCounts
 from monitor.result import CheckResult
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, stored, values
 
 
-async def test_rows_and_duplicates_are_counted(database: str, store: Store, stream: Stream) -> None:
+async def test_rows_and_duplicates_are_counted(database: str, store: ResultStore, stream: Stream) -> None:
     counts = IngestCounts(store)
     began = time.time()
 
@@ -32,7 +32,7 @@ async def test_rows_and_duplicates_are_counted(database: str, store: Store, stre
     assert 50 <= sum(counts.delay_s.counts) <= 60
 
 
-async def test_dead_letters_are_counted(store: Store, stream: Stream) -> None:
+async def test_dead_letters_are_counted(store: ResultStore, stream: Stream) -> None:
     counts = IngestCounts(store)
     aside = counts.counting(partial(set_aside, stream.producer, f"{stream.topic}.dead"))
     await stream.send(*values(2), b"<html>", b"<body>")

@@ -12,8 +12,8 @@ import pytest
 from monitor.dead_letter import DeadLetter, set_aside
 from monitor.ingest import ingest
 from monitor.result import encode
-from monitor.store import Store, open_store
-from tests.postgres import PostgresServer
+from monitor.store import ResultStore
+from tests.postgres import PostgresServer, result_store
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, of_many_monitors, stored, values
 from tests.test_store import count
@@ -28,7 +28,7 @@ def said(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:
 
 async def test_a_store_that_is_away_is_waited_for(
     database: str,
-    store: Store,
+    store: ResultStore,
     stream: Stream,
     postgres_server: PostgresServer,
     caplog: pytest.LogCaptureFixture,
@@ -52,7 +52,7 @@ async def test_a_store_that_is_away_is_waited_for(
 
 async def test_all_of_a_batch_that_is_shared_out_waits_for_the_store(
     database: str,
-    store: Store,
+    store: ResultStore,
     stream: Stream,
     postgres_server: PostgresServer,
     caplog: pytest.LogCaptureFixture,
@@ -74,7 +74,7 @@ async def test_all_of_a_batch_that_is_shared_out_waits_for_the_store(
 async def test_a_server_that_is_killed_loses_nothing(
     own_postgres_server: PostgresServer, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = await open_store(own_postgres_server.uri())
+    store = result_store(own_postgres_server.uri())
 
     async with stream.ingested(store):
         await stream.send(*values(500))
@@ -88,7 +88,7 @@ async def test_a_server_that_is_killed_loses_nothing(
         await committed(stream, 2_500)
 
     assert await stream.dead() == []
-    await store.close()
+    await store.database.close()
 
 
 async def test_a_stop_does_not_wait_for_a_store_that_is_away(
@@ -97,7 +97,7 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_away(
     own_postgres_server.stop()
     await stream.send(*values(10))
 
-    async with stream.ingested(Store(own_postgres_server.uri())) as stop:
+    async with stream.ingested(result_store(own_postgres_server.uri())) as stop:
         await eventually("it is said", said(caplog, "PostgreSQL is away", 4))
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
@@ -109,7 +109,7 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_away(
 
 async def test_a_rebalance_during_an_outage_loses_nothing(
     database: str,
-    store: Store,
+    store: ResultStore,
     stream: Stream,
     postgres_server: PostgresServer,
     caplog: pytest.LogCaptureFixture,
@@ -143,7 +143,7 @@ async def test_a_rebalance_during_an_outage_loses_nothing(
 
 
 async def test_a_broker_that_comes_late_is_waited_for(
-    database: str, store: Store, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unstarted_stream.ingested(store):
         await eventually("it is said", said(caplog, "Kafka is away", 2))
@@ -153,7 +153,7 @@ async def test_a_broker_that_comes_late_is_waited_for(
 
 
 async def test_a_broker_that_is_killed_and_comes_back_is_read_again(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     async with stream.ingested(store):
         await stream.send(*values(10))
@@ -165,7 +165,7 @@ async def test_a_broker_that_is_killed_and_comes_back_is_read_again(
 
 
 async def test_a_broker_that_dies_in_the_middle_of_a_batch_is_waited_for(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     def die(_: object) -> None:
         if not caplog.messages.count("the broker dies"):
@@ -183,7 +183,7 @@ async def test_a_broker_that_dies_in_the_middle_of_a_batch_is_waited_for(
 
 
 async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
-    store: Store, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
+    store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unstarted_stream.ingested(store) as stop:
         await eventually("it is said", said(caplog, "Kafka is away", 3))
@@ -195,7 +195,7 @@ async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
 
 
 async def test_setting_aside_waits_for_kafka(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     missing = iter(["127.0.0.1:1"])
 
@@ -217,7 +217,7 @@ async def test_setting_aside_waits_for_kafka(
 
 
 async def test_a_commit_that_comes_too_late_stops_nothing(
-    database: str, store: Store, stream: Stream, caplog: pytest.LogCaptureFixture
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "monitor.ingest")
     consumers: list[Any] = []
@@ -242,7 +242,7 @@ async def test_a_commit_that_comes_too_late_stops_nothing(
 
 
 async def test_a_cancelled_stage_leaves_what_it_had_in_hand_to_the_next(
-    database: str, store: Store, stream: Stream
+    database: str, store: ResultStore, stream: Stream
 ) -> None:
     await stream.send(*values(2_000))
     told = asyncio.Event()

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from monitor.migrate import MIGRATIONS, Migration, SchemaError, migrate
-from monitor.store import open_store
-from tests.postgres import PostgresServer
+from monitor.storage_database import Database
+from tests.postgres import PostgresServer, migrated
 
 ORIGINAL = (
     "CREATE TABLE health_data (id serial PRIMARY KEY, timestamp double precision, data text, status integer,"
@@ -34,10 +34,6 @@ async def rows(uri: str, query: str = "SELECT * FROM health_data ORDER BY id") -
     found: list[Any] = await connection.fetch(query)
     await connection.close()
     return found
-
-
-async def migrated(uri: str) -> None:
-    await (await open_store(uri)).close()
 
 
 async def test_a_fresh_table_begins_with_the_five_original_columns(database: str) -> None:
@@ -192,7 +188,7 @@ async def test_a_table_of_somebody_else_is_left_alone(empty_database: str, stran
     await run(empty_database, stranger)
 
     with pytest.raises(SchemaError, match="health_data that this program did not make"):
-        await open_store(empty_database)
+        await Database(empty_database).open()
 
     tables = await rows(
         empty_database,
@@ -206,7 +202,7 @@ async def test_a_row_that_cannot_be_kept_as_it_is_stops_the_take_over(empty_data
     await run(empty_database, ORIGINAL.replace("timestamp double precision", "timestamp numeric"), huge)
 
     with pytest.raises(SchemaError, match="this database cannot be used"):
-        await open_store(empty_database)
+        await Database(empty_database).open()
 
     assert len(await rows(empty_database)) == 1
 
@@ -239,14 +235,14 @@ async def test_a_database_that_is_newer_than_the_program_is_refused(database: st
     await run(database, "INSERT INTO health_schema VALUES (9999, 'from_the_future', '')")
 
     with pytest.raises(SchemaError, match="newer than this program: it has migration 9999"):
-        await open_store(database)
+        await Database(database).open()
 
 
 async def test_a_database_that_was_migrated_by_another_text_is_refused(database: str) -> None:
     await run(database, "UPDATE health_schema SET checksum = 'another'")
 
     with pytest.raises(SchemaError, match="migration 1 of the database is not this program's"):
-        await open_store(database)
+        await Database(database).open()
 
 
 async def test_a_migration_that_fails_leaves_the_earlier_ones(empty_database: str) -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from benchmarks.history import Explained, ask_all, fill, mistakes, read_by
-from monitor.store import Store
+from monitor.store import ResultStore
 
 MONITORS = [f"m{number}" for number in range(40)]
 
 
-async def test_no_query_of_a_page_reads_more_than_it_needs(store: Store) -> None:
-    await fill(store, rows=90_000, monitors=400)
-    reader = Explained(store)
+async def test_no_query_of_a_page_reads_more_than_it_needs(store: ResultStore) -> None:
+    await fill(store.database, rows=90_000, monitors=400)
+    reader = Explained(store.database)
 
     await ask_all(reader, MONITORS)
 

@@ -14,7 +14,7 @@ from monitor.kafka_clients import consumer, ensure_topics, started_producer
 from monitor.kafka_closing import close
 from monitor.outbox import open_outbox
 from monitor.result import Message, encode, result_id
-from monitor.store import Store
+from monitor.store import ResultStore, stored
 from monitor.volatile_log import VolatileTopic
 from tests.test_result import result
 
@@ -34,7 +34,7 @@ async def refuse(letters: list[DeadLetter]) -> None:
 
 
 async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_killed(
-    embedded_config: Config, broker: Broker, store: Store, short_dir: Path
+    embedded_config: Config, broker: Broker, store: ResultStore, short_dir: Path
 ) -> None:
     servers = broker.bootstrap
     await ensure_topics(embedded_config, servers)
@@ -77,7 +77,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
         stop.set()
 
     ids = [result_id("here", f"m{n % 50}", 1_790_000_000.0 + n) for n in range(COUNT)]
-    assert len(await store.stored(ids)) == COUNT
+    assert len(await stored(store.database, ids)) == COUNT
     assert topic.epoch >= 2
     assert outbox.rows == 0
     assert largest < 250 << 20

@@ -13,11 +13,13 @@ from main import main
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config, Monitor
 from monitor.report import ReportError, instant, report
-from monitor.store import Store
+from monitor.store_incidents import locked
 from monitor.store_report import Account, Outage
+from monitor.store_sums import sum_up_days
 from monitor.uptime import BUCKETS, Sums
 from monitor.uptime_report import Row, rows, written
 from tests.observing import START, checks
+from tests.postgres import result_store
 from tests.program import Start
 
 HOUR_S = 3_600
@@ -31,9 +33,9 @@ def config(uri: str, folder: Path, *names: str) -> Config:
 
 async def filled(database: str) -> None:
     """A shop with two outages, one of them going on, and a minute without a check."""
-    store = Store(database, Bookkeeping(clock=lambda: START + 13 * 60))
+    store = result_store(database, Bookkeeping(clock=lambda: START + 13 * 60))
     await store.save(checks("++---+++ ++---"))
-    await store.close()
+    await store.database.close()
 
 
 async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> None:
@@ -53,12 +55,12 @@ async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> 
 
 
 async def test_what_a_result_still_says_counts_up_to_its_reach(database: str, tmp_path: Path) -> None:
-    store = Store(database, Bookkeeping(clock=lambda: START + 7_200))
+    store = result_store(database, Bookkeeping(clock=lambda: START + 7_200))
     await store.save(checks("++-"))
     await store.save(checks("?", monitor="offline"))
 
     offline, shop = await report(config(database, tmp_path), START, START + HOUR_S)
-    await store.close()
+    await store.database.close()
 
     window_s = FIRST + 2 * HOUR_S - FIRST
     assert shop.uptime == pytest.approx(120 / 300)
@@ -70,13 +72,13 @@ async def test_days_stand_for_hours_that_are_forgotten(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(database)
-    store = Store(database)
+    store = result_store(database)
     before = await report(config(database, tmp_path), START - 86_400, START + 86_400)
 
-    await store.sum_up_days()
+    await sum_up_days(store.database, locked)
     monkeypatch.setattr("monitor.store_sums.HOURS_DAYS", 0)
-    await store.sum_up_days()
-    await store.close()
+    await sum_up_days(store.database, locked)
+    await store.database.close()
 
     assert await report(config(database, tmp_path), START - 86_400, START + 86_400) == before
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from monitor.result import Evidence, Phases, Tls
-from monitor.store import RefusedError, Store
+from monitor.storage_database import RefusedError
+from monitor.store import ResultStore
 from tests.test_store import SLOT, count, query, result, slots
 
 WHOLE = result(
@@ -25,13 +26,13 @@ WHOLE = result(
 )
 
 
-async def take_the_long_way(store: Store) -> None:
+async def take_the_long_way(store: ResultStore) -> None:
     """Make the next results go in as those of a batch that is repeated."""
     early = result(SLOT - 60)
     await store.save([early, early])
 
 
-async def test_both_ways_lead_to_the_same_row(database: str, store: Store) -> None:
+async def test_both_ways_lead_to_the_same_row(database: str, store: ResultStore) -> None:
     plain = result(SLOT + 60, ip=None, certificate_expires_at=None)
     rows = []
 
@@ -45,7 +46,7 @@ async def test_both_ways_lead_to_the_same_row(database: str, store: Store) -> No
     assert short == long
 
 
-async def test_repeated_and_new_results_may_follow_each_other(database: str, store: Store) -> None:
+async def test_repeated_and_new_results_may_follow_each_other(database: str, store: ResultStore) -> None:
     first, second, *others = slots(10)
 
     new = [await store.save(some) for some in ([first], [first, second], others, [second], others[:1])]
@@ -60,7 +61,7 @@ async def test_repeated_and_new_results_may_follow_each_other(database: str, sto
 )
 @pytest.mark.parametrize("long", [False, True])
 async def test_what_no_column_takes_is_refused_on_both_ways(
-    store: Store, changes: dict[str, Any], long: bool
+    store: ResultStore, changes: dict[str, Any], long: bool
 ) -> None:
     if long:
         await take_the_long_way(store)

@@ -14,10 +14,10 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config import Monitor
 from monitor.kafka_closing import close
 from monitor.silence import LOOK_S, Silence
-from monitor.store import Store
+from monitor.store_silence import look_for_silence
 from monitor.watched import MonitorRules
 from tests.observing import START, check, checks
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, result_store
 from tests.stream import Stream, eventually
 from tests.test_store import query
 
@@ -44,9 +44,9 @@ class Process:
         self.stream = stream
         self.rules = MonitorRules(map(monitor, names), lambda: self.clock.wall)
         bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: self.clock.wall)
-        self.store = Store(database, bookkeeping)
+        self.store = result_store(database, bookkeeping)
         self.silence = Silence(
-            self.store,
+            self.store.database,
             self.rules,
             settle_s=settle_s,
             clock=lambda: self.clock.wall,
@@ -67,7 +67,7 @@ class Process:
             yield consumer
         finally:
             await close(consumer)  # aiokafka's own end lets a cancellation out after a broker was away
-            await self.store.close()
+            await self.store.database.close()
 
     async def look_for(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
         """Look as often as time goes on."""
@@ -135,7 +135,7 @@ async def test_a_monitor_that_never_had_a_result_is_silent_since_it_is_watched(
 async def test_a_process_that_was_away_waits_before_it_judges(database: str, stream: Stream) -> None:
     before = Process(database, stream, "shop")
     await before.store.save([check(-600)])
-    await before.store.close()
+    await before.store.database.close()
     process = Process(database, stream, "shop", settle_s=300)
     async with process.reading() as consumer:
         await process.look_for(consumer, 300)
@@ -176,7 +176,7 @@ async def test_a_process_without_partitions_judges_nobody(database: str, stream:
         await process.look_for(consumer, 600)
 
     assert await told(database) == []
-    await process.store.close()
+    await process.store.database.close()
 
 
 async def test_after_partitions_were_shared_out_anew_results_have_time_to_come(
@@ -215,7 +215,7 @@ async def test_two_processes_open_one_incident(database: str, stream: Stream) ->
 
 
 async def test_two_processes_that_find_the_same_silence_open_one_incident(database: str) -> None:
-    stores = [Store(database, Bookkeeping(MonitorRules([monitor("shop")]).rules)) for _ in range(2)]
+    stores = [result_store(database, Bookkeeping(MonitorRules([monitor("shop")]).rules)) for _ in range(2)]
     await stores[0].save([check(0)])
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -227,7 +227,9 @@ async def test_two_processes_that_find_the_same_silence_open_one_incident(databa
         await third.execute("SELECT FROM health_states WHERE monitor = 'shop' FOR UPDATE")
         looks = [
             asyncio.create_task(
-                store.look_for_silence({"shop": START + 600}, {"shop": START}, lambda _: True, START + 900)
+                look_for_silence(
+                    store.database, {"shop": START + 600}, {"shop": START}, lambda _: True, START + 900
+                )
             )
             for store in stores
         ]
@@ -235,7 +237,7 @@ async def test_two_processes_that_find_the_same_silence_open_one_incident(databa
     await asyncio.gather(*looks)
 
     assert await told(database) == [("shop", "no_data", "opened")]
-    for each in (third, *stores):
+    for each in (third, *(store.database for store in stores)):
         await each.close()
 
 

@@ -20,7 +20,7 @@ from monitor.outage import Availability
 from monitor.outbox import Outbox
 from monitor.pipeline import pipeline
 from monitor.progress import Progress
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 from tests.postgres import PostgresServer
 from tests.stream import Stream
@@ -46,7 +46,7 @@ def waits_for(stages: Iterable[Progress]) -> list[tuple[str, str]]:
 
 async def test_an_ingest_waits_for_postgresql_while_it_is_away(
     database: str,
-    store: Store,
+    store: ResultStore,
     stream: Stream,
     postgres_server: PostgresServer,
     caplog: pytest.LogCaptureFixture,
@@ -76,7 +76,7 @@ async def test_an_ingest_waits_for_postgresql_while_it_is_away(
 
 
 async def test_a_database_that_refuses_a_result_is_there_again(
-    database: str, store: Store, stream: Stream, postgres_server: PostgresServer
+    database: str, store: ResultStore, stream: Stream, postgres_server: PostgresServer
 ) -> None:
     name = urlsplit(database).path[1:]
     availability = Availability("PostgreSQL")
@@ -93,7 +93,9 @@ async def test_a_database_that_refuses_a_result_is_there_again(
     assert availability.unavailable_since_at is None
 
 
-async def test_an_ingest_waits_for_kafka_until_it_is_there(store: Store, unstarted_stream: Stream) -> None:
+async def test_an_ingest_waits_for_kafka_until_it_is_there(
+    store: ResultStore, unstarted_stream: Stream
+) -> None:
     progress = Progress("the ingest")
 
     async with unstarted_stream.ingested(store, progress=progress):
@@ -110,7 +112,7 @@ def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("frequent_looks")
 async def test_an_ingest_that_is_given_nothing_though_there_are_records_waits_for_kafka(
-    store: Store, stream: Stream
+    store: ResultStore, stream: Stream
 ) -> None:
     progress = Progress("the ingest")
     consumers: list[Any] = []
@@ -133,7 +135,7 @@ async def test_an_ingest_that_is_given_nothing_though_there_are_records_waits_fo
 
 
 @pytest.mark.usefixtures("frequent_looks")
-async def test_an_ingest_waits_for_a_broker_that_says_nothing(store: Store, stream: Stream) -> None:
+async def test_an_ingest_waits_for_a_broker_that_says_nothing(store: ResultStore, stream: Stream) -> None:
     progress = Progress("the ingest")
 
     async with stream.ingested(store, progress=progress):

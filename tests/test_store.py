@@ -15,9 +15,9 @@ import trustme
 
 from monitor.migrate import SchemaError
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
-from monitor.store import RefusedError, Store, StoreUnavailableError, open_store
-from monitor.store_trust import system_trust
-from tests.postgres import PostgresServer
+from monitor.storage_database import Database, RefusedError, StoreUnavailableError, system_trust
+from monitor.store import ResultStore, stored
+from tests.postgres import PostgresServer, result_store
 
 SLOT = 1_760_000_000.5
 DAY_S = 86_400
@@ -63,7 +63,7 @@ async def count(uri: str) -> int:
     return int((await query(uri, "SELECT count(*) FROM health_data"))[0][0])
 
 
-async def test_every_field_of_a_result_has_its_column(database: str, store: Store) -> None:
+async def test_every_field_of_a_result_has_its_column(database: str, store: ResultStore) -> None:
     whole = result(
         up=False,
         reason=Reason.CERTIFICATE_EXPIRING,
@@ -105,14 +105,14 @@ async def test_every_field_of_a_result_has_its_column(database: str, store: Stor
     )
 
 
-async def test_what_the_first_version_did_not_say_is_null(database: str, store: Store) -> None:
+async def test_what_the_first_version_did_not_say_is_null(database: str, store: ResultStore) -> None:
     await store.save([result(monitor="", url="", location="", response_status=None, ip="fe80::1%eth0")])
 
     (row,) = await query(database, "SELECT monitor, url, location, status, host(ip) FROM health_data")
     assert tuple(row) == (None, None, None, None, "fe80::1")
 
 
-async def test_a_result_that_comes_twice_is_one_row(database: str, store: Store) -> None:
+async def test_a_result_that_comes_twice_is_one_row(database: str, store: ResultStore) -> None:
     first, second, third = slots(3)
 
     assert await store.save([first, second, first]) == 2
@@ -120,25 +120,25 @@ async def test_a_result_that_comes_twice_is_one_row(database: str, store: Store)
     assert await count(database) == 3
 
 
-async def test_ids_rise_in_the_order_of_the_results(database: str, store: Store) -> None:
+async def test_ids_rise_in_the_order_of_the_results(database: str, store: ResultStore) -> None:
     await store.save(slots(50))
 
     rows = await query(database, "SELECT scheduled_at FROM health_data ORDER BY id")
     assert [row[0] for row in rows] == [each.scheduled_at for each in slots(50)]
 
 
-async def test_nothing_to_save_is_nothing_new(store: Store) -> None:
+async def test_nothing_to_save_is_nothing_new(store: ResultStore) -> None:
     assert await store.save([]) == 0
 
 
-async def test_it_tells_which_results_are_stored(store: Store) -> None:
-    stored, other = slots(2)
-    await store.save([stored])
+async def test_it_tells_which_results_are_stored(store: ResultStore) -> None:
+    first, other = slots(2)
+    await store.save([first])
 
-    assert await store.stored([stored.id, other.id]) == {stored.id}
+    assert await stored(store.database, [first.id, other.id]) == {first.id}
 
 
-async def test_rows_are_in_the_partition_of_their_utc_day(database: str, store: Store) -> None:
+async def test_rows_are_in_the_partition_of_their_utc_day(database: str, store: ResultStore) -> None:
     midnight = 1_760_054_400.0
 
     await store.save([result(midnight - 0.001), result(midnight), result(0.0), result(4_102_444_799.9)])
@@ -146,12 +146,12 @@ async def test_rows_are_in_the_partition_of_their_utc_day(database: str, store: 
     assert await days(database) == ["19700101", "20251009", "20251010", "20991231"]
 
 
-async def test_results_of_very_many_days_are_all_stored(database: str, store: Store) -> None:
+async def test_results_of_very_many_days_are_all_stored(database: str, store: ResultStore) -> None:
     assert await store.save(slots(70, DAY_S)) == 70
     assert len(await days(database)) == 70
 
 
-async def test_partitions_are_made_ahead(database: str, store: Store) -> None:
+async def test_partitions_are_made_ahead(database: str, store: ResultStore) -> None:
     await store.maintain()
     await store.maintain()
 
@@ -159,7 +159,7 @@ async def test_partitions_are_made_ahead(database: str, store: Store) -> None:
     assert await days(database) == wanted
 
 
-async def test_expired_days_are_dropped_and_original_rows_are_kept(database: str, store: Store) -> None:
+async def test_expired_days_are_dropped_and_original_rows_are_kept(database: str, store: ResultStore) -> None:
     now = time.time()
     kept, expired = result(now - 2 * DAY_S), result(now - 4 * DAY_S)
     await store.save([kept, expired])
@@ -173,7 +173,9 @@ async def test_expired_days_are_dropped_and_original_rows_are_kept(database: str
     assert await store.save([expired]) == 1
 
 
-async def test_a_partition_that_another_process_dropped_is_made_again(database: str, store: Store) -> None:
+async def test_a_partition_that_another_process_dropped_is_made_again(
+    database: str, store: ResultStore
+) -> None:
     await store.save([result()])
     await query(database, "DROP TABLE health_data_20251009")
 
@@ -181,16 +183,16 @@ async def test_a_partition_that_another_process_dropped_is_made_again(database: 
 
 
 async def test_many_processes_may_need_the_same_partition_at_once(database: str) -> None:
-    stores = [await open_store(database) for _ in range(6)]
+    stores = [result_store(database) for _ in range(6)]
 
     new = await asyncio.gather(*(each.save(slots(20)) for each in stores))
 
     assert sum(new) == 20
     for each in stores:
-        await each.close()
+        await each.database.close()
 
 
-async def test_a_reader_does_not_wait_for_a_new_partition(database: str, store: Store) -> None:
+async def test_a_reader_does_not_wait_for_a_new_partition(database: str, store: ResultStore) -> None:
     await store.save([result()])
     reader = await asyncpg.connect(database)
     async with reader.transaction():
@@ -215,7 +217,7 @@ async def test_a_reader_does_not_wait_for_a_new_partition(database: str, store: 
     ],
 )
 async def test_a_result_that_fits_no_row_is_refused_with_its_batch(
-    database: str, store: Store, changes: dict[str, Any]
+    database: str, store: ResultStore, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(RefusedError) as refused:
         await store.save([*slots(2), result(SLOT + 9, **changes)])
@@ -226,7 +228,7 @@ async def test_a_result_that_fits_no_row_is_refused_with_its_batch(
 
 
 @pytest.mark.parametrize("scheduled_at", [-0.5, 4_102_444_800.0, 1e300, float("nan"), float("inf")])
-async def test_a_slot_outside_of_this_age_is_refused(store: Store, scheduled_at: float) -> None:
+async def test_a_slot_outside_of_this_age_is_refused(store: ResultStore, scheduled_at: float) -> None:
     with pytest.raises(RefusedError, match="scheduled_at"):
         await store.save([result(scheduled_at)])
 
@@ -240,7 +242,7 @@ async def test_a_slot_outside_of_this_age_is_refused(store: Store, scheduled_at:
     ],
 )
 async def test_trouble_of_the_database_blames_no_result(
-    database: str, store: Store, postgres_server: PostgresServer, outage: str
+    database: str, store: ResultStore, postgres_server: PostgresServer, outage: str
 ) -> None:
     name = urlsplit(database).path[1:]
     await store.save([result()])
@@ -253,7 +255,7 @@ async def test_trouble_of_the_database_blames_no_result(
         assert "\n" not in str(away.value)
 
 
-async def test_a_table_that_is_locked_is_an_outage(database: str, store: Store) -> None:
+async def test_a_table_that_is_locked_is_an_outage(database: str, store: ResultStore) -> None:
     owner = await asyncpg.connect(database)
     async with owner.transaction():
         await owner.execute("LOCK TABLE health_data")
@@ -271,20 +273,20 @@ async def test_a_role_without_rights_is_an_outage(
     postgres_server.sql("CREATE ROLE guest LOGIN")
 
     with pytest.raises(StoreUnavailableError, match="permission denied"):
-        await open_store(empty_database.replace("postgres@", "guest@"))
+        await Database(empty_database.replace("postgres@", "guest@")).open()
 
     postgres_server.sql("DROP ROLE guest")
 
 
 async def test_a_database_that_is_not_there_is_an_outage(postgres_server: PostgresServer) -> None:
     with pytest.raises(StoreUnavailableError, match='database "missing" does not exist'):
-        await open_store(postgres_server.uri("missing"))
+        await Database(postgres_server.uri("missing")).open()
 
 
 async def test_an_error_never_shows_the_password() -> None:
     for password in ("s3cret", "s3%2Fcret"):
         with pytest.raises(StoreUnavailableError) as away:
-            await open_store(f"postgresql://monitor:{password}@{password}:1/db")
+            await Database(f"postgresql://monitor:{password}@{password}:1/db").open()
         assert "cret" not in str(away.value)
 
 
@@ -293,7 +295,7 @@ async def test_an_error_never_shows_the_password() -> None:
 )
 async def test_a_malformed_address_is_said_at_once(uri: str) -> None:
     with pytest.raises(SchemaError) as said:
-        await open_store(uri)
+        await Database(uri).open()
 
     assert "cret" not in str(said.value)
 
@@ -301,7 +303,7 @@ async def test_a_malformed_address_is_said_at_once(uri: str) -> None:
 async def test_a_server_that_is_killed_is_an_outage_and_then_answers_again(
     own_postgres_server: PostgresServer,
 ) -> None:
-    store = await open_store(own_postgres_server.uri())
+    store = result_store(own_postgres_server.uri())
     await store.save(slots(1))
 
     own_postgres_server.kill()
@@ -310,23 +312,23 @@ async def test_a_server_that_is_killed_is_an_outage_and_then_answers_again(
     own_postgres_server.start()
 
     assert await store.save(slots(2)) == 1
-    await store.close()
+    await store.database.close()
 
 
 async def test_a_store_may_be_used_before_its_database_is_there(own_postgres_server: PostgresServer) -> None:
     own_postgres_server.stop()
-    store = Store(own_postgres_server.uri())
+    store = result_store(own_postgres_server.uri())
 
     with pytest.raises(StoreUnavailableError, match="No such file"):
         await store.save(slots(1))
-    await store.close()
+    await store.database.close()
     own_postgres_server.start()
 
     assert await store.save(slots(1)) == 1
-    await store.close()
+    await store.database.close()
 
 
-async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: Store) -> None:
+async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: ResultStore) -> None:
     await store.save(slots(1))
     saving = asyncio.create_task(store.save(slots(1_000)))
     await asyncio.wait({saving}, timeout=0.002)
@@ -338,20 +340,20 @@ async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: Stor
 
 
 async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.store._CLOSE_S", 0.05)
+    monkeypatch.setattr("monitor.storage_database._CLOSE_S", 0.05)
     running = asyncio.Event()
 
     async def endless() -> None:
-        async with store.transaction() as connection:
+        async with store.database.transaction() as connection:
             running.set()
             await connection.fetch("SELECT pg_sleep(600)")
 
     statement = asyncio.create_task(endless())
     await running.wait()
 
-    await store.close()
+    await store.database.close()
 
     with pytest.raises(StoreUnavailableError):
         await statement
@@ -360,7 +362,7 @@ async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
 
 
 async def test_a_constraint_that_somebody_added_refuses_its_rows_and_no_others(
-    store: Store, database: str, postgres_server: PostgresServer
+    store: ResultStore, database: str, postgres_server: PostgresServer
 ) -> None:
     name = urlsplit(database).path.strip("/")
     postgres_server.sql("ALTER TABLE health_data ADD CONSTRAINT only_up CHECK (up)", name)

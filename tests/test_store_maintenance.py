@@ -15,12 +15,12 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config, Monitor
 from monitor.maintenance_made import Made, Scope
 from monitor.report import report
-from monitor.store import Store, StoreUnavailableError
+from monitor.storage_database import Database, StoreUnavailableError
 from monitor.watched import READ_EVERY_S, MonitorRules
 from tests.alerting import plan
 from tests.bookkeeping import Book
 from tests.observing import START, checks
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, result_store
 from tests.test_bookkeeping import NOW
 from tests.test_bookkeeping_maintenance import seconds
 from tests.test_store import query
@@ -36,7 +36,7 @@ class Process:
         self.monotonic = 0.0
         self.rules = MonitorRules([SHOP], lambda: NOW, lambda: self.monotonic)
         bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: NOW, read_windows=self.rules.read_windows)
-        self.store = Store(database, bookkeeping)
+        self.store = result_store(database, bookkeeping)
 
     def knows_of(self, at: float) -> bool:
         windows = self.rules.rules("shop").windows
@@ -47,22 +47,24 @@ class Process:
 async def process(database: str) -> AsyncIterator[Process]:
     made = Process(database)
     yield made
-    await made.store.close()
+    await made.store.database.close()
 
 
 @pytest.fixture
 async def other(database: str) -> AsyncIterator[Process]:
     made = Process(database)
     yield made
-    await made.store.close()
+    await made.store.database.close()
 
 
 def window(starts_at: float, ends_at: float, of: Scope = ALL) -> Made:
     return Made(0, *of, starts_at, ends_at, starts_at, "Ada", "a new disk")
 
 
-async def made(store: Store, since: float = -math.inf, until: float = math.inf) -> list[tuple[float, float]]:
-    async with store.transaction() as connection:
+async def made(
+    store: AlertStore, since: float = -math.inf, until: float = math.inf
+) -> list[tuple[float, float]]:
+    async with store.database.transaction() as connection:
         return [each[3:5] for each in await store_maintenance.made(connection, since, until)]
 
 
@@ -177,7 +179,7 @@ async def test_what_was_known_stays_while_the_database_is_away(
     own_postgres_server: PostgresServer,
 ) -> None:
     uri = own_postgres_server.uri()
-    process, people = Process(uri), AlertStore(uri)
+    process, people = Process(uri), AlertStore(Database(uri))
     begun = await people.make_maintenance(window(NOW - 60, NOW + 60))
     await process.store.save(checks("+"))
 
@@ -193,8 +195,8 @@ async def test_what_was_known_stays_while_the_database_is_away(
     await people.end_maintenance(begun.id, NOW)
     await process.store.save(checks("+", first=1))
     assert not process.knows_of(NOW)
-    await process.store.close()
-    await people.close()
+    await process.store.database.close()
+    await people.database.close()
 
 
 async def test_an_alert_is_held_from_the_moment_it_is_made_until_it_is_ended(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from monitor.store import StoreUnavailableError, open_store
-from tests.postgres import DEBIAN, PostgresServer
+from monitor.storage_database import StoreUnavailableError
+from tests.postgres import DEBIAN, PostgresServer, migrated
 
 pytestmark = [
     pytest.mark.clients,
@@ -53,7 +53,7 @@ def address(authority: trustme.CA) -> Iterator[str]:
 
 
 async def connect(uri: str) -> None:
-    await (await open_store(uri)).close()
+    await migrated(uri)
 
 
 @pytest.fixture

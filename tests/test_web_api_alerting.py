@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.api import Client, failed, found, store_live
 
 KNOWN = {"who": "Ada", "why": "the disk is full; on it"}
@@ -33,7 +33,9 @@ async def test_an_incident_is_acknowledged_once(api: Client, incident: int) -> N
     assert (await api(f"/incidents/{incident}")).json["acknowledged"]["who"] == "Ada"
 
 
-async def test_an_incident_that_is_over_is_not_acknowledged(api: Client, incident: int, store: Store) -> None:
+async def test_an_incident_that_is_over_is_not_acknowledged(
+    api: Client, incident: int, store: ResultStore
+) -> None:
     now = time.time()
     await store.save([found("shop", now - 30), found("shop", now - 10)])
 

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.api import MONITORS, Client, Open
 from tests.test_web_api_schema import DOCUMENT, check
 
@@ -21,7 +21,7 @@ NOBODY = {"id": None, "who": None, "why": None}
 
 
 @pytest.fixture
-async def kept_up(open_api: Open, store: Store) -> Client:
+async def kept_up(open_api: Open, store: ResultStore) -> Client:
     """The API of monitors of which two have maintenance."""
     windows = {"shop": [NIGHT, ONCE], "blog": [NIGHT]}
     monitors = tuple(

@@ -5,11 +5,11 @@ import time
 import pytest
 
 from monitor.result import CheckResult, OwnTroubleError, Phases
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.api import Client, failed, found, path_of
 
 
-async def fill(store: Store) -> float:
+async def fill(store: ResultStore) -> float:
     """Store an outage of the shop that goes on, and one good result of the blog and of a/b."""
     now = time.time()
     outage = [failed("shop", now - 300 + 60 * number) for number in range(4)]
@@ -23,7 +23,7 @@ async def names(api: Client, query: str = "") -> list[str]:
     return [each["name"] for each in answered.json["monitors"]]
 
 
-async def test_all_monitors_and_how_they_are(api: Client, store: Store) -> None:
+async def test_all_monitors_and_how_they_are(api: Client, store: ResultStore) -> None:
     now = await fill(store)
 
     monitors = {each["name"]: each for each in (await api("/monitors")).json["monitors"]}
@@ -66,7 +66,9 @@ async def test_all_monitors_and_how_they_are(api: Client, store: Store) -> None:
         ("?group=web&status=down", []),
     ],
 )
-async def test_monitors_are_filtered(api: Client, store: Store, query: str, expected: list[str]) -> None:
+async def test_monitors_are_filtered(
+    api: Client, store: ResultStore, query: str, expected: list[str]
+) -> None:
     await fill(store)
 
     assert await names(api, query) == expected
@@ -85,7 +87,7 @@ async def test_monitors_come_page_by_page(api: Client) -> None:
     assert seen == [["a/b", "blog"], ["new", "old"], ["shop"]]
 
 
-async def test_one_monitor_with_its_settings(api: Client, store: Store) -> None:
+async def test_one_monitor_with_its_settings(api: Client, store: ResultStore) -> None:
     await fill(store)
 
     shop = (await api("/monitors/shop")).json

@@ -4,10 +4,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.store import Store
+from monitor.store import ResultStore
 from monitor.web.server import serving
 from tests.api import Client, Open
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, result_store
 from tests.web import ANYWHERE, nobody_logs_in
 
 
@@ -46,7 +46,7 @@ async def test_a_page_of_another_site(api: Client) -> None:
     assert problem["detail"] == "another site's page must not do this"
 
 
-async def test_the_token_is_needed(open_api: Open, store: Store) -> None:
+async def test_the_token_is_needed(open_api: Open, store: ResultStore) -> None:
     client = await open_api(store, web_token="t0ken")  # noqa: S106
 
     problem = await client.refused("/api/v1/monitors", 401)
@@ -76,8 +76,8 @@ async def test_the_program_is_starting(open_api: Open) -> None:
 
 
 async def test_the_database_is_away(open_api: Open, own_postgres_server: PostgresServer) -> None:
-    store = Store(own_postgres_server.uri())
-    await store.open()
+    store = result_store(own_postgres_server.uri())
+    await store.database.open()
     client = await open_api(store)
     own_postgres_server.stop()
 
@@ -85,7 +85,7 @@ async def test_the_database_is_away(open_api: Open, own_postgres_server: Postgre
         problem = await client.refused(f"/api/v1/{path}", 503)
         assert problem["detail"] == "PostgreSQL is away; checks go on"
     assert (await client("/incidents", status=503)).headers["Retry-After"] == "5"
-    await store.close()
+    await store.database.close()
 
 
 async def test_a_bug_tells_no_more_than_that(caplog: pytest.LogCaptureFixture) -> None:

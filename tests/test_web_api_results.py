@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from monitor.result import Evidence, Phases, Tls
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.api import Client, Open, failed, found
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, result_store
 
 HEAD = (
     "scheduled_at,started_at,location,status,status_code,response_time_s,reason,detail,"
@@ -23,7 +23,7 @@ HEAD = (
 TLS = Tls("TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=shop", "CN=ca", "shop.example", "01", None)
 
 
-async def fill(store: Store, count: int, monitor: str = "shop") -> list[float]:
+async def fill(store: ResultStore, count: int, monitor: str = "shop") -> list[float]:
     """Store so many results, one a second until ten seconds ago; gives their slots, the newest first."""
     last = int(time.time()) - 10
     slots = [last - number + 0.5 for number in range(count)]
@@ -36,7 +36,7 @@ async def slots_of(api: Client, query: str) -> list[float]:
     return [each["scheduled_at"] for each in (await api(f"/monitors/shop/results{query}")).json["results"]]
 
 
-async def test_a_result_says_all_that_was_found(api: Client, store: Store) -> None:
+async def test_a_result_says_all_that_was_found(api: Client, store: ResultStore) -> None:
     at = time.time() - 60
     evidence = Evidence({"Server": "nginx"}, "<h1>oops</h1>")
     phases = Phases(resolve=0.005, transfer=0.1)
@@ -51,7 +51,7 @@ async def test_a_result_says_all_that_was_found(api: Client, store: Store) -> No
     assert result["evidence"] == {"headers": {"Server": "nginx"}, "body": "<h1>oops</h1>"}
 
 
-async def test_results_come_page_by_page_the_newest_first(api: Client, store: Store) -> None:
+async def test_results_come_page_by_page_the_newest_first(api: Client, store: ResultStore) -> None:
     slots = await fill(store, 5)
 
     seen, query = [], "?limit=2"
@@ -63,7 +63,7 @@ async def test_results_come_page_by_page_the_newest_first(api: Client, store: St
     assert seen == [slots[:2], slots[2:4], slots[4:]]
 
 
-async def test_results_of_one_slot_are_on_one_page_each(api: Client, store: Store) -> None:
+async def test_results_of_one_slot_are_on_one_page_each(api: Client, store: ResultStore) -> None:
     at = float(int(time.time()) - 60)
     for place in ("here", "there"):
         result = found("shop", at, location=place)
@@ -76,7 +76,7 @@ async def test_results_of_one_slot_are_on_one_page_each(api: Client, store: Stor
     assert second["next"] is None
 
 
-async def test_a_stretch_has_its_beginning_and_not_its_end(api: Client, store: Store) -> None:
+async def test_a_stretch_has_its_beginning_and_not_its_end(api: Client, store: ResultStore) -> None:
     slots = await fill(store, 5)
 
     assert await slots_of(api, f"?since={slots[3]}&until={slots[1]}") == slots[2:4]
@@ -84,14 +84,14 @@ async def test_a_stretch_has_its_beginning_and_not_its_end(api: Client, store: S
     assert await slots_of(api, f"?since={slots[1]}") == slots[:2]
 
 
-async def test_a_cursor_does_not_lead_out_of_the_stretch(api: Client, store: Store) -> None:
+async def test_a_cursor_does_not_lead_out_of_the_stretch(api: Client, store: ResultStore) -> None:
     slots = await fill(store, 3)
 
     assert await slots_of(api, f"?until={slots[1]}&cursor={'f' * 32}") == slots[2:]
     assert await slots_of(api, f"?until={slots[1]}&cursor=7ff0{'0' * 28}") == slots[2:]
 
 
-async def test_a_page_as_a_table(api: Client, store: Store) -> None:
+async def test_a_page_as_a_table(api: Client, store: ResultStore) -> None:
     at = float(int(time.time()) - 60)
     await store.save([found("shop", at), failed("shop", at - 1, detail='=cmd("x"), and\nmore')])
 
@@ -107,7 +107,7 @@ async def test_a_page_as_a_table(api: Client, store: Store) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 250, 1_003])
-async def test_a_whole_stretch_is_one_file(api: Client, store: Store, count: int) -> None:
+async def test_a_whole_stretch_is_one_file(api: Client, store: ResultStore, count: int) -> None:
     slots = await fill(store, count)
 
     whole = await api("/monitors/shop/export")
@@ -128,7 +128,7 @@ async def test_a_file_is_named_after_the_monitor(api: Client) -> None:
     assert answered.lines == [HEAD]
 
 
-async def test_other_monitors_results_are_not_there(api: Client, store: Store) -> None:
+async def test_other_monitors_results_are_not_there(api: Client, store: ResultStore) -> None:
     await fill(store, 2, "blog")
 
     assert (await api("/monitors/shop/export")).json["results"] == []
@@ -146,7 +146,7 @@ async def test_what_is_not_there_or_not_allowed(api: Client, path: str) -> None:
 async def test_a_file_that_is_not_whole_has_no_end(
     open_api: Open, own_postgres_server: PostgresServer
 ) -> None:
-    store = Store(own_postgres_server.uri())
+    store = result_store(own_postgres_server.uri())
     api = await open_api(store)
     wide = Evidence({"Server": "n" * 4_000}, "b" * 4_000)
     last = int(time.time()) - 10
@@ -160,10 +160,10 @@ async def test_a_file_that_is_not_whole_has_no_end(
         with pytest.raises(aiohttp.ClientPayloadError):
             async with asyncio.timeout(60):
                 await response.read()
-    await store.close()
+    await store.database.close()
 
 
-async def test_a_slow_reader_holds_no_connection(api: Client, store: Store) -> None:
+async def test_a_slow_reader_holds_no_connection(api: Client, store: ResultStore) -> None:
     wide = Evidence({"Server": "n" * 4_000}, "b" * 4_000)
     last = int(time.time()) - 10
     for start in range(0, 3_000, 500):

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from monitor.config import Config
-from monitor.store import Store
+from monitor.store import ResultStore
 from monitor.web.api_schema import document
 from monitor.web.site import Site
 from tests.api import Client, failed, found
@@ -85,7 +85,7 @@ async def test_the_document_is_served(api: Client) -> None:
         ("/incidents/1", "/incidents/{id}"),
     ],
 )
-async def test_answers_are_as_described(api: Client, store: Store, path: str, described: str) -> None:
+async def test_answers_are_as_described(api: Client, store: ResultStore, path: str, described: str) -> None:
     await fill(store)
 
     number = (await api("/incidents")).json["incidents"][0]["id"]
@@ -96,7 +96,7 @@ async def test_answers_are_as_described(api: Client, store: Store, path: str, de
     check(responses["200"]["content"]["application/json"]["schema"], answered)
 
 
-async def fill(store: Store) -> None:
+async def fill(store: ResultStore) -> None:
     now = time.time()
     await store.save([failed("shop", now - 300 + 60 * number) for number in range(5)])
     await store.save([found("blog", now - 60)])

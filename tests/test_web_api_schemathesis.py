@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.result import CheckResult
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.api import Client, failed, found
 
 CONFIG = """
@@ -29,7 +29,9 @@ async def check(name: str, _: float) -> CheckResult:
 @pytest.mark.clients
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("known", [KNOWN, ""], ids=["what is there", "any"])
-async def test_schemathesis_finds_nothing(api: Client, store: Store, tmp_path: Path, known: str) -> None:
+async def test_schemathesis_finds_nothing(
+    api: Client, store: ResultStore, tmp_path: Path, known: str
+) -> None:
     now = time.time()
     await store.save([failed("shop", now - 300 + 60 * number) for number in range(5)])
     await store.save([found("a/b", now - 60 * number) for number in range(200)])

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.store import Store
-from monitor.store_sums import _STRETCH
+from monitor.store import ResultStore
+from monitor.store_incidents import locked
+from monitor.store_sums import _STRETCH, sum_up_days
 from monitor.web.api_uptime import UptimeBounds, bounds_of
 from tests.api import Client, failed, found
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, result_store
 from tests.test_store import query
 
 HOUR_S = 3_600
@@ -25,7 +26,7 @@ def hour_of(ago: int) -> int:
     return (int(time.time()) // HOUR_S - ago) * HOUR_S
 
 
-async def fill(store: Store, begin: int) -> None:
+async def fill(store: ResultStore, begin: int) -> None:
     """Store an hour of the shop: 40 minutes up, 10 degraded, 10 down, and what ends it."""
     results = [found("shop", begin + 60 * minute, response_time=0.1) for minute in range(40)]
     results += [
@@ -35,7 +36,7 @@ async def fill(store: Store, begin: int) -> None:
     await store.save([*results, found("shop", begin + HOUR_S), found("shop", begin + HOUR_S + 60)])
 
 
-async def test_a_stretch_is_accounted_for(api: Client, store: Store) -> None:
+async def test_a_stretch_is_accounted_for(api: Client, store: ResultStore) -> None:
     begin = hour_of(30)
     await fill(store, begin)
 
@@ -53,7 +54,7 @@ async def test_a_stretch_is_accounted_for(api: Client, store: Store) -> None:
     assert uptime["slowest_s"] == 2
 
 
-async def test_what_no_result_speaks_for_is_unknown(api: Client, store: Store) -> None:
+async def test_what_no_result_speaks_for_is_unknown(api: Client, store: ResultStore) -> None:
     begin = hour_of(30)
     await fill(store, begin)
 
@@ -83,7 +84,7 @@ async def test_all_monitors_page_by_page(api: Client) -> None:
     assert second["next"] is None
 
 
-async def test_chosen_monitors_as_a_table(api: Client, store: Store) -> None:
+async def test_chosen_monitors_as_a_table(api: Client, store: ResultStore) -> None:
     begin = hour_of(30)
     await fill(store, begin)
 
@@ -99,16 +100,16 @@ async def test_chosen_monitors_as_a_table(api: Client, store: Store) -> None:
 
 
 async def test_days_and_hours_add_up_to_the_same(api: Client, database: str) -> None:
-    store = Store(database, Bookkeeping(clock=time.time))
+    store = result_store(database, Bookkeeping(clock=time.time))
     begin = (int(time.time()) // DAY_S - 20) * DAY_S
     results = [found("shop", begin + HOUR_S * hour, response_time=0.2) for hour in range(20 * 24)]
     await store.save(results)
     where = f"since={begin + 5 * HOUR_S}&until={begin + 19 * DAY_S + 7 * HOUR_S}"
 
     before = (await api(f"/monitors/shop/uptime?{where}")).json
-    await store.sum_up_days()
+    await sum_up_days(store.database, locked)
     after = (await api(f"/monitors/shop/uptime?{where}")).json
-    await store.close()
+    await store.database.close()
 
     assert after["checks"] == 19 * 24 + 7 - 5
     assert after["up_share"] == pytest.approx(180 / HOUR_S)
@@ -153,7 +154,7 @@ async def test_what_is_not_there_or_not_allowed(api: Client) -> None:
 
 
 async def test_a_long_stretch_reads_few_rows(
-    store: Store, postgres_server: PostgresServer, database: str
+    store: ResultStore, postgres_server: PostgresServer, database: str
 ) -> None:
     del store
     today = int(time.time()) // DAY_S

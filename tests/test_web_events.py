@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
 from monitor.web import events as module
 from monitor.web.events import Change, Events
 from tests.forwarding import until

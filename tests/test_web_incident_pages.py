@@ -10,7 +10,9 @@ import pytest
 from monitor.alert_decision import Delivery
 from monitor.alert_message import Alert
 from monitor.alert_store import AlertStore
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
+from tests.postgres import save
 from tests.web import Answer, Visitor, configured, flapping, outage, result, site_of
 
 DAY_S = 86_400
@@ -26,7 +28,7 @@ def ended(monitor: str, ago_s: float) -> list[object]:
     return [*outage(monitor, ago_s), result(monitor, ago_s - 240), result(monitor, ago_s - 300)]
 
 
-async def test_incidents_are_found_by_monitor_state_and_day(store: Store) -> None:
+async def test_incidents_are_found_by_monitor_state_and_day(store: ResultStore) -> None:
     await store.save([*ended("shop", 10 * DAY_S), *outage("blog")])  # type: ignore[list-item]
     days_ago = [datetime.fromtimestamp(time.time() - days * DAY_S, UTC).date() for days in range(12)]
 
@@ -42,7 +44,9 @@ async def test_incidents_are_found_by_monitor_state_and_day(store: Store) -> Non
         assert "<p>None.</p>" in (await visitor.get("/incidents?monitor=other")).text
 
 
-async def test_a_long_history_goes_on_on_the_next_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_history_goes_on_on_the_next_page(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("monitor.web.incident_pages._ROWS", 2)
     await store.save([each for name in ("a", "b", "c") for each in outage(name)])
 
@@ -60,7 +64,7 @@ async def one(visitor: Visitor, number: int) -> Answer:
     return await visitor.get(f"/incidents/{number}")
 
 
-async def test_an_incident_tells_its_course_where_and_why(store: Store) -> None:
+async def test_an_incident_tells_its_course_where_and_why(store: ResultStore) -> None:
     await store.save(ended("shop", 900))  # type: ignore[arg-type]
 
     async with site_of(configured("shop"), store) as visitor:
@@ -74,7 +78,7 @@ async def test_an_incident_tells_its_course_where_and_why(store: Store) -> None:
     assert "It was over before it was noticed." in page.text
 
 
-async def test_an_incident_without_a_failed_check_says_why_too(store: Store) -> None:
+async def test_an_incident_without_a_failed_check_says_why_too(store: ResultStore) -> None:
     await store.save(flapping())
 
     async with site_of(configured("shop"), store) as visitor:
@@ -88,7 +92,7 @@ async def test_an_incident_without_a_failed_check_says_why_too(store: Store) -> 
     assert f"<td>{why}</td>" in page.text
 
 
-async def test_an_incident_that_goes_on_says_so(store: Store) -> None:
+async def test_an_incident_that_goes_on_says_so(store: ResultStore) -> None:
     await store.save(outage())
 
     async with site_of(configured("shop"), store) as visitor:
@@ -98,7 +102,7 @@ async def test_an_incident_that_goes_on_says_so(store: Store) -> None:
     assert "It was over before" not in page.text
 
 
-async def test_a_number_without_an_incident_is_not_found(store: Store) -> None:
+async def test_a_number_without_an_incident_is_not_found(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await one(visitor, 999_999_999_999_999_999)
         longer = await one(visitor, 10**18)
@@ -109,10 +113,10 @@ async def test_a_number_without_an_incident_is_not_found(store: Store) -> None:
 
 @pytest.fixture
 async def alerts(database: str) -> AsyncIterator[AlertStore]:
-    opened = AlertStore(database)
-    await opened.save(outage())
+    opened = AlertStore(Database(database))
+    await save(opened.database, outage())
     yield opened
-    await opened.close()
+    await opened.database.close()
 
 
 async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: AlertStore) -> None:
@@ -142,7 +146,7 @@ async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> N
         assert (await visitor.say("/incidents/9/silence", **form)).status == 404
     async with site_of(configured("shop")) as visitor:
         assert (await visitor.say("/incidents/1/silence", **form)).status == 503
-    away = AlertStore("postgresql://127.0.0.1:9/x")
+    away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
     async with site_of(configured("shop"), away) as visitor:
         answer = await visitor.say("/incidents/1/silence", **form)
     assert (answer.status, "PostgreSQL is away" in answer.text) == (503, True)
@@ -153,7 +157,7 @@ async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
     alert = Alert(event="opened", at=now, title="", text="", monitors=())
     await alerts.add([Delivery("chat", "opened 1", "incident 1", alert)], now)
     await alerts.add([Delivery(name, "escalation 1", "incident 1", alert) for name in ("page", "mail")], now)
-    async with alerts.transaction() as connection:
+    async with alerts.database.transaction() as connection:
         await connection.execute("UPDATE health_deliveries SET sent_at = 1e9 WHERE channel = 'chat'")
         await connection.execute(
             "UPDATE health_deliveries SET failed_at = 1e9, error = '<b>' WHERE channel = 'page'"

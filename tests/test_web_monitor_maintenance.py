@@ -10,7 +10,8 @@ import pytest
 
 from monitor.alert_store import AlertStore
 from monitor.maintenance_made import Made
-from monitor.store import Store
+from monitor.storage_database import Database
+from monitor.store import ResultStore
 from monitor.web.rendering import monitor_path
 from tests.test_store import query
 from tests.web import configured, site_of
@@ -22,9 +23,9 @@ HOUR_S = 3_600
 
 @pytest.fixture
 async def alerts(database: str) -> AsyncIterator[AlertStore]:
-    opened = AlertStore(database)
+    opened = AlertStore(Database(database))
     yield opened
-    await opened.close()
+    await opened.database.close()
 
 
 async def rows(database: str) -> list[Made]:
@@ -95,7 +96,7 @@ async def test_a_window_to_come_is_taken_back(alerts: AlertStore, database: str)
     assert window.starts_at == window.ends_at == start.timestamp()
 
 
-async def test_a_monitor_without_a_group_offers_none(store: Store) -> None:
+async def test_a_monitor_without_a_group_offers_none(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         assert '<option value="group">' not in (await visitor.get("/monitors/shop")).text
 
@@ -133,7 +134,7 @@ async def test_each_name_has_its_forms(alerts: AlertStore, database: str, name: 
     assert [(each.monitor, each.ends_at < time.time()) for each in await rows(database)] == [(name, True)]
 
 
-async def test_windows_of_the_configuration_are_told_while_they_are_open(store: Store) -> None:
+async def test_windows_of_the_configuration_are_told_while_they_are_open(store: ResultStore) -> None:
     now = datetime.now(UTC)
 
     def window(first_h: float, last_h: float) -> dict[str, Any]:
@@ -170,7 +171,7 @@ async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> N
         assert [(await visitor.say(path, **ADA)).status for path in paths] == [404, 404]
     async with site_of(configured("shop")) as visitor:
         assert [(await visitor.say(path, **ADA)).status for path in paths] == [503, 503]
-    away = AlertStore("postgresql://127.0.0.1:9/x")
+    away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
     async with site_of(configured("shop"), away) as visitor:
         answers = [await visitor.say(path, **ADA) for path in paths]
     assert [(each.status, "PostgreSQL is away" in each.text) for each in answers] == [(503, True)] * 2

@@ -8,8 +8,11 @@ import pytest
 
 from monitor.result import CheckResult, Evidence, OwnTroubleError, Tls
 from monitor.result import Phases as Took
-from monitor.store import Store
+from monitor.store import ResultStore
+from monitor.store_incidents import locked
+from monitor.store_sums import sum_up_days
 from monitor.web.rendering import monitor_path
+from tests.postgres import result_store
 from tests.web import HTML, configured, no_check, outage, result, site_of
 
 SCRIPT = "<script>alert(1)</script>"
@@ -31,7 +34,7 @@ TLS = Tls("TLS 1.3", "AES", "ab", "CN=shop", "CN=authority", "shop.example", "01
         "x" * 200,
     ],
 )
-async def test_every_name_has_a_page(store: Store, name: str) -> None:
+async def test_every_name_has_a_page(store: ResultStore, name: str) -> None:
     await store.save([result(name)])
 
     async with site_of(configured(name, "other"), store) as visitor:
@@ -44,7 +47,7 @@ async def test_every_name_has_a_page(store: Store, name: str) -> None:
     assert "No result" in asked.text
 
 
-async def test_an_unknown_monitor_has_none(store: Store) -> None:
+async def test_an_unknown_monitor_has_none(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/other", **HTML)
         asked = await visitor.post("/monitors/other/check")
@@ -54,10 +57,10 @@ async def test_an_unknown_monitor_has_none(store: Store) -> None:
 
 
 @pytest.mark.parametrize("asked", ["3h", "24h", "7d", "30d", "90d"])
-async def test_each_range_has_its_charts(store: Store, asked: str) -> None:
+async def test_each_range_has_its_charts(store: ResultStore, asked: str) -> None:
     took = Took(resolve=0.01, connect=0.02, tls=0.03, processing=0.04, transfer=0.05)
     await store.save([result("shop", ago_s, phases=took) for ago_s in (3 * 86_400, 7_200, 3_600, 60)])
-    await store.sum_up_days()
+    await sum_up_days(store.database, locked)
 
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get(f"/monitors/shop?range={asked}")
@@ -68,7 +71,7 @@ async def test_each_range_has_its_charts(store: Store, asked: str) -> None:
     assert "no data in this range" not in page.text
 
 
-async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: Store) -> None:
+async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop?range=x")
 
@@ -77,7 +80,7 @@ async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: S
     assert "None in this range." in page.text
 
 
-async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: Store) -> None:
+async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: ResultStore) -> None:
     evidence = Evidence({"Server": SCRIPT, "Set-Cookie": "***"}, f"{SCRIPT} & gone")
     await store.save(outage(evidence=evidence, detail=SCRIPT))
 
@@ -91,7 +94,7 @@ async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: Store) -> 
     assert SCRIPT not in page.text
 
 
-async def test_maintenance_is_shaded(store: Store) -> None:
+async def test_maintenance_is_shaded(store: ResultStore) -> None:
     now = datetime.now(UTC)
     since, until = now - timedelta(hours=2), now + timedelta(hours=1)
     window = {"starts_at": since.isoformat(), "ends_at": until.isoformat()}
@@ -102,7 +105,7 @@ async def test_maintenance_is_shaded(store: Store) -> None:
     assert page.text.count('class="shade maintenance"') == 2
 
 
-async def test_a_result_tells_its_code_redirects_phases_and_where_from(store: Store) -> None:
+async def test_a_result_tells_its_code_redirects_phases_and_where_from(store: ResultStore) -> None:
     took = Took(resolve=None, connect=0.02, processing=0.5)
     await store.save(
         [
@@ -126,7 +129,7 @@ async def test_a_result_tells_its_code_redirects_phases_and_where_from(store: St
     ("verified_until", "said"), [(None, "not verified"), (1_900_000_000.0, "2030-03-17 17:46:40")]
 )
 async def test_the_certificate_of_the_newest_result_that_has_one(
-    store: Store, verified_until: float | None, said: str
+    store: ResultStore, verified_until: float | None, said: str
 ) -> None:
     tls = Tls("TLS 1.3", "AES", "ab", "CN=shop", "CN=a", "shop.example", "01", verified_until)
     await store.save([result(ago_s=120, tls=tls, certificate_expires_at=1_800_000_000.0), result()])
@@ -139,14 +142,14 @@ async def test_the_certificate_of_the_newest_result_that_has_one(
     assert "<dt>presented chain expires</dt><dd>2027-01-15 08:00:00</dd>" in page.text
 
 
-async def test_a_certificate_without_an_end_is_shown_as_far_as_it_is_known(store: Store) -> None:
+async def test_a_certificate_without_an_end_is_shown_as_far_as_it_is_known(store: ResultStore) -> None:
     await store.save([result(tls=TLS)])
 
     async with site_of(configured("shop"), store) as visitor:
         assert "presented chain expires" not in (await visitor.get("/monitors/shop")).text
 
 
-async def test_settings_are_shown_without_secrets(store: Store) -> None:
+async def test_settings_are_shown_without_secrets(store: ResultStore) -> None:
     shop = {
         "name": "shop",
         "url": "https://me:hidden-1@shop.example/",
@@ -163,7 +166,7 @@ async def test_settings_are_shown_without_secrets(store: Store) -> None:
     assert "hidden" not in page.text
 
 
-async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(store: Store) -> None:
+async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(store: ResultStore) -> None:
     found = result(ago_s=0, response_status=207)
     saving: list[asyncio.Task[int]] = []
 
@@ -182,13 +185,13 @@ async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(store: Stor
     assert '<td class="number">207</td>' in page.text
 
 
-async def _save_later(store: Store, found: CheckResult) -> int:
+async def _save_later(store: ResultStore, found: CheckResult) -> int:
     await asyncio.sleep(0.05)
     return await store.save([found])
 
 
 async def test_a_result_that_waits_somewhere_is_not_waited_for_for_long(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.web.monitor_page._WAIT_S", 0.05)
 
@@ -197,13 +200,13 @@ async def test_a_result_that_waits_somewhere_is_not_waited_for_for_long(
 
     async with site_of(configured("shop"), store, check_now) as visitor:
         assert (await visitor.post("/monitors/shop/check")).status == 303
-    away = Store("postgresql://127.0.0.1:9/x")
+    away = result_store("postgresql://127.0.0.1:9/x")
     async with site_of(configured("shop"), away, check_now) as visitor:
         assert (await visitor.post("/monitors/shop/check")).status == 303
 
 
 @pytest.mark.parametrize("trouble", [KeyError, TimeoutError, OwnTroubleError])
-async def test_a_check_that_is_not_made_says_so(store: Store, trouble: type[Exception]) -> None:
+async def test_a_check_that_is_not_made_says_so(store: ResultStore, trouble: type[Exception]) -> None:
     async def check_now(*_: Any) -> CheckResult:
         raise trouble
 
@@ -220,7 +223,7 @@ async def test_no_check_is_made_while_the_program_starts() -> None:
     assert (answer.status, "starting" in answer.text) == (503, True)
 
 
-async def test_results_are_those_of_the_last_day_and_not_too_many(store: Store) -> None:
+async def test_results_are_those_of_the_last_day_and_not_too_many(store: ResultStore) -> None:
     await store.save([result(ago_s=90_000), *(result(ago_s=60 * number) for number in range(1, 61))])
 
     async with site_of(configured("shop"), store) as visitor:

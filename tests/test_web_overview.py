@@ -7,7 +7,9 @@ import time
 import pytest
 from markupsafe import escape
 
-from monitor.store import Store
+from monitor.store import ResultStore
+from monitor.store_incidents import locked
+from monitor.store_sums import sum_up_days
 from monitor.web.views import PAGE_ROWS
 from tests.web import Visitor, configured, flapping, outage, result, site_of
 
@@ -23,7 +25,7 @@ async def row(visitor: Visitor, name: str, query: str = "") -> str:
     return found[0]
 
 
-async def test_each_monitor_has_its_state_and_the_worst_comes_first(store: Store) -> None:
+async def test_each_monitor_has_its_state_and_the_worst_comes_first(store: ResultStore) -> None:
     await store.save(
         [
             *outage("gone"),
@@ -47,7 +49,7 @@ async def test_each_monitor_has_its_state_and_the_worst_comes_first(store: Store
     assert "no result yet" in page.text
 
 
-async def test_a_monitor_that_is_up_and_flapping_says_so(store: Store) -> None:
+async def test_a_monitor_that_is_up_and_flapping_says_so(store: ResultStore) -> None:
     await store.save(flapping())
 
     async with site_of(configured("shop"), store) as visitor:
@@ -59,7 +61,7 @@ async def test_a_monitor_that_is_up_and_flapping_says_so(store: Store) -> None:
     assert (state["status"], state["since_at"], state["reason"], state["detail"]) == ("up", None, None, why)
 
 
-async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: Store) -> None:
+async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: ResultStore) -> None:
     await store.save(flapping())
     await store.save([each for ago_s in (45, 30, 15) for each in outage(ago_s=ago_s, checks=1)[1:]])
 
@@ -69,14 +71,14 @@ async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: St
     assert '<span class="state down">down</span><small>status: status 503</small>' in said
 
 
-async def test_all_is_well_in_one_line(store: Store) -> None:
+async def test_all_is_well_in_one_line(store: ResultStore) -> None:
     await store.save([result("shop")])
 
     async with site_of(configured("shop"), store) as visitor:
         assert "<h1>The monitor is up</h1>" in (await visitor.get("/")).text
 
 
-async def test_what_is_known_of_a_monitor_is_in_its_row(store: Store) -> None:
+async def test_what_is_known_of_a_monitor_is_in_its_row(store: ResultStore) -> None:
     soon = time.time() + 20.5 * DAY_S
     await store.save([result("shop", 120), result("shop", response_time=0.5, certificate_expires_at=soon)])
     url = "https://me:hidden-1@shop.example/?token=hidden-2"
@@ -91,9 +93,9 @@ async def test_what_is_known_of_a_monitor_is_in_its_row(store: Store) -> None:
     assert "hidden" not in said
 
 
-async def test_bars_show_hours_until_there_are_days(store: Store) -> None:
+async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
     await store.save([result("old", 5 * DAY_S), result("old"), result("new", DAY_S), result("new")])
-    await store.sum_up_days()
+    await sum_up_days(store.database, locked)
 
     async with site_of(configured("new", "old"), store) as visitor:
         assert "last 24 hours" in await bars(visitor, "new", "?q=new")
@@ -108,7 +110,7 @@ async def bars(visitor: Visitor, name: str, query: str = "") -> str:
     return said[said.index('class="bars"') :].partition("</svg>")[0]
 
 
-async def test_a_filter_finds_monitors_and_stays_filled_in(store: Store) -> None:
+async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -> None:
     labelled = {"name": "shop", "labels": {"team": "web"}, "group": "sales"}
 
     async with site_of(configured(labelled, "blog"), store) as visitor:
@@ -122,7 +124,7 @@ async def test_a_filter_finds_monitors_and_stays_filled_in(store: Store) -> None
     assert "No monitor matches." in nothing.text
 
 
-async def test_many_monitors_are_shown_on_pages_that_keep_the_filter(store: Store) -> None:
+async def test_many_monitors_are_shown_on_pages_that_keep_the_filter(store: ResultStore) -> None:
     config = configured(*(f"m{number:03}" for number in range(PAGE_ROWS + 1)))
 
     async with site_of(config, store) as visitor:
@@ -133,7 +135,7 @@ async def test_many_monitors_are_shown_on_pages_that_keep_the_filter(store: Stor
     assert 'href="/?q=m&amp;page=2"' in first.text
 
 
-async def test_hundreds_of_monitors_with_a_long_past_are_no_large_page(store: Store) -> None:
+async def test_hundreds_of_monitors_with_a_long_past_are_no_large_page(store: ResultStore) -> None:
     names = [f"m{number}" for number in range(300)]
     await store.save([result(name, ago_s) for name in names for ago_s in (60, DAY_S)])
 
@@ -146,7 +148,7 @@ async def test_hundreds_of_monitors_with_a_long_past_are_no_large_page(store: St
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "\"onmouseover='alert(1)", "{{ 7 * 7 }}"])
-async def test_no_name_can_run(store: Store, name: str) -> None:
+async def test_no_name_can_run(store: ResultStore, name: str) -> None:
     hostile = {"name": name, "group": name, "labels": {"a": name}}
     await store.save([result(name, up=False, reason="status", detail=name)])
 

@@ -5,8 +5,9 @@ import gzip
 import aiohttp
 import pytest
 
-from monitor.store import Store
+from monitor.store import ResultStore
 from monitor.web.pages import whole_number
+from tests.postgres import result_store
 from tests.web import HTML, configured, result, site_of
 
 PATHS = (
@@ -29,7 +30,7 @@ async def test_a_program_that_is_starting_says_so(path: str) -> None:
 
 
 async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there() -> None:
-    store = Store("postgresql://nobody:hidden-1@127.0.0.1:9/x")
+    store = result_store("postgresql://nobody:hidden-1@127.0.0.1:9/x")
 
     async with site_of(configured("shop"), store) as visitor:
         pages = [await visitor.get(path) for path in PATHS]
@@ -50,7 +51,7 @@ async def test_the_pipeline_says_what_is_missing() -> None:
     assert page.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_pipeline_tells_the_facts_of_the_running_program(store: Store) -> None:
+async def test_the_pipeline_tells_the_facts_of_the_running_program(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         assert "<dt>made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text
 
@@ -67,7 +68,7 @@ async def test_a_page_that_is_not_there_is_a_page_for_browsers_and_a_line_for_pr
     assert (method.status, method.headers["Allow"]) == (405, "GET,HEAD")
 
 
-async def test_pages_are_compressed_for_those_who_can_read_that(store: Store) -> None:
+async def test_pages_are_compressed_for_those_who_can_read_that(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         plain = await visitor.get("/", Accept_Encoding="identity")
         async with (
@@ -82,14 +83,14 @@ async def test_pages_are_compressed_for_those_who_can_read_that(store: Store) ->
     assert plain.headers["Cache-Control"] == "no-store"
 
 
-async def test_what_no_text_of_the_database_can_be_is_a_mistake_of_the_reader(store: Store) -> None:
+async def test_what_no_text_of_the_database_can_be_is_a_mistake_of_the_reader(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         answer = await visitor.get("/incidents?monitor=%00")
 
     assert (answer.status, "This cannot be asked" in answer.text) == (400, True)
 
 
-async def test_a_page_is_made_anew_when_something_changes(store: Store) -> None:
+async def test_a_page_is_made_anew_when_something_changes(store: ResultStore) -> None:
     async with (
         site_of(configured("shop"), store) as visitor,
         aiohttp.ClientSession() as client,

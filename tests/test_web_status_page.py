@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from monitor.config import Config
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.web import TOKEN, configured, outage, result, site_of
 
 SHOP = {
@@ -24,7 +24,7 @@ def world(**status_page: Any) -> Config:
     return configured(SHOP, "blog", inside, status_page=status_page, web_token=TOKEN)
 
 
-async def test_everybody_sees_how_things_are_and_nothing_more(store: Store) -> None:
+async def test_everybody_sees_how_things_are_and_nothing_more(store: ResultStore) -> None:
     await store.save([*outage("shop", detail="hidden reason", reason="status"), result("blog")])
 
     async with site_of(world(title="My things", announcement="Moving <soon>."), store) as visitor:
@@ -54,7 +54,7 @@ async def test_everybody_sees_how_things_are_and_nothing_more(store: Store) -> N
     ],
 )
 async def test_only_the_monitors_that_are_chosen_are_shown(
-    store: Store, chosen: dict[str, Any], shown: set[str]
+    store: ResultStore, chosen: dict[str, Any], shown: set[str]
 ) -> None:
     await store.save([each for name in ("shop", "blog", "inside") for each in outage(name)])
 
@@ -70,11 +70,11 @@ async def test_only_the_monitors_that_are_chosen_are_shown(
         assert badge.status == (200 if name in shown else 404)
 
 
-async def test_the_feed_tells_what_began_what_ended_and_what_is_partial(store: Store) -> None:
+async def test_the_feed_tells_what_began_what_ended_and_what_is_partial(store: ResultStore) -> None:
     past = [*outage("blog", 3_600), result("blog", 3_360), result("blog", 3_300)]
     half = [result("shop", ago_s, location="there") for ago_s in (360, 300, 240, 180, 120)]
     await store.save([*past, *outage("shop"), *half])
-    async with store.transaction() as connection:
+    async with store.database.transaction() as connection:
         await connection.execute("UPDATE health_incidents SET kind = 'partial' WHERE monitor = 'shop'")
 
     async with site_of(world(title="<Mine> & yours"), store) as visitor:
@@ -91,7 +91,7 @@ async def test_the_feed_tells_what_began_what_ended_and_what_is_partial(store: S
     assert "blog was down for 4 min" in page.text
 
 
-async def test_many_services_are_shown_on_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_services_are_shown_on_pages(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.web.status_page.PAGE_ROWS", 2)
 
     async with site_of(world(), store) as visitor:
@@ -102,7 +102,7 @@ async def test_many_services_are_shown_on_pages(store: Store, monkeypatch: pytes
     assert 'href="/status?page=2"' in first.text
 
 
-async def test_with_no_services_the_page_is_there(store: Store) -> None:
+async def test_with_no_services_the_page_is_there(store: ResultStore) -> None:
     async with site_of(world(groups=("none",)), store) as visitor:
         page = await visitor.get("/status")
 
@@ -118,7 +118,7 @@ async def test_with_no_services_the_page_is_there(store: Store) -> None:
         ("response-time", "response time: 2"),
     ],
 )
-async def test_badges_are_pictures_of_the_newest_results(store: Store, kind: str, said: str) -> None:
+async def test_badges_are_pictures_of_the_newest_results(store: ResultStore, kind: str, said: str) -> None:
     name = "a/b status.svg"
     await store.save([result(name, 60 * number) for number in range(1, 5)])
 
@@ -129,7 +129,7 @@ async def test_badges_are_pictures_of_the_newest_results(store: Store, kind: str
     assert said in badge.text
 
 
-async def test_badges_of_what_is_not_known_have_a_dash(store: Store) -> None:
+async def test_badges_of_what_is_not_known_have_a_dash(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         assert "response time: -" in (await visitor.get("/badges/shop/response-time.svg")).text
         assert "uptime 30 d: -" in (await visitor.get("/badges/shop/uptime.svg")).text

@@ -12,7 +12,7 @@ from yarl import URL
 from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.result import CheckResult, result_id
-from monitor.store import Store
+from monitor.store import ResultStore
 from monitor.web.access import Access
 from monitor.web.server import serving
 from monitor.web.site import Site
@@ -110,12 +110,12 @@ async def no_check(name: str, within_s: float) -> CheckResult:
 
 @asynccontextmanager
 async def site_of(
-    config: Config, store: Store | None = None, check_now: Any = no_check
+    config: Config, store: ResultStore | AlertStore | None = None, check_now: Any = no_check
 ) -> AsyncIterator[Visitor]:
     """Serve the site; without a store, the program is still starting."""
     site = Site(config, lambda: ["Kafka is away"] if store is None else [])
     if store:
-        site.begin(store, check_now, lambda: [("Checks", [("made", "7")])])
+        site.begin(store.database, check_now, lambda: [("Checks", [("made", "7")])])
         if isinstance(store, AlertStore):
             site.keep_words(store)
     events = asyncio.create_task(site.events.run())

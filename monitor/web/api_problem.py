@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
 from monitor.web.access import Handler, is_api
 
 _AWAY_S = 5

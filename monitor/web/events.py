@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
 
 _LOOK_S = 1.0
 _ALIVE_S = 7.5, 15.0  # by chance, so that listeners who came together are not all written to in one turn

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from monitor.alert_store import Acknowledgement, AlertStore, Silence
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import Incident, IncidentChange, PageReader, Place
 from monitor.web.pages import Pages, line, whole_number
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, Made, MadeWindows, Scope, mistakes
-from monitor.store import StoreUnavailableError
+from monitor.storage_database import StoreUnavailableError
 from monitor.web.api_parameters import INSTANT_ALLOWED, read_instant
 from monitor.web.pages import Pages, line, whole_number
 from monitor.web.rendering import monitor_path

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from monitor.config import Monitor
-from monitor.store import RefusedError, StoreUnavailableError
+from monitor.storage_database import RefusedError, StoreUnavailableError
 from monitor.store_pages import PageReader
 from monitor.web.access import Handler, wants_page
 from monitor.web.kept import KeptPages

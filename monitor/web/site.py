@@ -6,7 +6,7 @@ from aiohttp import web
 
 from monitor.alert_store import AlertStore
 from monitor.config import Config
-from monitor.store import Store
+from monitor.storage_database import Database
 from monitor.store_pages import PageReader
 from monitor.web.api import Api
 from monitor.web.assets import asset_routes
@@ -61,9 +61,9 @@ class Site:
         """Keep there what people say."""
         self.api.alerting.store = self.incidents.alerts = self.maintenance.alerts = alerts
 
-    def begin(self, store: Store, check_now: CheckNow, facts: Callable[[], Facts]) -> None:
+    def begin(self, database: Database, check_now: CheckNow, facts: Callable[[], Facts]) -> None:
         """Show what is stored from now on, and the running program."""
-        reader = PageReader(store)
+        reader = PageReader(database)
         self._pages.reader = reader
         self.events.source = reader
         self._monitor.check_now = check_now

@@ -15,10 +15,9 @@ import asyncpg
 import hypothesis
 from hypothesis import strategies as st
 
-from monitor.store import open_store
 from tests.fuzz.answers import LoopbackOnly, answering, answers
 from tests.fuzz.messages import batches, messages
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, migrated
 
 ROUND_S = 30.0
 _EXAMPLES = 50
@@ -108,7 +107,7 @@ def fuzz_answers(database: str, until: float, seeds: "itertools.count[int]") -> 
 
 
 async def _migrate(database: str) -> None:
-    await (await open_store(database)).close()
+    await migrated(database)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -19,8 +19,9 @@ from monitor.config import Expect, Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, decode, encode
-from monitor.store import Store
+from monitor.store import ResultStore
 from tests.fuzz.damage import damage
+from tests.postgres import result_store
 
 TIMEOUT_S = 0.25
 _LATE_S = 5.0  # a busy machine
@@ -312,7 +313,7 @@ def _only_here(host: str, *_: Any, **__: Any) -> list[Any]:
 class Answers:
     """A site, probes of it, and the database that their results must fit."""
 
-    def __init__(self, site: Site, port: int, network: Network, store: Store) -> None:
+    def __init__(self, site: Site, port: int, network: Network, store: ResultStore) -> None:
         self.checks = 0
         self.reasons: Counter[str] = Counter()
         self._site = site
@@ -353,7 +354,7 @@ class Answers:
 @asynccontextmanager
 async def answering(database: str) -> AsyncIterator[Answers]:
     """Run the site."""
-    site, store = Site(), Store(database)
+    site, store = Site(), result_store(database)
     server = await asyncio.start_server(site, "127.0.0.1", 0, limit=1 << 20)
     port = server.sockets[0].getsockname()[1]
     async with Network(4, _only_here) as network:
@@ -362,5 +363,5 @@ async def answering(database: str) -> AsyncIterator[Answers]:
             yield running
         finally:
             await running.close()
-            await store.close()
+            await store.database.close()
             server.close()

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from monitor.dead_letter import set_aside
 from monitor.ingest import ingest
 from monitor.result import CheckResult, Evidence, InvalidMessageError, Phases, Tls, decode, encode
-from monitor.store import Store
+from monitor.store import ResultStore, stored
 from tests.fuzz.damage import damage, texts, values
+from tests.postgres import result_store
 from tests.stream import Stream
 
 _LIMIT_S = 60.0
@@ -119,7 +120,7 @@ batches = st.lists(
 class Messages:
     """One broker, one ingest, one database; `ingest_all` is what is asked of them."""
 
-    def __init__(self, stream: Stream, store: Store, stage: "asyncio.Task[None]") -> None:
+    def __init__(self, stream: Stream, store: ResultStore, stage: "asyncio.Task[None]") -> None:
         self.messages = 0
         self.dead = 0
         self.rows: set[tuple[UUID, float]] = set()
@@ -144,9 +145,9 @@ class Messages:
         assert sorted(set(dead)) == sorted(dead), f"set aside twice: {dead}"
         results = [self._expected(sent, key in dead) for key, sent in zip(keys, batch, strict=True)]
         ids = {result.id for result in results if result}
-        stored = await self._store.stored(ids)
+        rows = await stored(self._store.database, ids)
         self.rows.update((result.id, result.scheduled_at) for result in results if result)
-        assert stored == ids, f"neither a row nor a dead letter: {ids - stored}"
+        assert rows == ids, f"neither a row nor a dead letter: {ids - rows}"
 
     def _expected(self, sent: Sent, is_dead: bool) -> CheckResult | None:
         """Give the result that must have a row."""
@@ -198,7 +199,7 @@ class Messages:
 @asynccontextmanager
 async def messages(database: str) -> AsyncIterator[Messages]:
     """Run a broker and an ingest."""
-    stream, store, stop = Stream(), Store(database), asyncio.Event()
+    stream, store, stop = Stream(), result_store(database), asyncio.Event()
     await stream.start()
     try:
         aside = partial(set_aside, stream.producer, f"{stream.topic}.dead")
@@ -210,4 +211,4 @@ async def messages(database: str) -> AsyncIterator[Messages]:
             await stage
     finally:
         stream.end()
-        await store.close()
+        await store.database.close()

@@ -1,0 +1,165 @@
+"""PostgreSQL: connections, transactions, and what an error means.
+
+An error is one of two: the database is away (`StoreUnavailableError`: wait and try again, what was to be
+stored is not to blame) or it cannot take these rows (`RefusedError`: waiting does not help).
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import asyncpg
+
+from monitor.migrate import SchemaError, migrate
+from monitor.tls_trust import trusting
+
+_CONNECT_S = 10
+_COMMAND_S = 30
+_CLOSE_S = 3
+_MAX_ERROR_CHARS = 300
+
+_SETTINGS = {
+    "application_name": "website-health-monitor",
+    "lock_timeout": "10s",
+    "statement_timeout": f"{_COMMAND_S}s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
+
+
+class StoreUnavailableError(Exception):
+    """The database is away, full, busy or closed to us; its text is one line without secrets."""
+
+
+class RefusedError(Exception):
+    """At least one of the rows can never be stored; its text is one line."""
+
+
+class PartitionMissingError(RefusedError):
+    """The row's partition is not there; another process may have dropped it a moment ago."""
+
+
+class NotNewError(RefusedError):
+    """A row with the same key is there already."""
+
+
+class Database:
+    """One database, with connections of its own; connected and migrated at first use.
+
+    Every call waits a bounded time. It raises `StoreUnavailableError` when the database does not answer in
+    that time, and `SchemaError` when the schema is not this program's.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._pool: Any = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect and migrate, unless that is done; migrating takes as long as the original's rows need."""
+        async with self._opening:
+            self._pool = self._pool or await _connect(self._uri)
+
+    async def close(self) -> None:
+        """Close the connections; statements that run get a moment to end."""
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._pool.close()
+            except TimeoutError:
+                self._pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Open a transaction and yield its connection; whoever is cancelled in it has stored nothing.
+
+        Raises:
+            StoreUnavailableError: the database is away, or gave up waiting for a lock.
+            RefusedError: it will never take the rows of a statement.
+
+        """
+        await self.open()
+        try:
+            async with self._pool.acquire(timeout=_CONNECT_S) as connection, connection.transaction():
+                yield connection
+        except _ERRORS as error:
+            raise _meant(error, self._uri) from None
+
+
+async def _connect(uri: str) -> Any:
+    try:
+        trust = system_trust(uri)
+        settings = {**_SETTINGS, "lock_timeout": "60s"}
+        connection = await asyncpg.connect(uri, ssl=trust, timeout=_CONNECT_S, server_settings=settings)
+        try:
+            await migrate(connection)
+        finally:
+            connection.terminate()
+        return await asyncpg.create_pool(
+            uri,
+            ssl=trust,
+            min_size=0,
+            max_size=5,
+            timeout=_CONNECT_S,
+            command_timeout=_COMMAND_S,
+            server_settings=_SETTINGS,
+        )
+    except asyncpg.RaiseError as error:
+        raise SchemaError(_line(error, uri)) from None
+    except _ERRORS as error:
+        if type(error) is ValueError:
+            raise SchemaError("pg_uri cannot be read: is its password percent-encoded?") from None
+        if _blames_rows(error):
+            raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
+        raise StoreUnavailableError(_line(error, uri)) from None
+
+
+def system_trust(uri: str) -> ssl.SSLContext | None:
+    """Return what libpq's `sslrootcert=system` means, the default here; `None` where the URI says all."""
+    options = dict(parse_qsl(urlsplit(uri).query))
+    mode = options.get("sslmode", "")
+    if not mode.startswith("verify") or options.get("sslrootcert", "system") != "system":
+        return None
+    context = trusting()
+    context.check_hostname = mode == "verify-full"
+    if "sslcert" in options:
+        context.load_cert_chain(options["sslcert"], options.get("sslkey"), options.get("sslpassword"))
+    return context
+
+
+def _blames_rows(error: Exception) -> bool:
+    """Return whether the rows are at fault, not the database.
+
+    They are for the SQLSTATE classes 22, 23 and 54 (limits: an index entry's size), and for what asyncpg
+    cannot encode.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] in {"22", "23", "54"}
+    return isinstance(error, ValueError | OverflowError) and not isinstance(error, OSError)
+
+
+def _meant(error: Exception, uri: str) -> StoreUnavailableError | RefusedError:
+    if isinstance(error, asyncpg.CheckViolationError):
+        return PartitionMissingError(_line(error, uri))
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return NotNewError(_line(error, uri))
+    return (RefusedError if _blames_rows(error) else StoreUnavailableError)(_line(error, uri))
+
+
+def _line(error: Exception, uri: str) -> str:
+    """Return one line without the password, and without the row that PostgreSQL shows in the next lines."""
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    if password := urlsplit(uri).password:
+        text = text.replace(password, "***").replace(unquote(password), "***")
+    return text if len(text) <= _MAX_ERROR_CHARS else f"{text[:_MAX_ERROR_CHARS]}…"
