@@ -41,18 +41,18 @@ class Claimed(NamedTuple):
     alert: Alert
 
 
-class Silence(NamedTuple):
-    """That nobody is told of a monitor for a while."""
+class Silence(msgspec.Struct, frozen=True):
+    """Alerts about a monitor are held back until then; somebody ordered it at `at`."""
 
     monitor: str
-    until: float
+    until_at: float
     at: float
     who: str
     why: str
 
 
-class Acknowledgement(NamedTuple):
-    """That somebody knows of an incident."""
+class Acknowledgement(msgspec.Struct, frozen=True):
+    """Somebody knows of an incident since `at`: there are no reminders and no escalation."""
 
     at: float
     who: str
@@ -167,7 +167,7 @@ class AlertStore:
     async def silence(self, silence: Silence) -> None:
         """Hold back a monitor's alerts until a time; a later silence replaces it, also an earlier end."""
         async with self.database.transaction() as connection:
-            await connection.execute(sql.SILENCE, *silence)
+            await connection.execute(sql.SILENCE, *msgspec.structs.astuple(silence))
 
     async def silences(self, now: float) -> list[Silence]:
         """Give those that hold."""

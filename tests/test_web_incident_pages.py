@@ -130,7 +130,7 @@ async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: 
     assert "by Ada: the &lt;disk&gt; is full" in page.text
     assert "Silenced by Bob: moving" in page.text
     (silence,) = await alerts.silences(time.time())
-    assert silence.until == pytest.approx(time.time() + 4 * 3_600, abs=30)
+    assert silence.until_at == pytest.approx(time.time() + 4 * 3_600, abs=30)
 
 
 @pytest.mark.parametrize("form", [{}, {"who": "Ada"}, {"who": " ", "why": "x"}])

@@ -1,4 +1,4 @@
-"""What people say of incidents and monitors through the API: acknowledgements and silences."""
+"""Acknowledgements and silences through the API."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from monitor import alert_store
-from monitor.alert_store import AlertStore
+from monitor.alert_store import AlertStore, Silence
 from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
 from monitor.web.api_parameters import Instant, body_instant
 from monitor.web.api_problem import ProblemError
@@ -18,14 +17,14 @@ Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=r"^[^
 
 
 class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who knows of an incident, and what is being done."""
+    """Who knows of an incident, and what is being done about it."""
 
     who: Line
     why: Line
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
-    """That an incident is acknowledged: no reminders, no escalation."""
+    """An incident was acknowledged: there are no reminders and no escalation."""
 
     incident: int
     at: float
@@ -34,38 +33,27 @@ class Acknowledged(msgspec.Struct, frozen=True):
 
 
 class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Until when nobody is told of a monitor; an instant that is over ends the silence before."""
+    """No alerts about a monitor until then; an instant that has passed ends the silence that there is."""
 
     until: Instant
     who: Line
     why: Line
 
 
-class Silence(msgspec.Struct, frozen=True):
-    """That nobody is told of a monitor for a while."""
-
-    monitor: str
-    until_at: float
-    at: float
-    who: str
-    why: str
-
-
 class SilenceList(msgspec.Struct, frozen=True):
-    """The silences that hold, in the order of the monitors' names."""
+    """The present silences, in the order of the monitors' names."""
 
     silences: Sequence[Silence]
 
 
 class ApiAlerting:
-    """Writes what people say; `store` is there once the program has started."""
+    """Acknowledges incidents and silences monitors; `store` is there once the program has started."""
 
     def __init__(self, pages: Pages) -> None:
         self.store: AlertStore | None = None
         self._pages = pages
 
     def operations(self) -> list[Operation]:
-        """Give what can be asked."""
         return [
             Operation(
                 "POST",
@@ -78,12 +66,12 @@ class ApiAlerting:
             Operation(
                 "POST",
                 "/monitors/{name}/silence",
-                "Tell nobody of a monitor until a time; a later silence replaces it",
+                "Hold back the alerts about a monitor until a time; this replaces its earlier silence",
                 self._silence,
                 Silence,
                 takes=SilenceRequest,
             ),
-            Operation("GET", "/silences", "The silences that hold", self._silences, SilenceList),
+            Operation("GET", "/silences", "The present silences", self._silences, SilenceList),
         ]
 
     async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
@@ -97,13 +85,13 @@ class ApiAlerting:
     async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name, body = monitor_of(self._pages, request).name, asked["body"]
         until = body_instant("until", body.until)
-        silence = alert_store.Silence(name, until, time.time(), body.who, body.why)
+        silence = Silence(name, until, time.time(), body.who, body.why)
         await self.opened().silence(silence)
-        return answer(Silence(*silence), request)
+        return answer(silence, request)
 
     async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
-        found = await self.opened().silences(time.time())
-        silences = sorted((Silence(*each) for each in found), key=lambda each: each.monitor.encode())
+        silences = await self.opened().silences(time.time())
+        silences.sort(key=lambda each: each.monitor.encode())
         return answer(SilenceList(silences), request)
 
     def opened(self) -> AlertStore:

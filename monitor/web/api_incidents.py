@@ -7,6 +7,7 @@ from typing import Any, get_args
 import msgspec
 from aiohttp import web
 
+from monitor.alert_store import Acknowledgement
 from monitor.store_pages import Incident, IncidentChange, IncidentKind
 from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_csv import columns
@@ -30,14 +31,6 @@ class IncidentList(msgspec.Struct, frozen=True):
 
     incidents: Sequence[Incident]
     next: str | None
-
-
-class Acknowledgement(msgspec.Struct, frozen=True):
-    """When an incident was acknowledged, by whom and why."""
-
-    at: float
-    who: str
-    why: str
 
 
 class IncidentDetail(Incident, frozen=True, kw_only=True):
@@ -98,10 +91,9 @@ class ApiIncidents:
         if found is None:
             raise ProblemError(404, "there is no incident of this number")
         incident, changes = found
-        said = await self._alerting.opened().acknowledgement(number)
         detail = IncidentDetail(
             **msgspec.structs.asdict(incident),
-            acknowledged=said and Acknowledgement(*said),
+            acknowledged=await self._alerting.opened().acknowledgement(number),
             changes=changes,
         )
         return answer(detail, request)
