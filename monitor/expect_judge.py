@@ -48,21 +48,20 @@ class Judge:
 
 
 def _compiled(expect: Expect) -> list[Expectation]:
-    json = tuple(expect.json)
-    return [
+    compiled = [
         status_in(expect.status),
         *(header_has(*each) for each in expect.header_regex.items()),
         *(header_lacks(*each) for each in expect.header_not_regex.items()),
         *map(body_has, expect.body_regex),
         *map(body_lacks, expect.body_not_regex),
-        *([json_is_true(json)] if json else []),
-        *([answered_within(expect.max_response_time_s)] if expect.max_response_time_s else []),
-        *(
-            [certificates_last(expect.min_certificate_days)]
-            if expect.min_certificate_days is not None
-            else []
-        ),
     ]
+    if expressions := tuple(expect.json):
+        compiled.append(json_is_true(expressions))
+    if expect.max_response_time_s is not None:
+        compiled.append(answered_within(expect.max_response_time_s))
+    if expect.min_certificate_days is not None:
+        compiled.append(certificates_last(expect.min_certificate_days))
+    return compiled
 
 
 def _size(response: Response) -> int:

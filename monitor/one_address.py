@@ -9,7 +9,7 @@ from aiohttp.abc import ResolveResult
 from monitor.no_address import NoAddressError
 from monitor.result import Reason
 
-MAX_ADDRESSES = 32
+_MAX_ADDRESSES = 32
 _RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
@@ -36,14 +36,14 @@ class OneAddress:
         """Keep to the first of these addresses from now on, and pass the others to `on_others`.
 
         Raises:
-            NoAddressError: there are more than `MAX_ADDRESSES`.
+            NoAddressError: there are too many of them.
 
         """
         addresses = sorted({each["host"] for each in found}, key=_order)
-        if len(addresses) > MAX_ADDRESSES:
+        if len(addresses) > _MAX_ADDRESSES:
             raise NoAddressError(
                 Reason.DNS_ERROR,
-                f"{self.host} has {len(addresses)} addresses, at most {MAX_ADDRESSES} are checked",
+                f"{self.host} has {len(addresses)} addresses, at most {_MAX_ADDRESSES} are checked",
             )
         self.address = addresses[0]
         self._on_others(addresses[1:])

@@ -26,7 +26,7 @@ from monitor.timing import Phase, Timing, current
 from monitor.tls_contexts import TlsSettings
 from monitor.tls_peer import seen_of_refused
 
-USER_AGENT = "website-health-monitor/0.1"
+_USER_AGENT = "website-health-monitor/0.1"
 
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 
@@ -247,7 +247,7 @@ def _note_head(response: aiohttp.ClientResponse, seen: Received) -> None:
 
 
 def _headers(monitor: Monitor) -> dict[str, str]:
-    headers = {"User-Agent": USER_AGENT}
+    headers = {"User-Agent": _USER_AGENT}
     url = URL(monitor.url)
     if monitor.bearer_token:
         headers["Authorization"] = f"Bearer {monitor.bearer_token.get_secret_value()}"

@@ -16,7 +16,7 @@ from monitor.no_address import NoAddressError
 from monitor.one_address import resolved
 from monitor.result import Reason
 
-MAX_ANSWER_S = 2.0  # to wait for one server
+_MAX_ANSWER_S = 2.0  # to wait for one server
 _ROUNDS = 2  # a datagram can get lost
 _TYPES = {socket.AF_UNSPEC: (AAAA, A), socket.AF_INET: (A,), socket.AF_INET6: (AAAA,)}
 
@@ -35,7 +35,7 @@ class DnsResolver(AbstractResolver):
 
     def __init__(self, servers: Sequence[str], limit_s: float) -> None:
         self._servers = servers
-        self._answer_s = min(MAX_ANSWER_S, limit_s / _ROUNDS / len(servers))
+        self._answer_s = min(_MAX_ANSWER_S, limit_s / _ROUNDS / len(servers))
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -110,7 +110,7 @@ def _addresses(response: dns.message.Message, server: str, host: str) -> list[st
 
 
 def _weight(error: BaseException) -> int:
-    """Return which error to report: own trouble before a failure of DNS, before that there is no address."""
+    """Return the rank of an error: own trouble above a failure of DNS above "no address"."""
     if not isinstance(error, NoAddressError):
         return 2
     return 0 if error.reason is Reason.DNS_NOT_FOUND else 1
