@@ -14,7 +14,7 @@ from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
 from monitor.alert_outage import WITHIN_S
 from monitor.alert_situation import Change, Incident, Newest, Plan, Situation, Told
-from monitor.maintenance_made import Made, MadeWindows
+from monitor.maintenance_made import MadeWindow, MadeWindows
 from monitor.storage_database import Database
 
 LEASE_S = 180.0
@@ -175,12 +175,12 @@ class AlertStore:
             rows = await connection.fetch(sql.SILENCES, None, now)
         return [Silence(*row) for row in rows]
 
-    async def make_maintenance(self, window: Made) -> Made:
+    async def make_maintenance(self, window: MadeWindow) -> MadeWindow:
         """Store a maintenance window; returns it with its number."""
         async with self.database.transaction() as connection:
             return await store_maintenance.make(connection, window)
 
-    async def end_maintenance(self, number: int, now: float) -> Made | None:
+    async def end_maintenance(self, number: int, now: float) -> MadeWindow | None:
         """End a window now, or take it back; `None` where it is over, or there is none of this number."""
         async with self.database.transaction() as connection:
             return await store_maintenance.end(connection, number, now)

@@ -19,7 +19,7 @@ from monitor.result import CheckResult
 from monitor.standing import Rules, in_order, point_of
 from monitor.store import Enter
 from monitor.store_incidents import State
-from monitor.uptime import Point
+from monitor.uptime import UptimePoint
 from monitor.uptime_ledger import Ledger
 
 _DAY_S = 86_400
@@ -84,9 +84,9 @@ class _Batch:
 
     async def enter(self, monitor: str, results: list[CheckResult], before: Health, rules: Rules) -> None:
         results = in_order(results)
-        self._ledger.count(monitor, results)
+        self._ledger.count_checks(monitor, results)
         observed = observe(before, results, rules, self._now)
-        self._ledger.speak(monitor, observed.superseded, rules.windows)
+        self._ledger.count_time(monitor, observed.superseded, rules.windows)
         if observed.late:
             await self._squeeze_in(monitor, observed.late, rules)
         health, changes = observed.health, observed.changes
@@ -105,11 +105,11 @@ class _Batch:
             between = (min(slots) - rules.reach_s, max(slots) + rules.reach_s)
             ids = [result.id for result in its]
             others = await store_sums.around(self._connection, monitor, location, ids, between)
-            self._ledger.squeeze_in(
+            self._ledger.insert_late(
                 monitor,
                 location,
                 [point_of(result, rules) for result in its],
-                [Point(at, its_status, at + rules.reach_s) for at, its_status in others],
+                [UptimePoint(at, its_status, at + rules.reach_s) for at, its_status in others],
                 rules.windows,
             )
 

@@ -17,7 +17,7 @@ import msgspec
 from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
 from monitor.standing import LocationState, Rules, is_long_after, next_state, quorum, reporting
-from monitor.uptime import REACH, Point
+from monitor.uptime import REACH, UptimePoint
 
 _FRESH_S = 60.0  # a result that is not older is news, however short the interval
 _SKEW_S = 60.0  # by which a clock may be ahead
@@ -41,7 +41,7 @@ class Observed(NamedTuple):
 
     health: Health
     changes: list[Change]
-    superseded: list[tuple[str, Point, float]]
+    superseded: list[tuple[str, UptimePoint, float]]
     """For uptime: a location, what its latest result said, and the slot of the result that follows it."""
     late: list[CheckResult]
     """Results whose slots lie before one that their location already had."""
@@ -123,7 +123,7 @@ class _Course:
 
     def __init__(self, health: Health, rules: Rules, now: float) -> None:
         self._changes: list[Change] = []
-        self._superseded: list[tuple[str, Point, float]] = []
+        self._superseded: list[tuple[str, UptimePoint, float]] = []
         self._late: list[CheckResult] = []
         self._rechecks: list[Recheck] = []
         self._health = health

@@ -21,7 +21,7 @@ Scope = tuple[str | None, str | None]
 """The monitor, or else the group; neither: all monitors."""
 
 
-class Made(NamedTuple):
+class MadeWindow(NamedTuple):
     """One window; when somebody ended it, `ends_at` is when they did. `id` is 0 until it is stored."""
 
     id: int
@@ -37,8 +37,8 @@ class Made(NamedTuple):
 class MadeWindows:
     """Some of them, by what they are of."""
 
-    def __init__(self, made: Iterable[Made] = ()) -> None:
-        self._by_scope: dict[Scope, list[Made]] = defaultdict(list)
+    def __init__(self, made: Iterable[MadeWindow] = ()) -> None:
+        self._by_scope: dict[Scope, list[MadeWindow]] = defaultdict(list)
         for each in sorted(made, key=_starts_at):
             self._by_scope[each.monitor, each.group].append(each)
 
@@ -47,7 +47,7 @@ class MadeWindows:
         mine = dict.fromkeys([(monitor.name, None), (None, monitor.group), (None, None)])
         return tuple(scope for scope in mine if scope in self._by_scope)
 
-    def of(self, monitor: Monitor) -> list[Made]:
+    def of(self, monitor: Monitor) -> list[MadeWindow]:
         """Give the windows of a monitor, by their starts."""
         found = (each for scope in self.scopes(monitor) for each in self._by_scope[scope])
         return sorted(found, key=_starts_at)
@@ -67,7 +67,7 @@ class MadeWindows:
         return any(start <= at < end for start, end in self.within(monitor, at, math.nextafter(at, math.inf)))
 
 
-def _starts_at(window: Made) -> float:
+def _starts_at(window: MadeWindow) -> float:
     return window.starts_at
 
 

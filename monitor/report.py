@@ -14,7 +14,7 @@ from monitor.migrate import SchemaError
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store_report import Account, accounts
 from monitor.uptime import HOUR_S
-from monitor.uptime_report import Row, rows
+from monitor.uptime_report import ReportRow, rows
 from monitor.watched import MonitorRules
 
 
@@ -33,7 +33,7 @@ def instant(text: str) -> float:
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
-async def report(config: Config, since: float, until: float) -> list[Row]:
+async def report(config: Config, since: float, until: float) -> list[ReportRow]:
     """Account for the full hours that the window touches, up to now.
 
     Raises:

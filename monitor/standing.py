@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.maintenance import Windows
 from monitor.result import CheckResult
-from monitor.uptime import REACH, Point, Status, status_of
+from monitor.uptime import REACH, Status, UptimePoint, status_of
 
 _FORGOTTEN_S = 3_600.0  # slow checks leave gaps of more than their intervals, but not that long
 
@@ -71,7 +71,7 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Slot of the first of these."""
     failed: tuple[float | None, ...] = ()
     """With a sample: its results while the location is up; of a failed one the slot, of a passed one null."""
-    ahead: Point | None = None
+    ahead: UptimePoint | None = None
     """What the result of the latest slot says, if the clock was set back since."""
     unproven: bool = False
     """Whether no check has passed since the first result, or since the first one after a long time."""
@@ -93,9 +93,9 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return self.down or self.streak > 0 or any(slot is not None for slot in self.failed)
 
     @property
-    def latest(self) -> Point:
+    def latest(self) -> UptimePoint:
         """What the result of the latest slot says."""
-        return self.ahead or Point(self.at, self.status, self.until)
+        return self.ahead or UptimePoint(self.at, self.status, self.until)
 
 
 def reporting(locations: Mapping[str, LocationState], since: float) -> dict[str, LocationState]:
@@ -124,10 +124,10 @@ def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
     return list(merge(*made_by.values(), key=lambda result: result.scheduled_at))
 
 
-def point_of(result: CheckResult, rules: Rules) -> Point:
+def point_of(result: CheckResult, rules: Rules) -> UptimePoint:
     """Return what the result means for uptime."""
     at = result.scheduled_at
-    return Point(at, status_of(result.up, result.degraded), at + rules.reach_s)
+    return UptimePoint(at, status_of(result.up, result.degraded), at + rules.reach_s)
 
 
 def is_long_after(at: float, until: float) -> bool:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from monitor.maintenance_made import Made
+from monitor.maintenance_made import MadeWindow
 
 _COLUMNS = "id, monitor, group_name, starts_at, coalesce(ended_at, ends_at), at, who, why"
 
@@ -33,17 +33,17 @@ async def edition(connection: Any) -> object:
     return tuple(await connection.fetchrow(_EDITION))
 
 
-async def made(connection: Any, since: float, until: float = math.inf) -> list[Made]:
+async def made(connection: Any, since: float, until: float = math.inf) -> list[MadeWindow]:
     """Read the windows that are open at some time of the stretch, by their starts."""
-    return [Made(*row) for row in await connection.fetch(_MADE, since, until)]
+    return [MadeWindow(*row) for row in await connection.fetch(_MADE, since, until)]
 
 
-async def make(connection: Any, window: Made) -> Made:
+async def make(connection: Any, window: MadeWindow) -> MadeWindow:
     """Store a window; returns it with its number."""
     return window._replace(id=await connection.fetchval(_MAKE, *window[1:]))
 
 
-async def end(connection: Any, number: int, now: float) -> Made | None:
+async def end(connection: Any, number: int, now: float) -> MadeWindow | None:
     """End a window that is open, or take back one to come; `None` where this number has neither."""
     row = await connection.fetchrow(_END, number, now)
-    return Made(*row) if row else None
+    return MadeWindow(*row) if row else None

@@ -11,7 +11,7 @@ from monitor import store_sums
 from monitor.maintenance import Windows
 from monitor.storage_database import Database
 from monitor.store_days import DAY_S
-from monitor.uptime import HOUR_S, Sums, parts
+from monitor.uptime import HOUR_S, Sums, split_at_windows
 
 _STATES = "SELECT monitor, health FROM health_states"
 
@@ -34,7 +34,7 @@ class _Newest(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Newest)
 
 
-class Outage(NamedTuple):
+class AccountedOutage(NamedTuple):
     """One incident of a monitor that was down."""
 
     started_at: float
@@ -46,7 +46,7 @@ class Account(NamedTuple):
 
     sums: list[Sums]
     """One for each location."""
-    outages: list[Outage]
+    outages: list[AccountedOutage]
 
 
 async def accounts(
@@ -75,7 +75,7 @@ async def _accounts(
     for (monitor, _), sums in places.items():
         found.setdefault(monitor, Account([], [])).sums.append(sums)
     for row in await connection.fetch(_OUTAGES, since, until):
-        outage = Outage(row["started_at"], row["ended_at"])
+        outage = AccountedOutage(row["started_at"], row["ended_at"])
         found.setdefault(row["monitor"], Account([], [])).outages.append(outage)
     return found
 
@@ -87,6 +87,6 @@ def _still_spoken(
     for location, newest in health.locations.items():
         first, last = max(newest.at, since), min(newest.until, until)
         if newest.status != "unknown":
-            for spent, start, end in parts(newest.status, first, last, windows):
+            for spent, start, end in split_at_windows(newest.status, first, last, windows):
                 if start < end:
                     yield location, f"{spent}_s", end - start

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from monitor.maintenance import Windows
 
@@ -23,30 +23,14 @@ _PER_OCTAVE = 4  # buckets while the response time doubles: what they tell is ri
 _FIRST_S = 0.001  # the first bucket ends here, the last one begins at 46 s
 
 Status = Literal["up", "degraded", "down", "unknown"]
-Spent = Literal[Status, "maintenance"]
-Part = tuple[Spent, float, float]
+CountedAs = Literal[Status, "maintenance"]
+Part = tuple[CountedAs, float, float]
 """What to count a stretch of time as, where it starts and where it ends."""
-Spoken = dict[tuple[int, Spent], float]
+SecondsByHour = dict[tuple[int, CountedAs], float]
 """Seconds by hour since 1970 and what they count as."""
 
 
-class Said(Protocol):
-    """What a result says, and for how long at most."""
-
-    @property
-    def at(self) -> float:
-        """Its slot."""
-
-    @property
-    def status(self) -> Status:
-        """How the monitor was."""
-
-    @property
-    def until(self) -> float:
-        """It says so no longer than that."""
-
-
-class Point(NamedTuple):
+class UptimePoint(NamedTuple):
     """One result, as far as time is concerned."""
 
     at: float
@@ -108,20 +92,22 @@ def status_of(up: bool | None, degraded: bool) -> Status:
     return "degraded" if degraded else "up"
 
 
-def spoken(points: Iterable[Point], windows: Windows | None = None) -> Spoken:
+def seconds_by_hour(points: Iterable[UptimePoint], windows: Windows | None = None) -> SecondsByHour:
     """Add up what each point but the last says of the time until the next; in the order of `at`."""
-    seconds: Spoken = defaultdict(float)
-    before: Point | None = None
+    seconds: SecondsByHour = defaultdict(float)
+    before: UptimePoint | None = None
     for point in points:
         if before is not None and before.status != "unknown":
-            for spent, start, end in parts(before.status, before.at, min(point.at, before.until), windows):
-                for hour, length_s in hours(start, end):
+            for spent, start, end in split_at_windows(
+                before.status, before.at, min(point.at, before.until), windows
+            ):
+                for hour, length_s in split_at_hours(start, end):
                     seconds[hour, spent] += length_s
         before = point
     return seconds
 
 
-def parts(status: Status, start: float, end: float, windows: Windows | None) -> Sequence[Part]:
+def split_at_windows(status: Status, start: float, end: float, windows: Windows | None) -> Sequence[Part]:
     """Tell maintenance from what a result says of a stretch of time; parts may be empty."""
     if windows is None:
         return ((status, start, end),)
@@ -132,7 +118,7 @@ def parts(status: Status, start: float, end: float, windows: Windows | None) -> 
     return [*found, (status, start, end)]
 
 
-def hours(start: float, end: float) -> list[tuple[int, float]]:
+def split_at_hours(start: float, end: float) -> list[tuple[int, float]]:
     """Cut a stretch of time at the full hours."""
     hour = int(start // HOUR_S)
     if start < end <= (hour + 1) * HOUR_S:

@@ -5,11 +5,20 @@ from collections.abc import Iterable, Sequence
 
 from monitor.maintenance import Windows
 from monitor.result import CheckResult, Phases
-from monitor.uptime import BUCKETS, HOUR_S, Point, Said, Spent, bucket, hours, parts, spoken
+from monitor.uptime import (
+    BUCKETS,
+    HOUR_S,
+    CountedAs,
+    UptimePoint,
+    bucket,
+    seconds_by_hour,
+    split_at_hours,
+    split_at_windows,
+)
 
-_COLUMN: dict[Spent, int] = {"up": 0, "degraded": 1, "down": 2, "maintenance": 3}
+_COLUMN: dict[CountedAs, int] = {"up": 0, "degraded": 1, "down": 2, "maintenance": 3}
 _DOWN, _UNKNOWN = 2, 3
-_END = Point(math.inf, "unknown", math.inf)
+_END = UptimePoint(math.inf, "unknown", math.inf)
 
 
 class Entry:
@@ -36,7 +45,7 @@ class Ledger:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str, int], Entry] = {}
 
-    def count(self, monitor: str, results: Iterable[CheckResult]) -> None:
+    def count_checks(self, monitor: str, results: Iterable[CheckResult]) -> None:
         """Count each result in the hour of its slot."""
         for result in results:
             entry = self._entry(monitor, result.location, int(result.scheduled_at // HOUR_S))
@@ -53,35 +62,35 @@ class Ledger:
             else:
                 entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 
-    def speak(
-        self, monitor: str, spoken: Iterable[tuple[str, Said, float]], windows: Windows | None = None
+    def count_time(
+        self, monitor: str, spoken: Iterable[tuple[str, UptimePoint, float]], windows: Windows | None = None
     ) -> None:
         """Add the time from results to the next ones of their location, whose slots are given."""
         for location, said, next_at in spoken:
             if said.status != "unknown":
                 until = min(next_at, said.until)
                 if windows:
-                    for part in parts(said.status, said.at, until, windows):
+                    for part in split_at_windows(said.status, said.at, until, windows):
                         self._spend(monitor, location, *part)
                 else:
                     self._spend(monitor, location, said.status, said.at, until)
 
-    def _spend(self, monitor: str, location: str, spent: Spent, start: float, end: float) -> None:
+    def _spend(self, monitor: str, location: str, spent: CountedAs, start: float, end: float) -> None:
         column = _COLUMN[spent]
-        for hour, length_s in hours(start, end):
+        for hour, length_s in split_at_hours(start, end):
             self._entry(monitor, location, hour).seconds[column] += length_s
 
-    def squeeze_in(
+    def insert_late(
         self,
         monitor: str,
         location: str,
-        late: Iterable[Point],
-        others: Sequence[Point],
+        late: Iterable[UptimePoint],
+        others: Sequence[UptimePoint],
         windows: Windows | None = None,
     ) -> None:
         """Add what late results take from those around them; `others` are all that are within their reach."""
         for sign, points in ((1, [*others, *late]), (-1, others)):
-            for (hour, spent), length_s in spoken([*sorted(points), _END], windows).items():
+            for (hour, spent), length_s in seconds_by_hour([*sorted(points), _END], windows).items():
                 self._entry(monitor, location, hour).seconds[_COLUMN[spent]] += sign * length_s
 
     def _entry(self, monitor: str, location: str, hour: int) -> Entry:

@@ -20,7 +20,7 @@ _WIDEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """One monitor; what nobody knows is None. An outage counts as far as it is inside of the window."""
 
     monitor: str
@@ -41,14 +41,16 @@ class Row:
     """Share of the window."""
 
 
-def rows(accounts: Mapping[str, Account], names: Iterable[str], since: float, until: float) -> list[Row]:
+def rows(
+    accounts: Mapping[str, Account], names: Iterable[str], since: float, until: float
+) -> list[ReportRow]:
     """Make a row for each monitor that is named or has an account."""
     return [
         _row(name, accounts.get(name, Account([], [])), since, until) for name in sorted({*names, *accounts})
     ]
 
 
-def _row(name: str, account: Account, since: float, until: float) -> Row:
+def _row(name: str, account: Account, since: float, until: float) -> ReportRow:
     share = shares(account.sums, until - since)
     times = [sum(sums.response_times[index] for sums in account.sums) for index in range(BUCKETS)]
     inside = [
@@ -58,7 +60,7 @@ def _row(name: str, account: Account, since: float, until: float) -> Row:
     resolved = [
         outage.ended_at - outage.started_at for outage in account.outages if outage.ended_at is not None
     ]
-    return Row(
+    return ReportRow(
         monitor=name,
         uptime=share.uptime,
         incidents=len(inside),
@@ -74,13 +76,13 @@ def _row(name: str, account: Account, since: float, until: float) -> Row:
     )
 
 
-def written(rows: Sequence[Row], shape: str) -> str:
+def written(rows: Sequence[ReportRow], shape: str) -> str:
     """Write the rows as `csv` or `json`, or as a `table` for a terminal."""
     if shape == "json":
         return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
     text = io.StringIO()
     if shape == "csv":
-        writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+        writer = csv.DictWriter(text, [field.name for field in fields(ReportRow)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
         return text.getvalue()

@@ -7,7 +7,7 @@ import time
 import aiohttp
 
 from monitor.alert_store import AlertStore
-from monitor.maintenance_made import Made
+from monitor.maintenance_made import MadeWindow
 from tests.alerting import NOW
 from tests.bookkeeping import Book
 from tests.program import Start
@@ -76,7 +76,7 @@ async def test_in_a_window_that_people_made_nobody_is_told_until_somebody_ends_i
     program: Start, database: str, alert_store: AlertStore, book: Book, receiver: HttpReceiver
 ) -> None:
     now = time.time()
-    window = Made(0, "shop", None, now, now + 3_600, now, "Ada", "a new disk")
+    window = MadeWindow(0, "shop", None, now, now + 3_600, now, "Ada", "a new disk")
     made = await alert_store.make_maintenance(window)
     sites = [{**SITE, "name": name, "interval_s": 0.5} for name in ("shop", "blog")]
     channel = {"webhook": receiver.url, "secret": "s3cret"}

@@ -16,7 +16,7 @@ from monitor.standing import Rules
 from monitor.store import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
-from monitor.uptime_report import Row
+from monitor.uptime_report import ReportRow
 from tests.observing import START, checks, once
 from tests.postgres import result_store
 from tests.test_bookkeeping import NOW, insist, stream
@@ -99,7 +99,7 @@ async def test_a_window_that_comes_or_goes_later_does_not_change_the_past(databa
         assert await seconds(database) == expected
 
 
-async def reported(database: str, folder: Path, *windows: dict[str, Any], since: float = START) -> Row:
+async def reported(database: str, folder: Path, *windows: dict[str, Any], since: float = START) -> ReportRow:
     shop = Monitor.model_validate({"name": "shop", "url": "https://a.example/", "maintenance": windows})
     config = Config(monitors=(shop,), pg_uri=SecretStr(database), data_dir=folder)
     (row,) = await report(config, since, since + 1)

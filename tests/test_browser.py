@@ -11,7 +11,7 @@ import pytest
 
 from monitor.alert_store import AlertStore
 from monitor.config import Config
-from monitor.maintenance_made import Made
+from monitor.maintenance_made import MadeWindow
 from monitor.result import Evidence, Phases
 from monitor.storage_database import Database
 from monitor.store import ResultStore
@@ -61,7 +61,7 @@ async def here(alert_store: AlertStore) -> AsyncIterator[World]:
     hostile = outage(HOSTILE, evidence=evidence, detail=HOSTILE, ip="192.0.2.1")
     await save(store.database, [*past, *slow, *outage("gone"), *hostile])
     for start in (now - 60, now + 3_600):
-        await store.make_maintenance(Made(0, None, "shop", start, start + 600, now, HOSTILE, HOSTILE))
+        await store.make_maintenance(MadeWindow(0, None, "shop", start, start + 600, now, HOSTILE, HOSTILE))
     async with chromium() as browser, site_of(world(), store) as visitor:
         yield World(store.database, visitor.url, browser)
 

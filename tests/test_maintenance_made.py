@@ -4,15 +4,15 @@ import pytest
 
 from monitor.alert_decision import decide
 from monitor.maintenance import Windows, intervals
-from monitor.maintenance_made import LONGEST_S, Made, MadeWindows, mistakes
+from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows, mistakes
 from tests.alerting import NOW, change, incident, monitor, plan, situation, told
 
 DAY_S = 86_400
 SHOP, BLOG, LONE = monitor("shop", group="web"), monitor("blog", group="web"), monitor("lone")
 
 
-def made(of: tuple[str | None, str | None], start: float = NOW - 60, end: float = NOW + 60) -> Made:
-    return Made(int(start), *of, start, end, NOW, "Ada", "a new disk")
+def made(of: tuple[str | None, str | None], start: float = NOW - 60, end: float = NOW + 60) -> MadeWindow:
+    return MadeWindow(int(start), *of, start, end, NOW, "Ada", "a new disk")
 
 
 OF_SHOP, OF_WEB, OF_ALL = made(("shop", None)), made((None, "web")), made((None, None))
@@ -22,7 +22,7 @@ OF_SHOP, OF_WEB, OF_ALL = made(("shop", None)), made((None, "web")), made((None,
     ("window", "of"),
     [(OF_SHOP, ["shop"]), (OF_WEB, ["shop", "blog"]), (OF_ALL, ["shop", "blog", "lone"])],
 )
-def test_a_window_is_of_a_monitor_of_a_group_or_of_all(window: Made, of: list[str]) -> None:
+def test_a_window_is_of_a_monitor_of_a_group_or_of_all(window: MadeWindow, of: list[str]) -> None:
     windows = MadeWindows([window])
 
     assert [each.name for each in (SHOP, BLOG, LONE) if windows.of(each) == [window]] == of
@@ -113,7 +113,7 @@ def test_it_stops_reminders() -> None:
     known = plan(monitor("shop", notify={"remind_every_s": 600}), channels=("mail",))
     down = incident(started_at=NOW - 7_000, noticed_at=NOW - 6_900)
 
-    def titles(*windows: Made) -> list[str]:
+    def titles(*windows: MadeWindow) -> list[str]:
         now = situation(incidents=(down,), told={1: told("mail")}, made=MadeWindows(windows))
         return [each.alert.title for each in decide(known, now).deliveries]
 

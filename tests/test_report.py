@@ -14,10 +14,10 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config, Monitor
 from monitor.report import ReportError, instant, report
 from monitor.store_incidents import locked
-from monitor.store_report import Account, Outage
+from monitor.store_report import Account, AccountedOutage
 from monitor.store_sums import sum_up_days
 from monitor.uptime import BUCKETS, Sums
-from monitor.uptime_report import Row, rows, written
+from monitor.uptime_report import ReportRow, rows, written
 from tests.observing import START, checks
 from tests.postgres import result_store
 from tests.program import Start
@@ -91,17 +91,17 @@ async def test_a_database_that_is_away_is_said_in_a_line(tmp_path: Path) -> None
 def test_shares_and_times_are_those_of_all_locations() -> None:
     times = [0] * 36 + [10] + [0] * (BUCKETS - 37)
     sums = [Sums(up_s=50, up=10, response_times=times), Sums(down_s=50, down=7)]
-    account = Account(sums, [Outage(-50, 25), Outage(90, None)])
+    account = Account(sums, [AccountedOutage(-50, 25), AccountedOutage(90, None)])
 
     (row,) = rows({"a": account}, [], 0, 100)
 
-    assert row == Row("a", 0.5, 2, 35, 25, 75, row.p50_s, row.p95_s, row.p99_s, 17, 0.5, 0)
+    assert row == ReportRow("a", 0.5, 2, 35, 25, 75, row.p50_s, row.p95_s, row.p99_s, 17, 0.5, 0)
     assert row.p50_s is not None
     assert row.p50_s < (row.p95_s or 0) < (row.p99_s or 0)
 
 
-ROW = Row("shop, new", 0.99999999, 1, 3_700.4, 3_700.4, None, 0.1234, 0.2, 0.3, 5, 0, 0.25)
-NOTHING = Row("none", None, 0, 0, 0, None, None, None, None, 0, 1, 0)
+ROW = ReportRow("shop, new", 0.99999999, 1, 3_700.4, 3_700.4, None, 0.1234, 0.2, 0.3, 5, 0, 0.25)
+NOTHING = ReportRow("none", None, 0, 0, 0, None, None, None, None, 0, 1, 0)
 
 
 def test_programs_read_json_and_csv() -> None:

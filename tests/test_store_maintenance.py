@@ -13,7 +13,7 @@ from monitor.alert_decision import decide
 from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config, Monitor
-from monitor.maintenance_made import Made, Scope
+from monitor.maintenance_made import MadeWindow, Scope
 from monitor.report import report
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.watched import READ_EVERY_S, MonitorRules
@@ -57,8 +57,8 @@ async def other(database: str) -> AsyncIterator[Process]:
     await made.store.database.close()
 
 
-def window(starts_at: float, ends_at: float, of: Scope = ALL) -> Made:
-    return Made(0, *of, starts_at, ends_at, starts_at, "Ada", "a new disk")
+def window(starts_at: float, ends_at: float, of: Scope = ALL) -> MadeWindow:
+    return MadeWindow(0, *of, starts_at, ends_at, starts_at, "Ada", "a new disk")
 
 
 async def made(

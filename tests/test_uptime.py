@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from monitor.uptime import (
     BUCKETS,
     HOUR_S,
-    Point,
+    CountedAs,
     Shares,
-    Spent,
     Status,
     Sums,
+    UptimePoint,
     bucket,
-    hours,
     percentile,
+    seconds_by_hour,
     shares,
-    spoken,
+    split_at_hours,
     status_of,
 )
 
@@ -26,15 +26,15 @@ HOUR = 488_888
 START = HOUR * HOUR_S
 
 
-def points(said: str, step_s: float = 60, reach_s: float = 180, start: float = START) -> list[Point]:
+def points(said: str, step_s: float = 60, reach_s: float = 180, start: float = START) -> list[UptimePoint]:
     words: dict[str, Status] = {"+": "up", "~": "degraded", "-": "down", "?": "unknown"}
     slots = (start + step_s * position for position in range(len(said)))
-    return [Point(at, words[sign], at + reach_s) for at, sign in zip(slots, said, strict=True)]
+    return [UptimePoint(at, words[sign], at + reach_s) for at, sign in zip(slots, said, strict=True)]
 
 
 POINTS = st.lists(
     st.builds(
-        lambda at, status, reach_s: Point(START + at / 8, status, START + at / 8 + reach_s),
+        lambda at, status, reach_s: UptimePoint(START + at / 8, status, START + at / 8 + reach_s),
         st.integers(0, 80_000),
         st.sampled_from(["up", "degraded", "down", "unknown"]),
         st.sampled_from([1.0, 180.0, 9_000.0]),
@@ -53,46 +53,48 @@ def test_a_result_says_one_word(up: bool | None, degraded: bool, status: Status)
 
 
 def test_a_result_speaks_until_the_next_one() -> None:
-    assert spoken(points("++-~+")) == {(HOUR, "up"): 120, (HOUR, "down"): 60, (HOUR, "degraded"): 60}
+    assert seconds_by_hour(points("++-~+")) == {(HOUR, "up"): 120, (HOUR, "down"): 60, (HOUR, "degraded"): 60}
 
 
 def test_the_last_result_is_not_yet_counted() -> None:
-    assert spoken(points("-")) == {}
+    assert seconds_by_hour(points("-")) == {}
 
 
 def test_a_result_speaks_for_three_intervals_at_most() -> None:
-    assert spoken(points("+-", step_s=1_000)) == {(HOUR, "up"): 180}
+    assert seconds_by_hour(points("+-", step_s=1_000)) == {(HOUR, "up"): 180}
 
 
 def test_a_check_that_says_nothing_of_the_site_ends_what_was_said_before_it() -> None:
-    assert spoken(points("+?+")) == {(HOUR, "up"): 60}
+    assert seconds_by_hour(points("+?+")) == {(HOUR, "up"): 60}
 
 
 def test_time_is_cut_at_full_hours() -> None:
-    assert hours(START - 60, START + HOUR_S + 1) == [(HOUR - 1, 60), (HOUR, HOUR_S), (HOUR + 1, 1)]
-    assert hours(START, START + HOUR_S) == [(HOUR, HOUR_S)]
-    assert hours(START, START) == []
-    assert hours(START + 1, START) == []
+    assert split_at_hours(START - 60, START + HOUR_S + 1) == [(HOUR - 1, 60), (HOUR, HOUR_S), (HOUR + 1, 1)]
+    assert split_at_hours(START, START + HOUR_S) == [(HOUR, HOUR_S)]
+    assert split_at_hours(START, START) == []
+    assert split_at_hours(START + 1, START) == []
 
 
 @given(POINTS, st.data())
-def test_a_stream_that_is_cut_in_two_gives_the_same_account(stream: list[Point], draw: st.DataObject) -> None:
+def test_a_stream_that_is_cut_in_two_gives_the_same_account(
+    stream: list[UptimePoint], draw: st.DataObject
+) -> None:
     cut = draw.draw(st.integers(0, len(stream)))
 
-    first, second = spoken(stream[:cut]), spoken(stream[max(0, cut - 1) :])
+    first, second = seconds_by_hour(stream[:cut]), seconds_by_hour(stream[max(0, cut - 1) :])
 
     whole = {key: first.get(key, 0) + second.get(key, 0) for key in first | second}
-    assert whole == pytest.approx(spoken(stream))
+    assert whole == pytest.approx(seconds_by_hour(stream))
 
 
 @given(POINTS)
-def test_a_stream_that_comes_twice_gives_the_same_account(stream: list[Point]) -> None:
-    assert spoken(sorted(stream * 2)) == pytest.approx(spoken(stream))
+def test_a_stream_that_comes_twice_gives_the_same_account(stream: list[UptimePoint]) -> None:
+    assert seconds_by_hour(sorted(stream * 2)) == pytest.approx(seconds_by_hour(stream))
 
 
 @given(POINTS)
-def test_nobody_speaks_for_more_time_than_there_was(stream: list[Point]) -> None:
-    seconds = spoken(stream)
+def test_nobody_speaks_for_more_time_than_there_was(stream: list[UptimePoint]) -> None:
+    seconds = seconds_by_hour(stream)
 
     for hour in {hour for hour, _ in seconds}:
         assert sum(length_s for (at, _), length_s in seconds.items() if at == hour) <= HOUR_S + 1e-6
@@ -156,17 +158,19 @@ def test_no_answers_have_no_percentile() -> None:
 
 
 @given(st.permutations(points("+-+~-+?+-", step_s=100)))
-def test_a_late_result_takes_from_its_predecessor_what_is_its_own(shuffled: list[Point]) -> None:
+def test_a_late_result_takes_from_its_predecessor_what_is_its_own(shuffled: list[UptimePoint]) -> None:
     stream = sorted(shuffled)
-    known: list[Point] = []
-    account: dict[tuple[int, Spent], float] = {}
+    known: list[UptimePoint] = []
+    account: dict[tuple[int, CountedAs], float] = {}
 
     for late in shuffled:
-        before = spoken(sorted(known))
+        before = seconds_by_hour(sorted(known))
         known.append(late)
-        for key, seconds in spoken(sorted(known)).items():
+        for key, seconds in seconds_by_hour(sorted(known)).items():
             account[key] = account.get(key, 0) + seconds
         for key, seconds in before.items():
             account[key] -= seconds
 
-    assert {key: seconds for key, seconds in account.items() if seconds} == pytest.approx(spoken(stream))
+    assert {key: seconds for key, seconds in account.items() if seconds} == pytest.approx(
+        seconds_by_hour(stream)
+    )

@@ -13,7 +13,7 @@ from monitor.incident import observe
 from monitor.maintenance import Windows
 from monitor.result import CheckResult
 from monitor.standing import Rules, point_of
-from monitor.uptime import HOUR_S, Point, status_of
+from monitor.uptime import HOUR_S, UptimePoint, status_of
 from monitor.uptime_ledger import Ledger
 from tests.observing import START, check, checks, once
 
@@ -44,16 +44,18 @@ def booked(batches: Iterable[Sequence[CheckResult]], rules: Rules) -> Iterator[L
         observed = observe(health, sorted(batch, key=lambda each: each.scheduled_at), rules, now=2 * START)
         health = observed.health
         stored += batch
-        ledger.count("shop", batch)
-        ledger.speak("shop", observed.superseded, rules.windows)
+        ledger.count_checks("shop", batch)
+        ledger.count_time("shop", observed.superseded, rules.windows)
         for location in sorted({each.location for each in observed.late}):
             late = [point_of(each, rules) for each in observed.late if each.location == location]
             others = [
-                Point(each.scheduled_at, status_of(each.up, each.degraded), each.scheduled_at + rules.reach_s)
+                UptimePoint(
+                    each.scheduled_at, status_of(each.up, each.degraded), each.scheduled_at + rules.reach_s
+                )
                 for each in stored
                 if each.location == location and each not in observed.late
             ]
-            ledger.squeeze_in("shop", location, late, others, rules.windows)
+            ledger.insert_late("shop", location, late, others, rules.windows)
         yield ledger
 
 
@@ -141,7 +143,7 @@ def test_maintenance_takes_time_from_what_results_say_and_no_checks(
 def test_results_are_counted_by_what_they_say() -> None:
     ledger = Ledger()
 
-    ledger.count("shop", checks("+++~~-????"))
+    ledger.count_checks("shop", checks("+++~~-????"))
 
     (entry,) = ledger.entries.values()
     assert entry.counts == [3, 2, 1, 4]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.alert_store import AlertStore
-from monitor.maintenance_made import Made
+from monitor.maintenance_made import MadeWindow
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from monitor.web.rendering import monitor_path
@@ -28,9 +28,9 @@ async def alerts(database: str) -> AsyncIterator[AlertStore]:
     await opened.database.close()
 
 
-async def rows(database: str) -> list[Made]:
+async def rows(database: str) -> list[MadeWindow]:
     columns = "id, monitor, group_name, starts_at, coalesce(ended_at, ends_at), at, who, why"
-    return [Made(*row) for row in await query(database, f"SELECT {columns} FROM health_maintenance")]  # noqa: S608
+    return [MadeWindow(*row) for row in await query(database, f"SELECT {columns} FROM health_maintenance")]  # noqa: S608
 
 
 def lines(page: str) -> list[str]:
@@ -155,7 +155,7 @@ async def test_windows_of_the_configuration_are_told_while_they_are_open(store: 
 
 async def test_a_window_of_people_is_shaded(alerts: AlertStore) -> None:
     now = time.time()
-    await alerts.make_maintenance(Made(0, None, None, now - 2 * HOUR_S, now - HOUR_S, now, **ADA))
+    await alerts.make_maintenance(MadeWindow(0, None, None, now - 2 * HOUR_S, now - HOUR_S, now, **ADA))
 
     async with site_of(configured(SHOP), alerts) as visitor:
         page = await visitor.get("/monitors/shop?range=24h")

@@ -137,7 +137,7 @@ class ApiMaintenance:
         wrong = [*self._scope_mistakes(body), *maintenance_made.mistakes(since, until, now)]
         if wrong:
             raise ProblemError.about([Mistake(*each) for each in wrong], 422)
-        window = maintenance_made.Made(
+        window = maintenance_made.MadeWindow(
             0, body.monitor, body.group, max(since, now), until, now, body.who, body.why
         )
         return self._answer(await self._alerting.opened().make_maintenance(window), request)
@@ -159,7 +159,7 @@ class ApiMaintenance:
             raise ProblemError(404, "nobody made a window of this number, or it is over")
         return self._answer(ended, request)
 
-    def _answer(self, made: maintenance_made.Made, request: web.Request) -> web.Response:
+    def _answer(self, made: maintenance_made.MadeWindow, request: web.Request) -> web.Response:
         self._pages.forget()
         return answer(MaintenanceWindow(*made), request)
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from monitor.config import Monitor
 from monitor.maintenance import intervals
-from monitor.maintenance_made import LONGEST_S, Made, MadeWindows, Scope, mistakes
+from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows, Scope, mistakes
 from monitor.storage_database import StoreUnavailableError
 from monitor.web.api_parameters import INSTANT_ALLOWED, read_instant
 from monitor.web.pages import Pages, line, whole_number
@@ -53,7 +53,7 @@ class MaintenanceForms:
         scope = {name: scope for name, (scope, _) in _scopes(monitor).items()}
         of = scope.get(str(form.get("scope", "")), (monitor.name, None))
         try:
-            await alerts.make_maintenance(Made(0, *of, max(since, now), until, now, who, why))
+            await alerts.make_maintenance(MadeWindow(0, *of, max(since, now), until, now, who, why))
         except StoreUnavailableError:
             return self._pages.away()
         return self._back(monitor)
