@@ -71,12 +71,12 @@ def flood(beginning: bytes, part: bytes, every_s: float = 0) -> Script:
 
 
 def hang(_: socket.socket, test_ended: threading.Event) -> None:
-    """Say nothing."""
+    """Accept the connection and never answer."""
     test_ended.wait()
 
 
 def tunnel(requests: list[bytes]) -> Script:
-    """Be a proxy: note each request, and connect CONNECT's to where it wants."""
+    """Act as a proxy: record each request, and connect those with CONNECT to their target."""
 
     def script(connection: socket.socket, _test_ended: threading.Event) -> None:
         requests.append(read_request(connection))
@@ -103,7 +103,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def ok(body: bytes = b"", *headers: str) -> bytes:
-    """Write a good response."""
+    """Return a good response."""
     lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
