@@ -22,8 +22,8 @@ from monitor.dead_letter import DeadLetter
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.ingest import ingest
+from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, started_producer
-from monitor.kafka_closing import close
 from monitor.result import CheckResult, Phases, encode, result_id
 from monitor.row import row
 from monitor.storage_database import Database

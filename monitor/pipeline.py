@@ -25,8 +25,9 @@ from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStore
 from monitor.heartbeat import Pulse, beat
 from monitor.ingest import ingest
 from monitor.ingest_counts import IngestCounts
-from monitor.kafka_clients import consumer, ensure_topics, producer, started_producer
-from monitor.kafka_closing import close
+from monitor.kafka_aiokafka_fixes import close
+from monitor.kafka_clients import consumer, producer, started_producer
+from monitor.kafka_topics import ensure_topics
 from monitor.outage import Availability
 from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch

@@ -5,7 +5,7 @@ import asyncio
 from aiokafka.errors import KafkaError
 
 from monitor.config import Config
-from monitor.kafka_clients import ensure_topics, remake_topic
+from monitor.kafka_topics import ensure_topics, remake_topic
 
 MAX_RECORDS = 10_000
 MAX_BYTES = 64_000_000

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from monitor.config import Config
 from monitor.embedded_broker import _binary as broker_binary
 from monitor.forwarder import Patience
-from monitor.kafka_closing import close as close_producer
+from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outbox import Outbox, open_outbox
 from monitor.result import CheckResult, Message, encode, result_id
 from monitor.volatile_log import VolatileTopic

@@ -12,8 +12,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from pydantic import SecretStr
 
 from monitor.config import Config
-from monitor.kafka_clients import consumer, ensure_topics, started, started_producer
-from monitor.kafka_closing import close
+from monitor.kafka_aiokafka_fixes import close
+from monitor.kafka_clients import consumer, started, started_producer
+from monitor.kafka_topics import ensure_topics
 from tests.apache_kafka import PASSWORD, ApacheKafka
 
 WRONG = "wrong word"
@@ -288,7 +289,7 @@ async def test_a_start_in_front_of_a_paused_broker_is_bounded(
     apache_kafka: ApacheKafka, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.kafka_clients._PRODUCER_S", 0.5)
-    monkeypatch.setattr("monitor.kafka_clients._ADMIN_S", 0.5)
+    monkeypatch.setattr("monitor.kafka_topics._ADMIN_S", 0.5)
     monkeypatch.setattr("monitor.kafka_diagnosis._LIMIT_S", 0.5)
     plain = config(apache_kafka, "PLAINTEXT", files)
     before = asyncio.all_tasks()

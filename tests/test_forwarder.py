@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from monitor.forwarder import Forwarder
-from monitor.kafka_closing import close as close_producer
+from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outbox import Outbox, open_outbox
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.forwarder import Forwarder, Patience
-from monitor.kafka_closing import close as close_producer
+from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outbox import Outbox, open_outbox
 from monitor.result import Message
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until

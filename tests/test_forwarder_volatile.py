@@ -8,7 +8,7 @@ import pytest
 from monitor import forwarder_retention
 from monitor.forwarder import Forwarder
 from monitor.forwarder_retention import Retention, Unstored, UntilStored
-from monitor.kafka_closing import close as close_producer
+from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outbox import Outbox
 from monitor.outbox_file import OutboxRow
 from monitor.result import Message, decode

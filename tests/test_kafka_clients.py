@@ -14,8 +14,10 @@ from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError,
 
 from monitor.config import Config
 from monitor.embedded_broker import Broker
-from monitor.kafka_clients import _refuse, consumer, ensure_topics, producer, security, started_producer
-from monitor.kafka_closing import close
+from monitor.kafka_access import security
+from monitor.kafka_aiokafka_fixes import close
+from monitor.kafka_clients import consumer, producer, started_producer
+from monitor.kafka_topics import _refuse, ensure_topics
 from monitor.result import MAX_MESSAGE_BYTES
 from tests.freeze import freeze
 
@@ -86,7 +88,7 @@ async def test_a_name_that_is_none_is_told(embedded_config: Config) -> None:
 async def test_a_server_that_never_answers_is_given_up(
     embedded_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.kafka_clients._ADMIN_S", 0.3)
+    monkeypatch.setattr("monitor.kafka_topics._ADMIN_S", 0.3)
     monkeypatch.setattr("monitor.kafka_diagnosis._LIMIT_S", 0.3)
     before = asyncio.all_tasks()
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -101,7 +103,7 @@ async def test_a_server_that_never_answers_is_given_up(
 async def test_a_broker_that_answers_too_late_for_a_start_is_told(
     embedded_config: Config, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.kafka_clients._START_S", 0)
+    monkeypatch.setattr("monitor.kafka_clients._PRODUCER_S", 0)
 
     with pytest.raises(KafkaConnectionError, match=f"{broker.bootstrap}: no answer in 0 s$"):
         await started_producer(embedded_config, broker.bootstrap)

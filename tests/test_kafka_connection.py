@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from monitor.embedded_broker import Broker
-from monitor.kafka_clients import CLIENT_ID
+from monitor.kafka_access import CLIENT_ID
 
 
 async def closed_between(host: str, port: int) -> None:

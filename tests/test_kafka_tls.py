@@ -13,7 +13,7 @@ import trustme
 from pydantic import SecretStr
 
 from monitor.config import Config
-from monitor.kafka_clients import security
+from monitor.kafka_access import security
 from monitor.kafka_diagnosis import diagnosis
 
 SERVER = trustme.CA()

@@ -11,8 +11,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from monitor.config import Config
 from monitor.embedded_broker import Broker
 from monitor.forwarder_retention import UntilStored
-from monitor.kafka_clients import consumer, ensure_topics, started_producer
-from monitor.kafka_closing import close
+from monitor.kafka_aiokafka_fixes import close
+from monitor.kafka_clients import consumer, started_producer
+from monitor.kafka_topics import ensure_topics
 from monitor.progress import Progress
 from monitor.volatile_log import VolatileTopic
 

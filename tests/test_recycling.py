@@ -10,8 +10,9 @@ from monitor.embedded_broker import Broker
 from monitor.forwarder import Forwarder
 from monitor.forwarder_retention import UntilStored
 from monitor.ingest import ingest
-from monitor.kafka_clients import consumer, ensure_topics, started_producer
-from monitor.kafka_closing import close
+from monitor.kafka_aiokafka_fixes import close
+from monitor.kafka_clients import consumer, started_producer
+from monitor.kafka_topics import ensure_topics
 from monitor.outbox import open_outbox
 from monitor.result import Message, encode, result_id
 from monitor.store import ResultStore, stored

@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from monitor.config import Config
-from monitor.kafka_clients import consumer, ensure_topics
+from monitor.kafka_clients import consumer
+from monitor.kafka_topics import ensure_topics
 from monitor.replay import BATCH, ReplayError, replay_dead_letters
 from tests.apache_kafka import ApacheKafka
 from tests.program import Program, Start, until

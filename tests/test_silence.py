@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Monitor
-from monitor.kafka_closing import close
+from monitor.kafka_aiokafka_fixes import close
 from monitor.silence import LOOK_S, Silence
 from monitor.store_silence import look_for_silence
 from monitor.watched import MonitorRules

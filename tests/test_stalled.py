@@ -15,7 +15,7 @@ from monitor import ingest
 from monitor.config import Config
 from monitor.forwarder import Forwarder
 from monitor.forwarder_retention import UntilStored
-from monitor.kafka_closing import close as close_producer
+from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outage import Availability
 from monitor.outbox import Outbox
 from monitor.pipeline import pipeline

@@ -1,0 +1,43 @@
+"""How a client shows Kafka who it is, and which authorities it trusts."""
+
+import ssl
+from typing import Any
+
+from monitor.config import Config
+from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY, present
+from monitor.tls_trust import trusting
+
+CLIENT_ID = "website-health-monitor"
+REQUEST_MS = 15_000  # more than a rebalance takes, less than the patience of who starts a client
+
+
+def security(config: Config) -> dict[str, Any]:
+    """Return the settings that each client needs to be let in.
+
+    The files of `kafka_ssl_dir` are read each time, so that renewed ones are taken up.
+
+    Raises:
+        OSError: a file cannot be read, or is no certificate; `ssl.SSLError` is one.
+
+    """
+    settings: dict[str, Any] = {"security_protocol": config.kafka_security_protocol}
+    if config.kafka_security_protocol.endswith("SSL"):
+        settings["ssl_context"] = tls_context(config)
+    if config.kafka_password is not None:
+        settings["sasl_mechanism"] = config.kafka_sasl_mechanism
+        settings["sasl_plain_username"] = config.kafka_username
+        settings["sasl_plain_password"] = config.kafka_password.get_secret_value()
+    return settings
+
+
+def tls_context(config: Config) -> ssl.SSLContext:
+    """Return a context that trusts `ca.pem`, or else the system's authorities.
+
+    It shows the client's certificate when there is one.
+    """
+    authorities, certificate, key = (config.kafka_ssl_dir / name for name in (AUTHORITIES, CERTIFICATE, KEY))
+    found = present(config.kafka_ssl_dir)
+    context = trusting(authorities if AUTHORITIES in found else None)
+    if CERTIFICATE in found:
+        context.load_cert_chain(certificate, key)
+    return context
