@@ -26,11 +26,11 @@ from monitor.embedded_postgres import postgres
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from monitor.store_pages import PageReader, Place
-from monitor.web.access import Access
 from monitor.web.history import DAY_H, DAYS, bounds
 from monitor.web.server import serving
 from monitor.web.site import Site
 from monitor.web.views import PAGE_ROWS
+from tests.web import running_on
 
 DAY_S = 86_400
 _TRIES = 7
@@ -170,10 +170,10 @@ async def answer_times(database: Database, names: list[str]) -> None:
     """Time each page, made anew."""
     monitors = tuple(Monitor(name=name, url="https://shop.example/") for name in names)
     config = Config(monitors=monitors, web_port=0)
-    site = Site(config, tuple)
-    site.begin(database, lambda *_: NotImplemented, tuple)
+    site = Site(config)
+    site.program.started = running_on(database)
     async with (
-        serving(config, Access(config, site.login_page), site.routes()) as (url,),
+        serving(config, site.access, site.routes(), site.middlewares) as (url,),
         aiohttp.ClientSession() as client,
     ):
         for path in (

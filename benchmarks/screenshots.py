@@ -15,9 +15,9 @@ from benchmarks import demo
 from benchmarks.running import ROOT
 from monitor.data_dir import locked
 from monitor.embedded_postgres import postgres
-from monitor.web.access import Access
 from monitor.web.server import serving
 from monitor.web.site import Site
+from tests.web import running_on
 
 CHROMIUM = "/usr/bin/chromium"
 MAX_BYTES = 150_000
@@ -36,11 +36,12 @@ async def take(folder: Path) -> None:
         database = await demo.opened(await resources.enter_async_context(postgres(scratch)))
         resources.push_async_callback(database.close)
         config = demo.config(web_port=0)
-        site = Site(config, tuple)
-        site.begin(database, lambda *_: NotImplemented, tuple)
-        access = Access(config, site.login_page)
-        (url,) = await resources.enter_async_context(serving(config, access, site.routes()))
-        events = asyncio.create_task(site.events.run())
+        site = Site(config)
+        site.program.started = running = running_on(database)
+        (url,) = await resources.enter_async_context(
+            serving(config, site.access, site.routes(), site.middlewares)
+        )
+        events = asyncio.create_task(site.events.run(running.reader))
         resources.callback(events.cancel)
         chromium = (await resources.enter_async_context(async_playwright())).chromium
         browser = await chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Following:
     """What the running program does, held to what the file says.
 
-    `on_taken` is told of the configuration when it has changed.
+    Each function of `on_taken` is called with the configuration when it has changed.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Following:
         path: Path,
         environ: Mapping[str, str],
         network: Network,
-        on_taken: Callable[[Config], None] = lambda _: None,
+        on_taken: Iterable[Callable[[Config], None]] = (),
     ) -> None:
         self.last_successful = True  # the last reading of the file
         self.taken_at = time.time()  # of the last one that was
@@ -85,7 +85,8 @@ class Following:
         if change.needs_restart:
             log.warning("these keys take effect at the next start: %s", ", ".join(change.needs_restart))
         self._config = self._config.model_copy(update={key: getattr(config, key) for key in LIVE})
-        self._on_taken(self._config)
+        for take in self._on_taken:
+            take(self._config)
 
     def _signature(self) -> tuple[int, int, int] | None:
         """Tell one state of the file from another; `None` while it is not there."""

@@ -1,8 +1,12 @@
-"""What the whole program says of itself to Prometheus: read where it is, when somebody asks."""
+"""What the program measures of itself: one list, for `/metrics` and for the page of the pipeline.
+
+Values are read where they are, when somebody asks.
+"""
 
 import platform
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,147 +18,263 @@ from monitor.config import Config
 from monitor.follow import Following
 from monitor.loop_lag import LoopLag
 from monitor.pipeline import Pipeline
+from monitor.runtime_text import duration
 from monitor.schedule import Schedule
 
 VERSION = "0.1.0"
-_PREFIX = "website_health_"
+
+
+class Measurement(NamedTuple):
+    """One value.
+
+    The name says what it is, as Prometheus wants it: `_total` is a counter, `_seconds` a duration, and
+    `_timestamp_seconds` an instant (Unix seconds). One without a name is only for the page.
+    """
+
+    name: str
+    text: str
+    value: float | bool | Buckets | None
+    """`None`: not known at the moment."""
+    channel: str = ""
+    """Of alerts: the channel that it is about."""
+
+    @property
+    def label(self) -> str:
+        """The text for the page, which shows averages of histograms, and how long ago instants are."""
+        text = self.text.removesuffix(".").removesuffix(", in unixtime")
+        return f"{text}, on average" if isinstance(self.value, Buckets) else text
+
+    @property
+    def shown(self) -> str:
+        """The value, for a person."""
+        value = self.value.mean if isinstance(self.value, Buckets) else self.value
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if self.name.endswith("_timestamp_seconds"):
+            return f"{duration(max(0.0, time.time() - value))} ago" if value else "-"
+        if self.name.endswith("_seconds"):
+            return duration(value or None)
+        return "-" if value is None else f"{value:,}"
+
+
+class Section(NamedTuple):
+    """Measurements that belong together."""
+
+    title: str
+    measurements: Sequence[Measurement]
+
+
+def measurements(pipeline: Pipeline, schedule: Schedule, following: Following) -> list[Section]:
+    """Return all measurements, in the order in which results go."""
+    return [
+        Section("Checks", _checks(schedule)),
+        Section("Outbox and Kafka", _outbox_and_kafka(pipeline)),
+        Section("PostgreSQL", _postgresql(pipeline)),
+        *_alerts(pipeline.config, pipeline.alerts.counts),
+        Section("Program", _program(pipeline, following)),
+    ]
+
+
+def registry(lag: LoopLag, measure: Callable[[], Iterable[Section]]) -> CollectorRegistry:
+    """Return the metrics of the process, of its event loop, and of what `measure` returns."""
+    made = CollectorRegistry()
+    ProcessCollector(registry=made)
+    made.register(_Read(lambda: _process(lag)))
+    made.register(_Read(lambda: _metrics(measure())))
+    return made
 
 
 class _Read(Collector):
     """Makes a collector of a function."""
 
-    def __init__(self, read: Callable[[], Iterator[Metric]]) -> None:
+    def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
         self._read = read
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterable[Metric]:
         return self._read()
 
 
-class Readings:
-    """The registry; the parts of the program are added as they come up."""
-
-    def __init__(self, lag: LoopLag) -> None:
-        self._refresh: list[Callable[[], Awaitable[None]]] = []
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self.registry.register(_Read(lambda: _program(lag)))
-
-    def add_pipeline(self, running: Pipeline) -> None:
-        """Tell of the way from the queue to the table."""
-        self._refresh.append(running.counts.look)
-        self.registry.register(_Read(lambda: _pipeline(running)))
-        self.registry.register(_Read(lambda: _alerts(running.config, running.alerts.counts)))
-
-    async def refresh(self) -> None:
-        """Look at what has to be waited for, shortly, before the registry is read."""
-        for look in self._refresh:
-            await look()
-
-    def add_schedule(self, schedule: Schedule, following: Following) -> None:
-        """Tell of the checks' timing, and of the configuration."""
-        self.registry.register(_Read(lambda: _schedule(schedule)))
-        self.registry.register(_Read(lambda: _configuration(following)))
+def _checks(schedule: Schedule) -> list[Measurement]:
+    return [
+        Measurement("", "Checks made.", schedule.checks),
+        Measurement(
+            "website_health_slots_skipped_total",
+            "Slots without a check because the last one still ran.",
+            schedule.skipped,
+        ),
+        Measurement(
+            "website_health_slot_lateness_seconds",
+            "How late checks start after their slots.",
+            schedule.lateness_s,
+        ),
+        Measurement(
+            "website_health_own_troubles_total",
+            "Checks that this machine could not make.",
+            schedule.own_troubles,
+        ),
+    ]
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(_PREFIX + name, text, value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(_PREFIX + name, text, value)
-
-
-def _histogram(name: str, text: str, buckets: Buckets) -> Metric:
-    return HistogramMetricFamily(_PREFIX + name, text, list(buckets.cumulative()), buckets.total)
-
-
-def _program(lag: LoopLag) -> Iterator[Metric]:
-    info = GaugeMetricFamily(f"{_PREFIX}build_info", "Which program this is.", labels=("version", "python"))
-    info.add_metric((VERSION, platform.python_version()), 1)
-    yield info
-    yield _histogram(
-        "event_loop_lag_seconds", "By how much timers of the event loop come too late.", lag.lag_s
-    )
-
-
-def _pipeline(running: Pipeline) -> Iterator[Metric]:
-    forwarder, outbox, counts = running.forwarder, running.outbox, running.counts
+def _outbox_and_kafka(pipeline: Pipeline) -> list[Measurement]:
+    forwarder, outbox = pipeline.forwarder, pipeline.outbox
     oldest_at = forwarder.oldest_unacknowledged_at
     age_s = 0.0 if oldest_at is None else max(0.0, time.time() - oldest_at)
-    yield _gauge("queue_depth", "Results on their way to the outbox.", running.queue.qsize())
-    yield _gauge("outbox_rows", "Results in the outbox.", outbox.rows)
-    yield _gauge("outbox_bytes", "Bytes of the results in the outbox.", outbox.bytes)
-    yield _counter("outbox_dropped", "Results lost because the outbox was full.", outbox.dropped)
-    yield _gauge(
-        "oldest_unacknowledged_age_seconds", "Age of the oldest result that Kafka has not taken.", age_s
+    return [
+        Measurement(
+            "website_health_queue_depth", "Results on their way to the outbox.", pipeline.queue.qsize()
+        ),
+        Measurement("website_health_outbox_rows", "Results in the outbox.", outbox.rows),
+        Measurement("website_health_outbox_bytes", "Bytes of the results in the outbox.", outbox.bytes),
+        Measurement(
+            "website_health_outbox_dropped_total",
+            "Results lost because the outbox was full.",
+            outbox.dropped,
+        ),
+        Measurement(
+            "website_health_oldest_unacknowledged_age_seconds",
+            "Age of the oldest result that Kafka has not taken.",
+            age_s,
+        ),
+        Measurement(
+            "website_health_forwarder_sent_total", "Results that Kafka has acknowledged.", forwarder.sent
+        ),
+        Measurement(
+            "website_health_forwarder_retries_total",
+            "Times that sending failed and was tried again.",
+            forwarder.retried,
+        ),
+        Measurement(
+            "website_health_kafka_up",
+            "Whether Kafka took what it was sent last.",
+            pipeline.kafka.unavailable_since_at is None,
+        ),
+    ]
+
+
+def _postgresql(pipeline: Pipeline) -> list[Measurement]:
+    counts = pipeline.counts
+    return [
+        Measurement(
+            "website_health_consumer_lag",
+            "Results that were in Kafka at the last fetch and are not taken.",
+            counts.lag,
+        ),
+        Measurement("website_health_rows_stored_total", "Results that became a row.", counts.stored),
+        Measurement(
+            "website_health_rows_duplicate_total", "Results that had their row already.", counts.duplicates
+        ),
+        Measurement(
+            "website_health_dead_letters_total",
+            "Messages set aside because they cannot be stored.",
+            counts.dead_letters,
+        ),
+        Measurement(
+            "website_health_check_to_row_seconds", "From the end of a check to its row.", counts.delay_s
+        ),
+        Measurement(
+            "website_health_last_save_timestamp_seconds",
+            "When PostgreSQL last took results, in unixtime.",
+            counts.saved_at,
+        ),
+        Measurement(
+            "website_health_postgresql_up",
+            "Whether PostgreSQL took what it was sent last.",
+            pipeline.postgresql.unavailable_since_at is None,
+        ),
+    ]
+
+
+def _alerts(config: Config, counts: AlertCounts) -> Iterator[Section]:
+    known = counts.waiting
+    counted = (*counts.sent, *counts.failed, *counts.failed_attempts, *(known or ()))
+    for channel in dict.fromkeys((*config.alerts.channels, *counted)):
+        waiting = None if known is None else known.get(channel, Waiting())
+        yield Section(f"Alerts to {channel}", _alerts_to(channel, counts, waiting))
+
+
+def _alerts_to(channel: str, counts: AlertCounts, waiting: Waiting | None) -> list[Measurement]:
+    return [
+        Measurement(
+            "website_health_alerts_waiting",
+            "Alerts that are to be told, of all processes.",
+            waiting and waiting.number,
+            channel,
+        ),
+        Measurement(
+            "website_health_oldest_waiting_alert_age_seconds",
+            "Age of the oldest alert that is to be told.",
+            waiting and waiting.age_s(time.time()),
+            channel,
+        ),
+        Measurement(
+            "website_health_alerts_sent_total",
+            "Alerts that their channel took.",
+            counts.sent[channel],
+            channel,
+        ),
+        Measurement(
+            "website_health_alert_attempts_failed_total",
+            "Attempts to tell an alert that failed.",
+            counts.failed_attempts[channel],
+            channel,
+        ),
+        Measurement(
+            "website_health_alerts_failed_total",
+            "Alerts that will never be told: refused for good, or given up.",
+            counts.failed[channel],
+            channel,
+        ),
+    ]
+
+
+def _program(pipeline: Pipeline, following: Following) -> list[Measurement]:
+    return [
+        Measurement(
+            "website_health_stalled_stages", "Stages that make no progress.", len(pipeline.watch.stalled())
+        ),
+        Measurement(
+            "config_last_reload_successful",
+            "Whether the configuration file was valid when it was last read.",
+            following.last_successful,
+        ),
+        Measurement(
+            "config_last_reload_success_timestamp_seconds",
+            "When a valid configuration was last read, in unixtime.",
+            following.taken_at,
+        ),
+    ]
+
+
+def _process(lag: LoopLag) -> Iterator[Metric]:
+    info = GaugeMetricFamily(
+        "website_health_build_info", "Which program this is.", labels=("version", "python")
     )
-    yield _counter("forwarder_sent", "Results that Kafka has acknowledged.", forwarder.sent)
-    yield _counter("forwarder_retries", "Times that sending failed and was tried again.", forwarder.retried)
-    for server in (running.kafka, running.postgresql):
-        name = server.name.lower()
-        yield _gauge(
-            f"{name}_up",
-            f"Whether {server.name} took what it was sent last.",
-            server.unavailable_since_at is None,
-        )
-    yield _gauge("stalled_stages", "Stages that make no progress.", len(running.watch.stalled()))
-    yield _gauge(
-        "consumer_lag", "Results that were in Kafka at the last fetch and are not taken.", counts.lag
+    info.add_metric((VERSION, platform.python_version()), 1)
+    yield info
+    yield HistogramMetricFamily(
+        "website_health_event_loop_lag_seconds",
+        "By how much timers of the event loop come too late.",
+        list(lag.lag_s.cumulative()),
+        lag.lag_s.total,
     )
-    yield _counter("rows_stored", "Results that became a row.", counts.stored)
-    yield _counter("rows_duplicate", "Results that had their row already.", counts.duplicates)
-    yield _counter("dead_letters", "Messages set aside because they cannot be stored.", counts.dead_letters)
-    yield _gauge(
-        "last_save_timestamp_seconds", "When PostgreSQL last took results, in unixtime.", counts.saved_at
-    )
-    yield _histogram("check_to_row_seconds", "From the end of a check to its row.", counts.delay_s)
 
 
-def _alerts(config: Config, counts: AlertCounts) -> Iterator[Metric]:
-    for name, text, counted in (
-        ("alerts_sent", "Alerts that their channel took.", counts.sent),
-        ("alerts_failed", "Alerts that will never be told: refused for good, or given up.", counts.failed),
-        ("alert_attempts_failed", "Attempts to tell an alert that failed.", counts.failed_attempts),
-    ):
-        counter = CounterMetricFamily(_PREFIX + name, text, labels=("channel",))
-        for channel in config.alerts.channels.keys() | counted.keys():
-            counter.add_metric((channel,), counted[channel])
-        yield counter
-    waiting = counts.waiting
-    if waiting is not None:
-        yield from _waiting({**dict.fromkeys(config.alerts.channels, Waiting()), **waiting})
+def _metrics(sections: Iterable[Section]) -> Iterator[Metric]:
+    families: dict[str, list[Measurement]] = {}
+    for each in (each for section in sections for each in section.measurements):
+        if each.name and each.value is not None:
+            families.setdefault(each.name, []).append(each)
+    return map(_family, families.values())
 
 
-def _waiting(waiting: Mapping[str, Waiting]) -> Iterator[Metric]:
-    count = GaugeMetricFamily(
-        f"{_PREFIX}alerts_waiting", "Alerts that are to be told, of all processes.", labels=("channel",)
-    )
-    age_s = GaugeMetricFamily(
-        f"{_PREFIX}oldest_waiting_alert_age_seconds",
-        "Age of the oldest alert that is to be told.",
-        labels=("channel",),
-    )
-    for channel, facts in waiting.items():
-        count.add_metric((channel,), facts.number)
-        age_s.add_metric((channel,), facts.age_s(time.time()))
-    yield count
-    yield age_s
-
-
-def _schedule(schedule: Schedule) -> Iterator[Metric]:
-    yield _histogram("slot_lateness_seconds", "How late checks start after their slots.", schedule.lateness_s)
-    yield _counter("slots_skipped", "Slots without a check because the last one still ran.", schedule.skipped)
-    yield _counter("own_troubles", "Checks that this machine could not make.", schedule.own_troubles)
-
-
-def _configuration(following: Following) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "config_last_reload_successful",
-        "Whether the configuration file was valid when it was last read.",
-        following.last_successful,
-    )
-    yield GaugeMetricFamily(
-        "config_last_reload_success_timestamp_seconds",
-        "When a valid configuration was last read, in unixtime.",
-        following.taken_at,
-    )
+def _family(members: Sequence[Measurement]) -> Metric:
+    name, text, value, channel = members[0]
+    if isinstance(value, Buckets):
+        return HistogramMetricFamily(name, text, list(value.cumulative()), value.total)
+    labels = ("channel",) if channel else ()
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    family = kind(name, text, labels=labels)
+    numbers = ((each.channel, each.value) for each in members if isinstance(each.value, int | float))
+    for channel, number in numbers:
+        family.add_metric((channel,) if labels else (), number)
+    return family

@@ -119,7 +119,7 @@ class Schedule:
         max_concurrent_checks: int,
         max_checks_per_host: int,
         once: bool = False,
-        on_result: Callable[[CheckResult], None] = lambda _: None,
+        on_result: Iterable[Callable[[CheckResult], None]] = (),
     ) -> None:
         self._queue = queue
         self._concurrent = asyncio.Semaphore(max_concurrent_checks)
@@ -248,7 +248,8 @@ class Schedule:
 
     async def _hand_on(self, result: CheckResult) -> None:
         self.checks += 1
-        self._on_result(result)
+        for listen in self._on_result:
+            listen(result)
         message = encode(result)
         if log.isEnabledFor(logging.INFO):
             log.info("Message produced from URL health monitor: %s", message.value.decode())

@@ -3,16 +3,14 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from monitor.config import Config
 from monitor.data_dir import DataDirError
 from monitor.embedded_account import EmbeddedError
 from monitor.follow import Following, tell
-from monitor.insight import Insight, insight
 from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError
 from monitor.pipeline import Pipeline, pipeline
@@ -22,11 +20,11 @@ from monitor.schedule import Schedule
 from monitor.signals import Signals
 from monitor.storage_database import StoreUnavailableError
 from monitor.store import stored
+from monitor.web.running import running_program
 from monitor.web.server import WebError
+from monitor.web.site import Site, serving_site
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _LOOK_S = 0.5
 _STORED_S = 60.0  # how long `check_once` waits for its rows
@@ -48,18 +46,19 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
     loop = asyncio.get_running_loop()
     signals = Signals(lambda: loop.call_later(config.shutdown_grace_s, _give_up))
     async with (
-        _insight(config) as seen,
+        _site(config) as site,
         _pipeline(config) as running,
         Network(config.max_concurrent_checks) as network,
     ):
-        following = Following(config, path, environ, network, on_taken=_each(seen.follow, running.follow))
-        on_result = _each(seen.checks.observe, running.pulse.checked)
+        following = Following(config, path, environ, network, on_taken=[site.follow, running.follow])
+        on_result = [site.checks.observe, running.pulse.checked]
         try:
             async with (
                 asyncio.timeout(None) as limit,
                 _schedule(config, running, on_result) as schedule,
             ):
-                seen.add(running, schedule, following)
+                site.program.started = shown = running_program(running, schedule, following)
+                running.run_beside("the events", site.events.run(shown.reader))
                 schedule.add(following.checkers(config.monitors))
                 tell(config.monitors)
                 while not signals.end.is_set():
@@ -88,7 +87,7 @@ async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> 
     everything = _pipeline(config, alerting=False)
     async with everything as running, Network(config.max_concurrent_checks) as network:
         following = Following(config, path, environ, network)
-        async with _schedule(config, running, results.append, once=True) as schedule:
+        async with _schedule(config, running, [results.append], once=True) as schedule:
             schedule.add(following.checkers(config.monitors))
         await _stored(running, results)
     return results
@@ -109,47 +108,33 @@ async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
 
 
 @asynccontextmanager
-async def _insight(config: Config) -> AsyncIterator[Insight]:
+async def _site(config: Config) -> AsyncIterator[Site]:
     try:
-        async with insight(config) as seen:
-            yield seen
+        async with serving_site(config) as site:
+            yield site
     except WebError as error:
         raise CannotGoOnError(str(error)) from error
 
 
 @asynccontextmanager
 async def _pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pipeline]:
-    """Tell what keeps the pipeline from running apart from bugs."""
-    told: list[BaseException] = []
+    """Run the pipeline; what keeps it from running, and is no bug, is raised as `CannotGoOnError`."""
+    reasons: list[str] = []
     try:
         async with pipeline(config, alerting=alerting) as running:
             yield running
     except* (CannotGoOnError, DataDirError, EmbeddedError, OutboxError, SchemaError) as group:
-        told = _leaves(group)
-    if told:
-        raise CannotGoOnError("; ".join(str(error) for error in told))
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
-
-
-def _each(*listeners: Callable[[T], None]) -> Callable[[T], None]:
-    """Tell several of the same."""
-
-    def tell_each(news: T) -> None:
-        for listener in listeners:
-            listener(news)
-
-    return tell_each
+        reasons = [str(error) for error in group.exceptions]
+    if reasons:
+        raise CannotGoOnError("; ".join(reasons))
 
 
 def _schedule(
-    config: Config, running: Pipeline, on_result: Callable[[CheckResult], None], *, once: bool = False
+    config: Config,
+    running: Pipeline,
+    on_result: Iterable[Callable[[CheckResult], None]],
+    *,
+    once: bool = False,
 ) -> Schedule:
     schedule = Schedule(
         running.queue,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -12,16 +12,15 @@ import msgspec
 import pytest
 from yarl import URL
 
-from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.result import CheckResult, result_id
 from monitor.store import ResultStore
-from monitor.web.access import Access
-from monitor.web.monitor_page import CheckNow
+from monitor.web.running import CheckNow
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.postgres import result_store
+from tests.web import running_on
 
 MONITORS = (
     {"name": "a/b", "url": "https://user:s3cret@ab.example/?token=s3cret", "group": "web"},
@@ -70,9 +69,10 @@ class Client:
         assert answered.status == status, answered.body
         return answered
 
-    def check_now(self, check: CheckNow | None) -> None:
+    def check_now(self, check: CheckNow) -> None:
         """Let checks that are asked for be made so."""
-        self.site.api.monitors.check_now = check
+        program = self.site.program
+        program.started = replace(program.running, check_now=check)
 
     async def refused(self, path: str, status: int, method: str = "GET", **request: Any) -> Any:
         """Ask, and give the problem."""
@@ -94,12 +94,12 @@ async def open_api() -> AsyncIterator[Open]:
 
         async def start(store: ResultStore | None = None, **settings: Any) -> Client:
             config = Config.model_validate({"monitors": MONITORS, "web_port": 0, **settings})
-            site = Site(config, list)
-            access = Access(config, site.login_page)
-            (url,) = await stack.enter_async_context(serving(config, access, site.routes()))
+            site = Site(config)
+            (url,) = await stack.enter_async_context(
+                serving(config, site.access, site.routes(), site.middlewares)
+            )
             if store is not None:
-                site.begin(store.database, never, list)
-                site.keep_words(AlertStore(store.database))
+                site.program.started = running_on(store.database, check_now=never)
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return Client(url, site, session)
 

@@ -118,9 +118,9 @@ async def test_prometheus_and_the_page_see_each_channel_from_the_start(
     page = (await asyncio.to_thread(get, monitor, "/pipeline"))[1]
 
     assert "<h2>Alerts to chat</h2>" in page
-    assert "<dt>told</dt><dd>1</dd>" in page
+    assert "<dt>Alerts that their channel took</dt><dd>1</dd>" in page
     assert "<h2>Alerts to mail</h2>" in page
-    assert "<dt>wait</dt><dd>0</dd>" in page
+    assert "<dt>Alerts that are to be told, of all processes</dt><dd>0</dd>" in page
     assert "hidden" not in page + (await asyncio.to_thread(get, monitor, "/metrics"))[1]
     assert await asyncio.to_thread(monitor.stop) == 0
 
@@ -141,5 +141,5 @@ def test_what_waits_is_absent_while_the_database_is_away(program: Start) -> None
 
     assert "website_health_alerts_waiting" not in found
     assert "website_health_oldest_waiting_alert_age_seconds" not in found
-    assert "<dt>wait</dt><dd>-</dd>" in page
+    assert "<dt>Alerts that are to be told, of all processes</dt><dd>-</dd>" in page
     assert monitor.stop() == 0

@@ -12,13 +12,21 @@ def test_the_pipeline_tells_what_went_through_it(program: Start, database: str) 
     stored(database, 2)
     ready(monitor)
 
-    until(lambda: "<dt>last stored</dt><dd>-" not in get(monitor, "/pipeline")[1], "counted")
+    until(
+        lambda: "<dt>When PostgreSQL last took results</dt><dd>-" not in get(monitor, "/pipeline")[1],
+        "counted",
+    )
     status, page = get(monitor, "/pipeline")
 
     assert status == 200
-    for fact in ("slots skipped", "in the outbox", "dead letters", "from check to row, on average"):
+    for fact in (
+        "Slots without a check because the last one still ran",
+        "Results in the outbox",
+        "Messages set aside because they cannot be stored",
+        "From the end of a check to its row, on average",
+    ):
         assert f"<dt>{fact}</dt>" in page
-    assert "<dt>made</dt><dd>0</dd>" not in page
+    assert "<dt>Checks made</dt><dd>0</dd>" not in page
     assert monitor.stop() == 0
 
 

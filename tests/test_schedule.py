@@ -320,7 +320,7 @@ async def test_once_checks_each_monitor_once_and_leaving_waits_for_that() -> Non
     sites = [Site(monitor(f"m{n}", interval_s=0.05)) for n in range(3)]
 
     async with Schedule(
-        queue, max_concurrent_checks=2, max_checks_per_host=2, once=True, on_result=results.append
+        queue, max_concurrent_checks=2, max_checks_per_host=2, once=True, on_result=[results.append]
     ) as schedule:
         schedule.add((site.monitor, site) for site in sites)
 

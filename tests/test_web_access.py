@@ -10,9 +10,8 @@ import pytest
 from aiohttp import web
 
 from monitor.config import Config
-from monitor.insight import Insight
-from monitor.loop_lag import LoopLag
 from monitor.web.server import serving
+from monitor.web.site import Site
 from tests.web import ANYWHERE, HTML, TOKEN, Visitor, configured, nobody_logs_in, site_of
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -204,9 +203,9 @@ async def test_a_browser_with_a_session_reads_the_api_s_problems_as_programs_do(
 
 
 def routes_of(config: Config) -> set[str]:
-    insight = Insight(config, LoopLag())
+    site = Site(config)
     app = web.Application()
-    app.add_routes([*insight.access.routes(), *insight.routes])
+    app.add_routes([*site.access.routes(), *site.routes()])
     return {resource.canonical for resource in app.router.resources()}
 
 

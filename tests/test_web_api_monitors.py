@@ -6,7 +6,7 @@ import pytest
 
 from monitor.result import CheckResult, OwnTroubleError, Phases
 from monitor.store import ResultStore
-from tests.api import Client, failed, found, path_of
+from tests.api import Client, Open, failed, found, path_of
 
 
 async def fill(store: ResultStore) -> float:
@@ -181,8 +181,8 @@ async def test_a_paused_monitor_is_not_checked(api: Client) -> None:
     assert problem["detail"] == "the monitor is paused"
 
 
-async def test_nothing_is_checked_before_the_program_has_started(api: Client) -> None:
-    api.check_now(None)
+async def test_nothing_is_checked_before_the_program_has_started(open_api: Open) -> None:
+    api = await open_api()
 
     problem = await api.refused("/api/v1/monitors/shop/check", 503, "POST")
 

@@ -14,7 +14,7 @@ from monitor.web.api_schema import document
 from monitor.web.site import Site
 from tests.api import Client, failed, found
 
-SITE = Site(Config(monitors=(), web_port=0), list)
+SITE = Site(Config(monitors=(), web_port=0))
 DOCUMENT = msgspec.to_builtins(document(SITE.api.operations))
 
 

@@ -82,10 +82,15 @@ def world() -> World:
 
 
 @pytest.fixture
-async def events(world: World) -> AsyncIterator[Events]:
+def starts() -> bool:
+    """Whether the program has started."""
+    return True
+
+
+@pytest.fixture
+async def events(world: World, starts: bool) -> AsyncIterator[Events]:
     made = Events(world.note_news, look_s=0.01)
-    made.source = world
-    running = asyncio.create_task(made.run())
+    running = asyncio.create_task(made.run(world) if starts else asyncio.sleep(0))
     yield made
     running.cancel()
     with suppress(asyncio.CancelledError):
@@ -238,10 +243,10 @@ async def test_there_is_a_limit_of_listeners(listen: Listen, monkeypatch: pytest
         pass
 
 
+@pytest.mark.parametrize("starts", [False])
 async def test_a_listener_waits_until_the_program_has_started(
     world: World, events: Events, listen: Listen
 ) -> None:
-    events.source = None
     async with asyncio.TaskGroup() as tasks:
 
         async def first() -> Told:
@@ -251,5 +256,6 @@ async def test_a_listener_waits_until_the_program_has_started(
 
         told = tasks.create_task(first())
         await until(lambda: events.listened_to, "somebody listens")
-        events.source = world
+        running = tasks.create_task(events.run(world))
         assert (await told).name == "hello"
+        running.cancel()

@@ -42,8 +42,8 @@ async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there()
     assert (pipeline.status, "Ready" in pipeline.text) == (200, True)
 
 
-async def test_the_pipeline_says_what_is_missing() -> None:
-    async with site_of(configured("shop")) as visitor:
+async def test_the_pipeline_says_what_is_missing(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store, missing=lambda: ["Kafka is away"]) as visitor:
         page = await visitor.get("/pipeline")
 
     assert "Not ready" in page.text
@@ -53,7 +53,7 @@ async def test_the_pipeline_says_what_is_missing() -> None:
 
 async def test_the_pipeline_tells_the_facts_of_the_running_program(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
-        assert "<dt>made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text
+        assert "<dt>Checks made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text
 
 
 async def test_a_page_that_is_not_there_is_a_page_for_browsers_and_a_line_for_programs() -> None:

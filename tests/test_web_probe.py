@@ -13,12 +13,14 @@ from monitor.probe import Checker, Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, Message, OwnTroubleError
 from monitor.schedule import Schedule
+from monitor.storage_database import Database
 from monitor.web.probe import ProbePage
+from monitor.web.running import CheckNow, Program
 from monitor.web.server import serving
 from tests.sites import Serve, answer, hang, ok
 from tests.test_blackbox import ALWAYS, PHASES, result
 from tests.test_schedule import Site, monitor, until
-from tests.web import ANYWHERE, nobody_logs_in
+from tests.web import ANYWHERE, HTML, configured, nobody_logs_in, running_on, site_of
 
 TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
 
@@ -33,7 +35,8 @@ class Asked:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self.schedule = Schedule(self.queue, max_concurrent_checks=10, max_checks_per_host=6)
-        self.probe = ProbePage()
+        self.program = Program()
+        self.probe = ProbePage(self.program)
         self.url = ""
         self.client: aiohttp.ClientSession
 
@@ -51,6 +54,9 @@ class Asked:
         samples = [sample for family in parse_text(text) for sample in family.samples]
         return {" ".join((each.name, *_written(each.labels))): each.value for each in samples}
 
+    def check_by(self, check: CheckNow) -> None:
+        self.program.started = running_on(Database("postgresql://127.0.0.1:9/x"), probe=check)
+
     def check(self, of: Monitor, checker: Checker) -> None:
         self.schedule.add([(of, checker)])
         self.probe.follow([of])
@@ -65,7 +71,7 @@ async def ask(serve: Serve) -> AsyncIterator[Asked]:
             serving(ANYWHERE, nobody_logs_in(ANYWHERE), asked.probe.routes())
         )
         await stack.enter_async_context(asked.schedule)
-        asked.probe.check_now = asked.schedule.check_now
+        asked.check_by(asked.schedule.check_now)
         asked.client = await stack.enter_async_context(aiohttp.ClientSession())
         yield asked
 
@@ -157,11 +163,11 @@ async def test_a_paused_monitor_is_not_checked_and_nothing_is_said_of_it(ask: As
     assert await ask("shop") == "# paused\n"
 
 
-async def test_nothing_is_checked_before_the_program_has_started(ask: Asked) -> None:
-    ask.probe.follow([monitor("shop")])
-    ask.probe.check_now = None
+async def test_nothing_is_checked_before_the_program_has_started() -> None:
+    async with site_of(configured("shop")) as visitor:
+        answer = await visitor.get("/probe?target=shop", **HTML)
 
-    assert await ask("shop", 503) == "the program is starting\n"
+    assert (answer.status, answer.text) == (503, "the program is starting\n")
 
 
 async def test_a_check_that_outlasts_the_scrape_is_down_in_time(
@@ -213,6 +219,6 @@ async def test_a_machine_without_network_says_nothing_of_a_site(ask: Asked) -> N
     async def offline(name: str, _: float) -> CheckResult:
         return result(monitor=name, up=None, reason="monitor_offline")
 
-    ask.probe.check_now = offline
+    ask.check_by(offline)
 
     assert await ask("shop", 503) == "this machine has no network\n"

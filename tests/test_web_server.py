@@ -30,7 +30,7 @@ def served() -> Served:
 
         config = Config.model_validate({"monitors": (), "web_port": 0, **settings})
         async with serving(
-            config, nobody_logs_in(config), [web.get("/", page), *HealthPages().routes()]
+            config, nobody_logs_in(config), [web.get("/", page), *HealthPages(list).routes()]
         ) as urls:
             yield urls
 
@@ -145,17 +145,19 @@ async def test_a_request_that_names_no_host_is_not_answered(served: Served) -> N
 
 
 async def test_ready_is_what_misses_nothing() -> None:
-    pages = HealthPages()
+    missing: list[str] = []
+    pages = HealthPages(lambda: missing)
 
     async with (
         serving(ANYWHERE, nobody_logs_in(ANYWHERE), pages.routes()) as (url,),
         aiohttp.ClientSession() as client,
     ):
+        missing[:] = "Kafka is away since 3 s", "PostgreSQL is away since 4 s"
         async with client.get(f"{url}readyz") as response:
-            assert (response.status, await response.text()) == (503, "the program is starting\n")
-        pages.missing = lambda: ["Kafka is away since 3 s", "PostgreSQL is away since 4 s"]
-        async with client.get(f"{url}readyz") as response:
-            assert await response.text() == "Kafka is away since 3 s\nPostgreSQL is away since 4 s\n"
-        pages.missing = list
+            assert (response.status, await response.text()) == (
+                503,
+                "Kafka is away since 3 s\nPostgreSQL is away since 4 s\n",
+            )
+        missing.clear()
         async with client.get(f"{url}readyz") as response:
             assert (response.status, await response.text()) == (200, "ok\n")

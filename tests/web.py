@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -11,9 +12,13 @@ from yarl import URL
 
 from monitor.alert_store import AlertStore
 from monitor.config import Config
+from monitor.readings import Measurement, Section
 from monitor.result import CheckResult, result_id
+from monitor.storage_database import Database
 from monitor.store import ResultStore
+from monitor.store_pages import PageReader
 from monitor.web.access import Access
+from monitor.web.running import Running
 from monitor.web.server import serving
 from monitor.web.site import Site
 
@@ -108,25 +113,44 @@ async def no_check(name: str, within_s: float) -> CheckResult:
     raise KeyError(name, within_s)
 
 
+async def nothing_to_refresh() -> None:
+    """Stand where counts are read, where no measurement is asked for."""
+
+
+def running_on(database: Database, **parts: Any) -> Running:
+    """Make a running program on this database, and with these parts of it."""
+    running = Running(
+        reader=PageReader(database),
+        alerts=AlertStore(database),
+        check_now=no_check,
+        probe=no_check,
+        refresh=nothing_to_refresh,
+        measure=lambda: [Section("Checks", [Measurement("", "Checks made.", 7)])],
+        missing=list,
+    )
+    return replace(running, **parts)
+
+
 @asynccontextmanager
 async def site_of(
-    config: Config, store: ResultStore | AlertStore | None = None, check_now: Any = no_check
+    config: Config,
+    store: ResultStore | AlertStore | None = None,
+    check_now: Any = no_check,
+    **parts: Any,
 ) -> AsyncIterator[Visitor]:
     """Serve the site; without a store, the program is still starting."""
-    site = Site(config, lambda: ["Kafka is away"] if store is None else [])
-    if store:
-        site.begin(store.database, check_now, lambda: [("Checks", [("made", "7")])])
-        if isinstance(store, AlertStore):
-            site.keep_words(store)
-    events = asyncio.create_task(site.events.run())
-    access = Access(config, site.login_page)
+    site = Site(config)
+    running = running_on(store.database, check_now=check_now, **parts) if store else None
+    site.program.started = running
+    events = asyncio.create_task(site.events.run(running.reader)) if running else None
     try:
         async with (
-            serving(config, access, site.routes(), [site.errors_as_pages]) as (url,),
+            serving(config, site.access, site.routes(), site.middlewares) as (url,),
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client,
         ):
             yield Visitor(client, url)
             site.events.end()
     finally:
-        events.cancel()
-        await asyncio.wait([events])
+        if events:
+            events.cancel()
+            await asyncio.wait([events])

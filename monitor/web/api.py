@@ -15,18 +15,16 @@ from monitor.web.pages import Pages
 
 
 class Api:
-    """Answers what its document says; `monitors` and `alerting` get what they need once it is there."""
+    """Answers what its document says."""
 
     def __init__(self, pages: Pages) -> None:
-        self.monitors = ApiMonitors(pages)
-        self.alerting = ApiAlerting(pages)
         self.operations: list[Operation] = [
-            *self.monitors.operations(),
+            *ApiMonitors(pages).operations(),
             *ApiResults(pages).operations(),
             *ApiUptime(pages).operations(),
-            *ApiIncidents(pages, self.alerting).operations(),
-            *self.alerting.operations(),
-            *ApiMaintenance(pages, self.alerting).operations(),
+            *ApiIncidents(pages).operations(),
+            *ApiAlerting(pages).operations(),
+            *ApiMaintenance(pages).operations(),
         ]
         self._document = msgspec.json.encode(document(self.operations))
 

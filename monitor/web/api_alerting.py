@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from monitor.alert_store import AlertStore, Silence
-from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
+from monitor.alert_store import Silence
+from monitor.web.api_operation import Operation, answer, monitor_of
 from monitor.web.api_parameters import Instant, body_instant
 from monitor.web.api_problem import ProblemError
 from monitor.web.pages import Pages
@@ -47,10 +47,9 @@ class SilenceList(msgspec.Struct, frozen=True):
 
 
 class ApiAlerting:
-    """Acknowledges incidents and silences monitors; `store` is there once the program has started."""
+    """Acknowledges incidents and silences monitors."""
 
     def __init__(self, pages: Pages) -> None:
-        self.store: AlertStore | None = None
         self._pages = pages
 
     def operations(self) -> list[Operation]:
@@ -76,9 +75,9 @@ class ApiAlerting:
 
     async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         number, body, now = int(request.match_info["id"]), asked["body"], time.time()
-        if await reader_of(self._pages).incident(number) is None:
+        if await self._pages.running.reader.incident(number) is None:
             raise ProblemError(404, "there is no incident of this number")
-        if not await self.opened().acknowledge(number, body.who, body.why, now):
+        if not await self._pages.running.alerts.acknowledge(number, body.who, body.why, now):
             raise ProblemError(409, "the incident is over, or was acknowledged before")
         return answer(Acknowledged(number, now, body.who, body.why), request)
 
@@ -86,21 +85,10 @@ class ApiAlerting:
         name, body = monitor_of(self._pages, request).name, asked["body"]
         until = body_instant("until", body.until)
         silence = Silence(name, until, time.time(), body.who, body.why)
-        await self.opened().silence(silence)
+        await self._pages.running.alerts.silence(silence)
         return answer(silence, request)
 
     async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
-        silences = await self.opened().silences(time.time())
+        silences = await self._pages.running.alerts.silences(time.time())
         silences.sort(key=lambda each: each.monitor.encode())
         return answer(SilenceList(silences), request)
-
-    def opened(self) -> AlertStore:
-        """Give what keeps it.
-
-        Raises:
-            ProblemError: it is not there yet.
-
-        """
-        if self.store is None:
-            raise ProblemError(503, "the program is starting")
-        return self.store

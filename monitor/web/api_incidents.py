@@ -9,9 +9,8 @@ from aiohttp import web
 
 from monitor.alert_store import Acknowledgement
 from monitor.store_pages import Incident, IncidentChange, IncidentKind
-from monitor.web.api_alerting import ApiAlerting
 from monitor.web.api_csv import columns
-from monitor.web.api_operation import Operation, answer, csv_answer, reader_of
+from monitor.web.api_operation import Operation, answer, csv_answer
 from monitor.web.api_parameters import (
     FORMAT,
     LIMIT,
@@ -43,9 +42,8 @@ class IncidentDetail(Incident, frozen=True, kw_only=True):
 class ApiIncidents:
     """The stored incidents, also those of monitors that are no longer in the configuration."""
 
-    def __init__(self, pages: Pages, alerting: ApiAlerting) -> None:
+    def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._alerting = alerting
 
     def operations(self) -> list[Operation]:
         parameters = (
@@ -68,7 +66,7 @@ class ApiIncidents:
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         since, until = time_range(asked, math.inf, 0)
         limit = asked["limit"]
-        found = await reader_of(self._pages).incidents(
+        found = await self._pages.running.reader.incidents(
             asked["monitor"] or None,
             since,
             until,
@@ -87,13 +85,13 @@ class ApiIncidents:
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
-        found = await reader_of(self._pages).incident(number)
+        found = await self._pages.running.reader.incident(number)
         if found is None:
             raise ProblemError(404, "there is no incident of this number")
         incident, changes = found
         detail = IncidentDetail(
             **msgspec.structs.asdict(incident),
-            acknowledged=await self._alerting.opened().acknowledgement(number),
+            acknowledged=await self._pages.running.alerts.acknowledgement(number),
             changes=changes,
         )
         return answer(detail, request)

@@ -13,8 +13,8 @@ from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, MadeWindows
 from monitor.runtime_text import DAY_S
-from monitor.web.api_alerting import ApiAlerting, Line
-from monitor.web.api_operation import Operation, answer, reader_of
+from monitor.web.api_alerting import Line
+from monitor.web.api_operation import Operation, answer
 from monitor.web.api_parameters import (
     LIMIT,
     NAME_CURSOR,
@@ -79,9 +79,8 @@ class MaintenanceWindow(msgspec.Struct, frozen=True):
 class ApiMaintenance:
     """When monitors have maintenance, and windows that people make and end."""
 
-    def __init__(self, pages: Pages, alerting: ApiAlerting) -> None:
+    def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._alerting = alerting
 
     def operations(self) -> list[Operation]:
         listed = (
@@ -119,7 +118,7 @@ class ApiMaintenance:
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         since, until = _time_range(asked, time.time())
-        made = await reader_of(self._pages).maintenance(since, until)
+        made = await self._pages.running.reader.maintenance(since, until)
         wanted, monitors = asked["monitor"], self._pages.monitors
         names = [
             name
@@ -140,7 +139,7 @@ class ApiMaintenance:
         window = maintenance_made.MadeWindow(
             0, body.monitor, body.group, max(since, now), until, now, body.who, body.why
         )
-        return self._answer(await self._alerting.opened().make_maintenance(window), request)
+        return self._answer(await self._pages.running.alerts.make_maintenance(window), request)
 
     def _scope_mistakes(self, body: MaintenanceRequest) -> Iterator[tuple[str, str]]:
         given = [body.monitor is not None, body.group is not None, body.all]
@@ -154,7 +153,7 @@ class ApiMaintenance:
 
     async def _end(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
-        ended = await self._alerting.opened().end_maintenance(number, time.time())
+        ended = await self._pages.running.alerts.end_maintenance(number, time.time())
         if ended is None:
             raise ProblemError(404, "nobody made a window of this number, or it is over")
         return self._answer(ended, request)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -13,15 +13,12 @@ from monitor.result import OwnTroubleError
 from monitor.runtime_text import DAY_S
 from monitor.store_pages import Latest, StoredStanding
 from monitor.web import views
-from monitor.web.api_operation import Operation, answer, monitor_of, reader_of
+from monitor.web.api_operation import Operation, answer, monitor_of
 from monitor.web.api_parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
 from monitor.web.api_problem import ProblemError
 from monitor.web.api_results import Result, result_of
 from monitor.web.pages import Pages
 from monitor.web.rendering import settings_of
-
-if TYPE_CHECKING:
-    from monitor.web.monitor_page import CheckNow
 
 _GRACE_S = 5.0  # for a place among the checks that run
 
@@ -65,10 +62,9 @@ class MonitorDetail(MonitorState, frozen=True, kw_only=True):
 
 
 class ApiMonitors:
-    """The monitors of the configuration; `check_now` is there once the schedule is."""
+    """The monitors of the configuration."""
 
     def __init__(self, pages: Pages) -> None:
-        self.check_now: CheckNow | None = None
         self._pages = pages
 
     def operations(self) -> list[Operation]:
@@ -92,7 +88,7 @@ class ApiMonitors:
         ]
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        reader = reader_of(self._pages)
+        reader = self._pages.running.reader
         monitors, unknown = self._pages.monitors, self._pages.unknown
         stored = await reader.standings(monitors)
         wanted = views.Filter(asked["q"], asked["status"] or "", asked["label"])
@@ -112,7 +108,7 @@ class ApiMonitors:
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         monitor = monitor_of(self._pages, request)
-        reader, name = reader_of(self._pages), monitor.name
+        reader, name = self._pages.running.reader, monitor.name
         unknown = self._pages.unknown[name]
         stored = (await reader.standings([name])).get(name)
         latest = (await reader.latest([name], time.time() - DAY_S)).get(name)
@@ -123,10 +119,8 @@ class ApiMonitors:
         monitor = monitor_of(self._pages, request)
         if monitor.paused:
             raise ProblemError(409, "the monitor is paused")
-        if self.check_now is None:
-            raise ProblemError(503, "the program is starting")
         try:
-            result = await self.check_now(monitor.name, monitor.timeout_s + _GRACE_S)
+            result = await self._pages.running.check_now(monitor.name, monitor.timeout_s + _GRACE_S)
         except TimeoutError:
             raise ProblemError(503, "the check waits for its turn; its result comes later") from None
         except (KeyError, OwnTroubleError):

@@ -8,7 +8,6 @@ import msgspec
 from aiohttp import web
 
 from monitor.config import Monitor
-from monitor.store_pages import PageReader
 from monitor.web.api_csv import table
 from monitor.web.api_parameters import Parameter, read
 from monitor.web.api_problem import ProblemError
@@ -88,18 +87,6 @@ def csv_answer(
         charset="utf-8",
         headers=headers(request, onward),
     )
-
-
-def reader_of(pages: Pages) -> PageReader:
-    """Give what reads the database.
-
-    Raises:
-        ProblemError: it is not there yet.
-
-    """
-    if pages.reader is None:
-        raise ProblemError(503, "the program is starting")
-    return pages.reader
 
 
 def monitor_of(pages: Pages, request: web.Request) -> Monitor:

@@ -14,7 +14,7 @@ from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow
 from monitor.uptime import status_of
 from monitor.web.api_csv import columns, table
-from monitor.web.api_operation import Operation, answer, csv_answer, headers, monitor_of, reader_of
+from monitor.web.api_operation import Operation, answer, csv_answer, headers, monitor_of
 from monitor.web.api_parameters import (
     FORMAT,
     LIMIT,
@@ -96,7 +96,7 @@ class ApiResults:
         since, until = time_range(asked, time.time(), DAY_S)
         limit = asked["limit"]
         after = min(Place(until, 0), asked["cursor"])
-        found = await reader_of(self._pages).results(name, since, after, limit + 1)
+        found = await self._pages.running.reader.results(name, since, after, limit + 1)
         rows, onward = found[:limit], None
         if len(found) > limit:
             onward = place_cursor(rows[-1].scheduled_at, rows[-1].id)
@@ -109,7 +109,7 @@ class ApiResults:
         """Send page by page, so that a slow reader holds neither memory nor a connection to the database."""
         name, is_csv = monitor_of(self._pages, request).name, asked["format"] == "csv"
         since, until = time_range(asked, time.time(), DAY_S)
-        pages = _pages(reader_of(self._pages), name, since, Place(until, 0))
+        pages = _pages(self._pages.running.reader, name, since, Place(until, 0))
         parts = _csv_parts(pages) if is_csv else _json_parts(pages)
         first = await anext(parts)  # while an error can still be answered with a problem
         response = web.StreamResponse(headers=headers(request))

@@ -12,7 +12,7 @@ from monitor.runtime_text import DAY_S
 from monitor.store_pages import PageReader
 from monitor.uptime import HOUR_S, Sums, percentile, shares
 from monitor.web.api_csv import columns
-from monitor.web.api_operation import Operation, answer, csv_answer, monitor_of, reader_of
+from monitor.web.api_operation import Operation, answer, csv_answer, monitor_of
 from monitor.web.api_parameters import (
     FORMAT,
     LIMIT,
@@ -101,14 +101,14 @@ class ApiUptime:
             if not wanted or name in wanted
         ]
         page, onward = first_names(names, asked["limit"])
-        uptimes = await _uptimes(reader_of(self._pages), page, asked)
+        uptimes = await _uptimes(self._pages.running.reader, page, asked)
         if asked["format"] == "csv":
             return csv_answer(uptimes, columns(Uptime), request, onward)
         return answer(UptimeList(uptimes, onward), request, onward)
 
     async def _one(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name = monitor_of(self._pages, request).name
-        (uptime,) = await _uptimes(reader_of(self._pages), [name], asked)
+        (uptime,) = await _uptimes(self._pages.running.reader, [name], asked)
         return answer(uptime, request)
 
 

@@ -43,13 +43,13 @@ class Source(Protocol):
 
 
 class Events:
-    """Streams to any number of listeners, from one look a second at `source`, once that is there.
+    """Streams to any number of listeners, from one look a second at the source of `run`.
 
-    `on_news` is called before they are told.
+    A listener that comes before `run` waits for it. `on_news` is called before listeners are told.
     """
 
     def __init__(self, on_news: Callable[[], None] = lambda: None, look_s: float = _LOOK_S) -> None:
-        self.source: Source | None = None
+        self._source: Source
         self._on_news = on_news
         self._look_s = look_s
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
@@ -60,16 +60,15 @@ class Events:
         self._statuses: Mapping[str, str] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the stream."""
         return [web.get("/events", self._stream)]
 
-    async def run(self) -> None:
-        """Look for changes while somebody listens; a database that is away is waited for."""
+    async def run(self, source: Source) -> None:
+        """Look for changes while somebody listens; wait for a database that is unavailable."""
+        self._source = source
         while True:
             await self._wanted.wait()
-            if (source := self.source) is not None:
-                with suppress(StoreUnavailableError):
-                    await (self._look(source) if self._begun.is_set() else self._begin(source))
+            with suppress(StoreUnavailableError):
+                await (self._look(source) if self._begun.is_set() else self._begin(source))
             await asyncio.sleep(self._look_s)
             if not self._listeners:
                 self._wanted.clear()
@@ -144,8 +143,7 @@ class Events:
             await response.write(text)
 
     async def _replay(self, response: web.StreamResponse, missed: int) -> None:
-        assert self.source is not None  # noqa: S101 - the stream has begun
-        for number, content in await self.source.changes_after(missed - _OVERLAP):
+        for number, content in await self._source.changes_after(missed - _OVERLAP):
             await response.write(_text("change", content, number))
 
     @asynccontextmanager

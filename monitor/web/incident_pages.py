@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from monitor.alert_store import Acknowledgement, AlertStore, Silence
+from monitor.alert_store import Acknowledgement, Silence
 from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import Incident, IncidentChange, PageReader, Place
 from monitor.web.pages import Pages, line, whole_number
@@ -20,10 +20,9 @@ _SILENCES_H = (1, 4, 24, 168)
 
 
 class IncidentPages:
-    """The history, with a filter, and one incident; `alerts` are there once the program has started."""
+    """The history, with a filter, and one incident."""
 
     def __init__(self, pages: Pages) -> None:
-        self.alerts: AlertStore | None = None
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
@@ -90,29 +89,26 @@ class IncidentPages:
         return await self._pages.send(request, ("incident", number), make)
 
     async def _said(self, incident: Incident) -> dict[str, Acknowledgement | Silence | None]:
-        if self.alerts is None:
-            return {"acknowledged": None, "silence": None}
-        silences = {each.monitor: each for each in await self.alerts.silences(time.time())}
-        acknowledged = await self.alerts.acknowledgement(incident.id)
+        alerts = self._pages.running.alerts
+        silences = {each.monitor: each for each in await alerts.silences(time.time())}
+        acknowledged = await alerts.acknowledgement(incident.id)
         return {"acknowledged": acknowledged, "silence": silences.get(incident.monitor)}
 
     async def _say(self, request: web.Request) -> web.Response:
         """Acknowledge the incident, or tell nobody of its monitor for some hours."""
-        reader, alerts, now = self._pages.reader, self.alerts, time.time()
-        if reader is None or alerts is None:
-            return self._pages.starting()
+        running, now = self._pages.running, time.time()
         form = await request.post()
         who, why = line(form.get("who")), line(form.get("why"))
         if not (who and why):
             return self._pages.problem(400, "Who, and why?", "Others want to know.")
         number = int(request.match_info["id"])
         try:
-            incident, _ = await _found(reader, number)
+            incident, _ = await _found(running.reader, number)
             if request.match_info["what"] == "acknowledge":
-                await alerts.acknowledge(number, who, why, now)
+                await running.alerts.acknowledge(number, who, why, now)
             else:
                 hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
-                await alerts.silence(Silence(incident.monitor, now + hours * _HOUR_S, now, who, why))
+                await running.alerts.silence(Silence(incident.monitor, now + hours * _HOUR_S, now, who, why))
         except StoreUnavailableError:
             return self._pages.away()
         self._pages.forget()

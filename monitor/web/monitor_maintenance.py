@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
@@ -14,18 +14,14 @@ from monitor.web.api_parameters import INSTANT_ALLOWED, read_instant
 from monitor.web.pages import Pages, line, whole_number
 from monitor.web.rendering import monitor_path
 
-if TYPE_CHECKING:
-    from monitor.alert_store import AlertStore
-
 _HOUR_S = 3_600
 _LENGTHS_H = (1, 2, 4, 8, 24, 72, 168)
 
 
 class MaintenanceForms:
-    """Does what the forms ask for; `alerts` are there once the program has started."""
+    """Does what the forms ask for."""
 
     def __init__(self, pages: Pages) -> None:
-        self.alerts: AlertStore | None = None
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
@@ -36,9 +32,7 @@ class MaintenanceForms:
         ]
 
     async def _make(self, request: web.Request) -> web.Response:
-        monitor, alerts, now = self._pages.asked(request), self.alerts, time.time()
-        if alerts is None:
-            return self._pages.starting()
+        monitor, now = self._pages.asked(request), time.time()
         form = await request.post()
         who, why = line(form.get("who")), line(form.get("why"))
         if not (who and why):
@@ -53,17 +47,17 @@ class MaintenanceForms:
         scope = {name: scope for name, (scope, _) in _scopes(monitor).items()}
         of = scope.get(str(form.get("scope", "")), (monitor.name, None))
         try:
-            await alerts.make_maintenance(MadeWindow(0, *of, max(since, now), until, now, who, why))
+            await self._pages.running.alerts.make_maintenance(
+                MadeWindow(0, *of, max(since, now), until, now, who, why)
+            )
         except StoreUnavailableError:
             return self._pages.away()
         return self._back(monitor)
 
     async def _end(self, request: web.Request) -> web.Response:
-        monitor, alerts = self._pages.asked(request), self.alerts
-        if alerts is None:
-            return self._pages.starting()
+        monitor = self._pages.asked(request)
         try:
-            await alerts.end_maintenance(int(request.match_info["id"]), time.time())
+            await self._pages.running.alerts.end_maintenance(int(request.match_info["id"]), time.time())
         except StoreUnavailableError:
             return self._pages.away()
         return self._back(monitor)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -24,8 +24,6 @@ from monitor.web.overview import rows_of, standings
 from monitor.web.pages import Pages
 from monitor.web.rendering import monitor_path, settings_of
 
-CheckNow = Callable[[str, float], Awaitable[CheckResult]]
-
 _WAIT_S = 5.0
 _LOOK_S = 0.1
 _RESULTS = 50
@@ -33,10 +31,9 @@ _INCIDENTS = 50
 
 
 class MonitorPage:
-    """Charts, incidents, results, certificate and settings; `check_now` is there once the schedule is."""
+    """Charts, incidents, results, certificate and settings."""
 
     def __init__(self, pages: Pages) -> None:
-        self.check_now: CheckNow | None = None
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
@@ -57,10 +54,8 @@ class MonitorPage:
     async def _check(self, request: web.Request) -> web.Response:
         """Check now; go back to the page when the result is stored like all others."""
         monitor = self._pages.asked(request)
-        if self.check_now is None:
-            return self._pages.starting()
         try:
-            result = await self.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
+            result = await self._pages.running.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
         except (KeyError, TimeoutError, OwnTroubleError):
             return self._pages.problem(503, "No result", "The check could not be made just now.")
         await self._stored(result)
@@ -69,11 +64,11 @@ class MonitorPage:
 
     async def _stored(self, result: CheckResult) -> None:
         """Wait for the row, for a while: Kafka or PostgreSQL may be away."""
-        reader = self._pages.reader
+        reader = self._pages.running.reader
         with suppress(TimeoutError, StoreUnavailableError):
             async with asyncio.timeout(_WAIT_S):
                 while True:
-                    if reader is None or await reader.is_stored(result.id):
+                    if await reader.is_stored(result.id):
                         return
                     await asyncio.sleep(_LOOK_S)
 

@@ -11,30 +11,45 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.storage_database import RefusedError, StoreUnavailableError
 from monitor.store_pages import PageReader
-from monitor.web.access import Handler, wants_page
+from monitor.web.access import Handler, is_api, wants_page
+from monitor.web.api_problem import ProblemError
 from monitor.web.kept import KeptPages
 from monitor.web.rendering import environment
+from monitor.web.running import Program, Running
 from monitor.web.views import Standing, unknown
 
 _KEPT = ("Allow", "Retry-After")
 _MAX_LINE = 1_000
+_BEFORE_START = {  # routes
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/pipeline",
+    "/events",  # the page that says that the program is starting waits for the first event
+    "/login",
+    "/logout",
+    "/static",
+    "/api/v1/openapi.json",
+}
 
 T = TypeVar("T")
 
 
 class Pages:
-    """Makes pages of the running program; `reader` is there once the database is.
+    """Makes pages about the program; `has_sessions`: people log in, so each page has a button to log out."""
 
-    `has_sessions` says that people log in, and want a way out.
-    """
-
-    def __init__(self, *, has_sessions: bool = False) -> None:
-        self.reader: PageReader | None = None
+    def __init__(self, program: Program, *, has_sessions: bool = False) -> None:
+        self.program = program
         self.monitors: dict[str, Monitor] = {}
         self.unknown: dict[str, Standing] = {}
         self._templates = environment(has_sessions=has_sessions)
         self._kept = KeptPages()
         self._one = asyncio.Lock()
+
+    @property
+    def running(self) -> Running:
+        """The running program; before it has started, `wait_for_start` answers."""
+        return self.program.running
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
         """Show these monitors, and no others."""
@@ -74,9 +89,7 @@ class Pages:
         content_type: str = "text/html",
     ) -> web.Response:
         """Send the page that `make` makes, or one that was made for the same key a moment ago."""
-        reader = self.reader
-        if reader is None:
-            return self.starting()
+        reader = self.running.reader
         try:
             page = await self._kept.get(key, lambda: make(reader))
         except RefusedError:
@@ -93,6 +106,17 @@ class Pages:
         return web.Response(body=page.plain, headers=headers)
 
     @web.middleware
+    async def wait_for_start(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer 503 until the program has started, but for what is also there before."""
+        if self.program.started is not None or _is_there_before_start(request):
+            return await handler(request)
+        if is_api(request):
+            raise ProblemError(503, "the program is starting")
+        if request.path == "/probe":  # Prometheus asks, not a person
+            raise web.HTTPServiceUnavailable(text="the program is starting\n")
+        return self.problem(503, "The program is starting", "Try again in a moment.")
+
+    @web.middleware
     async def errors_as_pages(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Tell browsers on a page of ours what programs are told in a line."""
         try:
@@ -104,20 +128,27 @@ class Pages:
             page.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
             return page
 
-    def starting(self) -> web.Response:
-        """Say that there is nothing to show yet."""
-        return self.problem(503, "The program is starting", "Try again in a moment.")
-
     def away(self) -> web.Response:
         """Say that the database does not answer."""
         return self.problem(
             503, "PostgreSQL is away", "Checks go on, and results wait until it is back. Try again then."
         )
 
+    def login(self, onward: str, problem: str) -> str:
+        """Return the page that asks for the token; `onward` is the path that it leads to."""
+        return self.render("login.html", "", next=onward, problem=problem)
+
     def problem(self, status: int, title: str, text: str) -> web.Response:
         """Make a page that says why there is no other."""
         page = self.render("problem.html", "", title=title, text=text)
         return web.Response(text=page, status=status, content_type="text/html")
+
+
+def _is_there_before_start(request: web.Request) -> bool:
+    route = request.match_info.route
+    if route.resource is None:  # no such address, or no such method
+        return True
+    return route.resource.canonical in _BEFORE_START
 
 
 def line(said: object) -> str:

@@ -1,39 +1,33 @@
-"""What an operator needs at night: how far results come, and where they wait."""
+"""`/pipeline`, for an operator at night: how far results come, and where they wait."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
 
 from aiohttp import web
 
 from monitor.web.pages import Pages
 
-Facts = Sequence[tuple[str, Sequence[tuple[str, str]]]]
-
 
 class PipelinePage:
-    """Shows facts about the running program, by section; they are there once the program has started.
+    """Shows the measurements of the program, which are there once it has started.
 
-    It does not ask the database: it is there when that is not.
+    It does not read the database, so that it also answers while the database is unavailable.
     """
 
-    def __init__(self, pages: Pages, location: str, missing: Callable[[], Iterable[str]]) -> None:
-        self.facts: Callable[[], Facts] = lambda: ()
+    def __init__(self, pages: Pages, location: str) -> None:
         self._pages = pages
         self._location = location
-        self._missing = missing
         self._started_at = time.time()
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page."""
         return [web.get("/pipeline", self._show)]
 
     async def _show(self, _: web.Request) -> web.Response:
         page = self._pages.render(
             "pipeline.html",
             "/pipeline",
-            problems=list(self._missing()),
+            problems=self._pages.program.missing(),
             location=self._location,
             started_at=self._started_at,
-            sections=self.facts(),
+            sections=self._pages.program.measure(),
         )
         return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})

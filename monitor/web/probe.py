@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from uuid import UUID
 
 from aiohttp import web
@@ -12,8 +12,7 @@ from monitor import blackbox
 from monitor.config import Monitor
 from monitor.exposition import Page
 from monitor.result import CheckResult, OwnTroubleError
-
-CheckNow = Callable[[str, float], Awaitable[CheckResult]]
+from monitor.web.running import Program
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OFFSET_S = 0.5  # blackbox_exporter's: the answer has to arrive in time
@@ -21,13 +20,10 @@ _NO_HEADER_S = 120.0  # blackbox_exporter's
 
 
 class ProbePage:
-    """Checks what is configured and nothing else; `module` is accepted and means nothing here.
+    """Checks what is configured and nothing else; `module` is accepted and means nothing here."""
 
-    `check_now` is there once the schedule is.
-    """
-
-    def __init__(self) -> None:
-        self.check_now: CheckNow | None = None
+    def __init__(self, program: Program) -> None:
+        self._program = program
         self._targets: dict[str, Monitor] = {}
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
@@ -41,7 +37,6 @@ class ProbePage:
         self._targets = by_url | by_name
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page."""
         return [web.get("/probe", self._probe)]
 
     async def _probe(self, request: web.Request) -> web.Response:
@@ -54,11 +49,9 @@ class ProbePage:
         limit_s = _limit_s(request, monitor)
         if monitor.paused:
             return web.Response(text="# paused\n", headers={"Content-Type": _CONTENT_TYPE})
-        if self.check_now is None:
-            raise web.HTTPServiceUnavailable(text="the program is starting\n")
         began = time.perf_counter()
         try:
-            result = await self.check_now(monitor.name, limit_s)
+            result = await self._program.running.probe(monitor.name, limit_s)
         except TimeoutError:
             result = _nothing_seen(monitor, time.perf_counter() - began)
         except (KeyError, OwnTroubleError):

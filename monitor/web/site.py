@@ -1,51 +1,70 @@
-"""All pages for people, put together."""
+"""All that the web server answers, put together.
 
-from collections.abc import Callable, Iterable
+It answers from before the program starts until after it has ended.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from monitor.alert_store import AlertStore
 from monitor.config import Config
-from monitor.storage_database import Database
-from monitor.store_pages import PageReader
+from monitor.loop_lag import LoopLag
+from monitor.metrics import CheckMetrics
+from monitor.readings import registry
+from monitor.web.access import Access
 from monitor.web.api import Api
 from monitor.web.assets import asset_routes
 from monitor.web.badges import BadgePages
 from monitor.web.events import Events
+from monitor.web.health import HealthPages
 from monitor.web.incident_pages import IncidentPages
+from monitor.web.metrics import MetricsPage
 from monitor.web.monitor_maintenance import MaintenanceForms
-from monitor.web.monitor_page import CheckNow, MonitorPage
+from monitor.web.monitor_page import MonitorPage
 from monitor.web.overview import OverviewPage
 from monitor.web.pages import Pages
-from monitor.web.pipeline_page import Facts, PipelinePage
+from monitor.web.pipeline_page import PipelinePage
+from monitor.web.probe import ProbePage
+from monitor.web.running import Program
+from monitor.web.server import serving
 from monitor.web.status_page import StatusPages
 
 
 class Site:
-    """Shows that the program is starting, until `begin`; `missing` says what is not ready."""
+    """All pages, for people and for programs; most of them are there once `program` has started.
 
-    def __init__(self, config: Config, missing: Callable[[], Iterable[str]]) -> None:
-        self._pages = Pages(has_sessions=config.web_token is not None)
-        self._monitor = MonitorPage(self._pages)
-        self.incidents = IncidentPages(self._pages)
-        self.maintenance = MaintenanceForms(self._pages)
-        self._pipeline = PipelinePage(self._pages, config.location, missing)
-        self._status = StatusPages(self._pages)
-        self.api = Api(self._pages)
-        self.events = Events(self._pages.forget)
-        self.errors_as_pages = self._pages.errors_as_pages
+    `checks` counts results for `/metrics`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.program = Program()
+        self.lag = LoopLag()
+        self.checks = CheckMetrics(config.location)
+        self.pages = Pages(self.program, has_sessions=config.web_token is not None)
+        self.events = Events(self.pages.forget)
+        self.api = Api(self.pages)
+        self.access = Access(config, self.pages.login)
+        self.middlewares = [self.pages.errors_as_pages, self.pages.wait_for_start]
+        self._location = config.location
+        self._status = StatusPages(self.pages)
+        self._probe = ProbePage(self.program)
         self.follow(config)
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """Give all pages, and the API."""
+        """Return all routes but those of `access`."""
+        metrics = registry(self.lag, self.program.measure)
         return [
-            *OverviewPage(self._pages).routes(),
-            *self._monitor.routes(),
-            *self.maintenance.routes(),
-            *self.incidents.routes(),
-            *self._pipeline.routes(),
+            *MetricsPage(metrics, self.program.refresh, self.checks.parts).routes(),
+            *HealthPages(self.program.missing).routes(),
+            *self._probe.routes(),
+            *OverviewPage(self.pages).routes(),
+            *MonitorPage(self.pages).routes(),
+            *MaintenanceForms(self.pages).routes(),
+            *IncidentPages(self.pages).routes(),
+            *PipelinePage(self.pages, self._location).routes(),
             *self._status.routes(),
-            *BadgePages(self._pages, self._status).routes(),
+            *BadgePages(self.pages, self._status).routes(),
             *self.events.routes(),
             *self.api.routes(),
             *asset_routes(),
@@ -53,23 +72,25 @@ class Site:
 
     def follow(self, config: Config) -> None:
         """Show the monitors of this configuration, and no others."""
-        self._pages.follow(config.monitors)
-        self._pages.forget()
+        self.checks.follow(config.monitors)
+        self._probe.follow(config.monitors)
+        self.pages.follow(config.monitors)
+        self.pages.forget()
         self._status.settings = config.status_page
 
-    def keep_words(self, alerts: AlertStore) -> None:
-        """Keep there what people say."""
-        self.api.alerting.store = self.incidents.alerts = self.maintenance.alerts = alerts
 
-    def begin(self, database: Database, check_now: CheckNow, facts: Callable[[], Facts]) -> None:
-        """Show what is stored from now on, and the running program."""
-        reader = PageReader(database)
-        self._pages.reader = reader
-        self.events.source = reader
-        self._monitor.check_now = check_now
-        self.api.monitors.check_now = check_now
-        self._pipeline.facts = facts
+@asynccontextmanager
+async def serving_site(config: Config) -> AsyncIterator[Site]:
+    """Answer requests, also while the rest of the program starts and ends.
 
-    def login_page(self, onward: str, problem: str) -> str:
-        """Make the page that asks for the token."""
-        return self._pages.render("login.html", "", next=onward, problem=problem)
+    Raises:
+        WebError: the server cannot listen where it should.
+
+    """
+    site = Site(config)
+    with site.lag.watched():
+        async with serving(config, site.access, site.routes(), site.middlewares):
+            try:
+                yield site
+            finally:
+                site.events.end()

@@ -1,0 +1,84 @@
+"""The running program, as far as the web server shows it or asks something of it."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from monitor.alert_store import AlertStore
+from monitor.follow import Following
+from monitor.outage import Availability
+from monitor.pipeline import Pipeline
+from monitor.progress import Watch
+from monitor.readings import Section, measurements
+from monitor.result import CheckResult
+from monitor.schedule import Schedule
+from monitor.store_pages import PageReader
+
+CheckNow: TypeAlias = Callable[[str, float], Awaitable[CheckResult]]
+"""Checks the monitor of this name within so many seconds; raises what `Schedule.check_now` raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """All that pages, API, metrics and probe need; it is complete when it is made."""
+
+    reader: PageReader
+    alerts: AlertStore
+    check_now: CheckNow
+    """The result is stored like those of all other checks."""
+    probe: CheckNow
+    """The result is only for the client that asks."""
+    refresh: Callable[[], Awaitable[None]]
+    """Reads what `measure` returns and what has to be waited for."""
+    measure: Callable[[], list[Section]]
+    missing: Callable[[], list[str]]
+    """Returns why the program is not ready, a line for each reason."""
+
+
+class Program:
+    """The program, from before it has started; `started` is set once."""
+
+    def __init__(self) -> None:
+        self.started: Running | None = None
+
+    @property
+    def running(self) -> Running:
+        """The running program, for pages that the server answers only after the start."""
+        assert self.started is not None  # noqa: S101 - before that, the middleware answers 503
+        return self.started
+
+    def missing(self) -> list[str]:
+        """Return why the program is not ready, a line for each reason."""
+        return ["the program is starting"] if self.started is None else self.started.missing()
+
+    def measure(self) -> list[Section]:
+        """Return the measurements; there are none before the start."""
+        return [] if self.started is None else self.started.measure()
+
+    async def refresh(self) -> None:
+        """Prepare `measure`."""
+        if self.started is not None:
+            await self.started.refresh()
+
+
+def running_program(pipeline: Pipeline, schedule: Schedule, following: Following) -> Running:
+    """Return what the web server needs of these."""
+    return Running(
+        reader=PageReader(pipeline.store.database),
+        alerts=pipeline.alerts,
+        check_now=partial(schedule.check_now, recorded=True),
+        probe=schedule.check_now,
+        refresh=pipeline.counts.look,
+        measure=lambda: measurements(pipeline, schedule, following),
+        missing=lambda: list(_missing(pipeline.watch, (pipeline.kafka, pipeline.postgresql))),
+    )
+
+
+def _missing(watch: Watch, servers: Iterable[Availability]) -> Iterator[str]:
+    for server in servers:
+        if server.unavailable_since_at is not None:
+            yield f"{server.name} is away since {max(0.0, time.time() - server.unavailable_since_at):.0f} s"
+    for stage, waits_for, seconds in watch.stalled():
+        yield f"{stage} makes no progress for {seconds:.0f} s, it waits for {waits_for}"
