@@ -35,7 +35,7 @@ class Certificate:
 def issue(
     subject: str, by: Certificate | None = None, *names: str, days: float = 90, authority: bool = False
 ) -> Certificate:
-    """Issue a certificate that ends in so many days; without an issuer it signs itself."""
+    """Return a certificate that expires in so many days; without an issuer it signs itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name.from_rfc4514_string(subject)
     issuer_key = by.key if by else key
@@ -61,7 +61,7 @@ def issue(
 
 
 def serving(folder: Path, chain: Sequence[Certificate]) -> ssl.SSLContext:
-    """Make a server's context that presents this chain, its own certificate first."""
+    """Return the TLS context of a server that presents this chain, its own certificate first."""
     key = chain[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file = folder / "serving.pem"
     file.write_bytes(b"".join((key, *(each.pem for each in chain))))

@@ -1,4 +1,4 @@
-"""A DNS server on loopback that says of each name what a test wants."""
+"""A DNS server on loopback that answers each question as a test wants."""
 
 import ipaddress
 import socket
@@ -18,7 +18,7 @@ StartDns = Callable[[Say], "DnsServer"]
 
 
 class DnsServer:
-    """Answers datagrams by `say`; `None` is silence. Over TCP it answers by `say_on_stream`."""
+    """Answers datagrams with what `say` returns (`None`: no answer), and over TCP with `say_on_stream`."""
 
     def __init__(self, say: Say) -> None:
         self.say = say
@@ -76,7 +76,7 @@ def _one_port_for_both() -> tuple[socket.socket, socket.socket]:
 
 
 def says(*addresses: str, alias: str | None = None, code: int = dns.rcode.NOERROR, flags: int = 0) -> Say:
-    """Say these addresses of every name, each to the question that it answers, or a code."""
+    """Answer every name with these addresses, each for its type of question, or with a code."""
 
     def say(question: dns.message.Message) -> Reply:
         response = dns.message.make_response(question)
@@ -99,7 +99,7 @@ def says(*addresses: str, alias: str | None = None, code: int = dns.rcode.NOERRO
 
 
 def silent(_: dns.message.Message) -> Reply:
-    """Say nothing."""
+    """Do not answer."""
     return None
 
 

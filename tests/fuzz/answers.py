@@ -214,7 +214,7 @@ _ENDINGS = (*("close",) * 16, "reset", "reset", "hang", "at once")
 
 
 def _chunked(pieces: list[tuple[bytes, bytes]], last: bytes) -> bytes:
-    """Frame as chunks; a size that is given stands in for the right one."""
+    """Return the body in chunks; a given size replaces the right one."""
     framed = [(size or b"%x" % len(piece)) + b"\r\n" + piece + b"\r\n" for size, piece in pieces]
     return b"".join(framed) + last
 
@@ -245,7 +245,7 @@ _bodies = st.one_of(_RAW, st.sampled_from([b"<html>" * 999, b"\0" * 2_000_000, b
 
 @st.composite
 def _framed(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
-    """Give a body as it travels, and the headers that say how."""
+    """Return a body as it is sent, and the headers that describe it."""
     encoding = draw(st.sampled_from([*(b"", b"gzip", b"deflate") * 4, *_PACKERS]))
     body = _PACKERS[encoding](draw(_bodies))
     source = draw(st.randoms(use_true_random=False))
@@ -266,7 +266,7 @@ def _framed(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
 
 @st.composite
 def _written(draw: st.DrawFn) -> bytes:
-    """Write one answer."""
+    """Return one answer."""
     headers, body = draw(_framed())
     line = draw(st.sampled_from(_STATUS_LINES))
     if draw(st.integers(0, 3)) == 0:
@@ -305,7 +305,7 @@ answers: st.SearchStrategy[Answer] = st.one_of(
 
 
 def _only_here(host: str, *_: Any, **__: Any) -> list[Any]:
-    """Look up a name: all that can be names are this machine."""
+    """Look up a name: every valid name is this machine."""
     host.encode("idna")
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
@@ -346,7 +346,7 @@ class Answers:
         assert result.response_time >= 0
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         for probe in self._probes:
             await probe.close()
 
