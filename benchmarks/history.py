@@ -128,7 +128,7 @@ async def ask_all(reader: Explained, names: list[str]) -> None:
     span = bounds(now)
     asked = {
         "statuses": reader.statuses(),
-        "standings": reader.standings(names),
+        "states": reader.states(names),
         "latest": reader.latest(names, now - DAY_S),
         "days": reader.days(names, span.first_day, span.first_hour, span.end_hour),
         "beginning of the week": reader.hours(names, *span.week_hours),

@@ -29,7 +29,7 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-class Page:
+class MetricsText:
     """Lines in the order in which the formats want them: by family."""
 
     def __init__(self, families: Sequence[Family]) -> None:

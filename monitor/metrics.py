@@ -13,9 +13,10 @@ from monitor import blackbox
 from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.config_labels import metric_label
-from monitor.exposition import Family, Page, labels
+from monitor.exposition import Family, MetricsText, labels
 from monitor.pieces import in_pieces
 from monitor.result import CheckResult, Reason
+from monitor.uptime import status_of
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
 CHECKS = "website_health_checks_total"
@@ -52,7 +53,7 @@ class _Account:
 
     def observe(self, result: CheckResult) -> None:
         self._latest = msgspec.structs.replace(result, response_data="", evidence=None)
-        self._results[_standing(result)] += 1
+        self._results[status_of(up=result.up, degraded=result.degraded)] += 1
         if result.reason is not None:
             self._reasons[result.reason] += 1
         self._duration.observe(result.response_time)
@@ -63,7 +64,7 @@ class _Account:
                     self._phases[phase] = Buckets(_PHASE_BOUNDS)
                 self._phases[phase].observe(seconds)
 
-    def write(self, page: Page) -> None:
+    def write(self, page: MetricsText) -> None:
         monitor, latest, common = self.monitor, self._latest, self.common
         if latest is not None:
             page.add([(CHECKED_AT, "", latest.timestamp)], common)
@@ -75,14 +76,6 @@ class _Account:
         page.add_histogram(DURATION, self._duration, common)
         for phase, buckets in self._phases.items():
             page.add_histogram(PHASE_DURATION, buckets, f'{common},phase="{phase}"')
-
-
-def _standing(result: CheckResult) -> str:
-    if result.up is None:
-        return "unknown"
-    if not result.up:
-        return "down"
-    return "degraded" if result.degraded else "up"
 
 
 class CheckMetrics:
@@ -114,7 +107,7 @@ class CheckMetrics:
 
     async def parts(self, openmetrics: bool) -> list[bytes]:
         """Write all series, letting others run in between."""
-        page = Page(_FAMILIES)
+        page = MetricsText(_FAMILIES)
         async for account in in_pieces(list(self._accounts.values())):
             account.write(page)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())

@@ -23,7 +23,7 @@ Period = Literal["hour", "day"]
 IncidentKind = Literal["down", "partial", "no_data", "flapping"]
 
 
-class StoredStanding(NamedTuple):
+class StoredState(NamedTuple):
     """How a monitor is; the rest is about the incident that is open, if one is. Instants are Unix seconds."""
 
     status: Literal["up", "degraded", "partial", "down", "unknown"]
@@ -159,10 +159,10 @@ class PageReader:
         rows = await self._rows("SELECT monitor, status FROM health_states")
         return {row["monitor"]: row["status"] for row in rows}
 
-    async def standings(self, monitors: Iterable[str]) -> dict[str, StoredStanding]:
+    async def states(self, monitors: Iterable[str]) -> dict[str, StoredState]:
         """Read where these monitors stand; those without a result are left out."""
-        rows = await self._rows(sql.STANDINGS, list(monitors))
-        return {name: StoredStanding(*rest) async for name, *rest in in_pieces(map(tuple, rows))}
+        rows = await self._rows(sql.STATES, list(monitors))
+        return {name: StoredState(*rest) async for name, *rest in in_pieces(map(tuple, rows))}
 
     async def latest(self, monitors: Iterable[str], since: float) -> dict[str, Latest]:
         """Read their newest results that are not older than `since`."""

@@ -1,7 +1,7 @@
 """The SQL of what pages read."""
 # ruff: noqa: S608 - put together from this file
 
-STANDINGS = """
+STATES = """
 SELECT state.monitor, state.status, state.last_at, incident.started_at, incident.reason, incident.detail
 FROM health_states AS state
 LEFT JOIN LATERAL (

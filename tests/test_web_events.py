@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.storage_database import StoreUnavailableError
 from monitor.web import events as module
-from monitor.web.events import Change, Events
+from monitor.web.events import Events, NumberedChange
 from tests.forwarding import until
 
 
@@ -18,7 +18,7 @@ class World:
     """Changes and statuses as a database would have them."""
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[NumberedChange] = []
         self.status = {"shop": "up"}
         self.away = False
         self.looks = 0
@@ -30,7 +30,7 @@ class World:
     def add(self, *numbers: int) -> None:
         self.changes += [(number, {"monitor": "shop", "n": number}) for number in numbers]
 
-    async def changes_after(self, number: int) -> list[Change]:
+    async def changes_after(self, number: int) -> list[NumberedChange]:
         self.looks += 1
         if self.away:
             raise StoreUnavailableError

@@ -3,7 +3,7 @@ import gzip
 
 import pytest
 
-from monitor.web.kept import KeptPages
+from monitor.web.kept import PageCache
 
 
 class Clock:
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 
 async def test_many_readers_at_once_cost_one_page(clock: Clock) -> None:
-    pages, make = KeptPages(clock), Maker(clock)
+    pages, make = PageCache(clock), Maker(clock)
 
     got = await asyncio.gather(*(pages.get("/", make) for _ in range(20)))
 
@@ -48,7 +48,7 @@ async def test_many_readers_at_once_cost_one_page(clock: Clock) -> None:
 async def test_a_page_is_kept_for_longer_when_it_takes_longer(
     clock: Clock, takes_s: float, kept_s: float
 ) -> None:
-    pages, make = KeptPages(clock), Maker(clock, takes_s)
+    pages, make = PageCache(clock), Maker(clock, takes_s)
     await pages.get("/", make)
 
     clock.now += kept_s - 0.01
@@ -61,7 +61,7 @@ async def test_a_page_is_kept_for_longer_when_it_takes_longer(
 
 
 async def test_making_many_pages_takes_no_larger_share_of_the_time_than_making_one(clock: Clock) -> None:
-    pages, make = KeptPages(clock), Maker(clock, 0.02)
+    pages, make = PageCache(clock), Maker(clock, 0.02)
 
     while clock.now < 100:
         for number in range(4):
@@ -72,7 +72,7 @@ async def test_making_many_pages_takes_no_larger_share_of_the_time_than_making_o
 
 
 async def test_pages_that_were_made_long_ago_delay_no_new_ones(clock: Clock) -> None:
-    pages, make = KeptPages(clock), Maker(clock, 0.1)
+    pages, make = PageCache(clock), Maker(clock, 0.1)
     for number in range(50):
         await pages.get(number, make)
 
@@ -85,7 +85,7 @@ async def test_pages_that_were_made_long_ago_delay_no_new_ones(clock: Clock) -> 
 
 
 async def test_a_change_settles_what_pages_cost_before_it(clock: Clock) -> None:
-    pages, make = KeptPages(clock), Maker(clock, 0.1)
+    pages, make = PageCache(clock), Maker(clock, 0.1)
     for number in range(50):
         await pages.get(number, make)
 
@@ -98,7 +98,7 @@ async def test_a_change_settles_what_pages_cost_before_it(clock: Clock) -> None:
 
 
 async def test_each_address_has_its_page_and_the_oldest_is_forgotten(clock: Clock) -> None:
-    pages, make = KeptPages(clock), Maker(clock)
+    pages, make = PageCache(clock), Maker(clock)
 
     for number in range(201):
         await pages.get(number, make)
@@ -112,7 +112,7 @@ async def test_each_address_has_its_page_and_the_oldest_is_forgotten(clock: Cloc
 async def test_a_page_that_fails_is_made_again_and_one_reader_who_leaves_disturbs_no_other(
     clock: Clock,
 ) -> None:
-    pages, make = KeptPages(clock), Maker(clock)
+    pages, make = PageCache(clock), Maker(clock)
 
     async def fail() -> str:
         raise LookupError
@@ -128,7 +128,7 @@ async def test_a_page_that_fails_is_made_again_and_one_reader_who_leaves_disturb
 
 
 async def test_what_has_changed_is_made_anew_also_when_it_is_being_made(clock: Clock) -> None:
-    pages, make = KeptPages(clock), Maker(clock)
+    pages, make = PageCache(clock), Maker(clock)
     early = asyncio.create_task(pages.get("/", make))
     await asyncio.sleep(0)
 
@@ -140,7 +140,7 @@ async def test_what_has_changed_is_made_anew_also_when_it_is_being_made(clock: C
 
 
 async def test_only_two_pages_are_made_at_once(clock: Clock) -> None:
-    pages, going, most = KeptPages(clock), 0, 0
+    pages, going, most = PageCache(clock), 0, 0
 
     async def make() -> str:
         nonlocal going, most

@@ -2,23 +2,23 @@ from typing import Any
 
 import pytest
 
-from monitor.web.views import PAGE_ROWS, Banner, Filter, Standing, Status, banner_of, page_of
+from monitor.web.views import PAGE_ROWS, Banner, Filter, ShownState, Status, banner_of, page_of
 
 ANY = Filter()
 
 
-def standing(name: str, status: Status = "up", group: str = "", **more: Any) -> Standing:
-    return Standing(name, f"https://{name}.example/", group, more.pop("labels", {}), status, **more)
+def state(name: str, status: Status = "up", group: str = "", **more: Any) -> ShownState:
+    return ShownState(name, f"https://{name}.example/", group, more.pop("labels", {}), status, **more)
 
 
-def names(standings: list[Standing], wanted: Filter = ANY, number: int = 1) -> list[str]:
-    return [each.name for _, rows in page_of(standings, wanted, number).groups for each in rows]
+def names(states: list[ShownState], wanted: Filter = ANY, number: int = 1) -> list[str]:
+    return [each.name for _, rows in page_of(states, wanted, number).groups for each in rows]
 
 
 def test_the_worst_comes_first() -> None:
     statuses: tuple[Status, ...] = ("up", "paused", "unknown", "down", "degraded")
 
-    assert names([standing(status, status) for status in statuses]) == [
+    assert names([state(status, status) for status in statuses]) == [
         "down",
         "degraded",
         "unknown",
@@ -30,10 +30,10 @@ def test_the_worst_comes_first() -> None:
 def test_groups_stay_together_and_the_one_with_the_worst_comes_first() -> None:
     page = page_of(
         [
-            standing("a", group="blog"),
-            standing("b", "down", group="shop"),
-            standing("c", group="shop"),
-            standing("d"),
+            state("a", group="blog"),
+            state("b", "down", group="shop"),
+            state("c", group="shop"),
+            state("d"),
         ],
         ANY,
         1,
@@ -61,51 +61,51 @@ def test_groups_stay_together_and_the_one_with_the_worst_comes_first() -> None:
     ],
 )
 def test_a_filter_admits_what_has_all_that_is_asked_for(wanted: Filter, found: list[str]) -> None:
-    standings = [standing("shop", labels={"team": "web"}), standing("blog", "down", group="news")]
+    states = [state("shop", labels={"team": "web"}), state("blog", "down", group="news")]
 
-    assert names(standings, wanted) == found
+    assert names(states, wanted) == found
 
 
 def test_pages_follow_each_other_and_a_number_too_high_is_the_last() -> None:
-    standings = [standing(f"m{number:03}") for number in range(PAGE_ROWS + 1)]
+    states = [state(f"m{number:03}") for number in range(PAGE_ROWS + 1)]
 
-    assert names(standings)[-1] == "m049"
-    assert names(standings, number=2) == names(standings, number=9) == ["m050"]
-    assert names(standings, number=-1) == names(standings)
-    assert page_of(standings, Filter(), 2).pages == 2
+    assert names(states)[-1] == "m049"
+    assert names(states, number=2) == names(states, number=9) == ["m050"]
+    assert names(states, number=-1) == names(states)
+    assert page_of(states, Filter(), 2).pages == 2
     assert page_of([], Filter(), 1).pages == 1
 
 
 @pytest.mark.parametrize(
-    ("standings", "banner"),
+    ("states", "banner"),
     [
         ([], Banner("unknown", "Nothing is monitored", None)),
-        ([standing("a", "paused")], Banner("unknown", "Nothing is monitored", None)),
-        ([standing("a")], Banner("up", "The monitor is up", None)),
+        ([state("a", "paused")], Banner("unknown", "Nothing is monitored", None)),
+        ([state("a")], Banner("up", "The monitor is up", None)),
         (
-            [standing("a"), standing("b"), standing("c", "paused")],
+            [state("a"), state("b"), state("c", "paused")],
             Banner("up", "All 2 monitors are up", None),
         ),
         (
             [
-                standing("b", "down", since_at=7.0),
-                standing("a", "down", since_at=5.0),
-                standing("c", "degraded"),
+                state("b", "down", since_at=7.0),
+                state("a", "down", since_at=5.0),
+                state("c", "degraded"),
             ],
             Banner("down", "2 of 3 monitors are down: a, b", 5.0),
         ),
         (
-            [standing("a", "degraded", since_at=5.0), standing("b", "unknown")],
+            [state("a", "degraded", since_at=5.0), state("b", "unknown")],
             Banner("degraded", "1 of 2 monitors is degraded: a", 5.0),
         ),
-        ([standing("a", "unknown")], Banner("unknown", "1 of 1 monitors is in an unknown state: a", None)),
+        ([state("a", "unknown")], Banner("unknown", "1 of 1 monitors is in an unknown state: a", None)),
     ],
 )
-def test_one_line_says_whether_all_is_well(standings: list[Standing], banner: Banner) -> None:
-    assert banner_of(standings) == banner
+def test_one_line_says_whether_all_is_well(states: list[ShownState], banner: Banner) -> None:
+    assert banner_of(states) == banner
 
 
 def test_a_long_list_of_names_is_cut() -> None:
-    text = banner_of([standing(name, "down") for name in "abcdefg"]).text
+    text = banner_of([state(name, "down") for name in "abcdefg"]).text
 
     assert text == "7 of 7 monitors are down: a, b, c, d, e and 2 more"

@@ -11,7 +11,7 @@ from monitor.config import Monitor
 from monitor.pieces import in_pieces
 from monitor.result import OwnTroubleError
 from monitor.runtime_text import DAY_S
-from monitor.store_pages import Latest, StoredStanding
+from monitor.store_pages import Latest, StoredState
 from monitor.web import views
 from monitor.web.api_operation import Operation, answer, monitor_of
 from monitor.web.api_parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
@@ -90,7 +90,7 @@ class ApiMonitors:
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         reader = self._pages.running.reader
         monitors, unknown = self._pages.monitors, self._pages.unknown
-        stored = await reader.standings(monitors)
+        stored = await reader.states(monitors)
         wanted = views.Filter(asked["q"], asked["status"] or "", asked["label"])
         names = [
             name
@@ -110,7 +110,7 @@ class ApiMonitors:
         monitor = monitor_of(self._pages, request)
         reader, name = self._pages.running.reader, monitor.name
         unknown = self._pages.unknown[name]
-        stored = (await reader.standings([name])).get(name)
+        stored = (await reader.states([name])).get(name)
         latest = (await reader.latest([name], time.time() - DAY_S)).get(name)
         state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest))
         return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
@@ -129,7 +129,7 @@ class ApiMonitors:
 
 
 def state_of(
-    monitor: Monitor, unknown: views.Standing, stored: StoredStanding | None, latest: Latest | None
+    monitor: Monitor, unknown: views.ShownState, stored: StoredState | None, latest: Latest | None
 ) -> MonitorState:
     """Return how a monitor is, as far as that is stored; `unknown` is what the configuration says of it."""
     return MonitorState(

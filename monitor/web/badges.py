@@ -8,7 +8,7 @@ from monitor.store_pages import PageReader
 from monitor.uptime import percentile
 from monitor.web.badge import response_time_badge, status_badge, uptime_badge
 from monitor.web.history import DAY_H, bounds, times
-from monitor.web.overview import histories, standings
+from monitor.web.overview import histories, states
 from monitor.web.pages import Pages
 from monitor.web.status_page import StatusPages
 
@@ -33,8 +33,8 @@ class BadgePages:
 
         async def make(reader: PageReader) -> str:
             if kind == "status":
-                (standing,) = await standings(reader, [self._pages.unknown[name]])
-                return status_badge(standing.status)
+                (state,) = await states(reader, [self._pages.unknown[name]])
+                return status_badge(state.status)
             if kind == "uptime":
                 return uptime_badge((await histories(reader, [name]))[name].uptime_of(_DAYS), _DAYS)
             end = bounds(time.time()).end_hour

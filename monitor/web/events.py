@@ -26,7 +26,7 @@ _MAX_WAITING = 1_000
 _MAX_LISTENERS = 1_000
 _AT_ONCE = 10  # listeners: each of them is written to in the loop's next turn
 
-Change = tuple[int, Mapping[str, Any]]
+NumberedChange = tuple[int, Mapping[str, Any]]
 
 
 class Source(Protocol):
@@ -35,7 +35,7 @@ class Source(Protocol):
     async def last_change(self) -> int:
         """Tell the highest number of a change."""
 
-    async def changes_after(self, number: int, /) -> Sequence[Change]:
+    async def changes_after(self, number: int, /) -> Sequence[NumberedChange]:
         """Tell the changes with higher numbers."""
 
     async def statuses(self) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ _MAX_PAGES = 200
 _AT_ONCE = 2  # being made: the database's connections and the threads are for results in the first place
 
 
-class Made(NamedTuple):
+class CachedPage(NamedTuple):
     """A page as it is sent, plain and compressed."""
 
     plain: bytes
@@ -25,18 +25,18 @@ class Made(NamedTuple):
     good_until: float
 
 
-class KeptPages:
+class PageCache:
     """The newest pages by their key; each is made by one reader at a time, the others wait for it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pages: dict[Hashable, Made] = {}
-        self._making: dict[Hashable, asyncio.Future[Made]] = {}
+        self._pages: dict[Hashable, CachedPage] = {}
+        self._making: dict[Hashable, asyncio.Future[CachedPage]] = {}
         self._changes = 0
         self._paid_at = 0.0
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> Made:
+    async def get(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> CachedPage:
         """Return the page, made now unless it was just now; what `make` raises reaches all who wait."""
         key = (self._changes, key)
         page = self._pages.get(key)
@@ -52,7 +52,7 @@ class KeptPages:
         self._paid_at = 0.0
         self._pages.clear()
 
-    async def _make(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> Made:
+    async def _make(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> CachedPage:
         try:
             async with self._at_once:
                 page = await self._made(make)
@@ -64,12 +64,12 @@ class KeptPages:
         finally:
             del self._making[key]
 
-    async def _made(self, make: Callable[[], Awaitable[str]]) -> Made:
+    async def _made(self, make: Callable[[], Awaitable[str]]) -> CachedPage:
         began = self._clock()
         plain, compressed = await asyncio.to_thread(_packed, await make())
         now = self._clock()
         self._paid_at = min(max(self._paid_at, now) + _FACTOR * (now - began), now + _MOST_S)
-        return Made(plain, compressed, max(self._paid_at, now + _LEAST_S))
+        return CachedPage(plain, compressed, max(self._paid_at, now + _LEAST_S))
 
 
 def _packed(page: str) -> tuple[bytes, bytes]:

@@ -20,7 +20,7 @@ from monitor.web import course
 from monitor.web.charts import Frame, phases_chart, response_chart
 from monitor.web.history import DAY_H, bounds
 from monitor.web.monitor_maintenance import maintenance_of
-from monitor.web.overview import rows_of, standings
+from monitor.web.overview import rows_of, states
 from monitor.web.pages import Pages
 from monitor.web.rendering import monitor_path, settings_of
 
@@ -74,8 +74,8 @@ class MonitorPage:
 
     async def _make(self, reader: PageReader, monitor: Monitor, asked: str) -> str:
         name, now = monitor.name, time.time()
-        (standing,) = await standings(reader, [self._pages.unknown[name]])
-        make_rows = await rows_of(reader, [standing], "")
+        (state,) = await states(reader, [self._pages.unknown[name]])
+        make_rows = await rows_of(reader, [state], "")
         results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
         shown = course.frame(course.RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)

@@ -13,7 +13,7 @@ from monitor.store_pages import Latest, PageReader, Seconds
 from monitor.web.charts import sparkline, uptime_bars
 from monitor.web.history import DAY_H, History, bounds
 from monitor.web.pages import Pages, whole_number
-from monitor.web.views import WORST_FIRST, Filter, Standing, banner_of, known, labels_of, page_of
+from monitor.web.views import WORST_FIRST, Filter, ShownState, banner_of, known, labels_of, page_of
 
 _MAX_QUERY = 200
 
@@ -40,10 +40,10 @@ class OverviewPage:
         return await self._pages.send(request, ("/", *asked.values(), number), make)
 
     async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
-        every = await standings(reader, self._pages.unknown.values())
+        every = await states(reader, self._pages.unknown.values())
         wanted = Filter(asked["q"], asked["state"], asked["label"])
         page = await self._pages.beside(lambda: page_of(every, wanted, number))
-        shown = [standing for _, rows in page.groups for standing in rows]
+        shown = [state for _, rows in page.groups for state in rows]
         make_rows = await rows_of(reader, shown, asked["bars"])
 
         def context() -> dict[str, Any]:
@@ -52,7 +52,7 @@ class OverviewPage:
                 "banner": banner_of(every),
                 "filter": asked,
                 "states": WORST_FIRST,
-                "labels": sorted({label for standing in every for label in labels_of(standing)}),
+                "labels": sorted({label for state in every for label in labels_of(state)}),
                 "count": page.count,
                 "total": len(every),
                 "groups": [(group, [rows[each.name] for each in members]) for group, members in page.groups],
@@ -66,19 +66,19 @@ class OverviewPage:
         return await self._pages.render_beside("overview.html", "/", context)
 
 
-async def standings(reader: PageReader, unknown: Iterable[Standing]) -> list[Standing]:
+async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[ShownState]:
     """Say how these monitors are, of which nothing is known yet, as far as is stored."""
     every = list(unknown)
-    stored = await reader.standings([each.name for each in every])
+    stored = await reader.states([each.name for each in every])
     return [known(each, stored.get(each.name)) async for each in in_pieces(every)]
 
 
-async def rows_of(reader: PageReader, shown: list[Standing], bars: str) -> Callable[[], Rows]:
+async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Callable[[], Rows]:
     """Read what the page says of each of these monitors; `bars` are of `24h`, `90d` or what fits.
 
     What is returned makes the rows, by name; that takes a while, and is for a thread.
     """
-    names = [standing.name for standing in shown]
+    names = [state.name for state in shown]
     found = await histories(reader, names)
     latest = await reader.latest(names, time.time() - DAY_S)
     hourly = bars == "24h" or (bars != "90d" and all(each.is_short for each in found.values()))
@@ -100,12 +100,12 @@ async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
     }
 
 
-def _row(standing: Standing, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
+def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
     """Put together what a page says of a monitor in one line."""
     bars = tuple(history.hour_bars() if hourly else history.day_bars())
     expires_at = latest and latest.certificate_expires_at
     return {
-        **standing._asdict(),
+        **state._asdict(),
         "uptime": history.uptime(),
         "bars": uptime_bars(bars, f"uptime of the last {'24 hours' if hourly else '90 days'}"),
         "spark": sparkline(history.medians(), "response time of the last 24 hours"),

@@ -13,10 +13,10 @@ from monitor.storage_database import RefusedError, StoreUnavailableError
 from monitor.store_pages import PageReader
 from monitor.web.access import Handler, is_api, wants_page
 from monitor.web.api_problem import ProblemError
-from monitor.web.kept import KeptPages
+from monitor.web.kept import PageCache
 from monitor.web.rendering import environment
 from monitor.web.running import Program, Running
-from monitor.web.views import Standing, unknown
+from monitor.web.views import ShownState, unknown
 
 _KEPT = ("Allow", "Retry-After")
 _MAX_LINE = 1_000
@@ -41,9 +41,9 @@ class Pages:
     def __init__(self, program: Program, *, has_sessions: bool = False) -> None:
         self.program = program
         self.monitors: dict[str, Monitor] = {}
-        self.unknown: dict[str, Standing] = {}
+        self.unknown: dict[str, ShownState] = {}
         self._templates = environment(has_sessions=has_sessions)
-        self._kept = KeptPages()
+        self._kept = PageCache()
         self._one = asyncio.Lock()
 
     @property

@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor import blackbox
 from monitor.config import Monitor
-from monitor.exposition import Page
+from monitor.exposition import MetricsText
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.web.running import Program
 
@@ -58,7 +58,7 @@ class ProbePage:
             raise web.HTTPServiceUnavailable(text="the check could not be made\n") from None
         if result.up is None:
             raise web.HTTPServiceUnavailable(text="this machine has no network\n")
-        page = Page(blackbox.FAMILIES)
+        page = MetricsText(blackbox.FAMILIES)
         timeout_s = min(limit_s, monitor.timeout_s)
         page.add(blackbox.samples(result, timeout_s, json_asked=bool(monitor.expect.json)))
         return web.Response(

@@ -12,9 +12,9 @@ from aiohttp import web
 from monitor.config import Monitor, StatusPage
 from monitor.runtime_text import DAY_S, duration
 from monitor.store_pages import Incident, PageReader
-from monitor.web.overview import rows_of, standings
+from monitor.web.overview import rows_of, states
 from monitor.web.pages import Pages, whole_number
-from monitor.web.views import PAGE_ROWS, Standing, banner_of
+from monitor.web.views import PAGE_ROWS, ShownState, banner_of
 
 _PAST_S = 14 * DAY_S
 _INCIDENTS = 50
@@ -56,7 +56,7 @@ class StatusPages:
 
     async def _make(self, reader: PageReader, number: int, pages: int) -> str:
         unknown = [self._pages.unknown[name] for name in self.monitors]
-        stored = await standings(reader, unknown)
+        stored = await states(reader, unknown)
         every = await self._pages.beside(lambda: _public(stored))
         shown = every[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
         make_rows = await rows_of(reader, shown, "")
@@ -95,7 +95,7 @@ class StatusPages:
         )
 
 
-def _public(every: list[Standing]) -> list[Standing]:
+def _public(every: list[ShownState]) -> list[ShownState]:
     """Leave out what is not for everybody, in the order of the page."""
     shown = [each._replace(why="", url="", labels={}) for each in every]
     return sorted(shown, key=lambda each: (each.group == "", each.group, each.name))

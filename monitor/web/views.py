@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from monitor.config import Monitor
-from monitor.store_pages import StoredStanding
+from monitor.store_pages import StoredState
 
 Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
 
@@ -21,7 +21,7 @@ _TROUBLES: tuple[tuple[Status, str], ...] = (
 )
 
 
-class Standing(NamedTuple):
+class ShownState(NamedTuple):
     """What is known of one monitor now; `why` is empty when it is up, instants are Unix seconds."""
 
     name: str
@@ -40,22 +40,22 @@ class Filter(NamedTuple):
     state: str = ""
     label: str = ""
 
-    def admits(self, standing: Standing) -> bool:
+    def admits(self, state: ShownState) -> bool:
         """Tell whether this one is wanted; each word of the text must be found, in any case."""
-        labels = labels_of(standing)
-        searched = "\n".join((standing.name, standing.url, standing.group, *labels)).lower()
+        labels = labels_of(state)
+        searched = "\n".join((state.name, state.url, state.group, *labels)).lower()
         return (
-            self.state in ("", standing.status)
+            self.state in ("", state.status)
             and (not self.label or self.label in labels)
             and all(word in searched for word in self.text.lower().split())
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageOfMonitors:
     """Some of the monitors, group by group."""
 
-    groups: list[tuple[str, list[Standing]]]
+    groups: list[tuple[str, list[ShownState]]]
     number: int
     count: int
     """How many are wanted, on all pages."""
@@ -70,9 +70,9 @@ class Banner(NamedTuple):
     since_at: float | None
 
 
-def unknown(monitor: Monitor) -> Standing:
+def unknown(monitor: Monitor) -> ShownState:
     """Say of a monitor what is configured, and no more."""
-    return Standing(
+    return ShownState(
         monitor.name,
         monitor.public_url,
         monitor.group or "",
@@ -82,7 +82,7 @@ def unknown(monitor: Monitor) -> Standing:
     )
 
 
-def known(unknown: Standing, stored: StoredStanding | None) -> Standing:
+def known(unknown: ShownState, stored: StoredState | None) -> ShownState:
     """Add what is stored; nobody looks how a paused one is."""
     if stored is None or unknown.status == "paused":
         return unknown
@@ -90,21 +90,21 @@ def known(unknown: Standing, stored: StoredStanding | None) -> Standing:
     return unknown._replace(status=stored.status, since_at=stored.since_at, why=why)
 
 
-def labels_of(standing: Standing) -> list[str]:
+def labels_of(state: ShownState) -> list[str]:
     """Write the labels as a reader types them: `team=web`."""
-    return [f"{name}={value}" for name, value in standing.labels.items()]
+    return [f"{name}={value}" for name, value in state.labels.items()]
 
 
-def page_of(standings: Iterable[Standing], wanted: Filter, number: int) -> Page:
+def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOfMonitors:
     """Choose a page, from 1; the worst first, in its groups, of which the worst is first too.
 
     A number beyond the last page is the last page.
     """
-    chosen = [standing for standing in standings if wanted.admits(standing)]
+    chosen = [state for state in states if wanted.admits(state)]
     worst: dict[str, int] = {}
-    for standing in chosen:
-        rank = WORST_FIRST.index(standing.status)
-        worst[standing.group] = min(rank, worst.get(standing.group, rank))
+    for state in chosen:
+        rank = WORST_FIRST.index(state.status)
+        worst[state.group] = min(rank, worst.get(state.group, rank))
     chosen.sort(
         key=lambda each: (
             worst[each.group],
@@ -118,16 +118,16 @@ def page_of(standings: Iterable[Standing], wanted: Filter, number: int) -> Page:
     number = min(max(1, number), pages)
     shown = chosen[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
     groups = [(group, list(each)) for group, each in groupby(shown, key=lambda each: each.group)]
-    return Page(groups, number, len(chosen), pages)
+    return PageOfMonitors(groups, number, len(chosen), pages)
 
 
-def banner_of(standings: Sequence[Standing]) -> Banner:
+def banner_of(states: Sequence[ShownState]) -> Banner:
     """Say what is not well, and since when; the worst of it."""
-    watched = [standing for standing in standings if standing.status != "paused"]
+    watched = [state for state in states if state.status != "paused"]
     if not watched:
         return Banner("unknown", "Nothing is monitored", None)
     for status, word in _TROUBLES:
-        troubled = [standing for standing in watched if standing.status == status]
+        troubled = [state for state in watched if state.status == status]
         if troubled:
             verb = "is" if len(troubled) == 1 else "are"
             since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
@@ -137,7 +137,7 @@ def banner_of(standings: Sequence[Standing]) -> Banner:
     return Banner("up", every, None)
 
 
-def _names(standings: Sequence[Standing]) -> str:
-    names = sorted(each.name for each in standings)
+def _names(states: Sequence[ShownState]) -> str:
+    names = sorted(each.name for each in states)
     more = len(names) - _MAX_NAMES
     return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
