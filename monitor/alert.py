@@ -1,7 +1,7 @@
-"""From stored changes to people: decides whom to tell, and works off what is to be sent.
+"""From stored changes to people: decides which alerts are needed, and sends those that wait.
 
 Both go through the database, so any of several processes may do either, and a crash in between can repeat
-an alert but lose none. Each channel sends one alert at a time; one that hangs delays only its own.
+an alert but lose none. Each channel sends one alert at a time; a channel that hangs delays only its own.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import TypeVar
 
 from pydantic import SecretStr
@@ -24,15 +23,15 @@ from monitor.alert_webhook import WebhookChannel
 from monitor.config import Config
 from monitor.config_alerts import Webhook
 from monitor.progress import Progress
+from monitor.runtime_text import DAY_S, HOUR_S
+from monitor.runtime_waiting import first_of, within
 from monitor.storage_database import StoreUnavailableError
 from monitor.tasks import Tasks
 
 _LOOK_S = 1.0
-_AWAY_S = 5.0
+_UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable
 _WARN_S = 60.0
-_WARN_OF_S = 300.0  # older results have been looked at, but for those that came late
-_UPKEEP_S = 3_600.0
-_DAY_S = 86_400.0
+_WARN_OF_S = 300.0  # certificates in older results were looked at before, but for late results
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
 
 log = logging.getLogger(__name__)
@@ -41,16 +40,14 @@ T = TypeVar("T")
 
 
 def retry_after_s(attempts: int) -> float:
-    """Say how long to wait after so many attempts."""
     return float(min(_FIRST_RETRY_S * 2 ** min(attempts - 1, 10), _LAST_RETRY_S))
 
 
 def open_channel(settings: SecretStr | Webhook) -> Channel:
-    """Make a channel from what the configuration says of it."""
     return WebhookChannel(settings) if isinstance(settings, Webhook) else AppriseChannel(settings)
 
 
-async def alert(
+async def send_alerts(
     store: AlertStore,
     config: Callable[[], Config],
     stop: asyncio.Event,
@@ -61,28 +58,28 @@ async def alert(
     lease_s: float = LEASE_S,
     progress: Progress | None = None,
 ) -> None:
-    """Tell people until `stop` is set; what is being sent then is sent to its end.
+    """Decide on alerts and send them until `stop` is set; sends that run then are not cut short.
 
-    A database that is away is waited for. When cancelled, what was being sent may be sent again later.
+    A database that is unavailable is waited for. When cancelled, what was being sent may be sent again later.
     """
     progress = progress or Progress("the alerts")
     async with Tasks() as sending:
-        telling = _Telling(store, sending, stop, clock, retry_after_s, lease_s, progress)
+        sender = _Sender(store, sending, stop, clock, retry_after_s, lease_s, progress)
         while not stop.is_set():
-            telling.take(config())
+            sender.follow(config())
             progress.begin("PostgreSQL")
             try:
-                await telling.look()
+                await sender.look()
             except StoreUnavailableError as error:
                 log.warning("no alerts for now: %s", error)
-                await _either(stop.wait(), _AWAY_S)
+                await within(_UNAVAILABLE_S, stop.wait())
             else:
                 progress.end()
-                await _either(telling.wait(), look_s)
+                await within(look_s, sender.wait())
 
 
-class _Telling:
-    """What one process does at a time."""
+class _Sender:
+    """The decisions and deliveries of one process."""
 
     def __init__(
         self,
@@ -108,8 +105,8 @@ class _Telling:
         self._done = asyncio.Event()
         self._warned_at = self._tidied_at = -math.inf
 
-    def take(self, config: Config) -> None:
-        """Follow the configuration; channels that did not change stay as they are."""
+    def follow(self, config: Config) -> None:
+        """Use a configuration; channels that did not change stay as they are."""
         if config is self._config:
             return
         self._config = config
@@ -122,13 +119,13 @@ class _Telling:
         }
 
     async def look(self) -> None:
-        """Decide on what has changed, and start sending what is due."""
+        """Decide on new changes, and start sending what is due."""
         self._done.clear()
         now = self._clock()
         await self._store.decide(self._plan, now, decide)
         await self._store.count_waiting()
         if _is_due(self._warned_at, _WARN_S, now):
-            await self._keep_up(now)
+            await self._upkeep(now)
             self._warned_at = now
         idle = [name for name in self._channels if name not in self._busy]
         if idle:
@@ -139,20 +136,15 @@ class _Telling:
 
     async def wait(self) -> None:
         """Return when a channel is free again, or at `stop`."""
-        waits = [asyncio.ensure_future(each.wait()) for each in (self._done, self._stop)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
+        await first_of(self._done, self._stop)
 
-    async def _keep_up(self, now: float) -> None:
-        """Warn of certificates; once an hour of late results' too, and then put away what is long done."""
-        is_hourly = _is_due(self._tidied_at, _UPKEEP_S, now)
+    async def _upkeep(self, now: float) -> None:
+        """Warn of certificates; once an hour also of those in late results, and then tidy the store."""
+        is_hourly = _is_due(self._tidied_at, HOUR_S, now)
         every = self._plan.monitors
         https = [name for name, each in every.items() if each.url.lower().startswith("https:")]
         if is_hourly:  # a day of results without any certificate takes long to go through
-            seen = await self._store.chains(https, now - _DAY_S)
+            seen = await self._store.chains(https, now - DAY_S)
         else:
             seen = await self._store.chains(list(every), now - _WARN_OF_S)
         await self._store.add(warnings(self._plan, seen, now), now)
@@ -163,13 +155,15 @@ class _Telling:
                 log.error("%d alerts could not be sent for a day, and are given up", given_up)
 
     async def _send(self, claimed: Claimed, channel: Channel) -> None:
-        """Send it, and what the channel has after it."""
+        """Send it, and then all that the channel has after it."""
         name = claimed.channel
         waiting = [claimed]
         while waiting:
             await self._send_one(waiting[0], channel)
             goes_on = not self._stop.is_set() and self._channels.get(name, (None, None))[1] is channel
-            waiting = await _insist(lambda: self._store.claim([name], self._lease_s)) if goes_on else []
+            waiting = (
+                await _until_available(lambda: self._store.claim([name], self._lease_s)) if goes_on else []
+            )
         self._busy.discard(name)
         self._done.set()
 
@@ -182,42 +176,38 @@ class _Telling:
             await self._note_failure(claimed, error)
         else:
             self._progress.end(claimed.channel)
-            log.info("alert told to %s: %s", claimed.channel, claimed.alert.title)
-            await _insist(lambda: self._store.delivered(claimed))
+            log.info("alert sent to %s: %s", claimed.channel, claimed.alert.title)
+            await _until_available(lambda: self._store.mark_sent(claimed))
 
     async def _note_failure(self, claimed: Claimed, error: NotDeliveredError) -> None:
         if error.permanent:
             title = claimed.alert.title
-            log.error("alert not told to %s, and never will be: %s: %s", claimed.channel, title, error)
-            await _insist(lambda: self._store.fail(claimed, str(error)))
+            log.error("alert not sent to %s, and it never will be: %s: %s", claimed.channel, title, error)
+            await _until_available(lambda: self._store.fail(claimed, str(error)))
         else:
             delay_s = self._retry_after_s(claimed.attempts)
             log.warning(
-                "alert not told to %s, trying again in %g s: %s: %s",
+                "alert not sent to %s, trying again in %g s: %s: %s",
                 claimed.channel,
                 delay_s,
                 claimed.alert.title,
                 error,
             )
-            if await _insist(lambda: self._store.postpone(claimed, str(error), delay_s)):
-                log.error("%s takes other alerts; given up: %s", claimed.channel, claimed.alert.title)
+            if await _until_available(lambda: self._store.postpone(claimed, str(error), delay_s)):
+                log.error(
+                    "alert to %s given up, as it takes others: %s", claimed.channel, claimed.alert.title
+                )
 
 
-async def _insist(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Return when it is done, even if the database is away for a while."""
+async def _until_available(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Attempt it until the database is available, and return the result."""
     while True:
         try:
             return await attempt()
         except StoreUnavailableError as error:
-            log.warning("what became of an alert cannot be noted for now: %s", error)
+            log.warning("the outcome of an alert cannot be stored for now: %s", error)
             await asyncio.sleep(_LOOK_S)
 
 
 def _is_due(last_at: float, every_s: float, now: float) -> bool:
-    return abs(now - last_at) >= every_s  # a clock that was set back makes nothing wait for long
-
-
-async def _either(event: Awaitable[object], limit_s: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
-            await event
+    return abs(now - last_at) >= every_s  # nothing waits for long if the clock is set back

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from monitor.alert_decision import Delivery
 from monitor.alert_message import Subject, compose_certificate, link
 from monitor.alert_situation import Plan
+from monitor.runtime_text import DAY_S
 
 DAYS = (1, 7, 14, 30)
-_DAY_S = 86_400
 
 
-class Seen(NamedTuple):
+class SeenChain(NamedTuple):
     """The chain that a monitor's newest check saw; `expires_at` is the earliest expiry in it."""
 
     monitor: str
@@ -22,17 +22,17 @@ class Seen(NamedTuple):
     subject: str | None
 
 
-def warnings(plan: Plan, seen: Sequence[Seen], now: float) -> Iterator[Delivery]:
-    """Write the warnings that are due; the store sends none that was sent before.
+def warnings(plan: Plan, seen: Sequence[SeenChain], now: float) -> Iterator[Delivery]:
+    """Return the warnings that are due; the store sends none that was sent before.
 
-    A certificate goes by its fingerprint and its chain's expiry, so a new one is warned of anew, and one that
-    many monitors see is warned of once to a channel.
+    A certificate is known by its fingerprint and its chain's expiry: there are new warnings of a new one, and
+    one warning to a channel of one that many monitors see.
     """
     chains = defaultdict(list)
     for each in seen:
         chains[each.sha256 or "unknown", round(each.expires_at)].append(each)
     for (sha256, expires_at), its in chains.items():
-        days = next((days for days in DAYS if expires_at - now <= days * _DAY_S), None)
+        days = next((days for days in DAYS if expires_at - now <= days * DAY_S), None)
         if days is not None:
             for channel in plan.channels:
                 interested = [each for each in its if channel in plan.channels_of(each.monitor)]
@@ -42,7 +42,7 @@ def warnings(plan: Plan, seen: Sequence[Seen], now: float) -> Iterator[Delivery]
                     yield Delivery(channel, f"{name} {days}", name, alert)
 
 
-def _subject(seen: Seen, plan: Plan) -> Subject:
+def _subject(seen: SeenChain, plan: Plan) -> Subject:
     return Subject(
         monitor=seen.monitor,
         url=plan.monitors[seen.monitor].public_url,

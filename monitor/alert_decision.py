@@ -1,33 +1,36 @@
-"""Who is told what of the changes, now. Pure: what is stored goes in, what to store comes out."""
+"""Which alerts are sent now, and to whom. Pure: what is stored goes in, what to store comes out."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from monitor.alert_calm import has_trouble_above, is_held, is_silent
+from monitor.alert_calm import is_held, is_silenced, waits_for_dependency
 from monitor.alert_message import Alert, Event, Subject, compose, link
-from monitor.alert_outage import WITHIN_S, Outage, judge
-from monitor.alert_situation import Change, Incident, Plan, Situation, Told
+from monitor.alert_outage import WITHIN_S, MassOutage, judge_outage
+from monitor.alert_situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
 
-_FORGOTTEN_S = 3_600.0  # what no process wants to tell is dropped then
+_FORGOTTEN_S = 3_600.0  # an ended incident that no process can alert of is dropped then
 
 
 class Delivery(NamedTuple):
-    """One alert for one channel; those of one monitor go out in their order, and `about` goes out once."""
+    """One alert for one channel.
+
+    Those of one monitor go out in their order. Of one `about`, only one is ever stored for the channel.
+    """
 
     channel: str
     about: str
     subject: str
-    """The incident that it belongs to, or the first of those that were told together."""
+    """The incident that it belongs to, or the first of those that were in one message."""
     alert: Alert
 
 
-class Known(NamedTuple):
-    """That a channel knows of an incident; of one that it knew, only `reminded_at` is new."""
+class NewNotified(NamedTuple):
+    """What to store of a channel that is alerted; if it was before, only `reminded_at` is stored."""
 
     incident_id: int
-    told: Told
+    notified: Notified
 
 
 @dataclass(slots=True)
@@ -35,196 +38,203 @@ class Decision:
     """What to store."""
 
     decided: set[int] = field(default_factory=set)
-    """Changes that are dealt with."""
+    """Changes that need no further decision."""
     deliveries: list[Delivery] = field(default_factory=list)
-    known: list[Known] = field(default_factory=list)
+    notified: list[NewNotified] = field(default_factory=list)
 
-    def once(self) -> Self:
-        """Leave of what one channel knows of one incident only the last."""
-        self.known = list({(each.incident_id, each.told.channel): each for each in self.known}.values())
+    def without_repetitions(self) -> Self:
+        """Keep only the last of `notified` for each channel and incident."""
+        last = {(each.incident_id, each.notified.channel): each for each in self.notified}
+        self.notified = list(last.values())
         return self
 
 
 def decide(plan: Plan, situation: Situation) -> Decision:
     """Decide what can be decided now; the rest waits for the next time.
 
-    The end of one incident is told before the beginning of the next, which goes on.
+    Ends of incidents come before beginnings: the last alert that a channel gets is of what goes on.
     """
     deciding = _Deciding(plan, situation)
-    deciding.resolved()
-    deciding.past()
-    deciding.opened()
-    deciding.again()
-    return deciding.decision.once()
+    deciding.decide_resolved()
+    deciding.decide_past()
+    deciding.decide_opened()
+    deciding.remind_and_escalate()
+    return deciding.decision.without_repetitions()
 
 
 class _Deciding:
     def __init__(self, plan: Plan, situation: Situation) -> None:
         self._plan = plan
         self._situation = situation
-        self._told = {number: list(told) for number, told in situation.told.items()}
+        self._notified = {number: list(its) for number, its in situation.notified.items()}
         self._undecided = {change.incident.id for change in situation.changes if change.change == "opened"}
         self.decision = Decision()
 
-    def opened(self) -> None:
-        ready: dict[str, list[Change]] = defaultdict(list)
-        for change in self._of("opened"):
+    def decide_opened(self) -> None:
+        ready: dict[str, list[UndecidedChange]] = defaultdict(list)
+        for change in self._undecided_of("opened"):
             if is_held(change, self._plan, self._situation):
-                self._let_go_if_over(change)
+                if change.incident.ended_at is not None:
+                    self._mark_decided([change])
             elif change.incident.ended_at is not None:
-                self._tell("past", [change], self._plan.channels_of(change.incident.monitor))
+                self._alert("past", [change], self._plan.channels_of(change.incident.monitor))
             elif change.incident.kind == "flapping":
-                self._tell("opened", [change], self._plan.channels_of(change.incident.monitor))
+                self._alert("opened", [change], self._plan.channels_of(change.incident.monitor))
             else:
                 ready[change.incident.kind].append(change)
         for changes in ready.values():
             self._open(changes)
 
-    def _let_go_if_over(self, change: Change) -> None:
-        if change.incident.ended_at is not None:
-            self._settle([change])
-
-    def _open(self, changes: list[Change]) -> None:
-        match judge(changes, self._plan, self._situation):
-            case Outage.NONE:
+    def _open(self, changes: list[UndecidedChange]) -> None:
+        match judge_outage(changes, self._plan, self._situation):
+            case MassOutage.NO:
                 for change in changes:
-                    self._tell("opened", [change], self._plan.channels_of(change.incident.monitor))
-            case Outage.MASS:
+                    self._alert("opened", [change], self._plan.channels_of(change.incident.monitor))
+            case MassOutage.YES:
                 by_channel = defaultdict(list)
                 for change in changes:
                     for channel in self._plan.channels_of(change.incident.monitor):
                         by_channel[channel].append(change)
                 outage = min(change.incident.id for change in changes)
                 for channel, its in by_channel.items():
-                    self._tell("opened", its, [channel], together=outage)
-                self._settle(changes)
+                    self._alert("opened", its, [channel], together=outage)
+                self._mark_decided(changes)
 
-    def resolved(self) -> None:
-        together: dict[int, list[Change]] = defaultdict(list)
-        for change in self._of("resolved"):
-            told = self._told.get(change.incident.id, ())
-            heir = self._heir(change)
-            if heir or not told:
-                self._hand_over(told, heir)
-                self._settle([change])
+    def decide_resolved(self) -> None:
+        together: dict[int, list[UndecidedChange]] = defaultdict(list)
+        for change in self._undecided_of("resolved"):
+            notified = self._notified.get(change.incident.id, ())
+            continuation = self._continuation(change)
+            if continuation or not notified:
+                self._hand_over(notified, continuation)
+                self._mark_decided([change])
             elif self._situation.may_go_on(change):
                 continue
-            elif told[0].together is None:
-                self._tell("resolved", [change], [each.channel for each in told])
+            elif notified[0].together is None:
+                self._alert("resolved", [change], [each.channel for each in notified])
             else:
-                together[told[0].together].append(change)
+                together[notified[0].together].append(change)
         for outage, changes in together.items():
             self._resolve_together(outage, changes)
 
-    def _heir(self, change: Change) -> Incident | None:
-        """Find the incident whose end will be told instead of this one's."""
+    def _continuation(self, change: UndecidedChange) -> IncidentRow | None:
+        """Return the incident whose end people will be alerted of, instead of this one's."""
         flapping = self._situation.flapping(change.incident.monitor) if change.quiet else None
-        return self._situation.heir(change) or flapping
+        return self._situation.continuation(change) or flapping
 
-    def _hand_over(self, told: Sequence[Told], heir: Incident | None) -> None:
-        """Let those who know of an incident know the end of what it goes on as."""
-        if heir:
-            those_of_heir = self._told.setdefault(heir.id, [])
-            known = {each.channel for each in those_of_heir}
-            new = [each._replace(together=None) for each in told if each.channel not in known]
-            those_of_heir += new
-            self.decision.known += [Known(heir.id, each) for each in new]
+    def _hand_over(self, notified: Sequence[Notified], continuation: IncidentRow | None) -> None:
+        """Note that the channels of an incident will be alerted of the end of its continuation."""
+        if continuation:
+            its = self._notified.setdefault(continuation.id, [])
+            known = {each.channel for each in its}
+            new = [each._replace(together=None) for each in notified if each.channel not in known]
+            its += new
+            self.decision.notified += [NewNotified(continuation.id, each) for each in new]
 
-    def _resolve_together(self, outage: int, changes: list[Change]) -> None:
+    def _resolve_together(self, outage: int, changes: list[UndecidedChange]) -> None:
         is_over = not any(
-            told.together == outage
+            each.together == outage
             for incident in self._situation.open
-            for told in self._situation.told.get(incident.id, ())
+            for each in self._situation.notified.get(incident.id, ())
         )
         first_at = min(change.noticed_at for change in changes)
-        begin_again = {each.incident.monitor for each in self._of("opened")}
+        begin_again = {each.incident.monitor for each in self._undecided_of("opened")}
         is_news = begin_again.isdisjoint(change.incident.monitor for change in changes)
         if not is_over and is_news and self._situation.now < first_at + WITHIN_S:
             return
         by_channel = defaultdict(list)
         for change in changes:
-            for told in self._told[change.incident.id]:
-                by_channel[told.channel].append(change)
+            for each in self._notified[change.incident.id]:
+                by_channel[each.channel].append(change)
         for channel, its in by_channel.items():
-            self._tell("resolved", its, [channel], together=outage)
+            self._alert("resolved", its, [channel], together=outage)
 
-    def past(self) -> None:
-        for change in self._of("past"):
+    def decide_past(self) -> None:
+        for change in self._undecided_of("past"):
             if is_held(change, self._plan, self._situation):
-                self._settle([change])
+                self._mark_decided([change])
             else:
-                self._tell("past", [change], self._plan.channels_of(change.incident.monitor))
+                self._alert("past", [change], self._plan.channels_of(change.incident.monitor))
 
-    def again(self) -> None:
-        """Remind of what is still open, and escalate it."""
-        due: dict[tuple[Event, str, int, bool], list[Incident]] = defaultdict(list)
+    def remind_and_escalate(self) -> None:
+        due: dict[tuple[Event, str, int, bool], list[IncidentRow]] = defaultdict(list)
         for incident in self._situation.open:
             if not self._is_quiet(incident):
-                told = self._situation.told.get(incident.id, ())
-                together = next((each.together for each in told), None)
-                for event, channel in (*self._reminders(incident, told), *self._escalations(incident, told)):
+                notified = self._situation.notified.get(incident.id, ())
+                together = next((each.together for each in notified), None)
+                repeats = (*self._reminders(incident, notified), *self._escalations(incident, notified))
+                for event, channel in repeats:
                     due[event, channel, together or incident.id, together is None].append(incident)
         for (event, channel, subject, is_alone), incidents in due.items():
             about = f"{subject} {self._situation.now}" if event == "reminder" else None
             self._send(event, incidents, [channel], together=None if is_alone else subject, about=about)
 
-    def _is_quiet(self, incident: Incident) -> bool:
+    def _is_quiet(self, incident: IncidentRow) -> bool:
+        """Return whether there are no reminders and no escalation of the incident now."""
         return (
             incident.monitor not in self._plan.monitors
             or incident.kind == "flapping"
             or incident.id in self._undecided
             or incident.id in self._situation.acknowledged
-            or is_silent(incident.monitor, self._situation)
-            or self._plan.in_maintenance(incident.monitor, self._situation.now, self._situation.made)
-            or has_trouble_above(incident, self._plan, self._situation)
+            or is_silenced(incident.monitor, self._situation)
+            or self._plan.in_maintenance(incident.monitor, self._situation.now, self._situation.made_windows)
+            or waits_for_dependency(incident, self._plan, self._situation)
         )
 
-    def _reminders(self, incident: Incident, told: Sequence[Told]) -> Iterator[tuple[Event, str]]:
+    def _reminders(self, incident: IncidentRow, notified: Sequence[Notified]) -> Iterator[tuple[Event, str]]:
         every_s = self._plan.notify(incident.monitor).remind_every_s
-        for each in told:
+        for each in notified:
             if every_s is not None and self._situation.now >= each.reminded_at + every_s:
                 yield "reminder", each.channel
 
-    def _escalations(self, incident: Incident, told: Sequence[Told]) -> Iterator[tuple[Event, str]]:
+    def _escalations(
+        self, incident: IncidentRow, notified: Sequence[Notified]
+    ) -> Iterator[tuple[Event, str]]:
         notify = self._plan.notify(incident.monitor)
-        since = min((each.told_at for each in told), default=incident.noticed_at)
+        since = min((each.told_at for each in notified), default=incident.noticed_at)
         if notify.escalate_after_s is not None and self._situation.now >= since + notify.escalate_after_s:
-            known = {each.channel for each in told}
+            known = {each.channel for each in notified}
             yield from (("escalation", channel) for channel in notify.escalate_to if channel not in known)
 
-    def _of(self, kind: str) -> Iterable[Change]:
-        """Go through what is to be decided of one kind.
+    def _undecided_of(self, kind: str) -> Iterable[UndecidedChange]:
+        """Return the changes of one kind that this process can decide on.
 
-        A process that does not know the monitor, or has no channels, leaves it to others for a while; what
-        goes on for as long as it does, since they may hold it back.
+        If it does not know the monitor, or has no channels, it leaves the change to other processes: for as
+        long as the incident is open, since they may hold it back, and then for an hour.
         """
         for change in self._situation.changes:
             if change.change != kind:
                 continue
             is_known = (
-                change.incident.monitor in self._plan.monitors or change.incident.id in self._situation.told
+                change.incident.monitor in self._plan.monitors
+                or change.incident.id in self._situation.notified
             )
             if is_known and self._plan.channels:
                 yield change
             elif change.incident.ended_at and self._situation.now > change.noticed_at + _FORGOTTEN_S:
-                self._settle([change])
+                self._mark_decided([change])
 
-    def _settle(self, changes: Sequence[Change]) -> None:
+    def _mark_decided(self, changes: Sequence[UndecidedChange]) -> None:
         self.decision.decided.update(change.id for change in changes)
 
-    def _tell(
-        self, event: Event, changes: Sequence[Change], channels: Sequence[str], *, together: int | None = None
+    def _alert(
+        self,
+        event: Event,
+        changes: Sequence[UndecidedChange],
+        channels: Sequence[str],
+        *,
+        together: int | None = None,
     ) -> None:
         incidents = [
             change.incident._replace(reason=change.reason, detail=change.detail) for change in changes
         ]
         self._send(event, incidents, channels, together=together)
-        self._settle(changes)
+        self._mark_decided(changes)
 
     def _send(
         self,
         event: Event,
-        incidents: Sequence[Incident],
+        incidents: Sequence[IncidentRow],
         channels: Sequence[str],
         *,
         together: int | None = None,
@@ -245,10 +255,10 @@ class _Deciding:
         for channel in channels:
             self.decision.deliveries.append(Delivery(channel, f"{event} {about}", subject, alert))
             if event in {"opened", "escalation", "reminder"}:
-                told = Told(channel, now, now, together)
-                self.decision.known += [Known(incident.id, told) for incident in incidents]
+                notified = Notified(channel, now, now, together)
+                self.decision.notified += [NewNotified(incident.id, notified) for incident in incidents]
 
-    def _subject(self, incident: Incident) -> Subject:
+    def _subject(self, incident: IncidentRow) -> Subject:
         monitor = self._plan.monitors.get(incident.monitor)
         return Subject(
             monitor=incident.monitor,
@@ -264,11 +274,11 @@ class _Deciding:
             is_checked=monitor is not None,
         )
 
-    def _held_back(self, event: Event, incidents: Sequence[Incident]) -> list[str]:
-        """Name the monitors that are down too, and whose alerts wait for these."""
+    def _held_back(self, event: Event, incidents: Sequence[IncidentRow]) -> list[str]:
+        """Return the monitors that fail too, and whose alerts are held back while these are down."""
         if event in {"resolved", "past"}:
             return []
         names = {incident.monitor for incident in incidents if incident.kind == "down"}
         failing = {name for name, newest in self._situation.newest.items() if newest.failed}
         failing |= {incident.monitor for incident in self._situation.open}
-        return sorted(name for name in failing - names if names & self._plan.above(name))
+        return sorted(name for name in failing - names if names & self._plan.dependencies_of(name))

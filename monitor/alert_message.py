@@ -1,4 +1,4 @@
-"""What an alert says, to people and to programs. Pure."""
+"""The text of alerts, and what programs get of them. Pure."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,7 +15,7 @@ MAX_LISTED = 50  # in the text; `monitors` has all
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """One monitor, and what became of it; instants are Unix seconds."""
+    """One monitor and its incident; instants are Unix seconds."""
 
     monitor: str
     url: str
@@ -23,16 +23,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """To the monitor's page."""
     kind: Literal["down", "partial", "no_data", "flapping", "certificate"]
     started_at: float
-    """Of a certificate: when it was seen."""
+    """For a certificate: when it was seen."""
     noticed_at: float
     ended_at: float | None = None
     expires_at: float | None = None
-    """Of a certificate."""
+    """For a certificate."""
     reason: str | None = None
     detail: str | None = None
     locations: Sequence[str] = ()
     is_checked: bool = True
-    """False: the configuration has it no more, or it is paused."""
+    """False if it is no longer in the configuration, or is paused."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +44,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     monitors: Sequence[Subject]
     held_back: Sequence[str] = ()
-    """Monitors that depend on these: while these are down, their alerts are held back."""
+    """Monitors that depend on these, and whose alerts are held back while these are down."""
 
 
-# By kind: what is the case, what it was, and what is the case when it is over.
-_SAYINGS = {
+# By kind: while it lasts, afterwards (past), and when it is over (resolved).
+_TITLES = {
     "down": ("{} is down", "{} was down", "{} is up again"),
     "partial": (
         "{} is down from some locations only",
@@ -58,18 +58,18 @@ _SAYINGS = {
     "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again"),
     "flapping": ("{} is flapping", "{} was flapping", "{} has settled"),
 }
-_MANY = {
+_TITLES_OF_MANY = {
     "down": ("{} are down", "{} were down", "{} are up again"),
     "partial": (
         "{} are down from some locations only",
         "{} were down from some locations only",
         "{} are up everywhere again",
     ),
-    "no_data": _SAYINGS["no_data"],
+    "no_data": _TITLES["no_data"],
     "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
 }
-_WORD = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
-_MEANS = {
+_WORDS = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
+_MEANINGS = {
     "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
     "partial": "From the other locations it is up.",
     "flapping": "It goes up and down often; there are no more alerts of that until it settles.",
@@ -77,7 +77,7 @@ _MEANS = {
 
 
 def link(page_url: str | None, monitor: str) -> str | None:
-    """Give the address of a monitor's page."""
+    """Return the address of a monitor's page."""
     return None if page_url is None else f"{page_url.rstrip('/')}/monitors/{quote(monitor, safe='')}"
 
 
@@ -89,16 +89,16 @@ def compose(
     of_monitors: int = 0,
     held_back: Sequence[str] = (),
 ) -> Alert:
-    """Write the alert of one incident, or of several of one kind, out of `of_monitors` in all."""
+    """Return the alert of one incident, or of several of one kind, of `of_monitors` monitors in all."""
     first = subjects[0]
     single = len(subjects) == 1
     name = first.monitor if single else f"{len(subjects)} of {of_monitors} monitors"
-    saying = (_SAYINGS if single else _MANY)[first.kind][_tense(event)].format(name)
+    title = (_TITLES if single else _TITLES_OF_MANY)[first.kind][_tense(event)].format(name)
     if event == "resolved" and not first.is_checked:
-        saying = f"{name}: no longer checked"
+        title = f"{name}: no longer checked"
     if event in {"reminder", "escalation"}:
-        saying = (
-            f"{saying}, since {duration(now - min(subject.started_at for subject in subjects), whole=True)}"
+        title = (
+            f"{title}, since {duration(now - min(subject.started_at for subject in subjects), whole=True)}"
         )
     lines = _of_one(first, event) if single else _of_many(subjects, event)
     if event == "escalation":
@@ -106,12 +106,12 @@ def compose(
     if held_back:
         lines.append(f"Held back while it is down, since they depend on it: {_listed(held_back)}")
     return Alert(
-        event=event, at=now, title=saying, text="\n".join(lines), monitors=subjects, held_back=held_back
+        event=event, at=now, title=title, text="\n".join(lines), monitors=subjects, held_back=held_back
     )
 
 
 def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
-    """Write the warning of one certificate, which several monitors may see."""
+    """Return the warning of one certificate, which several monitors may see."""
     first = subjects[0]
     expires_at = first.expires_at or 0.0
     names = _listed([subject.monitor for subject in subjects])
@@ -142,14 +142,14 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
     else:
         lasted = duration(ended_at - subject.started_at, whole=True)
         span = f"{instant(subject.started_at)} UTC to {instant(ended_at)} UTC, {lasted}"
-        lines.append(f"{_WORD[subject.kind]}: {span}")
+        lines.append(f"{_WORDS[subject.kind]}: {span}")
     lines.append(f"Why: {why(subject.reason, subject.detail)}")
     if event != "resolved":
         lines.append(f"Noticed after: {duration(subject.noticed_at - subject.started_at, whole=True)}")
     if event == "past":
         lines.append("It was over before anybody could be told.")
-    elif ended_at is None and subject.kind in _MEANS:
-        lines.append(_MEANS[subject.kind])
+    elif ended_at is None and subject.kind in _MEANINGS:
+        lines.append(_MEANINGS[subject.kind])
     if subject.locations:
         lines.append(f"From: {', '.join(subject.locations)}")
     if subject.link:

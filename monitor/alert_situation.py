@@ -1,4 +1,4 @@
-"""What is known when it is decided whom to tell: incidents, what was told of them, and who wants to know."""
+"""What is known when alerts are decided on: incidents, who was alerted of them, and who wants to be."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from monitor.maintenance_made import MadeWindows
 _OUTAGES = {"down", "partial"}
 
 
-class Incident(NamedTuple):
+class IncidentRow(NamedTuple):
     """A row of `health_incidents`."""
 
     id: int
@@ -28,11 +28,11 @@ class Incident(NamedTuple):
     locations: Sequence[str]
 
 
-class Change(NamedTuple):
-    """A row of `health_changes` of which nobody has decided yet whom to tell."""
+class UndecidedChange(NamedTuple):
+    """A row of `health_changes` for which it is not decided yet who is alerted."""
 
     id: int
-    incident: Incident
+    incident: IncidentRow
     change: Literal["opened", "resolved", "past"]
     at: float
     noticed_at: float
@@ -41,8 +41,8 @@ class Change(NamedTuple):
     quiet: bool
 
 
-class Told(NamedTuple):
-    """That a channel knows of an incident; `together` is the same for incidents that were told as one."""
+class Notified(NamedTuple):
+    """A channel that was alerted of an incident; `together` is the same for incidents in one message."""
 
     channel: str
     told_at: float
@@ -62,66 +62,64 @@ class Situation:
     """All that a decision needs from the database; `now` and all instants are Unix seconds."""
 
     now: float
-    changes: Sequence[Change] = ()
-    incidents: Sequence[Incident] = ()
+    changes: Sequence[UndecidedChange] = ()
+    incidents: Sequence[IncidentRow] = ()
     """All that are open, and those of the last hours that are over."""
-    told: Mapping[int, Sequence[Told]] = field(default_factory=dict)
+    notified: Mapping[int, Sequence[Notified]] = field(default_factory=dict)
     """By incident."""
     acknowledged: frozenset[int] = frozenset()
-    silent_until: Mapping[str, float] = field(default_factory=dict)
+    silenced_until: Mapping[str, float] = field(default_factory=dict)
     """By monitor."""
     newest: Mapping[str, Newest] = field(default_factory=dict)
     """By monitor."""
-    troubled: frozenset[str] = frozenset()
-    """Monitors that are down or partial, whether or not there is an incident of it yet."""
-    made: MadeWindows = field(default_factory=MadeWindows)
-    """Maintenance that is not of the configuration."""
+    down_or_partial: frozenset[str] = frozenset()
+    """Monitors with one of these states, whether or not there is an incident of it yet."""
+    made_windows: MadeWindows = field(default_factory=MadeWindows)
+    """Maintenance that is not in the configuration."""
 
     @cached_property
-    def by_monitor(self) -> Mapping[str, Sequence[Incident]]:
-        """Give the incidents of each monitor that has any."""
+    def by_monitor(self) -> Mapping[str, Sequence[IncidentRow]]:
         found = defaultdict(list)
         for incident in self.incidents:
             found[incident.monitor].append(incident)
         return found
 
     @cached_property
-    def _over(self) -> Mapping[str, Sequence[Incident]]:
-        """Give the incidents of each monitor whose end is to be decided on."""
+    def _ending(self) -> Mapping[str, Sequence[IncidentRow]]:
+        """Return the incidents whose end is to be decided on, by monitor."""
         found = defaultdict(list)
         for change in self.changes:
             if change.change == "resolved":
                 found[change.incident.monitor].append(change.incident)
         return found
 
-    def heir(self, change: Change) -> Incident | None:
-        """Find what an outage that is over goes on as: partial where it was down, or the other way round."""
+    def continuation(self, change: UndecidedChange) -> IncidentRow | None:
+        """Return the incident as which an ended outage goes on: partial where it was down, or the reverse."""
         was = change.incident
         still = (each for each in self.by_monitor.get(was.monitor, ()) if each.ended_at is None)
-        over = (each for each in self._over.get(was.monitor, ()) if each.started_at == change.at)
+        over = (each for each in self._ending.get(was.monitor, ()) if each.started_at == change.at)
         return next((each for each in (*still, *over) if {each.kind, was.kind} == _OUTAGES), None)
 
-    def may_go_on(self, change: Change) -> bool:
-        """Tell whether an outage that is over may go on as another, of which there is no incident yet."""
+    def may_go_on(self, change: UndecidedChange) -> bool:
+        """Return whether an ended outage may go on as another one, of which there is no incident yet."""
         was = change.incident
-        is_outage = was.kind in _OUTAGES and was.monitor in self.troubled
+        is_outage = was.kind in _OUTAGES and was.monitor in self.down_or_partial
         return is_outage and not any(
             each.kind in _OUTAGES and each.ended_at is None for each in self.by_monitor.get(was.monitor, ())
         )
 
-    def flapping(self, monitor: str) -> Incident | None:
-        """Find the incident that tells of its flapping, which goes on."""
+    def flapping(self, monitor: str) -> IncidentRow | None:
+        """Return the open incident of kind `flapping`."""
         its = self.by_monitor.get(monitor, ())
         return next((each for each in its if each.kind == "flapping" and each.ended_at is None), None)
 
     @property
-    def open(self) -> Iterator[Incident]:
-        """Those that are not over."""
+    def open(self) -> Iterator[IncidentRow]:
         return (incident for incident in self.incidents if incident.ended_at is None)
 
 
 class Plan:
-    """Who wants to be told of what, by the configuration."""
+    """Who wants to be alerted of what, by the configuration."""
 
     def __init__(
         self, monitors: Mapping[str, Monitor], channels: Sequence[str], page_url: str | None
@@ -129,12 +127,12 @@ class Plan:
         self.monitors = monitors
         self.channels = channels
         self.page_url = page_url
-        self._above: dict[str, frozenset[str]] = {}
+        self._dependencies: dict[str, frozenset[str]] = {}
         self._windows = {name: Windows(monitor.maintenance) for name, monitor in monitors.items()}
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        """Take the plan out of the configuration; paused monitors are not in it."""
+        """Make the plan of a configuration; paused monitors are not in it."""
         monitors = {monitor.name: monitor for monitor in config.monitors if not monitor.paused}
         page_url = config.alerts.page_url
         if page_url is None and config.web_port:
@@ -143,23 +141,22 @@ class Plan:
         return cls(monitors, tuple(config.alerts.channels), page_url)
 
     def notify(self, monitor: str) -> Notify:
-        """Give what a monitor's alerts should do."""
         return self.monitors[monitor].notify if monitor in self.monitors else Notify()
 
     def channels_of(self, monitor: str) -> Sequence[str]:
-        """Give who is told of a monitor at first."""
+        """Return the channels that are alerted of a monitor, but for escalations."""
         chosen = self.notify(monitor).channels
         return self.channels if chosen is None else chosen
 
     def in_maintenance(self, monitor: str, at: float, made: MadeWindows) -> bool:
-        """Tell whether one of its windows is open, of the configuration or of those that people made."""
+        """Return whether one of its windows is open: of the configuration, or one that people made."""
         return monitor in self.monitors and (
             self._windows[monitor].open_at(at) or made.open_at(self.monitors[monitor], at)
         )
 
-    def above(self, monitor: str) -> frozenset[str]:
-        """Give all that the monitor depends on, directly or not."""
-        if monitor not in self._above:
-            parents = self.monitors[monitor].depends_on if monitor in self.monitors else ()
-            self._above[monitor] = frozenset(parents).union(*map(self.above, parents))
-        return self._above[monitor]
+    def dependencies_of(self, monitor: str) -> frozenset[str]:
+        """Return all monitors that it depends on, directly or not."""
+        if monitor not in self._dependencies:
+            direct = self.monitors[monitor].depends_on if monitor in self.monitors else ()
+            self._dependencies[monitor] = frozenset(direct).union(*map(self.dependencies_of, direct))
+        return self._dependencies[monitor]

@@ -19,12 +19,12 @@ SELECT id, monitor, kind, started_at, noticed_at, ended_at, reason, detail, loca
 FROM health_incidents WHERE ended_at IS NULL ORDER BY id
 """
 
-LATELY = """
+RECENT = """
 SELECT id, monitor, kind, started_at, noticed_at, ended_at, reason, detail, locations
 FROM health_incidents WHERE monitor = ANY($1) AND ended_at > $2
 """
 
-TOLD = """
+NOTIFIED = """
 SELECT incident_id, channel, told_at, reminded_at, together
 FROM health_told WHERE incident_id = ANY($1) ORDER BY incident_id, channel
 """
@@ -43,7 +43,9 @@ WHERE until > $2
 
 STATES = "SELECT monitor, health FROM health_states WHERE monitor = ANY($1)"
 
-TROUBLED = "SELECT monitor FROM health_states WHERE monitor = ANY($1) AND status IN ('down', 'partial')"
+DOWN_OR_PARTIAL = (
+    "SELECT monitor FROM health_states WHERE monitor = ANY($1) AND status IN ('down', 'partial')"
+)
 
 DECIDED = "UPDATE health_changes SET decided_at = $2 WHERE id = ANY($1)"
 
@@ -54,14 +56,14 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS delivery (channel
 ON CONFLICT (about, channel) DO NOTHING
 """
 
-KNOWN = """
+STORE_NOTIFIED = """
 INSERT INTO health_told (incident_id, channel, told_at, reminded_at, together)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::float8[], $5::bigint[])
 ON CONFLICT (incident_id, channel) DO UPDATE SET reminded_at = excluded.reminded_at
 """
 
-# The clock is the database's, so that processes agree on who holds a delivery, whatever theirs say. One waits
-# for those before it of the same monitors: the last word of a channel is how a monitor is.
+# The clock is the database's, so that processes agree on who holds a delivery, whatever their clocks say. A
+# delivery waits for earlier ones of the same monitors: the last alert of a channel says how a monitor is.
 CLAIM = """
 WITH placed AS (
     SELECT id, channel, due_at, min(id) OVER (PARTITION BY channel, concerned->>'monitor') AS first
@@ -120,7 +122,7 @@ WAITING = """
 SELECT channel, count(*), min(created_at) FROM health_deliveries WHERE due_at IS NOT NULL GROUP BY channel
 """
 
-# Of a certificate it is remembered that it was told for as long as it can be seen.
+# That people were warned of a certificate is remembered for as long as checks can see it.
 FORGOTTEN = """
 DELETE FROM health_deliveries
 WHERE due_at IS NULL AND created_at < extract(epoch FROM clock_timestamp()) - $1

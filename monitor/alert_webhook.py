@@ -1,4 +1,4 @@
-"""Alerts as JSON to a URL, signed so that the receiver can tell them from others' requests."""
+"""Alerts as JSON to a URL, signed so that the receiver can recognize them."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ class WebhookChannel:
         self._timeout = aiohttp.ClientTimeout(total=deadline_s)
 
     async def send(self, delivery_id: int, alert: Alert) -> None:
-        """Post it; whoever redirects does not take it."""
+        """Post it; an answer that redirects counts as not delivered."""
         body = msgspec.json.encode({"id": delivery_id, **msgspec.structs.asdict(alert)})
         signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Signature-256": f"sha256={signature}"}

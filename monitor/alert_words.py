@@ -33,6 +33,6 @@ _REASONS = {
 
 
 def why(reason: str | None, detail: str | None) -> str:
-    """Say a reason and its detail in words; a reason of a later version stays as it is."""
+    """Return a reason and its detail in words; a reason of a later version stays as it is."""
     words = _REASONS[Reason(reason)] if reason in set(Reason) else reason
     return ": ".join(part for part in (words, detail) if part) or "no reason is known"

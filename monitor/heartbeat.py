@@ -1,6 +1,7 @@
-"""A sign of life to an outside service, which notices when it stops: nobody can tell of his own death.
+"""A request every minute to an outside service, which alerts people when these requests stop.
 
-A result that was checked here lately and has its row says that checks, Kafka and PostgreSQL all work.
+No program can report its own death. A recent result of this process that has its row in the database shows
+that checks, Kafka and PostgreSQL all work.
 """
 
 import asyncio
@@ -28,41 +29,40 @@ _SUCCESS = range(200, 300)
 log = logging.getLogger(__name__)
 
 
-class Pulse:
-    """Remembers what was checked lately: one result a second, whatever the number of monitors."""
+class RecentResults:
+    """The ids of recent results of this process: one a second, however many monitors there are."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._checked: deque[tuple[float, UUID]] = deque(maxlen=_SAMPLES)
+        self._results: deque[tuple[float, UUID]] = deque(maxlen=_SAMPLES)
 
-    def checked(self, result: CheckResult) -> None:
-        """Take note of a result."""
+    def add(self, result: CheckResult) -> None:
         now = self._clock()
-        if not self._checked or now >= self._checked[-1][0] + _SAMPLE_S:
-            self._checked.append((now, result.id))
+        if not self._results or now >= self._results[-1][0] + _SAMPLE_S:
+            self._results.append((now, result.id))
 
     def within(self, seconds: float) -> list[UUID]:
-        """Give those of the last so many seconds."""
+        """Return those of the last so many seconds."""
         since = self._clock() - seconds
-        return [result_id for at, result_id in self._checked if at >= since]
+        return [result_id for at, result_id in self._results if at >= since]
 
 
-async def beat(
-    pulse: Pulse, database: Database, config: Callable[[], Config], every_s: float = EVERY_S
+async def send_heartbeats(
+    recent: RecentResults, database: Database, config: Callable[[], Config], every_s: float = EVERY_S
 ) -> None:
     """Request `heartbeat_url` once a minute while all works, until cancelled."""
     while True:
         await asyncio.sleep(every_s)
         url = config().heartbeat_url
-        if url is not None and await _all_works(pulse, database, config()):
+        if url is not None and await _all_works(recent, database, config()):
             await _request(url)
 
 
-async def _all_works(pulse: Pulse, database: Database, config: Config) -> bool:
+async def _all_works(recent: RecentResults, database: Database, config: Config) -> bool:
     turns = [monitor.interval_s + monitor.timeout_s for monitor in config.monitors if not monitor.paused]
-    lately = pulse.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
+    ids = recent.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
     try:
-        arrived = await stored(database, lately)
+        arrived = await stored(database, ids)
     except StoreUnavailableError:
         arrived = set()
     if not arrived:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.alert import alert
+from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
@@ -22,7 +22,7 @@ from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
 from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStored
-from monitor.heartbeat import Pulse, beat
+from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.ingest import ingest
 from monitor.ingest_counts import IngestCounts
 from monitor.kafka_aiokafka_fixes import close
@@ -80,7 +80,7 @@ class Pipeline:
     postgresql: Availability
     grace_s: float
     watch: Watch = field(default_factory=Watch)
-    pulse: Pulse = field(default_factory=Pulse)
+    recent: RecentResults = field(default_factory=RecentResults)
     stages: Tasks = field(default_factory=Tasks)
     _beside: "list[asyncio.Task[None]]" = field(default_factory=list)
     _ends_at: float | None = None
@@ -248,9 +248,9 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
         stop.set()
     stages, progress = running.stages, Progress("the alerts")
     running.watch.add(progress)
-    alerts = alert(running.alerts, lambda: running.config, stop, progress=progress)
+    alerts = send_alerts(running.alerts, lambda: running.config, stop, progress=progress)
     sending = stages.start("the alerts", alerts)
-    heartbeat = beat(running.pulse, running.alerts.database, lambda: running.config)
+    heartbeat = send_heartbeats(running.recent, running.alerts.database, lambda: running.config)
     beating = stages.start("the heartbeat", heartbeat)
     yield
     stages.end(beating)

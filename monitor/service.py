@@ -51,7 +51,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         Network(config.max_concurrent_checks) as network,
     ):
         following = Following(config, path, environ, network, on_taken=[site.follow, running.follow])
-        on_result = [site.checks.observe, running.pulse.checked]
+        on_result = [site.checks.observe, running.recent.add]
         try:
             async with (
                 asyncio.timeout(None) as limit,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from monitor.alert_decision import Decision, decide
-from monitor.alert_situation import Change, Incident, Plan, Situation, Told
+from monitor.alert_situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts
 
@@ -20,7 +20,7 @@ def plan(*monitors: Monitor, channels: tuple[str, ...] = ("mail", "chat"), **set
     return Plan.of(Config(monitors=monitors, alerts=alerts, **settings))
 
 
-def incident(number: int = 1, monitor: str = "shop", **facts: Any) -> Incident:
+def incident(number: int = 1, monitor: str = "shop", **facts: Any) -> IncidentRow:
     given = {
         "kind": "down",
         "started_at": NOW - 130,
@@ -30,10 +30,10 @@ def incident(number: int = 1, monitor: str = "shop", **facts: Any) -> Incident:
         "detail": "status 500, expected 200-399",
         "locations": ("Vienna",),
     }
-    return Incident(id=number, monitor=monitor, **{**given, **facts})
+    return IncidentRow(id=number, monitor=monitor, **{**given, **facts})
 
 
-def change(of: Incident, kind: str = "opened", **facts: Any) -> Change:
+def change(of: IncidentRow, kind: str = "opened", **facts: Any) -> UndecidedChange:
     given = {
         "id": 10 * of.id + ("opened", "resolved", "past").index(kind),
         "change": kind,
@@ -43,17 +43,17 @@ def change(of: Incident, kind: str = "opened", **facts: Any) -> Change:
         "detail": of.detail,
         "quiet": False,
     }
-    return Change(incident=of, **{**given, **facts})
+    return UndecidedChange(incident=of, **{**given, **facts})
 
 
 def told(
     *channels: str, at: float = NOW - 3_600, reminded_at: float = 0, together: int | None = None
-) -> list[Told]:
-    return [Told(channel, at, reminded_at or at, together) for channel in channels]
+) -> list[Notified]:
+    return [Notified(channel, at, reminded_at or at, together) for channel in channels]
 
 
 def situation(
-    *changes: Change, now: float = NOW, incidents: tuple[Incident, ...] = (), **known: Any
+    *changes: UndecidedChange, now: float = NOW, incidents: tuple[IncidentRow, ...] = (), **known: Any
 ) -> Situation:
     of_changes = {each.incident.id: each.incident for each in changes}
     known_incidents = of_changes | {each.id: each for each in incidents}

@@ -6,7 +6,7 @@ import sys
 
 from pydantic import SecretStr
 
-from monitor.alert import alert
+from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts, Webhook
@@ -22,7 +22,7 @@ async def tell(database: str, webhook: str, lease_s: float) -> None:
     channel = Webhook(webhook=SecretStr(webhook), secret=SecretStr("s3cret"))
     config = Config(monitors=MONITORS, alerts=Alerts(channels={"hook": channel}))
     store = AlertStore(Database(database))
-    await alert(store, lambda: config, stop, look_s=0.05, lease_s=lease_s)
+    await send_alerts(store, lambda: config, stop, look_s=0.05, lease_s=lease_s)
     await store.database.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.alert import alert, retry_after_s
+from monitor.alert import retry_after_s, send_alerts
 from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts
@@ -72,7 +72,7 @@ async def telling(
     stop = asyncio.Event()
     read = settings if callable(settings) else lambda: settings
     task = asyncio.create_task(
-        alert(store, read, stop, clock=clock, retry_after_s=lambda _: 0.01, look_s=0.01, lease_s=60)
+        send_alerts(store, read, stop, clock=clock, retry_after_s=lambda _: 0.01, look_s=0.01, lease_s=60)
     )
     yield
     stop.set()
@@ -124,7 +124,7 @@ async def test_a_failure_that_passes_is_tried_again_until_it_has(
     assert len({json.loads(body)["id"] for _, body in receiver.requests}) == 1
     assert await book.outcome() == [("hook", "shop is down", "sent")]
     assert (
-        caplog.text.count("alert not told to hook, trying again in 0.01 s: shop is down: the answer was 500")
+        caplog.text.count("alert not sent to hook, trying again in 0.01 s: shop is down: the answer was 500")
         == 5
     )
 
@@ -151,7 +151,7 @@ async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_
         "blog is down",
         "shop is up again",
     ]
-    assert "hook takes other alerts; given up: shop is down" in caplog.text
+    assert "alert to hook given up, as it takes others: shop is down" in caplog.text
 
 
 async def test_a_failure_for_good_is_shown_and_not_tried_again(
@@ -170,7 +170,7 @@ async def test_a_failure_for_good_is_shown_and_not_tried_again(
         ("hook", "shop is down", "the answer was 400"),
         ("hook", "shop is up again", "sent"),
     ]
-    assert ("ERROR", "alert not told to hook, and never will be: shop is down: the answer was 400") in [
+    assert ("ERROR", "alert not sent to hook, and it never will be: shop is down: the answer was 400") in [
         (record.levelname, record.getMessage()) for record in caplog.records
     ]
 
@@ -325,7 +325,7 @@ async def test_a_database_that_is_away_is_waited_for(
         receiver.hold.set()
 
         async def says_so() -> bool:
-            return "no alerts for now" in caplog.text and "cannot be noted for now" in caplog.text
+            return "no alerts for now" in caplog.text and "cannot be stored for now" in caplog.text
 
         await eventually("it says so", says_so)
         server.start()

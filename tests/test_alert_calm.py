@@ -55,7 +55,9 @@ def test_the_end_is_told_in_maintenance_and_silence_where_the_beginning_was() ->
     maintained = plan(monitor("shop", maintenance=WINDOW))
     resolved = change(incident(ended_at=NOW - 1), "resolved")
 
-    found = outcome(maintained, situation(resolved, told={1: told("mail")}, silent_until={"shop": NOW + 9}))
+    found = outcome(
+        maintained, situation(resolved, notified={1: told("mail")}, silenced_until={"shop": NOW + 9})
+    )
 
     assert found == [("mail", "shop is up again")]
 
@@ -63,8 +65,8 @@ def test_the_end_is_told_in_maintenance_and_silence_where_the_beginning_was() ->
 def test_a_silence_holds_alerts_until_its_time() -> None:
     opened = change(incident())
 
-    assert outcome(BOTH, situation(opened, silent_until={"shop": NOW + 1})) == []
-    assert outcome(BOTH, situation(opened, silent_until={"shop": NOW})) == [("mail", "shop is down")]
+    assert outcome(BOTH, situation(opened, silenced_until={"shop": NOW + 1})) == []
+    assert outcome(BOTH, situation(opened, silenced_until={"shop": NOW})) == [("mail", "shop is down")]
 
 
 def test_while_the_parent_is_down_the_childs_alert_is_held_back_and_said_with_the_parents() -> None:
@@ -162,4 +164,4 @@ def test_reminders_of_a_child_stop_while_the_parent_is_down() -> None:
     shop = monitor("shop", depends_on="gateway", notify={"remind_every_s": 60})
     open_ones = (incident(1, "gateway"), incident(2, "shop"))
 
-    assert outcome(plan(GATEWAY, shop), situation(incidents=open_ones, told={2: told("mail")})) == []
+    assert outcome(plan(GATEWAY, shop), situation(incidents=open_ones, notified={2: told("mail")})) == []

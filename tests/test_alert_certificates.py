@@ -1,14 +1,14 @@
 import pytest
 
-from monitor.alert_certificates import Seen, warnings
+from monitor.alert_certificates import SeenChain, warnings
 from tests.alerting import NOW, monitor, plan
 
 DAY_S = 86_400
 BOTH = plan(monitor("shop"), monitor("blog"), channels=("mail",))
 
 
-def seen(name: str, days: float, sha256: str | None = "ab12") -> Seen:
-    return Seen(name, NOW - 5, NOW + days * DAY_S, sha256, "CN=shop.example")
+def seen(name: str, days: float, sha256: str | None = "ab12") -> SeenChain:
+    return SeenChain(name, NOW - 5, NOW + days * DAY_S, sha256, "CN=shop.example")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from monitor.alert_apprise import AppriseChannel, failure
+from monitor.alert_apprise import AppriseChannel, failure_in
 from monitor.alert_channel import Channel, NotDeliveredError
 from monitor.alert_message import Alert, Event, compose
 from monitor.alert_webhook import WebhookChannel
@@ -148,6 +148,6 @@ async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
 
 
 def test_where_any_code_says_try_again_it_is_tried_again() -> None:
-    found = failure(["Failed to send: error=400.", "SMTP recipient a@b was refused: 451 b'later'", "x"])
+    found = failure_in(["Failed to send: error=400.", "SMTP recipient a@b was refused: 451 b'later'", "x"])
 
     assert (str(found), found.permanent) == ("the answer was 400, the mail server said 451", False)

@@ -54,7 +54,7 @@ async def test_each_end_of_a_delivery_is_counted(alert_store: AlertStore) -> Non
     await alert_store.add([delivery(1), delivery(2), delivery(3), delivery(4, "chat")], NOW)
     first, second, third = [(await alert_store.claim(["mail"]))[0] for _ in range(3)]
 
-    await alert_store.delivered(first)
+    await alert_store.mark_sent(first)
     await alert_store.postpone(second, "the answer was 500", 60)
     await alert_store.fail(third, "the answer was 404")
 
@@ -68,7 +68,7 @@ async def test_what_waits_is_what_is_neither_sent_nor_given_up(alert_store: Aler
     alert_store.counts = counts = AlertCounts(clock)
     await alert_store.add([delivery(1)], NOW)
     await alert_store.add([delivery(2), delivery(3), delivery(4, "chat")], NOW + 9)
-    await alert_store.delivered((await alert_store.claim(["mail"]))[0])
+    await alert_store.mark_sent((await alert_store.claim(["mail"]))[0])
 
     await alert_store.count_waiting()
     assert counts.waiting == {"mail": Waiting(2, NOW + 9), "chat": Waiting(1, NOW + 9)}

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_decision import Known, decide
-from monitor.alert_situation import Told
+from monitor.alert_decision import NewNotified, decide
+from monitor.alert_situation import Notified
 from tests.alerting import NOW, change, incident, messages, monitor, outcome, plan, situation, told
 
 SHOP = monitor("shop")
@@ -20,7 +20,9 @@ def test_an_incident_is_told_to_every_channel_and_they_know_of_it() -> None:
     ]
     assert {each.alert.title for each in decision.deliveries} == {"shop is down"}
     assert decision.decided == {opened.id}
-    assert decision.known == [Known(1, Told(channel, NOW, NOW, None)) for channel in ("mail", "chat")]
+    assert decision.notified == [
+        NewNotified(1, Notified(channel, NOW, NOW, None)) for channel in ("mail", "chat")
+    ]
 
 
 def test_a_monitor_may_choose_its_channels_or_none() -> None:
@@ -30,7 +32,7 @@ def test_a_monitor_may_choose_its_channels_or_none() -> None:
         ("chat", "shop is down")
     ]
     decision = decide(plan(monitor("shop", notify={"channels": []})), situation(opened))
-    assert (decision.deliveries, decision.known, decision.decided) == ([], [], {opened.id})
+    assert (decision.deliveries, decision.notified, decision.decided) == ([], [], {opened.id})
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_kinds_of_incidents_are_told_apart(kind: str, began: str, ended: str) ->
     over = incident(kind=kind, ended_at=NOW - 1)
 
     assert outcome(plan(SHOP), situation(change(incident(kind=kind))))[0] == ("mail", began)
-    assert outcome(plan(SHOP), situation(change(over, "resolved"), told={1: told("mail")})) == [
+    assert outcome(plan(SHOP), situation(change(over, "resolved"), notified={1: told("mail")})) == [
         ("mail", ended)
     ]
 
@@ -54,7 +56,9 @@ def test_kinds_of_incidents_are_told_apart(kind: str, began: str, ended: str) ->
 def test_the_end_is_told_to_those_who_know_of_the_beginning_and_to_nobody_else() -> None:
     resolved = change(incident(ended_at=NOW - 1), "resolved")
 
-    assert outcome(plan(SHOP), situation(resolved, told={1: told("boss")})) == [("boss", "shop is up again")]
+    assert outcome(plan(SHOP), situation(resolved, notified={1: told("boss")})) == [
+        ("boss", "shop is up again")
+    ]
     decision = decide(plan(SHOP), situation(resolved))
     assert (decision.deliveries, decision.decided) == ([], {resolved.id})
 
@@ -65,7 +69,7 @@ def test_what_is_over_before_anybody_was_told_is_told_as_past() -> None:
     decision = decide(plan(SHOP), situation(change(over), change(over, "resolved")))
 
     assert [each.alert.title for each in decision.deliveries] == ["shop was down"] * 2
-    assert decision.known == []
+    assert decision.notified == []
     assert decision.decided == {10, 11}
 
 
@@ -108,8 +112,10 @@ def test_going_from_down_to_partial_is_no_recovery() -> None:
     partial = change(incident(2, kind="partial", started_at=NOW - 10))
     known = {1: told("mail", "chat")}
 
-    early = decide(plan(SHOP), situation(resolved, told=known, troubled=frozenset({"shop"})))
-    found = outcome(plan(SHOP), situation(resolved, partial, told=known, troubled=frozenset({"shop"})))
+    early = decide(plan(SHOP), situation(resolved, notified=known, down_or_partial=frozenset({"shop"})))
+    found = outcome(
+        plan(SHOP), situation(resolved, partial, notified=known, down_or_partial=frozenset({"shop"}))
+    )
 
     assert (early.deliveries, early.decided) == ([], set())
     assert {title for _, title in found} == {"shop is down from some locations only"}
@@ -121,8 +127,8 @@ def test_an_end_is_told_where_partial_was_over_before_anybody_was_told() -> None
     known = {1: told("mail")}
 
     for situation_ in (
-        situation(resolved, incidents=(never_told,), told=known),
-        situation(resolved, change(never_told, "past"), told=known),
+        situation(resolved, incidents=(never_told,), notified=known),
+        situation(resolved, change(never_told, "past"), notified=known),
     ):
         assert ("mail", "shop is up again") in outcome(plan(SHOP, channels=("mail",)), situation_)
 
@@ -133,7 +139,9 @@ def test_the_end_is_told_before_an_outage_that_is_none_of_its_own() -> None:
 
     found = outcome(
         plan(SHOP),
-        situation(resolved, incidents=(later,), told={1: told("mail")}, troubled=frozenset({"shop"})),
+        situation(
+            resolved, incidents=(later,), notified={1: told("mail")}, down_or_partial=frozenset({"shop"})
+        ),
     )
 
     assert found == [("mail", "shop is up again")]
@@ -149,11 +157,14 @@ def test_who_was_told_of_partial_is_told_the_end_of_down_which_nobody_was_told()
     parent = incident(3, "gateway", started_at=NOW - 500, ended_at=NOW - 1)
 
     at_once = decide(
-        both, situation(escalated, *changes, incidents=(parent,), told={1: told("mail", "boss")})
+        both, situation(escalated, *changes, incidents=(parent,), notified={1: told("mail", "boss")})
     )
 
     assert messages(at_once) == [("mail", "shop is up again"), ("boss", "shop is up again")]
-    assert [(each.incident_id, each.told.channel) for each in at_once.known] == [(2, "mail"), (2, "boss")]
+    assert [(each.incident_id, each.notified.channel) for each in at_once.notified] == [
+        (2, "mail"),
+        (2, "boss"),
+    ]
     assert at_once.decided == {11, 20, 21}
 
 
@@ -162,11 +173,11 @@ def test_who_was_told_of_partial_stays_known_when_it_is_down() -> None:
     down = change(incident(2, started_at=NOW - 9))
 
     decision = decide(
-        plan(SHOP, channels=("mail",)), situation(escalated, down, told={1: told("mail", "boss")})
+        plan(SHOP, channels=("mail",)), situation(escalated, down, notified={1: told("mail", "boss")})
     )
 
     assert messages(decision) == [("mail", "shop is down")]
-    assert decision.known == [Known(2, told("mail", at=NOW)[0]), Known(2, told("boss")[0])]
+    assert decision.notified == [NewNotified(2, told("mail", at=NOW)[0]), NewNotified(2, told("boss")[0])]
 
 
 def test_who_was_told_of_an_outage_is_told_that_flapping_has_settled() -> None:
@@ -174,17 +185,17 @@ def test_who_was_told_of_an_outage_is_told_that_flapping_has_settled() -> None:
     quiet = change(incident(ended_at=NOW - 9), "resolved", quiet=True)
     known = {1: told("mail", "boss"), 2: told("mail")}
 
-    decision = decide(plan(SHOP), situation(quiet, incidents=(flapping,), told=known))
+    decision = decide(plan(SHOP), situation(quiet, incidents=(flapping,), notified=known))
 
     assert (decision.deliveries, decision.decided) == ([], {11})
-    assert decision.known == [Known(2, told("boss")[0])]
+    assert decision.notified == [NewNotified(2, told("boss")[0])]
 
 
 def test_an_end_from_before_the_flapping_is_told() -> None:
     flapping = incident(2, kind="flapping")
     resolved = change(incident(ended_at=NOW - 9), "resolved")
 
-    found = outcome(plan(SHOP), situation(resolved, incidents=(flapping,), told={1: told("mail")}))
+    found = outcome(plan(SHOP), situation(resolved, incidents=(flapping,), notified={1: told("mail")}))
 
     assert found == [("mail", "shop is up again")]
 
@@ -194,16 +205,16 @@ def test_what_was_told_with_others_goes_on_as_one_of_its_own() -> None:
     partial = incident(2, kind="partial", started_at=NOW - 9)
 
     decision = decide(
-        plan(SHOP), situation(resolved, incidents=(partial,), told={1: told("mail", together=1)})
+        plan(SHOP), situation(resolved, incidents=(partial,), notified={1: told("mail", together=1)})
     )
 
-    assert decision.known == [Known(2, told("mail")[0])]
+    assert decision.notified == [NewNotified(2, told("mail")[0])]
 
 
 def test_the_end_of_what_is_no_longer_checked_is_no_recovery() -> None:
     resolved = change(incident(ended_at=NOW - 1), "resolved", detail="no longer checked")
 
-    decision = decide(plan(monitor("blog")), situation(resolved, told={1: told("mail")}))
+    decision = decide(plan(monitor("blog")), situation(resolved, notified={1: told("mail")}))
 
     assert [each.alert.title for each in decision.deliveries] == ["shop: no longer checked"]
 
@@ -239,7 +250,7 @@ def test_the_end_of_an_incident_is_told_before_the_beginning_of_the_next() -> No
     over = incident(1, ended_at=NOW - 60)
     changes = change(over, "resolved"), change(incident(2))
 
-    found = outcome(plan(SHOP, channels=("mail",)), situation(*changes, told={1: told("mail")}))
+    found = outcome(plan(SHOP, channels=("mail",)), situation(*changes, notified={1: told("mail")}))
 
     assert found == [("mail", "shop is up again"), ("mail", "shop is down")]
 
@@ -247,7 +258,7 @@ def test_the_end_of_an_incident_is_told_before_the_beginning_of_the_next() -> No
 def test_reminders_come_at_their_time() -> None:
     def found(reminded_at: float) -> Any:
         known = {1: told("mail", reminded_at=reminded_at)}
-        return decide(plan(REMINDED), situation(incidents=(incident(),), told=known))
+        return decide(plan(REMINDED), situation(incidents=(incident(),), notified=known))
 
     assert found(NOW - 599).deliveries == []
     decision = found(NOW - 600)
@@ -255,14 +266,14 @@ def test_reminders_come_at_their_time() -> None:
         ("mail", f"reminder 1 {NOW}", "incident 1")
     ]
     assert decision.deliveries[0].alert.title == "shop is down, since 2 min 10 s"
-    assert decision.known == [Known(1, Told("mail", NOW, NOW, None))]
+    assert decision.notified == [NewNotified(1, Notified("mail", NOW, NOW, None))]
 
 
 @pytest.mark.parametrize(
     "calm",
     [
         {"acknowledged": frozenset({1})},
-        {"silent_until": {"shop": NOW + 1}},
+        {"silenced_until": {"shop": NOW + 1}},
         {"incidents": (incident(kind="flapping"),)},
         {"incidents": (incident(ended_at=NOW - 1),)},
     ],
@@ -271,7 +282,7 @@ def test_acknowledging_silencing_and_the_end_stop_reminders_and_escalation(calm:
     escalating = monitor(
         "shop", notify={"remind_every_s": 600, "escalate_after_s": 60, "escalate_to": "boss"}
     )
-    facts = {"incidents": (incident(),), "told": {1: told("mail")}, **calm}
+    facts = {"incidents": (incident(),), "notified": {1: told("mail")}, **calm}
 
     assert outcome(plan(escalating, channels=("mail", "boss")), situation(**facts)) == []
 
@@ -280,22 +291,22 @@ def test_maintenance_stops_reminders() -> None:
     window = {"starts_at": "2027-01-15T07:59:00Z", "ends_at": "2027-01-15T08:01:00Z"}
     maintained = monitor("shop", notify={"remind_every_s": 600}, maintenance=window)
 
-    assert outcome(plan(maintained), situation(incidents=(incident(),), told={1: told("mail")})) == []
+    assert outcome(plan(maintained), situation(incidents=(incident(),), notified={1: told("mail")})) == []
 
 
 def test_escalation_tells_further_channels_once() -> None:
     shop = monitor("shop", notify={"channels": "mail", "escalate_after_s": 3_600, "escalate_to": ["boss"]})
     open_one = (incident(),)
 
-    early = situation(incidents=open_one, told={1: told("mail", at=NOW - 3_599)})
-    due = situation(incidents=open_one, told={1: told("mail", at=NOW - 3_600)})
-    done = situation(incidents=open_one, told={1: told("mail") + told("boss")})
+    early = situation(incidents=open_one, notified={1: told("mail", at=NOW - 3_599)})
+    due = situation(incidents=open_one, notified={1: told("mail", at=NOW - 3_600)})
+    done = situation(incidents=open_one, notified={1: told("mail") + told("boss")})
 
     assert outcome(plan(shop), early) == outcome(plan(shop), done) == []
     decision = decide(plan(shop), due)
     assert [(each.channel, each.about) for each in decision.deliveries] == [("boss", "escalation 1")]
     assert "Nobody has acknowledged it so far." in decision.deliveries[0].alert.text
-    assert decision.known == [Known(1, Told("boss", NOW, NOW, None))]
+    assert decision.notified == [NewNotified(1, Notified("boss", NOW, NOW, None))]
 
 
 def test_escalation_counts_from_the_incident_where_nobody_is_told_at_first() -> None:
@@ -314,4 +325,7 @@ def test_what_is_held_back_is_not_escalated() -> None:
 
 
 def test_incidents_of_monitors_that_are_no_longer_checked_are_not_reminded_of() -> None:
-    assert outcome(plan(SHOP), situation(incidents=(incident(monitor="gone"),), told={1: told("mail")})) == []
+    assert (
+        outcome(plan(SHOP), situation(incidents=(incident(monitor="gone"),), notified={1: told("mail")}))
+        == []
+    )

@@ -62,10 +62,10 @@ def test_those_that_were_told_within_the_minute_count() -> None:
     known = {number: told("mail") for number in range(5)}
     last = change(incident(5, "s5", noticed_at=NOW - 20))
 
-    found = decide(sites(10), situation(last, incidents=before, told=known))
+    found = decide(sites(10), situation(last, incidents=before, notified=known))
 
     assert messages(found) == [("mail", "s5 is down")]
-    assert found.known[0].told.together == 5
+    assert found.notified[0].notified.together == 5
 
 
 def test_those_that_wait_for_a_parent_are_no_mass_outage() -> None:
@@ -106,9 +106,9 @@ def test_its_end_is_one_message_as_well() -> None:
     known = {n: told("mail", together=0) for n in range(6)}
     still = incident(5, "s5")
 
-    early = situation(*resolved, incidents=(still,), told=known)
-    later = situation(*resolved, incidents=(still,), told=known, now=NOW + 55)
-    all_over = situation(*resolved, told=known)
+    early = situation(*resolved, incidents=(still,), notified=known)
+    later = situation(*resolved, incidents=(still,), notified=known, now=NOW + 55)
+    all_over = situation(*resolved, notified=known)
 
     assert outcome(sites(10), early) == []
     assert outcome(sites(10), later) == [("mail", "5 of 10 monitors are up again")]
@@ -124,7 +124,7 @@ def test_its_end_is_told_at_once_before_one_of_them_is_down_again() -> None:
     known = {n: told("mail", together=0) for n in range(6)}
     changes = *resolved, change(incident(9, "s0"))
 
-    found = outcome(sites(10), situation(*changes, incidents=(incident(5, "s5"),), told=known))
+    found = outcome(sites(10), situation(*changes, incidents=(incident(5, "s5"),), notified=known))
 
     assert found == [("mail", "2 of 10 monitors are up again"), ("mail", "s0 is down")]
 
@@ -135,8 +135,8 @@ def test_reminders_of_it_are_one_message() -> None:
 
     decision = decide(
         plan(*reminded),
-        situation(incidents=open_ones, told={n: told("mail", together=1) for n in range(1, 7)}),
+        situation(incidents=open_ones, notified={n: told("mail", together=1) for n in range(1, 7)}),
     )
 
     assert messages(decision) == [("mail", "6 of 9 monitors are down, since 2 min 10 s")]
-    assert {known.told.together for known in decision.known} == {1}
+    assert {known.notified.together for known in decision.notified} == {1}

@@ -36,7 +36,7 @@ async def test_the_program_tells_what_the_tables_say_and_follows_its_configurati
     await eventually("all is told", book.all_done)
     assert {json.loads(body)["title"] for _, body in receiver.requests} == {"shop was down"}
     assert await asyncio.to_thread(monitor.stop) == 0
-    assert "alert told to hook: shop was down" in monitor.printed()
+    assert "alert sent to hook: shop was down" in monitor.printed()
     assert "s3cret" not in monitor.printed()
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from monitor.alert import alert
+from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.config_alerts import Alerts
@@ -36,7 +36,7 @@ async def telling(store: AlertStore, url: str) -> AsyncIterator[Watched]:
     config = Config(monitors=(monitor("shop"),), alerts=Alerts.model_validate({"channels": {"pager": url}}))
     watched, stop = Watched(), asyncio.Event()
     task = asyncio.create_task(
-        alert(
+        send_alerts(
             store, lambda: config, stop, clock=lambda: NOW, look_s=0.01, lease_s=60, progress=watched.progress
         )
     )

@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.alert_certificates import Seen
+from monitor.alert_certificates import SeenChain
 from monitor.alert_decision import Delivery, decide
 from monitor.alert_message import compose
 from monitor.alert_situation import Plan, Situation
@@ -88,11 +88,11 @@ async def test_a_decision_sees_what_is_told_acknowledged_silent_and_newest(
     ]
     assert {each.id for each in situation.incidents} == {shop, over}
     assert [each.id for each in situation.open] == [shop]
-    assert [(told.channel, told.told_at) for told in situation.told[shop]] == [("mail", NOW)]
+    assert [(told.channel, told.told_at) for told in situation.notified[shop]] == [("mail", NOW)]
     assert situation.acknowledged == {shop}
-    assert situation.silent_until == {"gateway": NOW + 9}
+    assert situation.silenced_until == {"gateway": NOW + 9}
     assert situation.newest == {"gateway": (NOW - 7, True), "shop": (NOW - 3, False)}
-    assert situation.troubled == {"gateway"}
+    assert situation.down_or_partial == {"gateway"}
 
 
 async def test_a_monitor_without_results_is_no_failure(alert_store: AlertStore, book: Book) -> None:
@@ -127,7 +127,7 @@ async def test_one_of_a_monitor_waits_for_those_before_it(alert_store: AlertStor
         assert (claimed.id, claimed.attempts) == (number, 1)
         await alert_store.postpone(claimed, "the answer was 500", 600)
         assert await claim(alert_store) == []
-        await alert_store.delivered(claimed)
+        await alert_store.mark_sent(claimed)
 
 
 async def test_one_that_a_channel_refuses_again_and_again_while_it_takes_others_is_given_up(
@@ -143,7 +143,7 @@ async def test_one_that_a_channel_refuses_again_and_again_while_it_takes_others_
 
     assert [await refuse() for _ in range(REFUSALS)] == [False] * REFUSALS  # the channel may be away
     (other,) = await alert_store.claim(["mail"])
-    await alert_store.delivered(other)
+    await alert_store.mark_sent(other)
     assert (other.id, await claim(alert_store)) == (3, [])
     assert not await refuse()  # it may be busy with what waited
 
@@ -160,7 +160,7 @@ async def test_what_became_of_it_is_noted(alert_store: AlertStore, book: Book) -
     await alert_store.add([delivery(1), delivery(2), delivery(3)], NOW)
     sent, refused, later = [(await alert_store.claim(["mail"]))[0] for _ in range(3)]
 
-    await alert_store.delivered(sent)
+    await alert_store.mark_sent(sent)
     await alert_store.fail(refused, "the answer was 400")
     await alert_store.postpone(later, "the answer was 500", -1)
 
@@ -180,7 +180,7 @@ async def test_who_comes_late_changes_nothing(alert_store: AlertStore, book: Boo
     await alert_store.postpone(late, "the answer was 500", 0)
     await alert_store.fail(late, "the answer was 400")
     assert await claim(alert_store) == []
-    await alert_store.delivered(second)
+    await alert_store.mark_sent(second)
     await alert_store.fail(second, "the answer was 400")
 
     assert [fate for _, _, fate in await book.outcome()] == ["sent"]
@@ -258,7 +258,7 @@ async def test_the_newest_certificates_are_found(alert_store: AlertStore, store:
 
     found = await alert_store.chains(["shop", "old", "other"], NOW - 86_400)
 
-    assert found == [Seen("shop", NOW - 30, NOW + 2, None, None)]
+    assert found == [SeenChain("shop", NOW - 30, NOW + 2, None, None)]
 
 
 async def test_a_claim_has_the_alert_as_it_was(alert_store: AlertStore) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config import Config
-from monitor.heartbeat import Pulse, beat
+from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.result import result_id
 from monitor.storage_database import Database
 from monitor.store import ResultStore
@@ -28,12 +28,14 @@ class Clock:
 
 
 @asynccontextmanager
-async def beating(pulse: Pulse, database: Database, url: str | None, **settings: Any) -> AsyncIterator[None]:
+async def beating(
+    recent: RecentResults, database: Database, url: str | None, **settings: Any
+) -> AsyncIterator[None]:
     config = Config(
         monitors=(monitor("shop", **settings), monitor("off", interval_s=1, paused=True)),
         heartbeat_url=None if url is None else SecretStr(url),
     )
-    task = asyncio.create_task(beat(pulse, database, lambda: config, every_s=0.01))
+    task = asyncio.create_task(send_heartbeats(recent, database, lambda: config, every_s=0.01))
     yield
     task.cancel()
     await asyncio.wait([task])
@@ -59,11 +61,11 @@ NOT_STORED = "no heartbeat: no result of the last minutes is stored"
 
 
 async def test_it_beats_while_what_is_checked_is_stored(store: ResultStore, receiver: HttpReceiver) -> None:
-    pulse = Pulse(Clock())
+    recent = RecentResults(Clock())
     await store.save([result()])
-    pulse.checked(result())
+    recent.add(result())
 
-    async with beating(pulse, store.database, f"{receiver.url}/beat"):
+    async with beating(recent, store.database, f"{receiver.url}/beat"):
         await beats(receiver)
 
 
@@ -71,12 +73,12 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    pulse = Pulse(clock)
+    recent = RecentResults(clock)
     await store.save([result()])
-    pulse.checked(result())
+    recent.add(result())
     clock.now += 141
 
-    async with beating(pulse, store.database, receiver.url, interval_s=120, timeout_s=10):
+    async with beating(recent, store.database, receiver.url, interval_s=120, timeout_s=10):
         await says(caplog, NOT_STORED)
         assert receiver.requests == []
         clock.now -= 1
@@ -86,10 +88,10 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
 async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pulse = Pulse(Clock())
-    pulse.checked(result())
+    recent = RecentResults(Clock())
+    recent.add(result())
 
-    async with beating(pulse, store.database, receiver.url):
+    async with beating(recent, store.database, receiver.url):
         await says(caplog, NOT_STORED)
         assert receiver.requests == []
 
@@ -97,16 +99,16 @@ async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
 async def test_it_does_not_beat_without_the_database(
     receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pulse = Pulse(Clock())
-    pulse.checked(result())
+    recent = RecentResults(Clock())
+    recent.add(result())
 
-    async with beating(pulse, Database("postgresql://127.0.0.1:1/none"), receiver.url):
+    async with beating(recent, Database("postgresql://127.0.0.1:1/none"), receiver.url):
         await says(caplog, NOT_STORED)
         assert receiver.requests == []
 
 
 async def test_without_a_url_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async with beating(Pulse(Clock()), Database("postgresql://127.0.0.1:1/none"), None):
+    async with beating(RecentResults(Clock()), Database("postgresql://127.0.0.1:1/none"), None):
         await asyncio.sleep(0.05)
 
     assert caplog.text == ""
@@ -115,14 +117,14 @@ async def test_without_a_url_it_says_nothing(caplog: pytest.LogCaptureFixture) -
 async def test_an_outside_service_in_trouble_is_told_without_its_url(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pulse = Pulse(Clock())
+    recent = RecentResults(Clock())
     await store.save([result()])
-    pulse.checked(result())
+    recent.add(result())
     receiver.statuses = [500]
 
-    async with beating(pulse, store.database, f"{receiver.url}/s3cret"):
+    async with beating(recent, store.database, f"{receiver.url}/s3cret"):
         await says(caplog, "the heartbeat was answered with 500")
-    async with beating(pulse, store.database, "http://127.0.0.1:1/s3cret"):
+    async with beating(recent, store.database, "http://127.0.0.1:1/s3cret"):
         await says(caplog, "the heartbeat did not arrive: ClientConnectorError")
 
     ours = [record.getMessage() for record in caplog.records if record.name == "monitor.heartbeat"]
@@ -131,11 +133,11 @@ async def test_an_outside_service_in_trouble_is_told_without_its_url(
 
 def test_one_result_a_second_is_remembered() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
+    recent = RecentResults(clock)
 
     for number in range(21):
-        pulse.checked(result(SLOT + number))
+        recent.add(result(SLOT + number))
         clock.now += 0.125
 
-    assert pulse.within(60) == [result_id("here", "shop", SLOT + number) for number in (0, 8, 16)]
-    assert len(pulse.within(1)) == 1
+    assert recent.within(60) == [result_id("here", "shop", SLOT + number) for number in (0, 8, 16)]
+    assert len(recent.within(1)) == 1

@@ -102,8 +102,8 @@ def test_nobody_is_told_until_it_ends() -> None:
     known = plan(SHOP, channels=("mail",))
     opened, windows = change(incident()), MadeWindows([OF_WEB])
 
-    during = decide(known, situation(opened, made=windows))
-    after = decide(known, situation(opened, now=NOW + 60, made=windows))
+    during = decide(known, situation(opened, made_windows=windows))
+    after = decide(known, situation(opened, now=NOW + 60, made_windows=windows))
 
     assert (during.deliveries, during.decided) == ([], set())
     assert [each.alert.title for each in after.deliveries] == ["shop is down"]
@@ -114,7 +114,7 @@ def test_it_stops_reminders() -> None:
     down = incident(started_at=NOW - 7_000, noticed_at=NOW - 6_900)
 
     def titles(*windows: MadeWindow) -> list[str]:
-        now = situation(incidents=(down,), told={1: told("mail")}, made=MadeWindows(windows))
+        now = situation(incidents=(down,), notified={1: told("mail")}, made_windows=MadeWindows(windows))
         return [each.alert.title for each in decide(known, now).deliveries]
 
     assert len(titles()) == 1
