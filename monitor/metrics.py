@@ -14,8 +14,8 @@ from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.config_labels import metric_label
 from monitor.exposition import Family, MetricsText, labels
-from monitor.pieces import in_pieces
 from monitor.result import CheckResult, Reason
+from monitor.runtime_event_loop import in_pieces
 from monitor.uptime import status_of
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"

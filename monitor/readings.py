@@ -16,8 +16,8 @@ from monitor.alert_counts import AlertCounts, Waiting
 from monitor.buckets import Buckets
 from monitor.config import Config
 from monitor.follow import Following
-from monitor.loop_lag import LoopLag
 from monitor.pipeline import Pipeline
+from monitor.runtime_event_loop import LoopLag
 from monitor.runtime_text import duration
 from monitor.schedule import Schedule
 

@@ -5,7 +5,8 @@ import sys
 
 import uvloop
 
-import main
+import main  # noqa: F401 - it handles a stop while the program loads
+from monitor import cli
 
 _BEGUN_S = 0.3
 
@@ -26,5 +27,5 @@ def loop_that_cancels(name: str) -> uvloop.Loop:
 
 if __name__ == "__main__":
     victim = sys.argv.pop(1)
-    vars(main)["new_event_loop"] = lambda: loop_that_cancels(victim)
-    sys.exit(main.main(sys.argv[1:]))
+    vars(cli)["new_event_loop"] = lambda: loop_that_cancels(victim)
+    sys.exit(cli.main(sys.argv[1:]))

@@ -72,7 +72,7 @@ def test_a_stop_while_the_program_loads_leaves_no_traceback(
 
     with subprocess.Popen(loading, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        said = [next(line for line in process.stderr if "monitor.early_stop" in line)]
+        said = [next(line for line in process.stderr if line.endswith(" monitor\n"))]
         process.send_signal(number)
         said += process.stderr.readlines()
 
@@ -105,9 +105,8 @@ def served(program: Start, told: str) -> str:
     """Tell something of the interpreter that serves."""
     monitor = program(url_to_monitor=DOWN)
     serve = f"async def serve(*_):\n    print({told})"
-    script = (
-        f"import gc, main, sys\n{serve}\nmain.serve = serve\nmain.main(['--config', {str(monitor.path)!r}])"
-    )
+    start = f"cli.serve = serve\ncli.main(['--config', {str(monitor.path)!r}])"
+    script = f"import gc, sys\nfrom monitor import cli\n{serve}\n{start}"
     return subprocess.run(
         [sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, text=True
     ).stdout

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from main import main
 from monitor.bookkeeping import Bookkeeping
+from monitor.cli import main
 from monitor.config import Config, Monitor
 from monitor.report import ReportError, instant, report
 from monitor.store_incidents import locked

@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 
 from monitor.config import Monitor
-from monitor.pieces import in_pieces
 from monitor.result import OwnTroubleError
+from monitor.runtime_event_loop import in_pieces
 from monitor.runtime_text import DAY_S
 from monitor.store_pages import Latest, StoredState
 from monitor.web import views

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from monitor.pieces import in_pieces
+from monitor.runtime_event_loop import in_pieces
 from monitor.runtime_text import DAY_S
 from monitor.store_pages import Latest, PageReader, Seconds
 from monitor.web.charts import sparkline, uptime_bars

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from monitor.config import Config
-from monitor.loop_lag import LoopLag
 from monitor.metrics import CheckMetrics
 from monitor.readings import registry
+from monitor.runtime_event_loop import LoopLag
 from monitor.web.access import Access
 from monitor.web.api import Api
 from monitor.web.assets import asset_routes

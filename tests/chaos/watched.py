@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import main as program
+import main  # noqa: F401 - it handles a stop while the program loads
+from monitor import cli
 from tests.chaos.starvation import starved_s, waits
 from tests.chaos.steps import measure
 
@@ -85,7 +86,7 @@ def stalls(report: Path) -> list[Stall]:
 
 def run(argv: Sequence[str]) -> int:
     report, *arguments = argv
-    make_loop = vars(program)["new_event_loop"]
+    make_loop = vars(cli)["new_event_loop"]
 
     def watched_loop() -> AbstractEventLoop:
         loop: AbstractEventLoop = make_loop()
@@ -93,8 +94,8 @@ def run(argv: Sequence[str]) -> int:
         measure(loop, Path(report).with_suffix(".steps"))
         return loop
 
-    vars(program)["new_event_loop"] = watched_loop
-    return program.main(arguments)
+    vars(cli)["new_event_loop"] = watched_loop
+    return cli.main(arguments)
 
 
 if __name__ == "__main__":

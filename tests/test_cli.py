@@ -1,7 +1,7 @@
 import pytest
 
+from monitor.cli import print_table
 from monitor.result import CheckResult, Reason, result_id
-from monitor.table import print_table
 
 
 def result(name: str, *, up: bool | None, reason: Reason | None = None) -> CheckResult:

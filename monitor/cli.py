@@ -1,0 +1,181 @@
+"""The command line: what the program is asked to do, and what it answers on stdout."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.config import Config
+from monitor.config_load import ConfigError, load
+from monitor.log_lines import LineHandler
+from monitor.replay import ReplayError, replay_dead_letters
+from monitor.report import ReportError, instant, report
+from monitor.result import CheckResult
+from monitor.runtime_event_loop import shorten_pauses
+from monitor.service import CannotGoOnError, check_once, serve
+from monitor.signals import Signals
+from monitor.uptime_report import FORMATS, written
+
+if sys.platform == "win32":
+    from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
+
+_UP = {True: Text("up", "green"), False: Text("down", "red"), None: Text("unknown", "yellow")}
+_STANDARD_STREAMS = 3
+
+_log = logging.getLogger(__name__)
+
+
+class AnswerError(Exception):
+    """The answer could not be printed; its text says why, in one line."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the command line asks for; return the exit code."""
+    occupy_standard_streams()
+    options = arguments(argv)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if options.once else signal.default_int_handler)
+        config = load(options.config, os.environ)
+        if options.check_config:
+            with answer():
+                print(f"{options.config}: valid, {len(config.monitors)} monitors")  # noqa: T201 - the answer
+            return 0
+        return run(config, options)
+    except ConfigError as error:
+        print(*error.mistakes, sep="\n", file=sys.stderr)  # noqa: T201 - before logging is set up
+        return 2
+    except KeyboardInterrupt:  # before `Signals` are there, or at --once
+        return 1 if options.once else 0
+    except (AnswerError, CannotGoOnError, ReplayError, ReportError) as error:
+        _log.critical("%s", error)
+        return 1
+
+
+def occupy_standard_streams() -> None:
+    """Keep the numbers of standard streams that were closed from other files: uvloop aborts on such ones."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < _STANDARD_STREAMS:
+        pass
+    os.close(number)
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; a mistake in it ends the program with exit code 2."""
+    parser = argparse.ArgumentParser(prog="main.py", description="Checks websites and keeps every result.")
+    parser.add_argument("--config", type=Path, default=Path("config.json"), metavar="PATH")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--check-config", action="store_true", help="say whether the configuration is valid")
+    mode.add_argument("--once", action="store_true", help="check every monitor once and print a table")
+    mode.add_argument(
+        "--replay-dead-letters",
+        action="store_true",
+        help="send <kafka_topic>.dead through <kafka_topic> again",
+    )
+    mode.add_argument("--report", action="store_true", help="print the uptime of each monitor")
+    period = parser.add_argument_group("of a report", "dates or instants of ISO 8601, UTC unless they say")
+    period.add_argument("--since", type=instant, metavar="WHEN")
+    period.add_argument("--until", type=instant, metavar="WHEN")
+    period.add_argument("--format", choices=FORMATS, default="table")
+    options = parser.parse_args(argv)
+    if mistake := period_mistake(options):
+        parser.error(mistake)
+    return options
+
+
+def period_mistake(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with the period of a report, if anything."""
+    given = [options.since, options.until]
+    if not options.report:
+        return None if given == [None, None] else "--since and --until are for --report"
+    if None in given:
+        return "--report needs --since and --until"
+    return (
+        None if options.since < min(options.until, time.time()) else "--since must be before --until and now"
+    )
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Run the command with a valid configuration to its end; return the exit code."""
+    log_to_stderr(config.log_level)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        if options.once:
+            results = runner.run(check_once(config, options.config, os.environ))
+            with answer():
+                print_table(results)
+            unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
+            return 0 if not unchecked and all(result.up for result in results) else 1
+        if options.report:
+            found = runner.run(report(config, options.since, options.until))
+            with answer():
+                print(written(found, options.format), end="")  # noqa: T201 - the answer
+            return 0
+        if options.replay_dead_letters:
+            replayed = runner.run(_replay(config))
+            with answer():
+                print(replayed)  # noqa: T201 - the answer
+            return 0
+        shorten_pauses()
+        runner.run(serve(config, options.config, os.environ))
+        return 0
+
+
+async def _replay(config: Config) -> str:
+    """Replay until it is done or a signal asks for the end; return how many there were, in words."""
+    return await replay_dead_letters(config, Signals().end)
+
+
+def log_to_stderr(level: str) -> None:
+    """Log one line an event; what libraries log of their own troubles, the stages log with more reason."""
+    handler = LineHandler(2, getattr(sys.stderr, "encoding", "utf-8"))
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
+    )
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def print_table(results: Iterable[CheckResult]) -> None:
+    """Print one row for each result: whether the monitor is up, the code, the time, the reason."""
+    table = Table("monitor", "up", "code", "time", "reason")
+    for result in sorted(results, key=lambda each: each.monitor):
+        table.add_row(
+            Text(result.monitor),
+            _UP[result.up],
+            str(result.response_status or "-"),
+            f"{result.response_time:.3f} s",
+            Text(f"{result.reason}: {result.detail}" if result.reason else ""),
+        )
+    Console().print(table)
+
+
+@contextmanager
+def answer() -> Iterator[None]:
+    """Send what is printed in this context to stdout, which may be full, gone, or short of characters.
+
+    A character that stdout does not know is escaped.
+
+    Raises:
+        AnswerError: stdout does not take it.
+
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        print(end="", flush=True)  # noqa: T201 - what is written may not have arrived
+    except OSError as error:
+        # Python writes what is left once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise AnswerError(f"the answer cannot be printed: {error.strerror}") from error
