@@ -43,7 +43,7 @@ class Bookkeeping:
     ) -> None:
         self.rules = rules
         self.read_windows = read_windows
-        self._retention_days = min(retention_days, store_sums.HOURS_DAYS - 1)
+        self._retention_days = min(retention_days, store_sums.HOURS_KEPT_D - 1)
         self._clock = clock
 
     async def open_books(self, connection: Any, results: Iterable[CheckResult]) -> Enter:

@@ -1,7 +1,7 @@
 """When a monitor's maintenance windows are open.
 
-Pure: instants are Unix seconds. A window is open from its start on, and no longer at its end. Recurring ones
-start by the clock on the wall, also on the days when it is set, and last as long as they say.
+Pure: instants are Unix seconds. A window includes its start, and not its end. Recurring windows start by the
+local time of their time zone, also on days when its clocks change, and last exactly as long as configured.
 """
 
 from bisect import bisect
@@ -13,17 +13,17 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from monitor.config_alerts import Maintenance
+from monitor.runtime_text import DAY_S
 
 Interval = tuple[float, float]
 
-_BLOCK_S = 86_400
-_MAX_BLOCKS = 8
+_MAX_DAYS = 8  # that are kept
 
 
 class Windows:
-    """The windows of one monitor; what was worked out for a day is kept, so that asking is cheap.
+    """The windows of one monitor, with those of a few days kept, so that asking again is cheap.
 
-    `made` gives further ones that may be open between two instants.
+    `made` returns further windows, which people made and which may be open between two instants.
     """
 
     def __init__(
@@ -36,12 +36,11 @@ class Windows:
         self._days: dict[int, list[Interval]] = {}
 
     def open_at(self, at: float) -> bool:
-        """Tell whether any is open."""
         some = self._maintenance or self._made
         return bool(some) and any(start <= at < end for start, end in self._day(_day(at)))
 
     def within(self, start: float, end: float) -> Iterator[Interval]:
-        """Give the parts of a stretch of time in which any is open: in order, and none twice."""
+        """Yield the parts of a time range in which any window is open: in order, without overlaps."""
         for day in range(_day(start), _day(end) + 1):
             found = self._day(day)
             near = slice(max(0, bisect(found, (start,)) - 1), bisect(found, (end,)))
@@ -52,29 +51,29 @@ class Windows:
 
     def _day(self, day: int) -> list[Interval]:
         if day not in self._days:
-            if len(self._days) >= _MAX_BLOCKS:
+            if len(self._days) >= _MAX_DAYS:
                 self._days.clear()
-            start, end = day * _BLOCK_S, (day + 1) * _BLOCK_S
+            start, end = day * DAY_S, (day + 1) * DAY_S
             made = self._made(start, end) if self._made else ()
             self._days[day] = intervals(self._maintenance, start, end, made)
         return self._days[day]
 
 
 def _day(at: float) -> int:
-    return int(at // _BLOCK_S)
+    return int(at // DAY_S)
 
 
 def intervals(
     maintenance: Sequence[Maintenance], since: float, until: float, made: Iterable[Interval] = ()
 ) -> list[Interval]:
-    """Give the parts of `since` to `until` in which any window is open: in order, apart from each other.
+    """Return the parts of `since` to `until` in which any window is open: in order, with gaps between them.
 
-    `made` are windows that are not of the configuration.
+    `made` are the windows that people made, beside those of the configuration.
     """
     united: list[Interval] = []
     configured = (each for window in maintenance for each in _each(window, since, until))
     for start, end in sorted([*made, *configured]):
-        start, end = max(start, since), min(end, until)  # noqa: PLW2901 - what is outside does not matter
+        start, end = max(start, since), min(end, until)  # noqa: PLW2901 - what is outside is cut off
         if united and start <= united[-1][1]:
             united[-1] = (united[-1][0], max(united[-1][1], end))
         elif start < end:

@@ -1,7 +1,7 @@
-"""Windows that people make while the program runs: once, of one monitor, of a group, or of all.
+"""Windows that people make while the program runs: once, for one monitor, for a group, or for all monitors.
 
-Pure. They count as windows of the configuration do, from what is stored next on: nothing that was told or
-accounted for is told anew.
+Pure. They work like windows of the configuration, for all results that are stored from then on. Alerts that
+were sent and results that were counted before stay as they are.
 """
 
 import math
@@ -12,17 +12,18 @@ from typing import NamedTuple
 
 from monitor.config import Monitor
 from monitor.maintenance import Interval
+from monitor.runtime_text import DAY_S
 
-LONGEST_S = 31 * 86_400.0
-_AHEAD_S = 366 * 86_400.0
+LONGEST_S = 31.0 * DAY_S
+_AHEAD_S = 366.0 * DAY_S
 _LATE_S = 60.0  # clocks differ, and requests take their time
 
 Scope = tuple[str | None, str | None]
-"""The monitor, or else the group; neither: all monitors."""
+"""A monitor, or a group; without either, all monitors."""
 
 
 class MadeWindow(NamedTuple):
-    """One window; when somebody ended it, `ends_at` is when they did. `id` is 0 until it is stored."""
+    """One window; after somebody ended it, `ends_at` is when they did. `id` is 0 until it is stored."""
 
     id: int
     monitor: str | None
@@ -35,7 +36,7 @@ class MadeWindow(NamedTuple):
 
 
 class MadeWindows:
-    """Some of them, by what they are of."""
+    """A set of windows that people made, by what they are for."""
 
     def __init__(self, made: Iterable[MadeWindow] = ()) -> None:
         self._by_scope: dict[Scope, list[MadeWindow]] = defaultdict(list)
@@ -43,17 +44,17 @@ class MadeWindows:
             self._by_scope[each.monitor, each.group].append(each)
 
     def scopes(self, monitor: Monitor) -> tuple[Scope, ...]:
-        """Tell where the windows of a monitor come from: monitors with the same share them all."""
+        """Return the scopes that a monitor has windows of: monitors with equal scopes have equal windows."""
         mine = dict.fromkeys([(monitor.name, None), (None, monitor.group), (None, None)])
         return tuple(scope for scope in mine if scope in self._by_scope)
 
     def of(self, monitor: Monitor) -> list[MadeWindow]:
-        """Give the windows of a monitor, by their starts."""
+        """Return the windows of a monitor, in the order of their starts."""
         found = (each for scope in self.scopes(monitor) for each in self._by_scope[scope])
         return sorted(found, key=_starts_at)
 
     def within(self, monitor: Monitor, since: float, until: float) -> list[Interval]:
-        """Say when windows of a monitor are open that may be so within the stretch; they may overlap."""
+        """Return the windows of a monitor that may be open in this time range; they may overlap."""
         found: list[Interval] = []
         for scope in self.scopes(monitor):
             windows = self._by_scope[scope]
@@ -63,7 +64,6 @@ class MadeWindows:
         return found
 
     def open_at(self, monitor: Monitor, at: float) -> bool:
-        """Tell whether any of a monitor is open."""
         return any(start <= at < end for start, end in self.within(monitor, at, math.nextafter(at, math.inf)))
 
 
@@ -72,12 +72,12 @@ def _starts_at(window: MadeWindow) -> float:
 
 
 def mistakes(since: float, until: float, now: float) -> Iterator[tuple[str, str]]:
-    """Say what is wrong with a window that somebody asks for: the name of the field, and what is allowed."""
+    """Yield what is wrong with a window that somebody asks for: the field, and what is allowed."""
     if since < now - _LATE_S:
         yield "since", "must not be in the past"
     if since > now + _AHEAD_S:
-        yield "since", f"must be within {_AHEAD_S / 86_400:g} days"
+        yield "since", f"must be within {_AHEAD_S / DAY_S:g} days"
     if until <= max(since, now):
         yield "until", "must be later than now, and than since"
     if until - since > LONGEST_S:
-        yield "until", f"must be at most {LONGEST_S / 86_400:g} days after since"
+        yield "until", f"must be at most {LONGEST_S / DAY_S:g} days after since"

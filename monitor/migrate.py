@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this program needs, one numbered SQL file after the other."""
+"""Migrates a database to the schema that this program needs, one numbered SQL file after the other."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ CREATE TABLE IF NOT EXISTS health_schema (
 
 
 class SchemaError(Exception):
-    """The database's schema is one that this program must not touch; waiting does not help."""
+    """The database has a schema that this program must not touch; waiting does not help."""
 
 
 class Migration(NamedTuple):
-    """One step of the schema; `checksum` tells when its text was changed after the fact."""
+    """One step of the schema; `checksum` shows when its text was changed afterwards."""
 
     version: int
     name: str
@@ -49,10 +49,10 @@ MIGRATIONS = _read()
 
 
 async def migrate(connection: Any, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Apply what is missing, each migration in a transaction of its own; many processes may do so at once.
+    """Apply the missing migrations, each in a transaction of its own; many processes may do so at once.
 
     Raises:
-        SchemaError: the database is newer than the program, or was migrated by other texts.
+        SchemaError: the database is newer than the program, or was migrated by other SQL.
 
     """
     while await _apply_next(connection, migrations):
@@ -66,7 +66,7 @@ async def _apply_next(connection: Any, migrations: Sequence[Migration]) -> bool:
         await connection.execute(_LEDGER)
         rows = await connection.fetch("SELECT version, checksum FROM health_schema")
         applied = {row["version"]: row["checksum"] for row in rows}
-        _refuse_strangers(applied, migrations)
+        _check_applied(applied, migrations)
         for migration in migrations:
             if migration.version not in applied:
                 await connection.execute(migration.sql)
@@ -80,7 +80,7 @@ async def _apply_next(connection: Any, migrations: Sequence[Migration]) -> bool:
     return False
 
 
-def _refuse_strangers(applied: Mapping[int, str], migrations: Sequence[Migration]) -> None:
+def _check_applied(applied: Mapping[int, str], migrations: Sequence[Migration]) -> None:
     known = {migration.version: migration for migration in migrations}
     if newer := sorted(applied.keys() - known.keys()):
         raise SchemaError(

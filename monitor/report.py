@@ -11,9 +11,9 @@ from monitor.data_dir import DataDirError, locked
 from monitor.embedded_account import EmbeddedError
 from monitor.embedded_postgres import postgres, running_uri
 from monitor.migrate import SchemaError
+from monitor.runtime_text import HOUR_S
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store_report import Account, accounts
-from monitor.uptime import HOUR_S
 from monitor.uptime_report import ReportRow, rows
 from monitor.watched import MonitorRules
 

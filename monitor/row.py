@@ -1,4 +1,4 @@
-"""How a result lies in the table: the statements that add rows, and the order of their columns."""
+"""How a result becomes a row: the statements that add rows, and the order of their columns."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -55,7 +55,7 @@ async def copy(connection: Any, results: Sequence[CheckResult]) -> Sequence[Chec
 
 
 async def insert(connection: Any, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
-    """Add the rows that are not there; give the results that were new."""
+    """Add the rows that are not there yet; return the results that were new."""
     columns = zip(*map(row, results), strict=True)
     tag: str = await connection.execute(_INSERT, *columns)
     if int(tag.rpartition(" ")[2]) == len(results):
@@ -66,7 +66,7 @@ async def insert(connection: Any, results: Sequence[CheckResult]) -> Sequence[Ch
 
 
 def row(result: CheckResult) -> tuple[Any, ...]:
-    """Lay out one result in the order of `COLUMNS`; what no first version said is null."""
+    """Return the values of one result in the order of `COLUMNS`; null is what the original did not record."""
     phases = result.phases
     expires_at = result.certificate_expires_at
     return (

@@ -1,9 +1,10 @@
-"""The SQL of the table's partitions: one for each UTC day that has results."""
+"""The partitions of the table of results: one for each UTC day that has results."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-DAY_S = 86_400
+from monitor.runtime_text import DAY_S
+
 _LOCK = 0x6865616C7469
 
 _BEFORE = """
@@ -13,7 +14,7 @@ WHERE inhparent = 'health_data'::regclass AND relname ~ '^health_data_[0-9]{8}$'
 
 
 async def make(connection: Any, day: int) -> None:
-    """Make the partition of a day since 1970, unless it is there; readers of other days are not blocked."""
+    """Make the partition of a day (since 1970), unless it is there; readers of other days are not blocked."""
     await connection.execute("SET LOCAL lock_timeout = '2s'")
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
     name = _partition(day)
@@ -27,7 +28,7 @@ async def make(connection: Any, day: int) -> None:
 
 
 async def before(connection: Any, day: int) -> list[str]:
-    """Name the partitions of earlier days."""
+    """Return the names of the partitions of earlier days."""
     return [row["name"] for row in await connection.fetch(_BEFORE, _partition(day))]
 
 

@@ -235,7 +235,7 @@ class PageReader:
         """
         found: defaultdict[str, list[Sums]] = defaultdict(list)
         async with self._database.transaction() as connection:
-            for name, sums in await store_sums.stretch(connection, monitors, hours, days):
+            for name, sums in await store_sums.sums_of_some(connection, monitors, hours, days):
                 found[name].append(sums)
         return found
 

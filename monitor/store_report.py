@@ -1,4 +1,4 @@
-"""Reads what a report is made from: sums, the results that still speak, and outages."""
+"""Reads the account of each monitor: sums, the time that newest results cover, and outages."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ import msgspec
 
 from monitor import store_sums
 from monitor.maintenance import Windows
+from monitor.runtime_text import DAY_S, HOUR_S
 from monitor.storage_database import Database
-from monitor.store_days import DAY_S
-from monitor.uptime import HOUR_S, Sums, split_at_windows
+from monitor.uptime import Sums, split_at_windows
 
 _STATES = "SELECT monitor, health FROM health_states"
 
@@ -35,14 +35,14 @@ _decoder = msgspec.json.Decoder(_Newest)
 
 
 class AccountedOutage(NamedTuple):
-    """One incident of a monitor that was down."""
+    """One incident of the kind `down`."""
 
     started_at: float
     ended_at: float | None
 
 
 class Account(NamedTuple):
-    """What is known of one monitor in a window."""
+    """What is known of one monitor in a time range."""
 
     sums: list[Sums]
     """One for each location."""
@@ -52,9 +52,10 @@ class Account(NamedTuple):
 async def accounts(
     database: Database, since: float, until: float, windows_of: Callable[[str], Windows | None]
 ) -> dict[str, Account]:
-    """Read the account of each monitor, from one full hour on until an instant.
+    """Return the account of each monitor, from a full hour until an instant.
 
-    Where only sums of days are kept, it begins at a full day.
+    Where only sums of days are kept, it begins at a full day. `windows_of` returns the maintenance windows of
+    a monitor.
     """
     async with database.transaction() as connection:
         return await _accounts(connection, since, until, windows_of)
@@ -63,12 +64,14 @@ async def accounts(
 async def _accounts(
     connection: Any, since: float, until: float, windows_of: Callable[[str], Windows | None]
 ) -> dict[str, Account]:
-    first_day = int(time.time() // DAY_S) - store_sums.HOURS_DAYS
+    first_day = int(time.time() // DAY_S) - store_sums.HOURS_KEPT_D
     hours = (int(since // HOUR_S), int(-(-until // HOUR_S)))
-    places = {tuple(place): sums for *place, sums in await store_sums.window(connection, hours, first_day)}
+    places = {
+        tuple(place): sums for *place, sums in await store_sums.sums_of_all(connection, hours, first_day)
+    }
     for row in await connection.fetch(_STATES):
         health, windows = _decoder.decode(row["health"]), windows_of(row["monitor"])
-        for location, column, length_s in _still_spoken(health, windows, since, until):
+        for location, column, length_s in _not_summed_up(health, windows, since, until):
             sums = places.get((row["monitor"], location), Sums())
             places[row["monitor"], location] = replace(sums, **{column: getattr(sums, column) + length_s})
     found: dict[str, Account] = {}
@@ -80,13 +83,13 @@ async def _accounts(
     return found
 
 
-def _still_spoken(
+def _not_summed_up(
     health: _Newest, windows: Windows | None, since: float, until: float
 ) -> Iterator[tuple[str, str, float]]:
-    """Tell the time that newest results speak for, which the next ones will add to the sums."""
+    """Yield location, column and seconds of the time that newest results cover: no sum has it yet."""
     for location, newest in health.locations.items():
         first, last = max(newest.at, since), min(newest.until, until)
         if newest.status != "unknown":
-            for spent, start, end in split_at_windows(newest.status, first, last, windows):
+            for counted_as, start, end in split_at_windows(newest.status, first, last, windows):
                 if start < end:
-                    yield location, f"{spent}_s", end - start
+                    yield location, f"{counted_as}_s", end - start

@@ -1,9 +1,9 @@
 """How much of the time a monitor was up, and how long its answers took.
 
-A result speaks for the time from its slot to that of the next result of the same monitor and location, for
-`REACH` intervals at most; what no result speaks for is unknown, never up or down. So a result that comes late
-takes from its predecessor what is its own, and the order in which results come makes no difference. What a
-result says of the time in a maintenance window is left out, and told as maintenance. Pure.
+A result covers the time from its slot to the slot of the next result of the same monitor and location, for
+`REACH` intervals at most. Time that no result covers is unknown, never up or down. A result that comes late
+takes its share from the result before it, so the order in which results come makes no difference. Time in a
+maintenance window counts as maintenance, whatever the result was. Pure.
 """
 
 import math
@@ -15,19 +15,19 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from monitor.maintenance import Windows
+from monitor.runtime_text import HOUR_S
 
-REACH = 3  # a result speaks for this many intervals; after as many without one there is no data
-HOUR_S = 3_600
+REACH = 3  # intervals that a result covers at most; after as many without a result there is no data
 BUCKETS = 64
-_PER_OCTAVE = 4  # buckets while the response time doubles: what they tell is right within 19 %
+_PER_OCTAVE = 4  # buckets while the response time doubles: percentiles are right within 19 %
 _FIRST_S = 0.001  # the first bucket ends here, the last one begins at 46 s
 
 Status = Literal["up", "degraded", "down", "unknown"]
 CountedAs = Literal[Status, "maintenance"]
-Part = tuple[CountedAs, float, float]
-"""What to count a stretch of time as, where it starts and where it ends."""
+TimePart = tuple[CountedAs, float, float]
+"""A part of a time range: what it counts as, its start and its end."""
 SecondsByHour = dict[tuple[int, CountedAs], float]
-"""Seconds by hour since 1970 and what they count as."""
+"""Seconds by hour (since 1970) and by what they count as."""
 
 
 class UptimePoint(NamedTuple):
@@ -36,12 +36,12 @@ class UptimePoint(NamedTuple):
     at: float
     status: Status
     until: float
-    """It speaks no longer than that."""
+    """The end of the time that it covers at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What results of some hours come to: seconds, and how many there were."""
+    """The sums of some hours: seconds, and numbers of results."""
 
     up_s: float = 0
     degraded_s: float = 0
@@ -52,7 +52,7 @@ class Sums:
     down: int = 0
     unknown: int = 0
     response_times: Sequence[int] = (0,) * BUCKETS
-    """Of what was up, by bucket; so are the following."""
+    """By bucket; this and the following are of the results that were up."""
     slowest_s: float = 0
     resolve_s: float = 0
     connect_s: float = 0
@@ -62,13 +62,12 @@ class Sums:
 
     @property
     def checks(self) -> int:
-        """How many results there were."""
         return self.up + self.degraded + self.down + self.unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Parts of a window; they add to 1."""
+    """Shares of a time range; they add up to 1."""
 
     up: float
     degraded: float
@@ -78,13 +77,12 @@ class Shares:
 
     @property
     def uptime(self) -> float | None:
-        """The share that was up, of the time known and outside of maintenance; degraded is up."""
+        """The share that was up, of the known time outside of maintenance; degraded counts as up."""
         known = self.up + self.degraded + self.down
         return (self.up + self.degraded) / known if known else None
 
 
 def status_of(up: bool | None, degraded: bool) -> Status:
-    """Say in a word what a result says."""
     if up is None:
         return "unknown"
     if not up:
@@ -93,7 +91,10 @@ def status_of(up: bool | None, degraded: bool) -> Status:
 
 
 def seconds_by_hour(points: Iterable[UptimePoint], windows: Windows | None = None) -> SecondsByHour:
-    """Add up what each point but the last says of the time until the next; in the order of `at`."""
+    """Add up the time that each point covers until the next; `points` are in the order of `at`.
+
+    The last point adds nothing: its time is counted when the next one is there.
+    """
     seconds: SecondsByHour = defaultdict(float)
     before: UptimePoint | None = None
     for point in points:
@@ -107,11 +108,11 @@ def seconds_by_hour(points: Iterable[UptimePoint], windows: Windows | None = Non
     return seconds
 
 
-def split_at_windows(status: Status, start: float, end: float, windows: Windows | None) -> Sequence[Part]:
-    """Tell maintenance from what a result says of a stretch of time; parts may be empty."""
+def split_at_windows(status: Status, start: float, end: float, windows: Windows | None) -> Sequence[TimePart]:
+    """Split the time that a result covers into maintenance and the rest; parts may be empty."""
     if windows is None:
         return ((status, start, end),)
-    found: list[Part] = []
+    found: list[TimePart] = []
     for opens, closes in windows.within(start, end):
         found += [(status, start, opens), ("maintenance", opens, closes)]
         start = closes
@@ -119,7 +120,7 @@ def split_at_windows(status: Status, start: float, end: float, windows: Windows 
 
 
 def split_at_hours(start: float, end: float) -> list[tuple[int, float]]:
-    """Cut a stretch of time at the full hours."""
+    """Split a time range at the full hours; return the seconds of each hour since 1970."""
     hour = int(start // HOUR_S)
     if start < end <= (hour + 1) * HOUR_S:
         return [(hour, end - start)]
@@ -132,8 +133,8 @@ def split_at_hours(start: float, end: float) -> list[tuple[int, float]]:
     return found
 
 
-def shares(sums: Iterable[Sums], window_s: float) -> Shares:
-    """Say what sums of one or more locations mean for a window of the given length."""
+def shares(sums: Iterable[Sums], range_s: float) -> Shares:
+    """Return the shares of a time range of the given length; the sums are one for each location."""
     each = list(sums)
     up, degraded, down, maintenance = (
         sum(one.up_s for one in each),
@@ -142,21 +143,21 @@ def shares(sums: Iterable[Sums], window_s: float) -> Shares:
         sum(one.maintenance_s for one in each),
     )
     known = up + degraded + down + maintenance
-    whole = max(window_s * len(each), known)
+    whole = max(range_s * len(each), known)
     if not whole:
         return Shares(0, 0, 0, 0, 1)
     return Shares(up / whole, degraded / whole, down / whole, maintenance / whole, (whole - known) / whole)
 
 
 def bucket(seconds: float) -> int:
-    """Find the bucket of a response time."""
+    """Return the bucket of a response time."""
     if seconds <= _FIRST_S:
         return 0
     return min(BUCKETS - 1, 1 + int(_PER_OCTAVE * math.log2(seconds / _FIRST_S)))
 
 
 def percentile(response_times: Sequence[int], share: float) -> float | None:
-    """Tell the response time that this share of the checks did not exceed; `None` where there were none."""
+    """Return the response time that this share of the checks did not exceed; `None` without checks."""
     passed = list(accumulate(response_times))
     if not passed or not passed[-1]:
         return None

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from monitor.maintenance import Windows
 from monitor.result import CheckResult, Phases
+from monitor.runtime_text import HOUR_S
 from monitor.uptime import (
     BUCKETS,
-    HOUR_S,
     CountedAs,
     UptimePoint,
     bucket,
@@ -24,9 +24,9 @@ _END = UptimePoint(math.inf, "unknown", math.inf)
 class Entry:
     """What is to be added to one hour.
 
-    Seconds up, degraded, down and in maintenance; results that say up, degraded, down and unknown.
-
-    The rest is of results that were up: response times by bucket, the slowest, the sums of their phases.
+    `seconds` are those up, degraded, down and in maintenance; `counts` the results that are up, degraded,
+    down and unknown. The rest is of results that were up: response times by bucket, the slowest response
+    time, and the sums of their phases.
     """
 
     __slots__ = ("counts", "phases", "response_times", "seconds", "slowest_s")
@@ -40,7 +40,7 @@ class Entry:
 
 
 class Ledger:
-    """Collects what a batch adds, by monitor, location and hour since 1970."""
+    """Collects what a batch adds to the hours: by monitor, location and hour since 1970."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str, int], Entry] = {}
@@ -63,20 +63,23 @@ class Ledger:
                 entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 
     def count_time(
-        self, monitor: str, spoken: Iterable[tuple[str, UptimePoint, float]], windows: Windows | None = None
+        self,
+        monitor: str,
+        superseded: Iterable[tuple[str, UptimePoint, float]],
+        windows: Windows | None = None,
     ) -> None:
-        """Add the time from results to the next ones of their location, whose slots are given."""
-        for location, said, next_at in spoken:
-            if said.status != "unknown":
-                until = min(next_at, said.until)
+        """Add the time that results cover; with each are its location and the slot of the next one."""
+        for location, point, next_at in superseded:
+            if point.status != "unknown":
+                until = min(next_at, point.until)
                 if windows:
-                    for part in split_at_windows(said.status, said.at, until, windows):
-                        self._spend(monitor, location, *part)
+                    for part in split_at_windows(point.status, point.at, until, windows):
+                        self._add_time(monitor, location, *part)
                 else:
-                    self._spend(monitor, location, said.status, said.at, until)
+                    self._add_time(monitor, location, point.status, point.at, until)
 
-    def _spend(self, monitor: str, location: str, spent: CountedAs, start: float, end: float) -> None:
-        column = _COLUMN[spent]
+    def _add_time(self, monitor: str, location: str, counted_as: CountedAs, start: float, end: float) -> None:
+        column = _COLUMN[counted_as]
         for hour, length_s in split_at_hours(start, end):
             self._entry(monitor, location, hour).seconds[column] += length_s
 
@@ -88,10 +91,13 @@ class Ledger:
         others: Sequence[UptimePoint],
         windows: Windows | None = None,
     ) -> None:
-        """Add what late results take from those around them; `others` are all that are within their reach."""
+        """Add what late results take from those around them.
+
+        `others` are all results of this location that late ones may take time from, or lose time to.
+        """
         for sign, points in ((1, [*others, *late]), (-1, others)):
-            for (hour, spent), length_s in seconds_by_hour([*sorted(points), _END], windows).items():
-                self._entry(monitor, location, hour).seconds[_COLUMN[spent]] += sign * length_s
+            for (hour, counted_as), length_s in seconds_by_hour([*sorted(points), _END], windows).items():
+                self._entry(monitor, location, hour).seconds[_COLUMN[counted_as]] += sign * length_s
 
     def _entry(self, monitor: str, location: str, hour: int) -> Entry:
         key = (monitor, location, hour)

@@ -1,4 +1,4 @@
-"""The account of a window, as rows for people and programs. Pure."""
+"""The uptime of each monitor in a time range, as rows for people and programs. Pure."""
 
 import csv
 import io
@@ -21,30 +21,30 @@ _WIDEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One monitor; what nobody knows is None. An outage counts as far as it is inside of the window."""
+    """One monitor; `None` is unknown. An outage counts as far as it lies within the time range."""
 
     monitor: str
     uptime: float | None
-    """Share of the time known, outside of maintenance; several locations count as their mean."""
+    """Share of the known time outside of maintenance; the mean over all locations."""
     incidents: int
     outage_s: float
     longest_outage_s: float
     mttr_s: float | None
-    """Mean time to resolve: of whole incidents that are resolved."""
+    """Mean time to resolve, of resolved incidents, with what lies outside of the time range."""
     p50_s: float | None
     p95_s: float | None
     p99_s: float | None
     checks: int
     no_data: float
-    """Share of the window."""
+    """Share of the time range."""
     maintenance: float
-    """Share of the window."""
+    """Share of the time range."""
 
 
 def rows(
     accounts: Mapping[str, Account], names: Iterable[str], since: float, until: float
 ) -> list[ReportRow]:
-    """Make a row for each monitor that is named or has an account."""
+    """Return a row for each monitor that is named or has an account, by their names."""
     return [
         _row(name, accounts.get(name, Account([], [])), since, until) for name in sorted({*names, *accounts})
     ]
@@ -77,7 +77,7 @@ def _row(name: str, account: Account, since: float, until: float) -> ReportRow:
 
 
 def written(rows: Sequence[ReportRow], shape: str) -> str:
-    """Write the rows as `csv` or `json`, or as a `table` for a terminal."""
+    """Return the rows as `csv`, `json`, or a `table` for a terminal."""
     if shape == "json":
         return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
     text = io.StringIO()

@@ -119,7 +119,7 @@ async def test_a_report_leaves_maintenance_out_of_uptime(
     assert row.maintenance == pytest.approx(120 / HOUR_S)
     assert row.no_data == pytest.approx(1 - 420 / HOUR_S)
 
-    monkeypatch.setattr("monitor.store_sums.HOURS_DAYS", 0)
+    monkeypatch.setattr("monitor.store_sums.HOURS_KEPT_D", 0)
     await sum_up_days(store.database, locked)
     await store.database.close()
     assert await query(database, "SELECT FROM health_hours") == []

@@ -76,7 +76,7 @@ async def test_days_stand_for_hours_that_are_forgotten(
     before = await report(config(database, tmp_path), START - 86_400, START + 86_400)
 
     await sum_up_days(store.database, locked)
-    monkeypatch.setattr("monitor.store_sums.HOURS_DAYS", 0)
+    monkeypatch.setattr("monitor.store_sums.HOURS_KEPT_D", 0)
     await sum_up_days(store.database, locked)
     await store.database.close()
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.runtime_text import HOUR_S
 from monitor.uptime import (
     BUCKETS,
-    HOUR_S,
     CountedAs,
     Shares,
     Status,

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from monitor.runtime_text import DAY_S
+from monitor.runtime_text import DAY_S, HOUR_S
 from monitor.store_pages import PageReader
-from monitor.uptime import HOUR_S, Sums, percentile, shares
+from monitor.uptime import Sums, percentile, shares
 from monitor.web.api_csv import columns
 from monitor.web.api_operation import Operation, answer, csv_answer, monitor_of
 from monitor.web.api_parameters import (

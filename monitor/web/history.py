@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from monitor.runtime_text import duration, percent
+from monitor.runtime_text import HOUR_S, duration, percent
 from monitor.store_pages import Seconds
-from monitor.uptime import HOUR_S, Sums, percentile
+from monitor.uptime import Sums, percentile
 from monitor.web.charts import Bar, ChartState
 
 DAY_H = 24
