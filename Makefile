@@ -30,8 +30,7 @@ test:
 
 # The committed JSON Schemas, from the code.
 schemas:
-	$(PYTHON) -m monitor.config_schema > monitor/config.schema.json
-	$(PYTHON) -m monitor.result_schema > monitor/result.schema.json
+	$(PYTHON) -m monitor.schemas monitor
 
 requirements:
 	$(BIN)pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt requirements.in

@@ -6,25 +6,31 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from monitor import config_schema
+from monitor import schemas
 from monitor.config_load import load
-from monitor.config_schema import schema
+from monitor.result import encode
+from monitor.schemas import config_schema, result_schema
+from tests.test_result import result
 
 FOLDER = Path(__file__).with_name("config")
-FILE = Path(config_schema.__file__).with_name("config.schema.json")
-VALIDATOR = Draft202012Validator(schema())
+FILE = Path(schemas.__file__).with_name("config.schema.json")
+VALIDATOR = Draft202012Validator(config_schema())
 
 
+@pytest.mark.parametrize("name", ["config.schema.json", "result.schema.json"])
 def test_the_schema_of_the_repository_is_the_one_made_from_the_code(
-    capsys: pytest.CaptureFixture[str],
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runpy.run_path(config_schema.__file__, run_name="__main__")
+    monkeypatch.setattr("sys.argv", ["schemas", str(tmp_path)])
 
-    assert FILE.read_text(encoding="utf-8") == capsys.readouterr().out
+    runpy.run_path(schemas.__file__, run_name="__main__")
+
+    made = (tmp_path / name).read_text(encoding="utf-8")
+    assert FILE.with_name(name).read_text(encoding="utf-8") == made
 
 
 def test_the_schema_is_one() -> None:
-    Draft202012Validator.check_schema(schema())
+    Draft202012Validator.check_schema(config_schema())
 
 
 def test_the_file_of_the_repository_is_valid_and_names_the_schema() -> None:
@@ -125,3 +131,12 @@ def test_an_editor_sees_mistakes_of_structure(name: str) -> None:
     document = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
     assert not VALIDATOR.is_valid(document)
+
+
+def test_a_message_is_valid_and_a_wrong_one_is_not() -> None:
+    message = json.loads(encode(result()).value)
+    validator = Draft202012Validator(result_schema())
+
+    validator.validate(message)
+    assert not validator.is_valid(message | {"up": "yes"})
+    assert not validator.is_valid({name: value for name, value in message.items() if name != "id"})
