@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 from monitor.alert_counts import AlertCounts, Waiting
 from monitor.buckets import Buckets
 from monitor.config import Config
-from monitor.follow import Following
 from monitor.pipeline import Pipeline
+from monitor.reload import Reload
 from monitor.runtime_event_loop import LoopLag
 from monitor.runtime_text import duration
 from monitor.schedule import Schedule
@@ -64,14 +64,14 @@ class Section(NamedTuple):
     measurements: Sequence[Measurement]
 
 
-def measurements(pipeline: Pipeline, schedule: Schedule, following: Following) -> list[Section]:
+def measurements(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> list[Section]:
     """Return all measurements, in the order in which results go."""
     return [
         Section("Checks", _checks(schedule)),
         Section("Outbox and Kafka", _outbox_and_kafka(pipeline)),
         Section("PostgreSQL", _postgresql(pipeline)),
         *_alerts(pipeline.config, pipeline.alerts.counts),
-        Section("Program", _program(pipeline, following)),
+        Section("Program", _program(pipeline, reload)),
     ]
 
 
@@ -227,7 +227,7 @@ def _alerts_to(channel: str, counts: AlertCounts, waiting: Waiting | None) -> li
     ]
 
 
-def _program(pipeline: Pipeline, following: Following) -> list[Measurement]:
+def _program(pipeline: Pipeline, reload: Reload) -> list[Measurement]:
     return [
         Measurement(
             "website_health_stalled_stages", "Stages that make no progress.", len(pipeline.watch.stalled())
@@ -235,12 +235,12 @@ def _program(pipeline: Pipeline, following: Following) -> list[Measurement]:
         Measurement(
             "config_last_reload_successful",
             "Whether the configuration file was valid when it was last read.",
-            following.last_successful,
+            reload.last_successful,
         ),
         Measurement(
             "config_last_reload_success_timestamp_seconds",
             "When a valid configuration was last read, in unixtime.",
-            following.taken_at,
+            reload.taken_at,
         ),
     ]
 

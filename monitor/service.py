@@ -10,11 +10,11 @@ from pathlib import Path
 from monitor.config import Config
 from monitor.data_dir import DataDirError
 from monitor.embedded_account import EmbeddedError
-from monitor.follow import Following, tell
 from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError
 from monitor.pipeline import Pipeline, pipeline
 from monitor.probe_connector import Network
+from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
 from monitor.schedule import Schedule
 from monitor.signals import Signals
@@ -50,19 +50,19 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         _pipeline(config) as running,
         Network(config.max_concurrent_checks) as network,
     ):
-        following = Following(config, path, environ, network, on_taken=[site.follow, running.follow])
+        reload = Reload(config, path, environ, network, on_taken=[site.follow, running.follow])
         on_result = [site.checks.observe, running.recent.add]
         try:
             async with (
                 asyncio.timeout(None) as limit,
                 _schedule(config, running, on_result) as schedule,
             ):
-                site.program.started = shown = running_program(running, schedule, following)
+                site.program.started = shown = running_program(running, schedule, reload)
                 running.run_beside("the events", site.events.run(shown.reader))
-                schedule.add(following.checkers(config.monitors))
-                tell(config.monitors)
+                schedule.add(reload.checkers(config.monitors))
+                log_monitors(config.monitors)
                 while not signals.end.is_set():
-                    await following.look(schedule, now=signals.take_hangup())
+                    await reload.look(schedule, now=signals.take_hangup())
                     await signals.wait(_LOOK_S)
                 running.begin_grace()
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
@@ -86,9 +86,9 @@ async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> 
     results: list[CheckResult] = []
     everything = _pipeline(config, alerting=False)
     async with everything as running, Network(config.max_concurrent_checks) as network:
-        following = Following(config, path, environ, network)
+        reload = Reload(config, path, environ, network)
         async with _schedule(config, running, [results.append], once=True) as schedule:
-            schedule.add(following.checkers(config.monitors))
+            schedule.add(reload.checkers(config.monitors))
         await _stored(running, results)
     return results
 

@@ -3,8 +3,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from monitor.config import Config, Monitor
-from monitor.config_difference import Difference, difference
 from monitor.public_url import Expanded
+from monitor.reload import Difference, difference
 
 SHOP = Monitor(name="shop", url="https://shop.example/")
 BLOG = Monitor(name="blog", url="https://blog.example/")

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TypeAlias
 
 from monitor.alert_store import AlertStore
-from monitor.follow import Following
 from monitor.outage import Availability
 from monitor.pipeline import Pipeline
 from monitor.progress import Watch
 from monitor.readings import Section, measurements
+from monitor.reload import Reload
 from monitor.result import CheckResult
 from monitor.schedule import Schedule
 from monitor.store_pages import PageReader
@@ -63,7 +63,7 @@ class Program:
             await self.started.refresh()
 
 
-def running_program(pipeline: Pipeline, schedule: Schedule, following: Following) -> Running:
+def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> Running:
     """Return what the web server needs of these."""
     return Running(
         reader=PageReader(pipeline.store.database),
@@ -71,7 +71,7 @@ def running_program(pipeline: Pipeline, schedule: Schedule, following: Following
         check_now=partial(schedule.check_now, recorded=True),
         probe=schedule.check_now,
         refresh=pipeline.counts.look,
-        measure=lambda: measurements(pipeline, schedule, following),
+        measure=lambda: measurements(pipeline, schedule, reload),
         missing=lambda: list(_missing(pipeline.watch, (pipeline.kafka, pipeline.postgresql))),
     )
 

@@ -1,13 +1,13 @@
-"""The configuration file, looked at again and again while the program runs."""
+"""The configuration file, read again while the program runs, and what of it takes effect."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.config import Config, Monitor
-from monitor.config_difference import LIVE, difference
 from monitor.config_load import ConfigError, load
 from monitor.connectivity import Connectivity, GuardedProbe
 from monitor.probe import Checker, Probe
@@ -15,11 +15,50 @@ from monitor.probe_addresses import AddressesProbe
 from monitor.probe_connector import Network
 from monitor.schedule import Schedule
 
+# The keys that take effect without a restart.
+LIVE = (
+    "monitors",
+    "groups",
+    "alerts",
+    "heartbeat_url",
+    "log_level",
+    "connectivity_check",
+    "status_page",
+    "web_port_is_given",
+)
+
 log = logging.getLogger(__name__)
 
 
-class Following:
-    """What the running program does, held to what the file says.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The way from one configuration to another; a monitor that changed is both removed and added."""
+
+    removed: tuple[str, ...]
+    added: tuple[Monitor, ...]
+    needs_restart: tuple[str, ...]
+    """The keys of the file that changed and are not `LIVE`."""
+
+
+def difference(old: Config, new: Config) -> Difference:
+    """Compare two configurations; monitors with the same name are the same monitor."""
+    before = {monitor.name: monitor for monitor in old.monitors}
+    after = {monitor.name: monitor for monitor in new.monitors}
+    return Difference(
+        removed=tuple(name for name in before if _changed(before[name], after.get(name))),
+        added=tuple(monitor for name, monitor in after.items() if _changed(monitor, before.get(name))),
+        needs_restart=tuple(
+            key for key in Config.model_fields if key not in LIVE and getattr(old, key) != getattr(new, key)
+        ),
+    )
+
+
+def _changed(one: Monitor, other: Monitor | None) -> bool:
+    return one != other or one.public_url != other.public_url
+
+
+class Reload:
+    """Makes the running program do what the configuration file says.
 
     Each function of `on_taken` is called with the configuration when it has changed.
     """
@@ -32,8 +71,8 @@ class Following:
         network: Network,
         on_taken: Iterable[Callable[[Config], None]] = (),
     ) -> None:
-        self.last_successful = True  # the last reading of the file
-        self.taken_at = time.time()  # of the last one that was
+        self.last_successful = True  # whether the file was valid when it was read last
+        self.taken_at = time.time()  # when it was valid last (Unix seconds)
         self._config = config
         self._path = path
         self._environ = environ
@@ -41,10 +80,10 @@ class Following:
         self._on_taken = on_taken
         self._connectivity = Connectivity(config.connectivity_check, network)
         self._seen: tuple[int, int, int] | None = None
-        self._looked = False  # the file may have changed since the program read it
+        self._looked = False  # the file may have changed between its reading at the start and the first look
 
     def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Checker]]:
-        """Make a probe for each monitor that is not paused."""
+        """Return a new probe for each monitor that is not paused."""
         for monitor in monitors:
             if not monitor.paused:
                 probe = AddressesProbe if monitor.addresses == "all" else Probe
@@ -52,7 +91,7 @@ class Following:
                 yield monitor, GuardedProbe(checker, self._connectivity)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
-        """Read the file again if it changed, or at once if `now`; mistakes in it change nothing."""
+        """Read the file again if it changed, or in any case if `now`; one with mistakes changes nothing."""
         signature = self._signature()
         if not now and signature in (None, self._seen):
             return
@@ -81,7 +120,7 @@ class Following:
         self._connectivity.target = config.connectivity_check
         logging.getLogger().setLevel(config.log_level.upper())
         log.info("configuration taken: %d monitors removed, %d added", len(change.removed), len(change.added))
-        tell(change.added)
+        log_monitors(change.added)
         if change.needs_restart:
             log.warning("these keys take effect at the next start: %s", ", ".join(change.needs_restart))
         self._config = self._config.model_copy(update={key: getattr(config, key) for key in LIVE})
@@ -89,7 +128,7 @@ class Following:
             take(self._config)
 
     def _signature(self) -> tuple[int, int, int] | None:
-        """Tell one state of the file from another; `None` while it is not there."""
+        """Return what differs after each change of the file; `None` while there is no file."""
         try:
             status = self._path.stat()
         except OSError:
@@ -97,8 +136,8 @@ class Following:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def tell(monitors: Iterable[Monitor]) -> None:
-    """Log what is monitored."""
+def log_monitors(monitors: Iterable[Monitor]) -> None:
+    """Log one line for each monitor."""
     for monitor in monitors:
         state = "paused" if monitor.paused else f"every {monitor.interval_s:g} s"
         log.info("monitor %s: %s, %s", monitor.name, monitor.public_url, state)
