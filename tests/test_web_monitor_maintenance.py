@@ -106,7 +106,7 @@ async def test_a_monitor_without_a_group_offers_none(store: ResultStore) -> None
     [
         ({}, "Who, and why?"),
         ({"who": "Ada", "why": " "}, "Who, and why?"),
-        ({**ADA, "since": "soon"}, "The start must be Unix seconds, or a date and time in ISO 8601."),
+        ({**ADA, "since": "soon"}, "since must be Unix seconds, or a date and time in ISO 8601."),
         ({**ADA, "since": "2020-01-01T00:00"}, "since must not be in the past."),
         ({**ADA, "hours": "999"}, "until must be at most 31 days after since."),
     ],

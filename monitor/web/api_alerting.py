@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from monitor.alert_store import Silence
+from monitor.web import acts
+from monitor.web.acts import Line
 from monitor.web.api_operation import Operation, answer, monitor_of
 from monitor.web.api_parameters import Instant, body_instant
 from monitor.web.api_problem import ProblemError
 from monitor.web.pages import Pages
-
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=r"^[^\x00]*$")]
 
 
 class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,18 +74,16 @@ class ApiAlerting:
         ]
 
     async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        number, body, now = int(request.match_info["id"]), asked["body"], time.time()
-        if await self._pages.running.reader.incident(number) is None:
-            raise ProblemError(404, "there is no incident of this number")
-        if not await self._pages.running.alerts.acknowledge(number, body.who, body.why, now):
+        number, body = int(request.match_info["id"]), asked["body"]
+        made = await acts.acknowledge(self._pages.running, number, body.who, body.why)
+        if made is None:
             raise ProblemError(409, "the incident is over, or was acknowledged before")
-        return answer(Acknowledged(number, now, body.who, body.why), request)
+        return answer(Acknowledged(number, made.at, made.who, made.why), request)
 
     async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name, body = monitor_of(self._pages, request).name, asked["body"]
         until = body_instant("until", body.until)
-        silence = Silence(name, until, time.time(), body.who, body.why)
-        await self._pages.running.alerts.silence(silence)
+        silence = await acts.silence(self._pages.running, name, until, body.who, body.why)
         return answer(silence, request)
 
     async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:

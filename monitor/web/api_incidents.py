@@ -9,6 +9,7 @@ from aiohttp import web
 
 from monitor.alert_store import Acknowledgement
 from monitor.store_pages import Incident, IncidentChange, IncidentKind
+from monitor.web import acts
 from monitor.web.api_csv import columns
 from monitor.web.api_operation import Operation, answer, csv_answer
 from monitor.web.api_parameters import (
@@ -21,7 +22,6 @@ from monitor.web.api_parameters import (
     text,
     time_range,
 )
-from monitor.web.api_problem import ProblemError
 from monitor.web.pages import Pages
 
 
@@ -85,10 +85,7 @@ class ApiIncidents:
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
-        found = await self._pages.running.reader.incident(number)
-        if found is None:
-            raise ProblemError(404, "there is no incident of this number")
-        incident, changes = found
+        incident, changes = await acts.incident_of(self._pages.running.reader, number)
         detail = IncidentDetail(
             **msgspec.structs.asdict(incident),
             acknowledged=await self._pages.running.alerts.acknowledgement(number),

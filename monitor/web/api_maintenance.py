@@ -8,18 +8,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor import maintenance_made
 from monitor.config import Monitor
 from monitor.maintenance import intervals
-from monitor.maintenance_made import LONGEST_S, MadeWindows
+from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows
 from monitor.runtime_text import DAY_S
-from monitor.web.api_alerting import Line
+from monitor.web import acts
 from monitor.web.api_operation import Operation, answer
 from monitor.web.api_parameters import (
     LIMIT,
     NAME_CURSOR,
-    Instant,
-    body_instant,
     first_names,
     instant,
     names_after,
@@ -49,18 +46,6 @@ class MaintenanceList(msgspec.Struct, frozen=True):
 
     maintenance: Sequence[MaintenancePeriod]
     next: str | None
-
-
-class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Maintenance of a monitor, of a group or of all, from `since` (by default now) until `until`."""
-
-    until: Instant
-    who: Line
-    why: Line
-    since: Instant | None = None
-    monitor: str | None = None
-    group: str | None = None
-    all: bool = False
 
 
 class MaintenanceWindow(msgspec.Struct, frozen=True):
@@ -105,7 +90,7 @@ class ApiMaintenance:
                 "Make a maintenance window of at most 31 days; give one of `monitor`, `group` and `all`",
                 self._make,
                 MaintenanceWindow,
-                takes=MaintenanceRequest,
+                takes=acts.MaintenanceRequest,
             ),
             Operation(
                 "POST",
@@ -130,26 +115,8 @@ class ApiMaintenance:
         return answer(MaintenanceList(periods, onward), request, onward)
 
     async def _make(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        body, now = asked["body"], time.time()
-        until = body_instant("until", body.until)
-        since = now if body.since is None else body_instant("since", body.since)
-        wrong = [*self._scope_mistakes(body), *maintenance_made.mistakes(since, until, now)]
-        if wrong:
-            raise ProblemError.about([Mistake(*each) for each in wrong], 422)
-        window = maintenance_made.MadeWindow(
-            0, body.monitor, body.group, max(since, now), until, now, body.who, body.why
-        )
-        return self._answer(await self._pages.running.alerts.make_maintenance(window), request)
-
-    def _scope_mistakes(self, body: MaintenanceRequest) -> Iterator[tuple[str, str]]:
-        given = [body.monitor is not None, body.group is not None, body.all]
-        if sum(given) != 1:
-            yield "monitor", "or else group must be given, or all be true: one of the three"
-        if body.monitor is not None and body.monitor not in self._pages.monitors:
-            yield "monitor", "must be the name of a monitor of the configuration"
-        groups = {monitor.group for monitor in self._pages.monitors.values()}
-        if body.group is not None and body.group not in groups:
-            yield "group", "must be the group of a monitor of the configuration"
+        made = await acts.make_window(self._pages.running, self._pages.monitors, asked["body"])
+        return self._answer(made, request)
 
     async def _end(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
@@ -158,7 +125,7 @@ class ApiMaintenance:
             raise ProblemError(404, "nobody made a window of this number, or it is over")
         return self._answer(ended, request)
 
-    def _answer(self, made: maintenance_made.MadeWindow, request: web.Request) -> web.Response:
+    def _answer(self, made: MadeWindow, request: web.Request) -> web.Response:
         self._pages.forget()
         return answer(MaintenanceWindow(*made), request)
 

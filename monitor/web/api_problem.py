@@ -35,12 +35,18 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class ProblemError(Exception):
-    """A request is not fulfilled; the text says why. Programs get it as a `Problem`, people as a page."""
+    """A request is not fulfilled; the text says why. The API sends it as a `Problem`, pages as a page.
 
-    def __init__(self, status: int, detail: str, errors: Sequence[Mistake] = ()) -> None:
+    `title` is that of the page; by default it names the status code.
+    """
+
+    def __init__(
+        self, status: int, detail: str, errors: Sequence[Mistake] = (), *, title: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.errors = errors
+        self.title = title or HTTPStatus(status).phrase
 
     @classmethod
     def about(cls, mistakes: Sequence[Mistake], status: int = 400) -> "ProblemError":

@@ -1,4 +1,4 @@
-"""All incidents, and one of them: its course, who was told, and what people say of it."""
+"""The list of incidents, and the page of one: its changes, its alerts, and how people react to it."""
 
 import math
 import time
@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from monitor.alert_store import Acknowledgement, Silence
+from monitor.runtime_text import DAY_S, HOUR_S
 from monitor.storage_database import StoreUnavailableError
-from monitor.store_pages import Incident, IncidentChange, PageReader, Place
-from monitor.web.pages import Pages, line, whole_number
+from monitor.store_pages import Incident, PageReader, Place
+from monitor.web import acts
+from monitor.web.pages import Pages, whole_number
 
 _ROWS = 100
-_HOUR_S = 3_600
-_DAY_S = 86_400
 _SILENCES_H = (1, 4, 24, 168)
 
 
@@ -26,11 +26,10 @@ class IncidentPages:
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the pages."""
         return [
             web.get("/incidents", self._history),
             web.get(r"/incidents/{id:\d{1,18}}", self._one),
-            web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence}", self._say),
+            web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence}", self._act),
         ]
 
     async def _history(self, request: web.Request) -> web.Response:
@@ -49,7 +48,7 @@ class IncidentPages:
         found = await reader.incidents(
             [asked["monitor"]] if asked["monitor"] else None,
             _instant(asked["since"]) or 0.0,
-            until + _DAY_S if until is not None else math.inf,
+            until + DAY_S if until is not None else math.inf,
             is_open={"open": True, "resolved": False}.get(asked["state"]),
             after=_place(asked),
             limit=_ROWS,
@@ -75,7 +74,7 @@ class IncidentPages:
         number = int(request.match_info["id"])
 
         async def make(reader: PageReader) -> str:
-            incident, changes = await _found(reader, number)
+            incident, changes = await acts.incident_of(reader, number)
             return self._pages.render(
                 "incident.html",
                 "/incidents",
@@ -83,47 +82,37 @@ class IncidentPages:
                 changes=changes,
                 deliveries=await reader.deliveries(incident),
                 silences=_SILENCES_H,
-                **await self._said(incident),
+                **await self._reactions(incident),
             )
 
         return await self._pages.send(request, ("incident", number), make)
 
-    async def _said(self, incident: Incident) -> dict[str, Acknowledgement | Silence | None]:
+    async def _reactions(self, incident: Incident) -> dict[str, Acknowledgement | Silence | None]:
         alerts = self._pages.running.alerts
         silences = {each.monitor: each for each in await alerts.silences(time.time())}
         acknowledged = await alerts.acknowledgement(incident.id)
         return {"acknowledged": acknowledged, "silence": silences.get(incident.monitor)}
 
-    async def _say(self, request: web.Request) -> web.Response:
-        """Acknowledge the incident, or tell nobody of its monitor for some hours."""
-        running, now = self._pages.running, time.time()
+    async def _act(self, request: web.Request) -> web.Response:
+        """Acknowledge the incident, or silence its monitor for some hours."""
+        running, number = self._pages.running, int(request.match_info["id"])
         form = await request.post()
-        who, why = line(form.get("who")), line(form.get("why"))
-        if not (who and why):
-            return self._pages.problem(400, "Who, and why?", "Others want to know.")
-        number = int(request.match_info["id"])
+        who, why = acts.signature(form)
         try:
-            incident, _ = await _found(running.reader, number)
             if request.match_info["what"] == "acknowledge":
-                await running.alerts.acknowledge(number, who, why, now)
+                await acts.acknowledge(running, number, who, why)
             else:
+                incident, _ = await acts.incident_of(running.reader, number)
                 hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
-                await running.alerts.silence(Silence(incident.monitor, now + hours * _HOUR_S, now, who, why))
+                await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
         except StoreUnavailableError:
             return self._pages.away()
         self._pages.forget()
         raise web.HTTPSeeOther(f"/incidents/{number}")
 
 
-async def _found(reader: PageReader, number: int) -> tuple[Incident, list[IncidentChange]]:
-    found = await reader.incident(number)
-    if found is None:
-        raise web.HTTPNotFound(text="there is no incident of this number\n")
-    return found
-
-
 def _instant(day: str) -> float | None:
-    """Read a day as its first instant; `None` for what is none."""
+    """Return the first instant of a day, in UTC; `None` where the text is no day."""
     try:
         return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:

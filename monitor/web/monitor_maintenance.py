@@ -1,4 +1,4 @@
-"""Maintenance on the page of a monitor: what there is and is to come, and what makes and ends it."""
+"""Maintenance on the page of a monitor: present and future windows, and the forms that make and end them."""
 
 import time
 from collections.abc import Mapping
@@ -8,48 +8,45 @@ from aiohttp import web
 
 from monitor.config import Monitor
 from monitor.maintenance import intervals
-from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows, Scope, mistakes
+from monitor.maintenance_made import LONGEST_S, MadeWindows, Scope
+from monitor.runtime_text import HOUR_S
 from monitor.storage_database import StoreUnavailableError
-from monitor.web.api_parameters import INSTANT_ALLOWED, read_instant
-from monitor.web.pages import Pages, line, whole_number
+from monitor.web import acts
+from monitor.web.api_parameters import body_instant
+from monitor.web.api_problem import ProblemError
+from monitor.web.pages import Pages, whole_number
 from monitor.web.rendering import monitor_path
 
-_HOUR_S = 3_600
 _LENGTHS_H = (1, 2, 4, 8, 24, 72, 168)
 
 
 class MaintenanceForms:
-    """Does what the forms ask for."""
+    """Makes and ends windows."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
-        """Give what the buttons do."""
         return [
             web.post("/monitors/{name:.+}/maintenance", self._make),
             web.post(r"/monitors/{name:.+}/maintenance/{id:\d{1,18}}/end", self._end),
         ]
 
     async def _make(self, request: web.Request) -> web.Response:
-        monitor, now = self._pages.asked(request), time.time()
+        monitor = self._pages.asked(request)
         form = await request.post()
-        who, why = line(form.get("who")), line(form.get("why"))
-        if not (who and why):
-            return self._pages.problem(400, "Who, and why?", "Others want to know.")
+        who, why = acts.signature(form)
+        scopes = {name: scope for name, (scope, _) in _scopes(monitor).items()}
+        name, group = scopes.get(str(form.get("scope", "")), (monitor.name, None))
         try:
-            since = read_instant(str(form["since"])) if form.get("since") else now
-        except ValueError:
-            return self._pages.problem(400, "This cannot be a window", f"The start {INSTANT_ALLOWED}.")
-        until = since + whole_number(str(form.get("hours", ""))) * _HOUR_S
-        if wrong := " ".join(f"{field} {allowed}." for field, allowed in mistakes(since, until, now)):
-            return self._pages.problem(400, "This cannot be a window", wrong)
-        scope = {name: scope for name, (scope, _) in _scopes(monitor).items()}
-        of = scope.get(str(form.get("scope", "")), (monitor.name, None))
-        try:
-            await self._pages.running.alerts.make_maintenance(
-                MadeWindow(0, *of, max(since, now), until, now, who, why)
-            )
+            since = body_instant("since", str(form["since"])) if form.get("since") else time.time()
+            until = since + whole_number(str(form.get("hours", ""))) * HOUR_S
+            is_all = name is None and group is None
+            window = acts.MaintenanceRequest(until, who, why, since, name, group, is_all)
+            await acts.make_window(self._pages.running, self._pages.monitors, window)
+        except ProblemError as error:
+            wrong = " ".join(f"{each.parameter} {each.problem}." for each in error.errors)
+            return self._pages.problem(400, "This window is not possible", wrong)
         except StoreUnavailableError:
             return self._pages.away()
         return self._back(monitor)
@@ -68,7 +65,7 @@ class MaintenanceForms:
 
 
 def maintenance_of(monitor: Monitor, made: MadeWindows, now: float) -> Mapping[str, Any]:
-    """Say what the page has to know of a monitor's maintenance."""
+    """Return what the page shows of a monitor's maintenance."""
     configured = intervals(monitor.maintenance, now, now + LONGEST_S)
     is_open = bool(configured) and configured[0][0] <= now
     return {
@@ -80,7 +77,7 @@ def maintenance_of(monitor: Monitor, made: MadeWindows, now: float) -> Mapping[s
 
 
 def _scopes(monitor: Monitor) -> dict[str, tuple[Scope, str]]:
-    """Say of what a window can be that is made on the monitor's page: by the form's word, with its label."""
+    """Return what a window made on this page can be of, with its label, by the value in the form."""
     group = {"group": ((None, monitor.group), f"group {monitor.group}")} if monitor.group else {}
     return {
         "monitor": ((monitor.name, None), "this monitor"),

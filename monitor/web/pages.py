@@ -19,7 +19,6 @@ from monitor.web.running import Program, Running
 from monitor.web.views import ShownState, unknown
 
 _KEPT = ("Allow", "Retry-After")
-_MAX_LINE = 1_000
 _BEFORE_START = {  # routes
     "/healthz",
     "/readyz",
@@ -121,6 +120,12 @@ class Pages:
         """Tell browsers on a page of ours what programs are told in a line."""
         try:
             return await handler(request)
+        except ProblemError as error:
+            if is_api(request):
+                raise
+            if request.method != "POST" and not wants_page(request):
+                return web.Response(text=f"{error}\n", status=error.status)
+            return self.problem(error.status, error.title, f"{error}.")
         except web.HTTPClientError as error:
             if not wants_page(request):
                 raise
@@ -149,12 +154,6 @@ def _is_there_before_start(request: web.Request) -> bool:
     if route.resource is None:  # no such address, or no such method
         return True
     return route.resource.canonical in _BEFORE_START
-
-
-def line(said: object) -> str:
-    """Take what somebody typed, as one line that the database can keep."""
-    text = str(said or "").replace("\0", "").encode("utf-8", "replace").decode()
-    return " ".join(text.split())[:_MAX_LINE]
 
 
 def whole_number(text: str, least: int = 1) -> int:
