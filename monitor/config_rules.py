@@ -3,7 +3,6 @@
 Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. None shows a value.
 """
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,10 @@ EMBEDDED = "embedded"
 MAX_NAME_LENGTH = 200
 _MAX_SECRET_BYTES = 1_000_000
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
-# By ourselves: which brackets `urlsplit` takes changes with the release of Python.
-_WEB_ADDRESS = re.compile(r"(?P<scheme>[^:/?#]+)://(?P<place>[^/?#]+)")
-_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^][]+)\]|(?P<name>[^][:]+))(?::(?P<port>[0-9]{0,5}))?")
 _STATUS = re.compile(r"[1-5]xx|(?P<lowest>[1-5][0-9]{2})(?:-(?P<highest>[1-5][0-9]{2}))?", re.IGNORECASE)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 _MAX_TOPIC_LENGTH = 249 - len(".dead")
-_MAX_PORT = 65_535
 _HIGHEST_STATUS = 599
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def kind(value: object) -> str:
@@ -69,54 +62,6 @@ def read_secret(value: object, context: ValidationInfo) -> object:
     raise ValueError(f'is {kind(value)}; must be a string or {{"file": "PATH"}}')
 
 
-def check_host(host: str) -> str:
-    """Allow what DNS can look up, also in other alphabets, and IP addresses."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            ascii_host = host.encode("idna").decode()
-        except UnicodeError:
-            ascii_host = ""
-        if not _HOST.fullmatch(ascii_host):
-            raise ValueError("not a host; must be a name or an IP address") from None
-    return host
-
-
-def port_of(address: str) -> int | None:
-    """Find the port of HOST[:PORT], with an IPv6 address in brackets; allow nothing else."""
-    match = _ADDRESS.fullmatch(address)
-    if match is None or (match["ipv6"] and ":" not in match["ipv6"]):
-        raise ValueError("not a host and a port; must be HOST or HOST:PORT, [IPV6] or [IPV6]:PORT")
-    check_host(match["ipv6"] or match["name"])
-    if not match["port"]:
-        return None
-    if not 1 <= int(match["port"]) <= _MAX_PORT:
-        raise ValueError(f"no such port; must be 1 to {_MAX_PORT}")
-    return int(match["port"])
-
-
-def _web_address(value: str, *schemes: str) -> str:
-    allowed = " or ".join(f"{scheme}://HOST" for scheme in schemes)
-    if not value.isprintable() or " " in value:
-        raise ValueError(f"a space or a control character in the URL; must be {allowed}")
-    match = _WEB_ADDRESS.match(value)
-    if match is None or match["scheme"].lower() not in schemes:
-        raise ValueError(f"not such a URL; must be {allowed}")
-    port_of(match["place"].rpartition("@")[2])
-    return value
-
-
-def check_url(value: object) -> str:
-    """Allow URLs of HTTP with a host."""
-    return _web_address(string(value, "a URL"), "http", "https")
-
-
-def check_proxy(value: str) -> str:
-    """Allow URLs of proxies that speak HTTP."""
-    return _web_address(value, "http")
-
-
 def check_name(name: str) -> str:
     """Allow what fits into one line of a log, and can be seen."""
     if not name.strip() or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
@@ -129,32 +74,6 @@ def check_topic(name: str) -> str:
     if not _TOPIC.fullmatch(name) or name in {".", ".."} or len(name) > _MAX_TOPIC_LENGTH:
         raise ValueError(f"not a topic; must be 1 to {_MAX_TOPIC_LENGTH} of letters, digits, dot, _ and -")
     return name
-
-
-def check_bootstrap(servers: str) -> str:
-    """Allow host:port[,host:port], or the embedded broker."""
-    if servers == EMBEDDED:
-        return servers
-    addresses = [address.strip() for address in servers.split(",")]
-    try:
-        complete = all(port_of(address) is not None for address in addresses)
-    except ValueError:
-        complete = False
-    if not complete:
-        raise ValueError(f'not a list of servers; must be HOST:PORT[,HOST:PORT] or "{EMBEDDED}"')
-    return ",".join(addresses)
-
-
-def check_database(uri: str) -> str:
-    """Allow PostgreSQL's URIs, or the embedded server."""
-    if uri == EMBEDDED:
-        return uri
-    if not uri.startswith(("postgres://", "postgresql://")) or not uri.isprintable():
-        allowed = f'must be postgresql://USER:PASSWORD@HOST:PORT/NAME or "{EMBEDDED}"'
-        raise ValueError(f"not a URI of PostgreSQL; {allowed}")
-    if any(mode not in _SSL_MODES for mode in re.findall(r"[?&]sslmode=([^&]*)", uri)):
-        raise ValueError(f"unknown sslmode; must be one of {', '.join(_SSL_MODES)}")
-    return uri
 
 
 def check_method(method: str) -> str:

@@ -63,9 +63,9 @@ Seconds = Annotated[float, Field(ge=0.001, le=31_536_000)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, AfterValidator(rules.check_name), WithJsonSchema({"type": "string", "minLength": 1})]
-Host = Annotated[str, AfterValidator(rules.check_host)]
+Host = Annotated[str, AfterValidator(addresses.check_host)]
 Topic = Annotated[str, AfterValidator(rules.check_topic)]
-Bootstrap = Annotated[str, AfterValidator(rules.check_bootstrap)]
+Bootstrap = Annotated[str, AfterValidator(addresses.check_bootstrap)]
 Method = Annotated[str, AfterValidator(rules.check_method)]
 HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
 Username = Annotated[str, AfterValidator(rules.check_username)]
@@ -73,7 +73,7 @@ Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({
 JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
 Url = Annotated[
     str,
-    PlainValidator(rules.check_url),
+    PlainValidator(addresses.check_url),
     WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
 ]
 ConnectivityTarget = Annotated[
@@ -109,7 +109,7 @@ ExistingFile = Annotated[FilePath, AfterValidator(rules.check_readable_file)]
 AuthoritiesFile = Annotated[FilePath, AfterValidator(rules.check_authorities_file)]
 Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema(_SECRET_SCHEMA)]
 HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
-Proxy = Annotated[Secret, _about_secret(rules.check_proxy)]
-WebAddress = Annotated[Secret, _about_secret(rules.check_url)]
+Proxy = Annotated[Secret, _about_secret(addresses.check_proxy)]
+WebAddress = Annotated[Secret, _about_secret(addresses.check_url)]
 AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]
-Database = Annotated[Secret, _about_secret(rules.check_database)]
+Database = Annotated[Secret, _about_secret(addresses.check_database)]
