@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.partitioner import DefaultPartitioner
 
 from monitor.forwarder_collector import Collector
-from monitor.forwarder_lanes import PartitionBatch, Partitions
+from monitor.forwarder_lanes import PartitionBatch, split
 from monitor.forwarder_retention import Retention, UntilAcknowledged
 from monitor.outage import Availability
 from monitor.outbox import Outbox, OutboxError
@@ -81,7 +80,6 @@ class Forwarder:
         self._collector = Collector(queue, outbox, self._wake.set)
         self._progress = Progress("the forwarder")
         self._producer: AIOKafkaProducer | None = None
-        self._partitions = Partitions(DefaultPartitioner())
         self._delays_s = self._delays()
         self._next_line_at = 0.0
         self._run: list[OutboxRow] = []
@@ -235,7 +233,7 @@ class Forwarder:
     async def _send(self, producer: "AIOKafkaProducer") -> None:
         """Send the run, in each partition one batch after the other: none can overtake another."""
         self._retention.sending(self._run)
-        batches = self._partitions.split(self._run, await producer.partitions_for(self._topic))
+        batches = split(self._run, await producer.partitions_for(self._topic))
         while batches:
             for batch in batches:
                 await batch.send(producer, self._topic)

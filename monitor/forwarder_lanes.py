@@ -2,10 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from aiokafka.partitioner import DefaultPartitioner
 
 from monitor.outbox_file import OutboxRow
 from monitor.result import Message, shrink
@@ -64,29 +66,23 @@ class PartitionBatch:
         return smaller is not None
 
 
-class Partitions:
-    """Which partition a key belongs to: the same as other Kafka clients think."""
+def split(rows: Iterable[OutboxRow], partitions: Collection[int]) -> list[PartitionBatch]:
+    """Return the rows by their partitions; in each they keep their order."""
+    batches: dict[int, PartitionBatch] = {}
+    for row in rows:
+        partition = partition_of(row.key, len(partitions))
+        batch = batches.get(partition)
+        if batch is None:
+            batch = batches[partition] = PartitionBatch(partition)
+        batch.rows.append(row)
+    return list(batches.values())
 
-    def __init__(self, choose: Callable[[bytes, list[int], list[int]], int]) -> None:
-        self._all: list[int] = []
-        self._of_key: dict[bytes, int] = {}
-        self._choose = choose
 
-    def split(self, rows: Iterable[OutboxRow], partitions: Iterable[int]) -> list[PartitionBatch]:
-        """Distribute the rows."""
-        if self._all != sorted(partitions):
-            self._all = sorted(partitions)
-            self._of_key.clear()
-        batches: dict[int, PartitionBatch] = {}
-        for row in rows:
-            partition = self._of_key.get(row.key)
-            if partition is None:
-                partition = self._of_key[row.key] = self._choose(row.key, self._all, self._all)
-            batch = batches.get(partition)
-            if batch is None:
-                batch = batches[partition] = PartitionBatch(partition)
-            batch.rows.append(row)
-        return list(batches.values())
+@lru_cache(maxsize=100_000)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a message, of so many: the same that other Kafka clients choose."""
+    every = list(range(partitions))
+    return int(DefaultPartitioner()(key, every, every))
 
 
 def _look_at(receipt: "asyncio.Future[object]") -> None:

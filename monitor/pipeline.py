@@ -21,6 +21,7 @@ from monitor.dead_letter import set_aside
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
+from monitor.forwarder_lanes import partition_of
 from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStored
 from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.ingest import ingest
@@ -32,7 +33,7 @@ from monitor.outage import Availability
 from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
-from monitor.silence import Silence
+from monitor.silence import NoDataWatch
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store import ResultStore
 from monitor.store_incidents import locked as locked_monitors
@@ -236,7 +237,7 @@ def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Corout
         on_stored=forwarder.stored,
         progress=progress,
         availability=running.postgresql,
-        look=Silence(running.store.database, running.rules).look,
+        look=NoDataWatch(running.store.database, running.rules, partition_of).look,
     )
 
 

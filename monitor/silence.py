@@ -1,22 +1,20 @@
-"""Looks for monitors that fell silent: nobody sends a result for want of results.
+"""Finds monitors of which no results come, and opens an incident of kind `no_data` for each.
 
-A process judges only what it would know of: monitors whose results are in its own partitions, as of an
-instant whose every message it has stored since. When Kafka was away, or the partitions were shared out anew,
-or this process slept, results may be on their way: then it waits three intervals more, and a minute.
+A process judges only monitors whose results are in its own partitions, and only by an instant whose messages
+it has all stored since. After Kafka was unavailable, partitions were assigned anew, or this process slept,
+results may still be on their way: then it waits for three intervals and a minute more.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import DefaultPartitioner
 
 from monitor.storage_database import Database, StoreUnavailableError
-from monitor.store_silence import look_for_silence
+from monitor.store_silence import look_for_no_data
 from monitor.watched import MonitorRules
 
 LOOK_S = 5.0
@@ -28,7 +26,7 @@ _SKEW_S = 1.0
 
 
 class _Instant(NamedTuple):
-    """A look at Kafka: when it was, and where each partition ended."""
+    """An instant: where each partition ended then, and up to where it was read."""
 
     at: float
     monotonic: float
@@ -36,17 +34,21 @@ class _Instant(NamedTuple):
     positions: dict[TopicPartition, int]
 
     def is_read(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether all that was there is stored by now."""
+        """Return whether everything before these ends has been read, and so stored, at this instant."""
         return all(self.positions.get(partition, -1) >= end for partition, end in ends.items())
 
 
-class Silence:
-    """Looks again and again, between the batches of one storing process."""
+class NoDataWatch:
+    """Looks for monitors without results again and again, between the batches of one storing process.
+
+    `partition_of` returns the partition of a key, out of so many, as producers choose it.
+    """
 
     def __init__(
         self,
         database: Database,
         rules: MonitorRules,
+        partition_of: Callable[[bytes, int], int],
         *,
         settle_s: float = SETTLE_S,
         clock: Callable[[], float] = time.time,
@@ -54,23 +56,24 @@ class Silence:
     ) -> None:
         self._database = database
         self._rules = rules
+        self._partition_of = partition_of
         self._settle_s = settle_s
         self._clock = clock
         self._monotonic = monotonic
         self._last: _Instant | None = None
         self._unread: _Instant | None = None
-        self._clear_since = 0.0
+        self._uninterrupted_since = 0.0
 
     async def look(self, consumer: Any) -> None:
-        """Look, unless that was just done; all that the consumer has given is stored."""
+        """Look, unless that was just done. Everything that the consumer has returned must be stored."""
         if self._last and self._monotonic() < self._last.monotonic + LOOK_S:
             return
         now = _Instant(self._clock(), self._monotonic(), *await _ends_and_positions(consumer))
         if not self._last or self._is_interrupted(self._last, now):
-            self._clear_since, self._unread = now.at, None
+            self._uninterrupted_since, self._unread = now.at, None
         self._last = now
         if self._unread and now.is_read(self._unread.ends):
-            await self._say(self._unread, consumer)
+            await self._judge(self._unread, consumer)
             self._unread = None
         self._unread = self._unread or now
 
@@ -84,33 +87,34 @@ class Silence:
             or abs(now.at - last.at - slept_s) > _SKEW_S
         )
 
-    async def _say(self, read: _Instant, consumer: Any) -> None:
-        since = self._rules.checked_since
-        if read.at < self._clear_since + self._settle_s + len(since) / _FIRST_CHECKS_PER_S:
+    async def _judge(self, read: _Instant, consumer: Any) -> None:
+        checked_since = self._rules.checked_since
+        if read.at < self._uninterrupted_since + self._settle_s + len(checked_since) / _FIRST_CHECKS_PER_S:
             return
         ours = {partition.partition for partition in read.ends}
         (topic,) = {partition.topic for partition in read.ends}
         partitions = len(consumer.partitions_for_topic(topic))
 
         def is_ours(name: str) -> bool:
-            return _partition(name, partitions) in ours
+            return self._partition_of(name.encode(), partitions) in ours
 
         deadlines = {
             name: read.at - patience_s
-            for name, since_at in since.items()
-            if max(since_at, self._clear_since) < read.at - (patience_s := self._rules.no_data_after_s(name))
+            for name, since_at in checked_since.items()
+            if max(since_at, self._uninterrupted_since)
+            < read.at - (patience_s := self._rules.no_data_after_s(name))
             and is_ours(name)
         }
         try:
-            await look_for_silence(self._database, deadlines, since, is_ours, read.at)
+            await look_for_no_data(self._database, deadlines, checked_since, is_ours, read.at)
         except StoreUnavailableError:
-            return  # the next batch says so, and waits
+            return  # the next batch will log that, and wait
 
 
 async def _ends_and_positions(
     consumer: Any,
 ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-    """Ask where the partitions end, and how far they are read; none, when Kafka does not say."""
+    """Return where the partitions end, and up to where they are read; nothing if Kafka does not answer."""
     partitions = consumer.assignment()
     try:
         async with asyncio.timeout(_KAFKA_S):
@@ -118,10 +122,3 @@ async def _ends_and_positions(
             return ends, {partition: await consumer.position(partition) for partition in partitions}
     except (KafkaError, TimeoutError):
         return {}, {}
-
-
-@lru_cache(maxsize=100_000)
-def _partition(name: str, partitions: int) -> int:
-    """Find where the messages of a monitor are, as the forwarder's producer does."""
-    every = list(range(partitions))
-    return int(DefaultPartitioner()(name.encode(), every, every))

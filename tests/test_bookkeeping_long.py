@@ -9,7 +9,7 @@ from monitor.health import Health
 from monitor.result import CheckResult
 from monitor.standing import Rules
 from monitor.storage_database import Database
-from monitor.store_silence import look_for_silence
+from monitor.store_silence import look_for_no_data
 from tests.observing import START, check, checks, together
 from tests.test_bookkeeping import assert_sums_are_right, changes, incidents
 from tests.test_bookkeeping_late import HOURS_LATE, save
@@ -28,7 +28,7 @@ async def health(uri: str) -> Health:
 async def unwatched(uri: str, slot: float) -> None:
     """Look when nobody checks the monitor any more."""
     database = Database(uri)
-    await look_for_silence(database, {}, {}, lambda _: True, START + 60 * slot)
+    await look_for_no_data(database, {}, {}, lambda _: True, START + 60 * slot)
     await database.close()
 
 

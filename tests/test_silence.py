@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Monitor
+from monitor.forwarder_lanes import partition_of
 from monitor.kafka_aiokafka_fixes import close
-from monitor.silence import LOOK_S, Silence
-from monitor.store_silence import look_for_silence
+from monitor.silence import LOOK_S, NoDataWatch
+from monitor.store_silence import look_for_no_data
 from monitor.watched import MonitorRules
 from tests.observing import START, check, checks
 from tests.postgres import PostgresServer, result_store
@@ -37,7 +38,7 @@ class Clock:
 
 
 class Process:
-    """A storing process, as far as silence goes."""
+    """A storing process, as far as it looks for missing results."""
 
     def __init__(self, database: str, stream: Stream, *names: str, settle_s: float = 0) -> None:
         self.clock = Clock()
@@ -45,9 +46,10 @@ class Process:
         self.rules = MonitorRules(map(monitor, names), lambda: self.clock.wall)
         bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: self.clock.wall)
         self.store = result_store(database, bookkeeping)
-        self.silence = Silence(
+        self.watch = NoDataWatch(
             self.store.database,
             self.rules,
+            partition_of,
             settle_s=settle_s,
             clock=lambda: self.clock.wall,
             monotonic=lambda: self.clock.monotonic,
@@ -72,8 +74,8 @@ class Process:
     async def look_for(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
         """Look as often as time goes on."""
         for _ in range(int(seconds / LOOK_S)):
-            await self.silence.look(consumer)
-            await self.silence.look(consumer)
+            await self.watch.look(consumer)
+            await self.watch.look(consumer)
             self.clock.advance(LOOK_S)
 
 
@@ -207,14 +209,16 @@ async def test_two_processes_open_one_incident(database: str, stream: Stream) ->
     processes = [Process(database, stream, *(f"m{number}" for number in range(20))) for _ in range(2)]
     async with processes[0].reading() as one, processes[1].reading() as other:
         for _ in range(50):
-            await asyncio.gather(processes[0].silence.look(one), processes[1].silence.look(other))
+            await asyncio.gather(processes[0].watch.look(one), processes[1].watch.look(other))
             for process in processes:
                 process.clock.advance(LOOK_S)
 
     assert sorted(await told(database)) == sorted((f"m{number}", "no_data", "opened") for number in range(20))
 
 
-async def test_two_processes_that_find_the_same_silence_open_one_incident(database: str) -> None:
+async def test_two_processes_that_find_the_same_monitor_without_results_open_one_incident(
+    database: str,
+) -> None:
     stores = [result_store(database, Bookkeeping(MonitorRules([monitor("shop")]).rules)) for _ in range(2)]
     await stores[0].save([check(0)])
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -227,7 +231,7 @@ async def test_two_processes_that_find_the_same_silence_open_one_incident(databa
         await third.execute("SELECT FROM health_states WHERE monitor = 'shop' FOR UPDATE")
         looks = [
             asyncio.create_task(
-                look_for_silence(
+                look_for_no_data(
                     store.database, {"shop": START + 600}, {"shop": START}, lambda _: True, START + 900
                 )
             )
