@@ -35,7 +35,7 @@ class NewNotified(NamedTuple):
 
 @dataclass(slots=True)
 class Decision:
-    """What to store."""
+    """What to store: deliveries, and what was decided by them."""
 
     decided: set[int] = field(default_factory=set)
     """Changes that need no further decision."""

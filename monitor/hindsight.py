@@ -98,7 +98,7 @@ def correct(
 
 
 def _ends_alike(retraced: Health, health: Health) -> bool:
-    """Return whether both end with the same results: slots do not tell, where a clock was set back."""
+    """Return whether both end with the same results; they do not where a clock was set back."""
     newest = {name: state.at for name, state in health.locations.items()}
     return retraced.last_at > health.unchecked_after and all(
         state.at == newest.get(name) for name, state in retraced.locations.items()

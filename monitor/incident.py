@@ -37,7 +37,7 @@ class Recheck(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What follows from new results."""
+    """The health after new results, the changes, and what is to be done for uptime and late results."""
 
     health: Health
     changes: list[Change]
@@ -51,7 +51,7 @@ class Observed(NamedTuple):
 
 
 def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
-    """Take new results into account, at `now` (Unix seconds).
+    """Return what follows from new results, at `now` (Unix seconds).
 
     Those of one location are in the order in which they were made. Late ones change nothing of the present:
     they are returned as `late` and `rechecks`. How the results are cut into batches decides at most whether

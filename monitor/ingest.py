@@ -124,7 +124,7 @@ class _Ingestion:
         self._progress = progress
         self._postgresql = availability
         self._kafka = Availability("Kafka")
-        self._look_for_silence = look
+        self._look_for_no_data = look
         self._look_at = 0.0
 
     async def run(self, consumer: Any) -> None:
@@ -140,7 +140,7 @@ class _Ingestion:
                 self._progress.end()
             else:
                 await self._look(consumer)
-            await self._look_for_silence(consumer)
+            await self._look_for_no_data(consumer)
 
     async def _fetch(self, consumer: Any) -> list[Any]:
         fetching = consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)

@@ -39,12 +39,12 @@ class Rules:
 
     @property
     def reach_s(self) -> float:
-        """How long a result counts for its location when no other one comes."""
+        """Return how long a result counts for its location if no other one comes."""
         return REACH * self.interval_s
 
     @property
     def memory(self) -> int:
-        """How many results are certainly enough to know how a location is."""
+        """Return how many results are certainly enough to know how a location is."""
         return 10 + self.failures + self.successes + (self.sample.of if self.sample else 0)
 
 
@@ -77,24 +77,24 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Whether no check has passed since the first result, or since the first one after a long time."""
 
     def precedes(self, result: CheckResult) -> bool:
-        """Whether the result was made after the newest one; results of two processes go by their slots."""
+        """Return whether the result was made after the newest one; those of two processes go by slots."""
         if self.process and self.process == result.process:
             return result.number > self.number
         return result.scheduled_at > self.at
 
     @property
     def is_decided(self) -> bool:
-        """Whether it is known to be up or down: not while the very first checks fail."""
+        """Return whether it is known to be up or down: it is not while the very first checks fail."""
         return self.down or not self.unproven
 
     @property
     def may_turn(self) -> bool:
-        """Whether it is down, or its newest results speak against its being up."""
+        """Return whether it is down, or its newest results speak against its being up."""
         return self.down or self.streak > 0 or any(slot is not None for slot in self.failed)
 
     @property
     def latest(self) -> UptimePoint:
-        """What the result of the latest slot says."""
+        """Return what the result of the latest slot says."""
         return self.ahead or UptimePoint(self.at, self.status, self.until)
 
 
