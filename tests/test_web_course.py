@@ -4,7 +4,15 @@ import pytest
 
 from monitor.store_pages import Incident, IncidentKind
 from monitor.uptime import BUCKETS, Sums, bucket
-from monitor.web.course import RANGES, by_day, frame, lines, shades, stacks, steps
+from monitor.web.course import (
+    RANGES,
+    by_day,
+    frame_of,
+    phase_points,
+    response_points,
+    shades_of,
+    steps_of,
+)
 
 HOUR_S = 3_600
 
@@ -23,7 +31,7 @@ def incident(kind: IncidentKind, since: float, until: float | None) -> Incident:
 def test_a_range_ends_with_the_step_that_goes_on(name: str) -> None:
     now = 1_790_000_001.0
 
-    shown = frame(RANGES[name], now)
+    shown = frame_of(RANGES[name], now)
 
     assert shown.until - shown.step_s <= now < shown.until
     assert shown.until - shown.since == RANGES[name].length_s
@@ -31,7 +39,7 @@ def test_a_range_ends_with_the_step_that_goes_on(name: str) -> None:
 
 
 def test_each_hour_is_a_step_and_all_of_them_are_one_more() -> None:
-    first, second, whole = steps({8: [sums(0.4, 1)], 7: [sums(0.1, 2), sums(0.1, 1)]}, HOUR_S)
+    first, second, whole = steps_of({8: [sums(0.4, 1)], 7: [sums(0.1, 2), sums(0.1, 1)]}, HOUR_S)
 
     assert (first.at, second.at, whole.at) == (7 * HOUR_S, 8 * HOUR_S, None)
     assert first.p50 == pytest.approx(0.1, rel=0.19)
@@ -49,13 +57,17 @@ def test_hours_make_days() -> None:
 
 
 def test_charts_show_the_steps_and_not_their_sum() -> None:
-    found = steps({7: [sums(0.1, 1)]}, HOUR_S)
+    found = steps_of({7: [sums(0.1, 1)]}, HOUR_S)
 
-    assert [point.at for point in lines(found)] == [point.at for point in stacks(found)] == [7 * HOUR_S]
+    assert (
+        [point.at for point in response_points(found)]
+        == [point.at for point in phase_points(found)]
+        == [7 * HOUR_S]
+    )
 
 
 def test_where_nothing_was_up_nothing_is_measured() -> None:
-    (whole,) = steps({}, HOUR_S)
+    (whole,) = steps_of({}, HOUR_S)
 
     assert whole == (None, None, None, None, None, [None] * 5)
 
@@ -63,7 +75,7 @@ def test_where_nothing_was_up_nothing_is_measured() -> None:
 def test_maintenance_and_incidents_are_shaded_until_they_end_or_until_now() -> None:
     since = 1_790_000_000.0
 
-    spans = shades(
+    spans = shades_of(
         [
             incident("down", since, None),
             incident("partial", since, since + 120),

@@ -1,4 +1,4 @@
-"""The API below `/api/v1`: all that the pages show, for programs."""
+"""The API below `/api/v1`: what the pages show, for programs."""
 
 import msgspec
 from aiohttp import web
@@ -29,7 +29,6 @@ class Api:
         self._document = msgspec.json.encode(document(self.operations))
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes of all operations, and of the document."""
         return [
             web.get(f"{ROOT}/openapi.json", self._openapi),
             *(operation.route() for operation in self.operations),

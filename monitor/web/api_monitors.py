@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -20,9 +20,7 @@ from monitor.web.api_results import Result, result_of
 from monitor.web.pages import Pages
 from monitor.web.rendering import settings_of
 
-_GRACE_S = 5.0  # for a place among the checks that run
-
-Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
+_GRACE_S = 5.0  # to wait for its turn, while too many checks run
 
 
 class MonitorState(msgspec.Struct, frozen=True):
@@ -37,7 +35,7 @@ class MonitorState(msgspec.Struct, frozen=True):
     group: str | None
     labels: dict[str, str]
     interval_s: float
-    status: Status
+    status: views.Status
     since_at: float | None
     reason: str | None
     detail: str | None
@@ -62,7 +60,7 @@ class MonitorDetail(MonitorState, frozen=True, kw_only=True):
 
 
 class ApiMonitors:
-    """The monitors of the configuration."""
+    """The monitors in the configuration."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages

@@ -1,4 +1,4 @@
-"""What can be asked of the API: each operation once, for its route and for the OpenAPI document."""
+"""The operations of the API: each is defined once, for its route and for the OpenAPI document."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ Answer = Callable[[web.Request, Mapping[str, Any]], Awaitable[web.StreamResponse
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address below `/api/v1`; `answer` gets the request, its parameters and its `body`."""
+    """One method of one path below `/api/v1`.
+
+    `answer` gets the request and its parameters by name; among them, as `body`, the body of type `takes`.
+    """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -33,11 +36,11 @@ class Operation:
 
     @property
     def can_be_csv(self) -> bool:
-        """Whether the answer can also be a table."""
+        """Whether the answer can also be CSV."""
         return any(parameter.name == "format" for parameter in self.parameters)
 
     def route(self) -> web.RouteDef:
-        """Give the route, which hears nothing that the document does not say."""
+        """Return the route; it accepts nothing that the OpenAPI document does not describe."""
         path = self.path
         for name, pattern in PATH_PATTERNS.items():
             path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
@@ -61,7 +64,7 @@ async def _body(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Str
 
 
 def answer(content: Any, request: web.Request, onward: str | None = None) -> web.Response:
-    """Answer in JSON; `onward` is the cursor with which a list goes on."""
+    """Return an answer in JSON; `onward` is the cursor of a list's next page."""
     return web.Response(
         body=msgspec.json.encode(content),
         content_type="application/json",
@@ -70,7 +73,7 @@ def answer(content: Any, request: web.Request, onward: str | None = None) -> web
 
 
 def headers(request: web.Request, onward: str | None = None) -> dict[str, str]:
-    """Give the headers of an answer, with a link to where a list goes on."""
+    """Return the headers of an answer; with the cursor `onward`, also a link to the next page."""
     kept = {"Cache-Control": "no-store"}
     if onward is not None:
         kept["Link"] = f'<{request.rel_url.update_query(cursor=onward)}>; rel="next"'
@@ -80,7 +83,7 @@ def headers(request: web.Request, onward: str | None = None) -> dict[str, str]:
 def csv_answer(
     rows: Sequence[msgspec.Struct], columns: Sequence[str], request: web.Request, onward: str | None
 ) -> web.Response:
-    """Answer with a table."""
+    """Return an answer in CSV; `onward` is the cursor of the next page."""
     return web.Response(
         body=table(rows, columns),
         content_type="text/csv",
@@ -90,10 +93,10 @@ def csv_answer(
 
 
 def monitor_of(pages: Pages, request: web.Request) -> Monitor:
-    """Give the monitor that the address names.
+    """Return the monitor that the path names.
 
     Raises:
-        ProblemError: the configuration has none of this name.
+        ProblemError: the configuration has no monitor of this name.
 
     """
     monitor = pages.monitors.get(request.match_info["name"])

@@ -1,4 +1,4 @@
-"""Small pictures that say one thing about a monitor, for other people's pages. Pure."""
+"""Badges: small pictures of one fact about a monitor, for other websites. Pure."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Colour = Literal["green", "yellow", "red", "grey"]
 _COLOURS: dict[Colour, str] = {"green": "#1e8e4e", "yellow": "#8a6200", "red": "#c62f2f", "grey": "#5f6975"}
 _STATUS: dict[str, Colour] = {"up": "green", "degraded": "yellow", "down": "red"}
 _GOOD_UPTIME, _FAIR_UPTIME = 0.999, 0.99
-_CHARACTER, _PADDING = 6.7, 12  # pixels, of 11 px Verdana as most badges are set in
+_CHARACTER, _PADDING = 6.7, 12  # in pixels, for Verdana of 11 px, the font of most badges
 
 _BADGE = Markup(
     '<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img"'
@@ -24,12 +24,12 @@ _BADGE = Markup(
 
 
 def status_badge(status: str) -> Markup:
-    """Say whether it is up."""
+    """Return the badge of a monitor's status."""
     return _badge("status", status, _STATUS.get(status, "grey"))
 
 
 def uptime_badge(share: float | None, days: int) -> Markup:
-    """Say the share of the last days in which it was up; a dash where nothing is known."""
+    """Return the badge of the uptime of the last days; a dash where nothing is known."""
     if share is None:
         return _badge(f"uptime {days} d", "-", "grey")
     colour: Colour = "green" if share >= _GOOD_UPTIME else "yellow" if share >= _FAIR_UPTIME else "red"
@@ -37,7 +37,7 @@ def uptime_badge(share: float | None, days: int) -> Markup:
 
 
 def response_time_badge(seconds: float | None) -> Markup:
-    """Say the median response time of the last day; a dash where nothing is known."""
+    """Return the badge of the median response time of the last day; a dash where nothing is known."""
     return _badge("response time", duration(seconds), "grey" if seconds is None else "green")
 
 

@@ -1,4 +1,4 @@
-"""`/badges/<name>/…`: one thing about a monitor that the status page shows, as a picture."""
+"""`/badges/<name>/…`: one fact about a monitor of the status page, as a picture."""
 
 import time
 
@@ -23,10 +23,9 @@ class BadgePages:
         self._status_pages = status_pages
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the pictures."""
-        return [web.get("/badges/{name:.+}/{kind:status|uptime|response-time}.svg", self._badge)]
+        return [web.get("/badges/{name:.+}/{kind:status|uptime|response-time}.svg", self._send)]
 
-    async def _badge(self, request: web.Request) -> web.Response:
+    async def _send(self, request: web.Request) -> web.Response:
         name, kind = request.match_info["name"], request.match_info["kind"]
         if name not in self._status_pages.monitors:
             raise web.HTTPNotFound(text="the status page shows no such monitor\n")

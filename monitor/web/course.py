@@ -33,13 +33,13 @@ RANGES = {
 }
 
 
-def frame(asked: Range, now: float) -> Frame:
+def frame_of(asked: Range, now: float) -> Frame:
     """Return the frame of the charts: whole steps; the last one still goes on at `now`."""
     until = (now // asked.step_s + 1) * asked.step_s
     return Frame(until - asked.length_s, until, asked.step_s)
 
 
-def steps(periods: ByPeriod, step_s: float) -> list[Step]:
+def steps_of(periods: ByPeriod, step_s: float) -> list[Step]:
     """Return a step for each hour or day, in their order, and at the end one for all of them."""
     every = [each for sums in periods.values() for each in sums]
     made = [_step(period * step_s, periods[period]) for period in sorted(periods)]
@@ -70,17 +70,17 @@ def by_day(hours: ByPeriod) -> dict[int, list[Sums]]:
     return days
 
 
-def lines(found: Iterable[Step]) -> list[ChartPoint]:
+def response_points(found: Iterable[Step]) -> list[ChartPoint]:
     """Return the points of the chart of response times."""
     return [ChartPoint(step.at, (step.p50, step.p95, step.slowest)) for step in found if step.at is not None]
 
 
-def stacks(found: Iterable[Step]) -> list[ChartPoint]:
+def phase_points(found: Iterable[Step]) -> list[ChartPoint]:
     """Return the points of the chart of phases."""
     return [ChartPoint(step.at, tuple(step.phases)) for step in found if step.at is not None]
 
 
-def shades(incidents: Iterable[Incident], maintenance: Iterable[Interval], now: float) -> list[Shade]:
+def shades_of(incidents: Iterable[Incident], maintenance: Iterable[Interval], now: float) -> list[Shade]:
     """Return the shades of maintenance, and above them those of incidents; an open one goes on until now."""
     return [
         *(Shade("maintenance", since, until, "maintenance") for since, until in maintenance),

@@ -1,4 +1,4 @@
-"""The page of one monitor."""
+"""`/monitors/<name>`: the page of one monitor."""
 
 import asyncio
 import math
@@ -16,8 +16,17 @@ from monitor.runtime_text import DAY_S, duration, instant
 from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of
-from monitor.web import course
 from monitor.web.charts import Frame, phases_chart, response_chart
+from monitor.web.course import (
+    PHASES,
+    RANGES,
+    by_day,
+    frame_of,
+    phase_points,
+    response_points,
+    shades_of,
+    steps_of,
+)
 from monitor.web.history import DAY_H, bounds
 from monitor.web.monitor_maintenance import maintenance_of
 from monitor.web.overview import rows_of, states
@@ -25,7 +34,8 @@ from monitor.web.pages import Pages
 from monitor.web.rendering import monitor_path, settings_of
 
 _WAIT_S = 5.0
-_LOOK_S = 0.1
+_LOOK_S = 0.1  # between two looks whether a result is stored
+_LINES = ("p50", "p95", "max")
 _RESULTS = 50
 _INCIDENTS = 50
 
@@ -37,7 +47,6 @@ class MonitorPage:
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page, and what its button does."""
         return [
             web.get("/monitors/{name:.+}", self._show),
             web.post("/monitors/{name:.+}/check", self._check),
@@ -52,7 +61,7 @@ class MonitorPage:
         return await self._pages.send(request, (monitor.name, _range(request)), make)
 
     async def _check(self, request: web.Request) -> web.Response:
-        """Check now; go back to the page when the result is stored like all others."""
+        """Check now, and show the page again when the result is stored like all others."""
         monitor = self._pages.asked(request)
         try:
             result = await self._pages.running.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
@@ -63,7 +72,7 @@ class MonitorPage:
         raise web.HTTPSeeOther(f"{monitor_path(monitor.name)}?range={_range(request)}")
 
     async def _stored(self, result: CheckResult) -> None:
-        """Wait for the row, for a while: Kafka or PostgreSQL may be away."""
+        """Wait until the result is stored, but not for long: Kafka or PostgreSQL may be unavailable."""
         reader = self._pages.running.reader
         with suppress(TimeoutError, StoreUnavailableError):
             async with asyncio.timeout(_WAIT_S):
@@ -77,7 +86,7 @@ class MonitorPage:
         (state,) = await states(reader, [self._pages.unknown[name]])
         make_rows = await rows_of(reader, [state], "")
         results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
-        shown = course.frame(course.RANGES[asked], now)
+        shown = frame_of(RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         made = await reader.maintenance(shown.since, math.inf)
         make_steps = await self._steps(reader, name, asked, shown)
@@ -86,16 +95,16 @@ class MonitorPage:
             *steps, whole = make_steps()
             people = made.within(monitor, shown.since, shown.until)
             maintenance = intervals(monitor.maintenance, shown.since, shown.until, people)
-            shaded = course.shades(incidents, maintenance, now)
+            shades = shades_of(incidents, maintenance, now)
             return {
                 "row": make_rows()[name],
                 "path": monitor_path(name),
                 "quantiles": [("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99)],
-                "ranges": course.RANGES,
+                "ranges": RANGES,
                 "range": asked,
-                "response_chart": response_chart(course.lines(steps), ("p50", "p95", "max"), shaded, shown),
-                "phases_chart": phases_chart(course.stacks(steps), course.PHASES, shaded, shown),
-                "phase_names": course.PHASES,
+                "response_chart": response_chart(response_points(steps), _LINES, shades, shown),
+                "phases_chart": phases_chart(phase_points(steps), PHASES, shades, shown),
+                "phase_names": PHASES,
                 "incidents": incidents,
                 "several": False,
                 **maintenance_of(monitor, made, now),
@@ -109,8 +118,8 @@ class MonitorPage:
     async def _steps(
         self, reader: PageReader, name: str, asked: str, shown: Frame
     ) -> Callable[[], list[Step]]:
-        """Read the course of the range; what is returned makes its steps, and one of all of it at last."""
-        source = course.RANGES[asked].source
+        """Read the response times of a range; return what makes its steps, and one for all of it last."""
+        source = RANGES[asked].source
         if source == "results":
             read = await reader.course(name, shown.since, shown.until, shown.step_s)
             return lambda: read
@@ -118,13 +127,13 @@ class MonitorPage:
         periods = (await reader.sums([name], source, first, end)).get(name, {})
         if source == "day":
             recent = await reader.sums([name], "hour", bounds(time.time()).first_hour, end * DAY_H)
-            periods |= course.by_day(recent.get(name, {}))
-        return lambda: course.steps(periods, shown.step_s)
+            periods |= by_day(recent.get(name, {}))
+        return lambda: steps_of(periods, shown.step_s)
 
 
 def _range(request: web.Request) -> str:
     asked = request.query.get("range", "")
-    return asked if asked in course.RANGES else "24h"
+    return asked if asked in RANGES else "24h"
 
 
 def _shown(result: ResultRow) -> dict[str, Any]:
@@ -134,7 +143,7 @@ def _shown(result: ResultRow) -> dict[str, Any]:
         "code": result.status,
         "phases": ", ".join(
             f"{phase} {duration(seconds)}"
-            for phase in course.PHASES
+            for phase in PHASES
             if (seconds := getattr(result, f"{phase}_s")) is not None
         ),
         "why": ": ".join(filter(None, (result.reason, result.detail))),
@@ -150,7 +159,7 @@ def _evidence(result: ResultRow) -> Iterator[str]:
 
 
 def _certificate(results: list[ResultRow]) -> Iterator[tuple[str, str]]:
-    """Say what the newest result with a certificate saw."""
+    """Yield the facts about the newest certificate that a check saw, each with its name."""
     found = next((result for result in results if result.tls), None)
     if found is not None and found.tls is not None:
         for key, value in found.tls.items():

@@ -1,4 +1,4 @@
-"""The first page: is all well, and what is not."""
+"""`/`: all monitors, and whether all is well."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,13 +21,12 @@ Rows = dict[str, dict[str, Any]]
 
 
 class OverviewPage:
-    """All monitors, the worst first, some on a page."""
+    """All monitors, the worst first, page by page."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page."""
         return [web.get("/", self._overview)]
 
     async def _overview(self, request: web.Request) -> web.Response:
@@ -67,16 +66,16 @@ class OverviewPage:
 
 
 async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[ShownState]:
-    """Say how these monitors are, of which nothing is known yet, as far as is stored."""
+    """Return the stored states of these monitors; one that has none stays as it is given."""
     every = list(unknown)
     stored = await reader.states([each.name for each in every])
     return [known(each, stored.get(each.name)) async for each in in_pieces(every)]
 
 
 async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Callable[[], Rows]:
-    """Read what the page says of each of these monitors; `bars` are of `24h`, `90d` or what fits.
+    """Read the rows of these monitors; `bars` are `24h` or `90d`, else `24h` while the history is short.
 
-    What is returned makes the rows, by name; that takes a while, and is for a thread.
+    Return what makes the rows, by name. That takes a while, so call it in a thread.
     """
     names = [state.name for state in shown]
     found = await histories(reader, names)
@@ -88,12 +87,12 @@ async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Cal
 
 
 async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
-    """Read the past of each of these monitors."""
+    """Read the history of each of these monitors."""
     now = time.time()
-    span = bounds(now)
-    days = await reader.days(names, span.first_day, span.first_hour, span.end_hour)
-    week = await reader.hours(names, *span.week_hours)
-    hours = await reader.sums(names, "hour", span.end_hour - DAY_H, span.end_hour)
+    read = bounds(now)
+    days = await reader.days(names, read.first_day, read.first_hour, read.end_hour)
+    week = await reader.hours(names, *read.week_hours)
+    hours = await reader.sums(names, "hour", read.end_hour - DAY_H, read.end_hour)
     return {
         name: History(now, days.get(name, {}), week.get(name, Seconds()), hours.get(name, {}))
         for name in names
@@ -101,7 +100,7 @@ async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
 
 
 def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
-    """Put together what a page says of a monitor in one line."""
+    """Return what a page shows of a monitor in one row."""
     bars = tuple(history.hour_bars() if hourly else history.day_bars())
     expires_at = latest and latest.certificate_expires_at
     return {

@@ -1,4 +1,4 @@
-"""The page for everybody: how the monitors of `status_page` are, without URLs, reasons or settings."""
+"""`/status`: the monitors of `status_page`, for everybody: without URLs, reasons and settings."""
 
 import time
 from datetime import UTC, datetime
@@ -22,14 +22,13 @@ _SHOWN_KINDS = ("down", "partial")
 
 
 class StatusPages:
-    """The page, and its incidents as RSS; `settings` say what they show."""
+    """The page, and its incidents as RSS; `settings` choose what they show."""
 
     def __init__(self, pages: Pages) -> None:
         self.settings = StatusPage()
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the pages."""
         return [web.get("/status", self._show), web.get("/status/rss", self._rss)]
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -46,7 +45,7 @@ class StatusPages:
 
     @property
     def monitors(self) -> dict[str, Monitor]:
-        """The monitors that everybody may know of."""
+        """The monitors that everybody may see."""
         shown, groups = self.settings.monitors, self.settings.groups
         return {
             name: monitor
@@ -96,7 +95,7 @@ class StatusPages:
 
 
 def _public(every: list[ShownState]) -> list[ShownState]:
-    """Leave out what is not for everybody, in the order of the page."""
+    """Return the states without what is not for everybody, in the order of the page."""
     shown = [each._replace(why="", url="", labels={}) for each in every]
     return sorted(shown, key=lambda each: (each.group == "", each.group, each.name))
 
