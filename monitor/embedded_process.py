@@ -1,4 +1,4 @@
-"""A server that this program starts as a process of its own, watches, and ends."""
+"""A server that this program starts as a child process, watches, and ends."""
 
 import asyncio
 import logging
@@ -31,8 +31,8 @@ Endings = Sequence[tuple[signal.Signals, float]]
 class Child:
     """One server, as at most one process at a time.
 
-    `endings` are the signals that end it, each with the seconds that it is given. Where the system can do
-    it (Linux), `death_signal` reaches it when this program dies; `launch` from the main thread only.
+    `endings` are the signals that end it, each with the seconds to wait for that. On Linux it gets
+    `death_signal` when this program dies; therefore, `launch` it from the main thread only.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Child:
 
     @property
     def process(self) -> psutil.Popen:
-        """The process that was launched last."""
+        """The process that was started last."""
         assert self._process is not None, f"{self.name} was never launched"  # noqa: S101 - a bug of ours
         return self._process
 
     def launch(self, command: Sequence[str | Path], cwd: Path) -> None:
-        """Start the process; a terminal's Ctrl-C does not reach it.
+        """Start the process; Ctrl-C in the terminal does not reach it.
 
         Raises:
             OSError: the program cannot be run.
@@ -86,7 +86,7 @@ class Child:
         """Wait until it is ready.
 
         Raises:
-            EmbeddedError: it ended before, or the limit came first.
+            EmbeddedError: it ended before that, or was not ready in time.
 
         """
         with suppress(TimeoutError):
@@ -102,7 +102,7 @@ class Child:
         """Wait until it has ended with exit code 0.
 
         Raises:
-            EmbeddedError: it failed, or the limit came first.
+            EmbeddedError: it failed, or did not end in time.
 
         """
         with suppress(TimeoutError):
@@ -119,14 +119,14 @@ class Child:
         return EmbeddedError(f"{self.name} {reason}; {self._log_path} ends with: {self._last_line()}")
 
     async def ended(self) -> int:
-        """Wait until it ends by itself; meanwhile its log stays bounded. Returns the exit code."""
+        """Wait until it ends by itself, and return the exit code; meanwhile keep its log bounded."""
         while self.process.poll() is None:
             await asyncio.sleep(_LOOK_S)
             self._bound_log()
         return int(self.process.returncode)
 
     async def end(self) -> None:
-        """End the process, if there is one, and return when it is gone; killed at once when cancelled."""
+        """End the process, if there is one, and return when it is gone. When cancelled, kill it at once."""
         if self._process is not None:
             await end(self._process, self._endings)
 
@@ -141,7 +141,7 @@ class Child:
 
 
 async def end(process: psutil.Process, endings: Endings) -> None:
-    """End a process, ours or an orphan, by one signal after the other; killed at once when cancelled."""
+    """End a process, ours or an orphan, by one signal after the other. When cancelled, kill it at once."""
     try:
         for number, patience_s in endings:
             with suppress(psutil.NoSuchProcess, TimeoutError):
@@ -162,7 +162,7 @@ def _is_gone(process: psutil.Process) -> bool:
 
 
 def running(pid_file: Path, belongs: Callable[[psutil.Process], bool]) -> psutil.Process | None:
-    """Return the process that the file's first line names, if it runs and belongs to us."""
+    """Return the process whose number is the file's first line, if it runs and belongs to us."""
     try:
         process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
         return process if belongs(process) else None
@@ -174,10 +174,10 @@ def running(pid_file: Path, belongs: Callable[[psutil.Process], bool]) -> psutil
 async def kept_running(
     child: Child, start: Callable[[], Awaitable[None]], restart: Callable[[], Awaitable[None]]
 ) -> AsyncIterator[None]:
-    """Start the server, start it again whenever it ends, and end it in the end.
+    """Start the server, start it again whenever it ends, and end it on leaving.
 
     Raises:
-        EmbeddedError: the first start failed. A later one that fails is tried again.
+        EmbeddedError: the first start failed. A later start that fails is repeated.
 
     """
     try:

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
     from monitor.result import Message
 
-RUN_ROWS = 500
-RUN_BYTES = 1 << 20
+IN_HAND_ROWS = 500
+IN_HAND_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds; `line_s` is the least time between two lines about one outage."""
+    """Seconds; `line_s` is the least time between two log lines while Kafka is unavailable."""
 
     acknowledge_s: float = 20.0
     first_retry_s: float = 0.5
@@ -50,9 +50,9 @@ class Patience:
 class Forwarder:
     """The stage between the checks and Kafka; results of one monitor keep their order.
 
-    `open_producer` returns a started producer and has made the topic; it raises
-    `KafkaError`, `OSError` or `TimeoutError` when Kafka is away, which is waited
-    for. Both callables are bounded in time. A closed producer sends no more.
+    `open_producer` makes the topic where it is missing, and returns a started producer. It raises
+    `KafkaError`, `OSError` or `TimeoutError` when Kafka is unavailable; then the forwarder tries again later.
+    Both callables end in bounded time. A producer that `close_producer` has closed sends nothing more.
     """
 
     def __init__(
@@ -82,43 +82,33 @@ class Forwarder:
         self._producer: AIOKafkaProducer | None = None
         self._delays_s = self._delays()
         self._next_line_at = 0.0
-        self._run: list[OutboxRow] = []
+        self._in_hand: list[OutboxRow] = []
         self._cursor = 0
         self._safe: set[int] = set()
         self._removed_at = 0.0
 
     @property
-    def oldest_unacknowledged(self) -> int | None:
-        """The number of the first row that is being sent and not acknowledged."""
-        return self._run[0].seq if self._run else None
-
-    @property
     def progress(self) -> tuple[Progress, Progress]:
-        """What its two halves are at: to the outbox, and to Kafka."""
+        """The progress of its two halves: from the queue to the outbox, and from there to Kafka."""
         return self._collector.progress, self._progress
 
     @property
-    def away(self) -> bool:
-        """Whether Kafka did not take what it was sent last."""
-        return self.availability.unavailable_since_at is not None
-
-    @property
     def oldest_unacknowledged_at(self) -> float | None:
-        """When the check of that row started (Unix seconds)."""
+        """When the check of the first row that Kafka has not acknowledged started (Unix seconds)."""
         with suppress(InvalidMessageError):
-            return checked_at(self._run[0].value) if self._run else None
+            return checked_at(self._in_hand[0].value) if self._in_hand else None
         return None
 
     @property
     def waiting(self) -> int:
-        """How many results are not safe yet."""
+        """How many results have to stay in the outbox for now."""
         return self._outbox.rows - len(self._safe)
 
     async def run(self, deadline: asyncio.Event) -> None:
         """Forward until the queue yields `None` and all is safe, or `deadline` is set.
 
-        What is not safe by then stays in the outbox. The queue is emptied into it in
-        either case. Cancelling loses nothing that was taken from the queue.
+        What is not safe by then stays in the outbox. In either case the queue is emptied into it.
+        Cancelling loses nothing that was taken from the queue.
         """
         async with Tasks() as tasks:
             sender = tasks.start("the sender", self._forward())
@@ -137,14 +127,14 @@ class Forwarder:
 
     async def _forward(self) -> None:
         try:
-            while await self._survive(self._forward_run):
+            while await self._survive(self._forward_next):
                 pass
         finally:
             await self._abandon()
             await self._remove_safe()
 
     async def _survive(self, step: Callable[[], Awaitable[bool]]) -> bool:
-        """Take the step; when something that it needs is away, wait a while. False at the end."""
+        """Run the step; wait a while when the outbox or Kafka fails. Return false at the end."""
         try:
             return await step()
         except OutboxError as error:
@@ -167,14 +157,14 @@ class Forwarder:
         return delays(self._patience.first_retry_s, self._patience.longest_retry_s)
 
     async def _abandon(self) -> None:
-        """Close the producer; what it has not acknowledged is sent again by the next one."""
+        """Close the producer; the next one sends again what Kafka has not acknowledged."""
         producer, self._producer = self._producer, None
         if producer:
             await self._close_producer(producer)
 
-    async def _forward_run(self) -> bool:
-        """Send the next run of rows, or the rest of the last one."""
-        if not await self._next_run():
+    async def _forward_next(self) -> bool:
+        """Send the next rows, or those in hand that Kafka has not acknowledged."""
+        if not await self._wait_for_rows():
             return False
         self._progress.begin("Kafka")
         if self._producer is None:
@@ -188,16 +178,19 @@ class Forwarder:
         self._delays_s = self._delays()
         return True
 
-    async def _next_run(self) -> bool:
-        """Wait until there is something to send; false when there will be nothing more."""
+    async def _wait_for_rows(self) -> bool:
+        """Wait until rows are in hand; return false when there will be no more."""
         while True:
             self._wake.clear()
             ended = self._collector.ended
-            if len(self._safe) >= RUN_ROWS or time.monotonic() >= self._removed_at + self._patience.look_s:
+            if (
+                len(self._safe) >= IN_HAND_ROWS
+                or time.monotonic() >= self._removed_at + self._patience.look_s
+            ):
                 await self._remove_safe()
-            if await self._retention.must_restart(self._progress, is_sending=bool(self._run)):
-                self._run, self._cursor = [], 0
-            if self._run or await self._read():
+            if await self._retention.must_restart(self._progress, is_sending=bool(self._in_hand)):
+                self._in_hand, self._cursor = [], 0
+            if self._in_hand or await self._read():
                 return True
             if ended and not self._retention.waits:
                 return False
@@ -212,15 +205,15 @@ class Forwarder:
                     await self._wake.wait()
 
     async def _read(self) -> bool:
-        """Read the next run, if there is one and it may be sent."""
-        room = self._retention.room_rows(RUN_ROWS)
-        while room and not self._run and self._cursor < self._outbox.last_seq:
+        """Take the next rows of the outbox in hand, as many as may be sent; return whether there are any."""
+        room = self._retention.room_rows(IN_HAND_ROWS)
+        while room and not self._in_hand and self._cursor < self._outbox.last_seq:
             last = self._outbox.last_seq
             self._progress.begin("the disk of the outbox")
-            rows = await self._outbox.after(self._cursor, room, RUN_BYTES)
+            rows = await self._outbox.after(self._cursor, room, IN_HAND_BYTES)
             self._cursor = rows[-1].seq if rows else last
-            self._run = [row for row in rows if row.seq not in self._safe]
-        return bool(self._run)
+            self._in_hand = [row for row in rows if row.seq not in self._safe]
+        return bool(self._in_hand)
 
     async def _remove_safe(self) -> None:
         if self._safe:
@@ -231,9 +224,9 @@ class Forwarder:
             self._collector.make_room()
 
     async def _send(self, producer: "AIOKafkaProducer") -> None:
-        """Send the run, in each partition one batch after the other: none can overtake another."""
-        self._retention.sending(self._run)
-        batches = split(self._run, await producer.partitions_for(self._topic))
+        """Send what is in hand, in each partition one batch after the other: none can overtake another."""
+        self._retention.sending(self._in_hand)
+        batches = split(self._in_hand, await producer.partitions_for(self._topic))
         while batches:
             for batch in batches:
                 await batch.send(producer, self._topic)
@@ -256,7 +249,7 @@ class Forwarder:
 
     def _acknowledge(self, rows: list[OutboxRow]) -> None:
         seqs = {row.seq for row in rows}
-        self._run = [row for row in self._run if row.seq not in seqs]
+        self._in_hand = [row for row in self._in_hand if row.seq not in seqs]
         self.sent += len(rows)
         self._safe.update(self._retention.acknowledged(rows))
 

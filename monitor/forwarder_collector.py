@@ -18,9 +18,8 @@ _log = logging.getLogger(__name__)
 class Collector:
     """Takes what is in the queue, a batch at a time, until `None`.
 
-    While the disk fails, results are in memory and go on from there; once there
-    are 4 MB of them, no more is taken, so that a bounded queue bounds the memory.
-    `announce` is called after each batch.
+    While the disk fails, results stay in memory, and are sent from there. Beyond 4 MB of them no more is
+    taken, so that a bounded queue bounds the memory. `announce` is called after each batch.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Collector:
             self._announce()
 
     def make_room(self) -> None:
-        """Take note that rows were removed from the outbox."""
+        """Wake a collector that waits for memory: rows were removed from the outbox."""
         self._removed.set()
 
     async def _take(self) -> None:

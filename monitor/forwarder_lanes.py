@@ -1,4 +1,4 @@
-"""How the rows of a run are spread over the partitions of a topic, and batched."""
+"""How rows are distributed over the partitions of a topic, and batched."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class PartitionBatch:
-    """The rows of a run that go to one partition, in their order."""
+    """The rows that go to one partition, in their order: sent as one batch, or as several in turn."""
 
     receipt: "asyncio.Future[object]"
 
@@ -30,7 +30,7 @@ class PartitionBatch:
         self._count = 0
 
     async def send(self, producer: Any, topic: str) -> None:
-        """Send as many of the rows as one batch holds; `receipt` says what became of it."""
+        """Send as many of the rows as one batch holds; `receipt` ends with Kafka's answer."""
         records = producer.create_batch()
         self._count = 0
         for row in self.rows[: self._limit]:
@@ -41,17 +41,20 @@ class PartitionBatch:
         self.receipt.add_done_callback(_look_at)
 
     def take_sent(self) -> list[OutboxRow]:
-        """Take the batch's rows out."""
+        """Remove the rows that were sent last, and return them."""
         rows, self.rows = self.rows[: self._count], self.rows[self._count :]
         return rows
 
     @property
     def first_monitor(self) -> str:
-        """Whose result is next."""
+        """The monitor of the first row."""
         return self.rows[0].key.decode(errors="replace")
 
     def make_smaller(self) -> bool:
-        """Make a batch that is too large for Kafka smaller: fewer rows, or half a body; false without one."""
+        """Make a batch that is too large for Kafka smaller: fewer rows, or half of the body of a single one.
+
+        Return false when there is no body to cut.
+        """
         if self._count > 1:
             self._limit = self._count // 2
             return True
@@ -86,5 +89,5 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def _look_at(receipt: "asyncio.Future[object]") -> None:
-    """Look at the error of a batch whose producer was abandoned, so that asyncio does not complain."""
+    """Read the error of a batch whose producer was abandoned, so that asyncio does not complain."""
     receipt.exception()

@@ -1,7 +1,7 @@
 """From the topic to the store; what can never be stored is set aside, one by one.
 
-A message is committed when its row, or its dead letter, is there, so a crash repeats messages and loses
-none; the store keeps one row of a result however often it comes.
+A message is committed when its row or its dead letter is there. So a crash repeats messages and loses none;
+the store keeps one row of each result, however often it comes.
 """
 
 import asyncio
@@ -36,16 +36,13 @@ _log = logging.getLogger(__name__)
 
 
 class Saver(Protocol):
-    """Where results go: a `Store`."""
+    """Where results go: the store, or what counts in front of it."""
 
     async def save(self, results: Sequence[CheckResult], /) -> int:
-        """Store all or none."""
+        """Store all or none; return how many were new."""
 
 
-Look = Callable[[Any], Awaitable[None]]
-
-
-async def _look_away(_consumer: Any) -> None:
+async def _nothing(_consumer: Any) -> None:
     pass
 
 
@@ -59,19 +56,27 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
     on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
     progress: Progress | None = None,
     availability: Availability | None = None,
-    look: Look = _look_away,
+    look_for_no_data: Callable[[Any], Awaitable[None]] = _nothing,
 ) -> None:
-    """Store results until `stop` is set; the batch in hand is then saved and committed first.
+    """Store results until `stop` is set, and commit their offsets; the batch in hand is finished first.
 
-    A cluster or a database that is away is waited for. At `stop` with the database away, or when cancelled,
-    the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not started, that
-    commits nothing by itself. `on_stored` is told of results that are stored or set aside, before the commit.
-    `availability` is the database's. `look` gets the consumer whenever all that it gave is stored.
+    While Kafka or the database is unavailable, it tries again. At `stop` with the database unavailable, or
+    when cancelled, the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not
+    started, that commits nothing by itself. `on_stored` gets the ids of results that are stored or set aside,
+    before the commit. `availability` is the database's. `look_for_no_data` gets the consumer each time that
+    all that it has fetched is stored.
     """
     progress = progress or Progress("the ingest")
     postgresql = availability or Availability("PostgreSQL")
     ingestion = _Ingestion(
-        store, set_aside, stop, retention or UntilAcknowledged(), on_stored, progress, postgresql, look
+        store,
+        set_aside,
+        stop,
+        retention or UntilAcknowledged(),
+        on_stored,
+        progress,
+        postgresql,
+        look_for_no_data,
     )
     delays_s = delays(*_RETRY_S)
     with suppress(StoppedError):
@@ -113,7 +118,7 @@ class _Ingestion:
         on_stored: Callable[[Sequence[UUID]], None],
         progress: Progress,
         availability: Availability,
-        look: Look,
+        look_for_no_data: Callable[[Any], Awaitable[None]],
     ) -> None:
         self._store = store
         self._set_aside = set_aside
@@ -124,11 +129,11 @@ class _Ingestion:
         self._progress = progress
         self._postgresql = availability
         self._kafka = Availability("Kafka")
-        self._look_for_no_data = look
-        self._look_at = 0.0
+        self._look_for_no_data = look_for_no_data
+        self._next_look_at = 0.0
 
     async def run(self, consumer: Any) -> None:
-        self._look_at = 0.0
+        self._next_look_at = 0.0
         self._offsets.forget()
         while not self._stop.is_set():
             await self._offsets.follow_epoch(consumer)
@@ -139,7 +144,7 @@ class _Ingestion:
                 await self._offsets.commit(consumer, offsets)
                 self._progress.end()
             else:
-                await self._look(consumer)
+                await self._look_for_more(consumer)
             await self._look_for_no_data(consumer)
 
     async def _fetch(self, consumer: Any) -> list[Any]:
@@ -147,12 +152,12 @@ class _Ingestion:
         batches = await unless_stopped(self._stop, fetching, _FETCH_S)
         return [record for batch in batches.values() for record in batch]
 
-    async def _look(self, consumer: Any) -> None:
+    async def _look_for_more(self, consumer: Any) -> None:
         """Ask Kafka now and then, when nothing was fetched, whether there really is nothing."""
         now = asyncio.get_running_loop().time()
-        if now < self._look_at:
+        if now < self._next_look_at:
             return
-        self._look_at = now + _LOOK_S
+        self._next_look_at = now + _LOOK_S
         try:
             behind = await unless_stopped(self._stop, is_behind(consumer), _LOOKED_S)
         except (KafkaError, OSError):

@@ -1,4 +1,4 @@
-"""What the storing side has done so far, seen from around it: `ingest` counts nothing itself."""
+"""Counts what the ingest stores and sets aside; `ingest` itself counts nothing."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ class _Saver(Protocol):
 
 
 class IngestCounts:
-    """Wraps what `ingest` uses; `save` stands in for the store's."""
+    """Wraps what `ingest` is given; `save` goes in front of the store's."""
 
     def __init__(self, store: _Saver) -> None:
         self.stored = 0
@@ -28,13 +28,13 @@ class IngestCounts:
         self.dead_letters = 0
         self.saved_at = 0.0
         self.lag = 0
-        """Records that were in Kafka at the last fetch and are not taken yet."""
+        """Records that were in Kafka at the last fetch and are not fetched yet."""
         self.delay_s = Buckets(_DELAY_BOUNDS)
         self._store = store
         self._consumer: Any = None
 
     async def save(self, results: Sequence[CheckResult], /) -> int:
-        """Save and count; delays only where all were new, since nobody tells which ones are."""
+        """Save and count; delays only where all were new, as it is not known which ones are."""
         new = await self._store.save(results)
         self.saved_at = time.time()
         self.stored += new
@@ -45,7 +45,7 @@ class IngestCounts:
         return new
 
     def counting(self, set_aside: SetAside) -> SetAside:
-        """Wrap what sets dead letters aside."""
+        """Return `set_aside` with counting."""
 
         async def counted(letters: Sequence[DeadLetter]) -> None:
             await set_aside(letters)
@@ -54,7 +54,7 @@ class IngestCounts:
         return counted
 
     def watching(self, open_consumer: Callable[[], Any]) -> Callable[[], Any]:
-        """Wrap what makes consumers: `look` asks the last one."""
+        """Return `open_consumer` so that `look` can ask its last consumer."""
 
         def opened() -> Any:
             self._consumer = open_consumer()
@@ -63,7 +63,7 @@ class IngestCounts:
         return opened
 
     async def look(self) -> None:
-        """Bring `lag` up to date, without a request."""
+        """Bring `lag` up to date, without a request to Kafka."""
         self.lag = sum([await self._behind(partition) for partition in self._assigned()])
 
     def _assigned(self) -> Iterable[Any]:

@@ -19,9 +19,9 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 
 
 def portions(records: Iterable[Any]) -> Iterator[list[Any]]:
-    """Cut a batch where `PORTION_BYTES` are full, so that large bodies neither fill memory nor take long.
+    """Yield a batch in portions of `PORTION_BYTES`, so that large bodies neither fill memory nor take long.
 
-    What is done with one at once, its lines in the log too, is to stop the event loop for 50 ms at most.
+    The work for one portion, its log lines included, should stop the event loop for 50 ms at most.
     """
     portion, size = [], 0
     for record in records:

@@ -1,6 +1,6 @@
 """Kafka clients, made from the configuration.
 
-All take the bootstrap address apart from the configuration, in which it may be "embedded".
+All take the bootstrap address as well, as it may be "embedded" in the configuration.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _EMBEDDED_REQUEST_MS = 30_000
 
 
 def producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
-    """Make a producer, not started; idempotent, except on the embedded broker, which knows no such ones.
+    """Make a producer, not started. It is idempotent, except on the embedded broker, which has no such ones.
 
     `create_batch` makes batches of up to half a megabyte.
     """
@@ -76,11 +76,11 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
 
 @asynccontextmanager
 async def started(client: Any, stop: asyncio.Event | None = None) -> AsyncIterator[Any]:
-    """Start a consumer, producer or admin client, and stop it in the end, whatever becomes of the broker.
+    """Start a consumer, producer or admin client, and close it on leaving, whatever became of the broker.
 
     Raises:
-        TimeoutError: the cluster did not answer in time.
-        KafkaError: it answered that this client is not welcome.
+        TimeoutError: Kafka did not answer in time.
+        KafkaError: Kafka refused this client.
         StoppedError: `stop` was set before it had started.
 
     """
@@ -95,7 +95,7 @@ async def started_producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
     """Make the topics where they are missing, and return a producer that has started; `close` it.
 
     Raises:
-        KafkaError: the cluster is away, or does not let us in; names the server, the file and the reason.
+        KafkaError: Kafka is unavailable, or refuses us; the text names server, file and reason.
         OSError: a file of `kafka_ssl_dir` cannot be used.
 
     """

@@ -1,4 +1,4 @@
-"""Why a Kafka cluster cannot be used: the reason that aiokafka keeps to itself."""
+"""Why a Kafka cluster cannot be used: the reason that is not in aiokafka's errors."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ _LIMIT_S = 5.0
 
 
 async def diagnosis(bootstrap: str, ssl_dir: Path, security: dict[str, Any]) -> str | None:
-    """Connect to the first server and say in one line, with its address, what is wrong; `None`: nothing."""
+    """Connect to the first server; return its address and what is wrong, in one line, or `None`."""
     host, port, _ = collect_hosts(bootstrap, randomize=False)[0]
     try:
         async with asyncio.timeout(_LIMIT_S):

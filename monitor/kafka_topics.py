@@ -22,12 +22,12 @@ _TOPIC = {"message.timestamp.type": "LogAppendTime"}
 
 
 async def ensure_topics(config: Config, bootstrap: str) -> None:
-    """Make the topic, and that for dead letters, where they are missing; one that is there stays as it is.
+    """Make the topic and that of the dead letters where they are missing; existing ones stay as they are.
 
-    Returns when all partitions of those that were missing can be used.
+    Return when all partitions of the new ones can be used.
 
     Raises:
-        KafkaError: the cluster is away, does not let us in, or does not let us make a topic that is missing.
+        KafkaError: Kafka is unavailable, does not let us in, or does not let us make a topic that is missing.
         OSError: a file of `kafka_ssl_dir` cannot be used.
 
     """
@@ -39,7 +39,7 @@ async def remake_topic(config: Config, bootstrap: str) -> None:
     """Delete the topic and make it again, empty; the one for dead letters stays. Repeating it is safe.
 
     Raises:
-        KafkaError: the cluster is away, or does not let us.
+        KafkaError: Kafka is unavailable, or does not let us do that.
 
     """
     async with _admin(config, bootstrap) as admin:

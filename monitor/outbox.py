@@ -1,7 +1,7 @@
 """Results that are not yet safe elsewhere, on disk.
 
-All SQLite work, and all state, is in one thread of its own, one job after the
-other: cancelling a call never cuts a job in two.
+All SQLite work and all state are in one thread of their own, one job after the other. So a call that is
+cancelled never leaves half a job.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ T = TypeVar("T")
 
 
 class OutboxError(Exception):
-    """The disk is full, fails, or the file is in use; the text says what SQLite says."""
+    """The disk is full or fails, or the file is in use; the text is SQLite's."""
 
 
 async def open_outbox(path: Path, max_bytes: int) -> "Outbox":
-    """Open the file, or make it; a damaged one is replaced by what can be read of it.
+    """Open the file, or make it. A damaged file is replaced by one with all rows that can be read.
 
     Raises:
         OutboxError: it cannot be opened or written, or another process has it.
@@ -51,9 +51,9 @@ async def open_outbox(path: Path, max_bytes: int) -> "Outbox":
 class Outbox:
     """Rows in the order in which they came; beyond `max_bytes` the oldest are dropped.
 
-    The newest rows are in memory as well, so that a reader who keeps up does not
-    touch the disk. Rows that could not be written are in memory only, are read and
-    removed like all others, and are written with the next `append`.
+    The newest rows are in memory as well, so that a reader who keeps up does not touch the disk. Rows that
+    could not be written are in memory only. They are read and removed like all others, and the next `append`
+    writes them.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -71,20 +71,20 @@ class Outbox:
         self._window_bytes = 0
         self._unsaved: list[OutboxRow] = []
         self._gone: set[int] = set()
-        self._dropped_untold = 0
-        self._told_at = float("-inf")
+        self._dropped_unlogged = 0
+        self._dropped_logged_at = float("-inf")
 
     async def append(self, messages: Sequence[Message]) -> int:
         """Add at the end and commit; return the last number in use, which is `last_seq`.
 
         Raises:
-            OutboxError: they are in memory only, so far. `append([])` tries again.
+            OutboxError: they are in memory only, for now. `append([])` tries again.
 
         """
         return await self._in_thread(self._append, messages)
 
     async def after(self, seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
-        """Return the rows that follow `seq`, up to the limits, but one at least if there is one.
+        """Return the rows that follow `seq`, up to the limits; at least one, if there is one.
 
         Raises:
             OutboxError: the disk cannot be read.
@@ -96,13 +96,13 @@ class Outbox:
         """Delete these rows, as far as they are there.
 
         Raises:
-            OutboxError: they will not be read any more, but are on disk until a later `remove` succeeds.
+            OutboxError: they are not read again, but stay on disk until a later `remove` succeeds.
 
         """
         await self._in_thread(self._remove, seqs)
 
     async def close(self) -> None:
-        """Write what is in memory only, and close; what is under way is finished first."""
+        """Finish the jobs that were begun, write what is in memory only, and close."""
         await self._in_thread(self._close)
         self._thread.shutdown()
 
@@ -150,18 +150,18 @@ class Outbox:
         while self._window and self._window_start <= last:
             self._forget_first()
         self.dropped += count
-        self._dropped_untold += count
-        if time.monotonic() - self._told_at >= _DROPPED_LINE_S:
-            self._tell_dropped()
+        self._dropped_unlogged += count
+        if time.monotonic() - self._dropped_logged_at >= _DROPPED_LINE_S:
+            self._log_dropped()
 
-    def _tell_dropped(self) -> None:
+    def _log_dropped(self) -> None:
         _log.error(
             "The outbox is full (%.1f MB): the oldest %d results were dropped",
             self._max_bytes / 1e6,
-            self._dropped_untold,
+            self._dropped_unlogged,
         )
-        self._dropped_untold = 0
-        self._told_at = time.monotonic()
+        self._dropped_unlogged = 0
+        self._dropped_logged_at = time.monotonic()
 
     def _after(self, seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         start = seq + 1 - self._window_start
@@ -205,7 +205,7 @@ class Outbox:
             self._begin_again(file)
 
     def _begin_again(self, file: OutboxFile) -> None:
-        """Replace a file in which nothing is wanted: a full disk cannot even note that rows are gone."""
+        """Replace a file of which no row is needed: on a full disk, not even a delete can be written."""
         file.close(tidy=False)
         self._file = None
         for suffix in ("", "-wal"):
@@ -242,7 +242,7 @@ class Outbox:
         return job()
 
     def _repair(self) -> None:
-        """Replace the damaged file; what is still in memory is written again from there."""
+        """Replace the damaged file; rows that are still in memory are written again."""
         if self._file:
             with suppress(sqlite3.Error):
                 self._file.close(tidy=False)
@@ -254,8 +254,8 @@ class Outbox:
         self._save()
 
     def _close(self) -> None:
-        if self._dropped_untold:
-            self._tell_dropped()
+        if self._dropped_unlogged:
+            self._log_dropped()
         try:
             if self._unsaved:
                 self._repairing(self._save)

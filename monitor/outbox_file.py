@@ -1,7 +1,6 @@
 """The SQLite file behind the outbox: rows in the order of their numbers.
 
-Synchronous, for one thread; raises `sqlite3.Error`. A file that is damaged raises
-an error for which `is_damage` is true.
+Synchronous, for one thread. All raise `sqlite3.Error`; of a damaged file, one for which `is_damage` is true.
 """
 
 import json
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # One statement for many rows: SQLite's Python module gives up the interpreter lock at each step, and in a
-# busy program each return of it may take 5 ms.
+# busy program it may take 5 ms each time to get it back.
 _INSERTS = [
     (count, f"INSERT OR REPLACE INTO outbox (seq, key, value) VALUES {','.join(['(?,?,?)'] * count)}")  # noqa: S608
     for count in (256, 64, 16, 4, 1)
@@ -27,7 +26,7 @@ _SPARE_PAGES = 256
 
 
 class OutboxRow(NamedTuple):
-    """A message with its place in the outbox; numbers grow and are not used twice."""
+    """A message with its number in the outbox; numbers increase and are never used twice."""
 
     seq: int
     key: bytes
@@ -35,17 +34,17 @@ class OutboxRow(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of key and value."""
+        """Bytes of the key and the value."""
         return len(self.key) + len(self.value)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Tell a damaged file from a full disk, a lock or a failing device."""
+    """Return whether the file is damaged, in contrast to a full disk, a lock or a failing device."""
     return _code(error) in _DAMAGE
 
 
 def is_no_room(error: sqlite3.Error) -> bool:
-    """Tell a disk that takes no more."""
+    """Return whether the disk takes no more data."""
     return _code(error) in _NO_ROOM
 
 
@@ -55,14 +54,19 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def damaged(what: str) -> sqlite3.DatabaseError:
-    """Make the error that SQLite itself would raise for a damaged file."""
+    """Return the error that SQLite itself would raise for a damaged file."""
     error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
 def rows_of(cursor: Iterable[tuple[int, object, object]]) -> Iterator[OutboxRow]:
-    """Yield the rows of a `SELECT seq, key, value`; values of another type are damage."""
+    """Yield the rows of a `SELECT seq, key, value`.
+
+    Raises:
+        sqlite3.DatabaseError: a value has another type: the file is damaged.
+
+    """
     for seq, key, value in cursor:
         if not (isinstance(key, bytes) and isinstance(value, bytes)):
             raise damaged(f"row {seq} does not hold bytes")
@@ -70,7 +74,7 @@ def rows_of(cursor: Iterable[tuple[int, object, object]]) -> Iterator[OutboxRow]
 
 
 class OutboxFile:
-    """An open file, made when missing, locked against other processes."""
+    """An open file, made when it is missing, and locked against other processes."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=0, check_same_thread=False)
@@ -108,7 +112,7 @@ class OutboxFile:
             raise damaged(verdict)
 
     def insert(self, rows: Sequence[OutboxRow]) -> None:
-        """Write all rows or none; a row with a number that is there already takes its place."""
+        """Write all rows or none; a row replaces one of the same number."""
         place = 0
         with self._db:
             for count, statement in _INSERTS:
@@ -119,14 +123,14 @@ class OutboxFile:
         self.bytes += sum(row.size for row in rows)
 
     def read(self, after: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
-        """Return the rows that follow, up to the limits, but one at least if there is one."""
+        """Return the rows that follow `after`, up to the limits; at least one, if there is one."""
         cursor = self._db.execute(
             "SELECT seq, key, value FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", (after, max_rows)
         )
         return up_to(rows_of(cursor), max_rows, max_bytes)
 
     def delete(self, seqs: Collection[int]) -> None:
-        """Remove these rows, as far as they are there."""
+        """Delete these rows, as far as they are there."""
         listed = json.dumps(list(seqs))
         with self._db:
             count, size = self._db.execute(
@@ -137,12 +141,12 @@ class OutboxFile:
         self._forget(count, int(size))
 
     def holds_others(self, seqs: Collection[int]) -> bool:
-        """Whether there is a row that is not one of these."""
+        """Return whether there is a row besides these."""
         others = f"SELECT EXISTS (SELECT 1 FROM outbox WHERE NOT {_LISTED})"  # noqa: S608
         return bool(self._db.execute(others, (json.dumps(list(seqs)),)).fetchone()[0])
 
     def drop_oldest(self, size: int) -> tuple[int, int]:
-        """Remove the oldest rows until `size` bytes are gone; return their count and the last number."""
+        """Delete the oldest rows until `size` bytes are gone; return how many, and the last one's number."""
         seq, count, gone = self._db.execute(
             f"SELECT seq, count, size FROM (SELECT seq, count(*) OVER old AS count, sum({_SIZE}) OVER old"  # noqa: S608
             " AS size FROM outbox WINDOW old AS (ORDER BY seq)) WHERE size >= ? LIMIT 1",
@@ -162,7 +166,7 @@ class OutboxFile:
             self._give_back(_SPARE_PAGES, _VACUUM_PAGES)
 
     def _give_back(self, spare: int, at_most: int) -> None:
-        """Return free pages to the file system, beyond some that the next rows will want."""
+        """Give free pages back to the file system, but for some that the next rows will need."""
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0] - spare
         if free > 0:
             # A script, because `execute` stops after one page.
@@ -170,7 +174,7 @@ class OutboxFile:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self, *, tidy: bool = True) -> None:
-        """Close the file; `tidy` makes it as small as it can be first."""
+        """Close the file; with `tidy`, make it as small as possible before."""
         try:
             if tidy:
                 self._give_back(0, 1 << 30)
@@ -179,7 +183,7 @@ class OutboxFile:
 
 
 def up_to(rows: Iterable[OutboxRow], max_rows: int, max_bytes: int) -> list[OutboxRow]:
-    """Take rows up to the limits, but the first one always."""
+    """Return the first rows, up to the limits; always at least one, if there is one."""
     taken: list[OutboxRow] = []
     for row in rows:
         max_bytes -= row.size

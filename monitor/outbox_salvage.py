@@ -1,7 +1,6 @@
-"""What can still be read of a damaged outbox, moved to a new file.
+"""Moves what can still be read of a damaged outbox to a new file.
 
-The new file is complete before it takes the old one's place: after a crash in
-between, the next start begins again.
+The new file is complete before it replaces the old one: after a crash in between, the next start tries again.
 """
 
 import logging
@@ -23,10 +22,11 @@ _log = logging.getLogger(__name__)
 
 
 def salvage(path: Path) -> None:
-    """Put a new file with all readable rows at `path`, and the damaged one beside it.
+    """Put a new file with all readable rows at `path`, and keep the damaged one beside it.
 
-    Raises `OSError` or `sqlite3.Error` when the new one cannot be written; then
-    nothing has changed.
+    Raises:
+        OSError, sqlite3.Error: the new file cannot be written; nothing has changed.
+
     """
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
@@ -46,19 +46,19 @@ def salvage(path: Path) -> None:
 
 
 def _readable_rows(bad: sqlite3.Connection, size: int) -> Iterator[OutboxRow]:
-    """Yield what is readable, each row once; halve each stretch that is not, until it is single rows."""
+    """Yield each readable row once; halve each range that cannot be read, down to single rows."""
     seq = 0
     try:
         for row in rows_of(bad.execute("SELECT seq, key, value FROM outbox ORDER BY seq")):
             seq = row.seq
             yield row
     except sqlite3.DatabaseError:
-        stretches = deque(_rest(bad, seq + 1, size))
+        ranges = deque(_rest(bad, seq + 1, size))
     else:
         return
     failed = 0
-    while stretches and failed < _MAX_FAILED_READS:
-        first, last = stretches.popleft()
+    while ranges and failed < _MAX_FAILED_READS:
+        first, last = ranges.popleft()
         try:
             for row in rows_of(
                 bad.execute(
@@ -71,11 +71,11 @@ def _readable_rows(bad: sqlite3.Connection, size: int) -> Iterator[OutboxRow]:
             failed += 1
             middle = (first + last) // 2
             if first < last:
-                stretches += [(first, middle), (middle + 1, last)]
+                ranges += [(first, middle), (middle + 1, last)]
 
 
 def _rest(bad: sqlite3.Connection, first: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the range of numbers in which more rows may be, if the file still tells the last one."""
+    """Yield the range of numbers in which more rows may be, if the last number can still be read."""
     try:
         last = bad.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()[0]
     except (sqlite3.DatabaseError, TypeError):

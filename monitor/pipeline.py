@@ -237,7 +237,7 @@ def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Corout
         on_stored=forwarder.stored,
         progress=progress,
         availability=running.postgresql,
-        look=NoDataWatch(running.store.database, running.rules, partition_of).look,
+        look_for_no_data=NoDataWatch(running.store.database, running.rules, partition_of).look,
     )
 
 

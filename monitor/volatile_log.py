@@ -1,4 +1,4 @@
-"""A topic whose records may vanish: the embedded broker's, which keeps all in memory and frees none of it."""
+"""A topic whose records may vanish: the embedded broker keeps all in memory and frees none of it."""
 
 import asyncio
 
@@ -12,10 +12,10 @@ MAX_BYTES = 64_000_000
 
 
 class VolatileTopic:
-    """What was sent since the topic was last empty.
+    """What was sent to the topic since it was last empty.
 
     `epoch` changes each time that the records are gone: offsets then start at 0 again, and what is not
-    stored has to be sent again. Who sends adds to `records` and `bytes`, and recycles when all is stored.
+    stored has to be sent again. The sender adds to `records` and `bytes`, and recycles when all is stored.
     """
 
     def __init__(self, config: Config, bootstrap: str) -> None:
@@ -32,12 +32,12 @@ class VolatileTopic:
         return self.records >= MAX_RECORDS or self.bytes >= MAX_BYTES
 
     async def recycle(self) -> None:
-        """Delete the topic and make it again, empty; in a new epoch as soon as it can be used.
+        """Delete the topic and make it again, empty; the new epoch begins when it can be used.
 
         Repeating it after an error is safe.
 
         Raises:
-            KafkaError: the broker is away.
+            KafkaError: the broker is unavailable.
 
         """
         async with self._lock:
@@ -48,7 +48,7 @@ class VolatileTopic:
         """Make the topics after the broker was started again, and begin a new epoch.
 
         Raises:
-            OSError: the broker is away once more.
+            OSError: the broker is unavailable again.
 
         """
         try:

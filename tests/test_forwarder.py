@@ -50,7 +50,7 @@ async def test_results_reach_the_topic_as_they_were_and_in_order_and_leave_the_o
     await stage.run(asyncio.Event())
 
     assert by_monitor(await line.read(1_300)) == expected(sent)
-    assert (stage.sent, stage.retried, outbox.rows, stage.oldest_unacknowledged) == (1_300, 0, 0, None)
+    assert (stage.sent, stage.retried, outbox.rows, stage.oldest_unacknowledged_at) == (1_300, 0, 0, None)
 
 
 async def test_results_that_come_one_by_one_go_on_without_the_end_of_the_stream(

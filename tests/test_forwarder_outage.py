@@ -48,20 +48,20 @@ async def test_kafka_that_is_away_at_the_start_is_waited_for(
     stage = forwarder(line, queue, outbox)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: outbox.rows == 1_200 and stage.retried > 3, "all wait in the outbox")
-    assert stage.away
-    assert (stage.oldest_unacknowledged, stage.oldest_unacknowledged_at) == (1, 1.0)
+    assert stage.availability.unavailable_since_at
+    assert (stage._in_hand[0].seq, stage.oldest_unacknowledged_at) == (1, 1.0)
 
     await line.proxy.start()
     await running
     await feeding
 
-    assert (stage.oldest_unacknowledged, stage.oldest_unacknowledged_at) == (None, None)
+    assert (stage._in_hand, stage.oldest_unacknowledged_at) == ([], None)
     await arrive_in_order(line, sent)
     lines = [record.message for record in caplog.records if record.name == "monitor.forwarder"]
     assert len(lines) == 2
     assert lines[0].startswith("Kafka takes no results, ")
     assert re.fullmatch(r"Kafka takes results again, \d+ wait in the outbox", lines[1])
-    assert not stage.away
+    assert not stage.availability.unavailable_since_at
 
 
 async def test_results_that_are_sent_through_many_short_outages_arrive_in_order(
@@ -96,7 +96,7 @@ async def test_lost_acknowledgements_cost_copies_but_neither_results_nor_order(
 
     line.proxy.hold_replies()
     await feed(queue, sent[1:], 0)
-    await until(lambda: stage.away, "the acknowledgements are missed")
+    await until(lambda: stage.availability.unavailable_since_at, "the acknowledgements are missed")
     line.proxy.cut()
     await line.proxy.start()
     await running
@@ -133,12 +133,12 @@ async def test_what_the_producer_gives_up_is_sent_by_the_next_one(line: Line, ou
 
     await line.proxy.refuse()
     await feed(queue, sent[1:], 0)
-    await until(lambda: stage.away, "the producer gives up")
+    await until(lambda: stage.availability.unavailable_since_at, "the producer gives up")
     await line.proxy.start()
     await running
 
     await arrive_in_order(line, sent)
-    assert not stage.away
+    assert not stage.availability.unavailable_since_at
 
 
 async def test_at_the_deadline_what_kafka_has_not_taken_stays_in_the_outbox(
@@ -278,7 +278,7 @@ async def test_a_row_that_is_no_result_has_no_age(line: Line, outbox: Outbox) ->
     stage = forwarder(line, queue, outbox)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await feed(queue, [Message(b"site", b"damaged")], 0)
-    await until(lambda: stage.oldest_unacknowledged == 1, "it waits for Kafka")
+    await until(lambda: stage._in_hand, "it waits for Kafka")
 
     assert stage.oldest_unacknowledged_at is None
 

@@ -50,7 +50,7 @@ async def test_a_store_that_is_away_is_waited_for(
     assert await stream.dead() == []
 
 
-async def test_all_of_a_batch_that_is_shared_out_waits_for_the_store(
+async def test_all_of_a_large_batch_waits_for_the_store(
     database: str,
     store: ResultStore,
     stream: Stream,
@@ -75,6 +75,7 @@ async def test_a_server_that_is_killed_loses_nothing(
     own_postgres_server: PostgresServer, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = result_store(own_postgres_server.uri())
+    await store.database.open()
 
     async with stream.ingested(store):
         await stream.send(*values(500))
