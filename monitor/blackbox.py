@@ -42,9 +42,10 @@ _PHASE_LABELS = {phase: labels(phase=phase) for phase in PHASES}
 
 
 def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Iterator[Sample]:
-    """Give what blackbox_exporter gives for such a check.
+    """Return what blackbox_exporter returns for such a check.
 
-    One thing more: the earliest expiry also of a chain that failed verification, for that is when one asks.
+    There is one difference: the earliest expiry is also there for a chain that failed verification, which is
+    when people need it.
     """
     answered = result.response_status is not None
     resolve_s = result.phases.resolve or 0.0
@@ -74,7 +75,7 @@ def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Itera
 
 
 def fnv1a(address: bytes) -> int:
-    """Hash by FNV-1a, 32 bits."""
+    """Return the FNV-1a hash, of 32 bits."""
     hashed = _FNV_OFFSET
     for byte in address:
         hashed = ((hashed ^ byte) * _FNV_PRIME) & 0xFFFFFFFF

@@ -1,6 +1,6 @@
-"""Prometheus' text formats, for the many series that monitors have.
+"""Prometheus' text formats, for the many series of monitors.
 
-prometheus_client writes 5 us a series: with thousands of monitors that is a second of each scrape.
+prometheus_client needs 5 us for a series: with thousands of monitors that is a second for each scrape.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from monitor.buckets import Buckets
 
 Sample = tuple[str, str, float]
-"""A name, labels as `labels` writes them, and a value that is finite."""
+"""A name, labels as `labels` returns them, and a finite value."""
 
 
 class Family(NamedTuple):
-    """What is said of all series of one name; a counter's name ends in `_total`."""
+    """What all series of one name have in common; the name of a counter ends in `_total`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -21,7 +21,7 @@ class Family(NamedTuple):
 
 
 def labels(**values: str) -> str:
-    """Write labels, without the braces around them."""
+    """Return labels as both formats write them, without the braces around them."""
     return ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
 
 
@@ -30,20 +30,19 @@ def _escaped(value: str) -> str:
 
 
 class MetricsText:
-    """Lines in the order in which the formats want them: by family."""
+    """Lines of samples, in the order that the formats require: by family."""
 
     def __init__(self, families: Sequence[Family]) -> None:
         self._families = families
         self._lines: dict[str, list[str]] = {family.name: [] for family in families}
 
     def add(self, samples: Iterable[Sample], common: str = "") -> None:
-        """Add samples, each with the labels in common before its own."""
+        """Add samples; each has the labels `common` before its own."""
         for name, own, value in samples:
             both = f"{common},{own}" if common and own else common or own
             self._lines[name].append(f"{name}{{{both}}} {value}\n" if both else f"{name} {value}\n")
 
     def add_histogram(self, name: str, buckets: Buckets, common: str) -> None:
-        """Add all series of a histogram."""
         add = self._lines[name].append
         beginning = f'{name}_bucket{{{common},le="'
         for bound, count in buckets.cumulative():
@@ -51,7 +50,7 @@ class MetricsText:
         add(f"{name}_sum{{{common}}} {buckets.total}\n{name}_count{{{common}}} {count}\n")
 
     def parts(self, *, openmetrics: bool) -> Iterator[bytes]:
-        """Write the page, a family at a time; OpenMetrics' end is not part of it."""
+        """Return the text, one family at a time, without the last line of OpenMetrics."""
         for name, kind, text in self._families:
             if self._lines[name]:
                 title = name.removesuffix("_total") if openmetrics else name

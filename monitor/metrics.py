@@ -1,6 +1,6 @@
-"""What the checks of each monitor found: the latest one, and exact counts of all.
+"""What the checks of each monitor found: the latest result, and exact counts of all.
 
-Noting a result is all that a check pays; the text is made when somebody asks.
+A check only pays for counting its result. The text is made when somebody asks for it.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ _DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 _PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class _Account:
-    """What one monitor's checks found."""
+class _MonitorMetrics:
+    """What the checks of one monitor found."""
 
     def __init__(self, monitor: Monitor, common: str) -> None:
         self.monitor = monitor
@@ -79,37 +79,37 @@ class _Account:
 
 
 class CheckMetrics:
-    """The accounts of all monitors that are checked; there are no others."""
+    """The metrics of all monitors that are checked."""
 
     def __init__(self, location: str) -> None:
         self._location = location
-        self._accounts: dict[str, _Account] = {}
+        self._by_monitor: dict[str, _MonitorMetrics] = {}
         self._reasons = Counter[str](dict.fromkeys(Reason, 0))
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Keep the accounts of these monitors; those of the others, and of paused ones, are gone."""
+        """Keep the metrics of these monitors, without those that are paused; drop all others."""
         checked = [monitor for monitor in monitors if not monitor.paused]
         names = sorted({name for monitor in checked for name in monitor.labels})
-        before, self._accounts = self._accounts, {}
+        before, self._by_monitor = self._by_monitor, {}
         for monitor in checked:
             common = self._labels(monitor, names)
-            account = before.get(monitor.name) or _Account(monitor, common)
-            account.monitor, account.common = monitor, common
-            self._accounts[monitor.name] = account
+            metrics = before.get(monitor.name) or _MonitorMetrics(monitor, common)
+            metrics.monitor, metrics.common = monitor, common
+            self._by_monitor[monitor.name] = metrics
 
     def observe(self, result: CheckResult) -> None:
-        """Note the result, unless its monitor is gone."""
-        account = self._accounts.get(result.monitor)
-        if account is not None:
-            account.observe(result)
+        """Count the result, unless its monitor was removed."""
+        metrics = self._by_monitor.get(result.monitor)
+        if metrics is not None:
+            metrics.observe(result)
             if result.reason is not None:
                 self._reasons[result.reason] += 1
 
     async def parts(self, openmetrics: bool) -> list[bytes]:
-        """Write all series, letting others run in between."""
+        """Return all series as text; the event loop runs other tasks in between."""
         page = MetricsText(_FAMILIES)
-        async for account in in_pieces(list(self._accounts.values())):
-            account.write(page)
+        async for metrics in in_pieces(list(self._by_monitor.values())):
+            metrics.write(page)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
         parts = []

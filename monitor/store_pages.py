@@ -1,6 +1,6 @@
-"""What pages read from the database: where monitors stand, sums of hours and days, incidents, results.
+"""What pages and the API read from the database: states, sums of hours and days, incidents, results.
 
-Rows of results are read by index, and only as many as a page shows.
+Results are read by an index, and only as many rows as a page shows.
 """
 
 import math
@@ -24,7 +24,10 @@ IncidentKind = Literal["down", "partial", "no_data", "flapping"]
 
 
 class StoredState(NamedTuple):
-    """How a monitor is; the rest is about the incident that is open, if one is. Instants are Unix seconds."""
+    """How a monitor is. What follows `last_at` is about its open incident, if there is one.
+
+    Instants are Unix seconds.
+    """
 
     status: Literal["up", "degraded", "partial", "down", "unknown"]
     last_at: float
@@ -41,7 +44,7 @@ class Latest(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """What a stretch of time was like, added up over so many locations; the rest is unknown."""
+    """The sums of a range of time over so many locations; the rest of the time is unknown."""
 
     up_s: float = 0
     degraded_s: float = 0
@@ -51,12 +54,12 @@ class Seconds(NamedTuple):
 
     @property
     def known_s(self) -> float:
-        """What counts for the uptime."""
+        """The time that the uptime is a share of."""
         return self.up_s + self.degraded_s + self.down_s
 
     @property
     def uptime(self) -> float | None:
-        """The share that was up, of the time known and outside of maintenance; degraded is up."""
+        """The share of the known time, without maintenance, that was up; degraded counts as up."""
         return (self.up_s + self.degraded_s) / self.known_s if self.known_s else None
 
 
@@ -91,11 +94,11 @@ class IncidentChange(msgspec.Struct, frozen=True):
 
 
 class DeliveryRow(NamedTuple):
-    """One alert for one channel; neither sent nor failed: it waits."""
+    """One alert for one channel. It waits as long as it is neither sent nor failed."""
 
     channel: str
     about: str
-    """`opened 7`: the event, and the number of the first incident that it tells."""
+    """The event and the number of the first incident that the alert is about, as in `opened 7`."""
     created_at: float
     attempts: int
     sent_at: float | None
@@ -130,10 +133,13 @@ class ResultRow(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step of time came to: seconds of what was up, phases on average; null: nothing was."""
+    """Response times of the good checks within one step of time, and the average of each phase, in seconds.
+
+    They are null where there were no such checks.
+    """
 
     at: float | None
-    """Where it begins; null: all steps together."""
+    """When it begins; null for the row of all steps together."""
     p50: float | None
     p95: float | None
     p99: float | None
@@ -142,39 +148,39 @@ class Step(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a list goes on: after the entry with this instant and number."""
+    """Where a list continues: after the entry with this instant and number."""
 
     at: float = math.inf
     id: int = 2**63 - 1
 
 
 class PageReader:
-    """Reads; every method raises `StoreUnavailableError` when the database does not answer in time."""
+    """Every method raises `StoreUnavailableError` when the database does not answer in time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def statuses(self) -> dict[str, str]:
-        """Read how every monitor is."""
-        rows = await self._rows("SELECT monitor, status FROM health_states")
+        """Read the status of every monitor."""
+        rows = await self._rows(sql.STATUSES)
         return {row["monitor"]: row["status"] for row in rows}
 
     async def states(self, monitors: Iterable[str]) -> dict[str, StoredState]:
-        """Read where these monitors stand; those without a result are left out."""
+        """Read the states of these monitors, without those that have no result."""
         rows = await self._rows(sql.STATES, list(monitors))
         return {name: StoredState(*rest) async for name, *rest in in_pieces(map(tuple, rows))}
 
     async def latest(self, monitors: Iterable[str], since: float) -> dict[str, Latest]:
-        """Read their newest results that are not older than `since`."""
+        """Read the newest result of each of these monitors that is not older than `since`."""
         rows = await self._rows(sql.LATEST, list(monitors), since)
         return {name: Latest(*rest) for name, *rest in map(tuple, rows)}
 
     async def days(
         self, monitors: Iterable[str], first_day: int, first_hour: int, end_hour: int
     ) -> dict[str, dict[int, Seconds]]:
-        """Read sums from the day `first_day` until before `end_hour`: by monitor and day since 1970.
+        """Read the sums of each day, by monitor and day (since 1970), from `first_day` to before `end_hour`.
 
-        From `first_hour` (which begins a day) on they are made of hours.
+        From `first_hour` on, which begins a day, they are added up from hours.
         """
         bounds = first_day, first_hour // 24, first_hour, end_hour
         found: defaultdict[str, dict[int, Seconds]] = defaultdict(dict)
@@ -184,18 +190,18 @@ class PageReader:
         return found
 
     async def hours(self, monitors: Iterable[str], first: int, end: int) -> dict[str, Seconds]:
-        """Read what the hours from `first` (since 1970) until before `end` come to."""
+        """Read the sum of the hours (since 1970) from `first` to before `end`, by monitor."""
         rows = await self._rows(sql.HOURS, list(monitors), first, end)
         return {name: Seconds(*seconds) for name, *seconds in map(tuple, rows)}
 
     async def sums(
         self, monitors: Iterable[str], period: Period, first: int, end: int
     ) -> dict[str, dict[int, list[Sums]]]:
-        """Read all of the hours or days from `first` (since 1970) until before `end`: by monitor and period.
+        """Read the hours or days (since 1970) from `first` to before `end`, by monitor and period.
 
         There is one for each location. They are large: for many monitors, read no more than a day.
         """
-        query = sql.SUMS.format(period=period, table=f"health_{period}s")
+        query = sql.HOUR_SUMS if period == "hour" else sql.DAY_SUMS
         found: defaultdict[str, dict[int, list[Sums]]] = defaultdict(dict)
         rows = await self._rows(query, list(monitors), first, end)
         async for name, at, *rest in in_pieces(map(tuple, rows)):
@@ -213,7 +219,7 @@ class PageReader:
         kind: str | None = None,
         limit: int = 100,
     ) -> list[Incident]:
-        """Read incidents that went on within the stretch, the newest first."""
+        """Read the incidents that were open at some time from `since` to before `until`, the newest first."""
         rows = await self._rows(
             sql.INCIDENTS,
             None if monitors is None else list(monitors),
@@ -229,9 +235,9 @@ class PageReader:
     async def stretch(
         self, monitors: Sequence[str], hours: tuple[int, int], days: tuple[int, int]
     ) -> dict[str, list[Sums]]:
-        """Add up their hours from the first to before the second, of the days in between whole days.
+        """Return the sums of a range of time by monitor, one for each location.
 
-        There is one for each location.
+        Of the hours from the first to before the second, those of `days` are read as whole days.
         """
         found: defaultdict[str, list[Sums]] = defaultdict(list)
         async with self._database.transaction() as connection:
@@ -242,51 +248,50 @@ class PageReader:
     async def incident_counts(
         self, monitors: Sequence[str], since: float, until: float
     ) -> dict[str, dict[str, int]]:
-        """Count the incidents that went on within the stretch, by monitor and kind."""
+        """Return the number of incidents in a range of time, by monitor and kind."""
         found: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for name, kind, count in map(tuple, await self._rows(sql.INCIDENT_COUNTS, monitors, since, until)):
             found[name][kind] = count
         return found
 
     async def incident(self, number: int) -> tuple[Incident, list[IncidentChange]] | None:
-        """Read one incident and its changes; `None` when there is none of this number."""
+        """Read one incident and its changes; `None` if no incident has this number."""
         found = await self._rows(sql.INCIDENT, number)
         if not found:
             return None
         return Incident(*found[0]), [IncidentChange(*row) for row in await self._rows(sql.CHANGES, number)]
 
     async def deliveries(self, incident: Incident) -> list[DeliveryRow]:
-        """Read who was told of an incident, or will be, also in one message with others."""
+        """Read the alerts about an incident, sent and waiting; some are about other incidents, too."""
         rows = await self._rows(sql.DELIVERIES, incident.id, incident.noticed_at)
         return [DeliveryRow(*row) for row in rows]
 
     async def maintenance(self, since: float, until: float) -> MadeWindows:
-        """Read the windows that people made and that are open within the stretch."""
+        """Read the windows that people made and that are open between `since` and `until`."""
         async with self._database.transaction() as connection:
             return MadeWindows(await store_maintenance.made(connection, since, until))
 
     async def last_change(self) -> int:
-        """Read the highest number of a change; 0 when there is none."""
-        (row,) = await self._rows("SELECT coalesce(max(id), 0) AS id FROM health_changes")
-        return int(row["id"])
+        """Read the highest number of a change; 0 if there is none."""
+        ((number,),) = await self._rows(sql.LAST_CHANGE)
+        return int(number)
 
     async def changes_after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
-        """Read the changes with higher numbers."""
+        """Read the changes with higher numbers, in their order."""
         return [(row["id"], dict(row)) for row in await self._rows(sql.CHANGES_AFTER, number)]
 
     async def results(self, monitor: str, since: float, after: Place, limit: int) -> list[ResultRow]:
-        """Read results of slots from `since` on, the newest first."""
+        """Read the results of slots from `since` on, the newest first."""
         rows = await self._rows(sql.RESULTS, monitor, since, *after, limit)
         return [
             ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls")}) for row in rows
         ]
 
     async def is_stored(self, result: UUID) -> bool:
-        """Tell whether this result has its row."""
         return bool(await stored(self._database, [result]))
 
     async def course(self, monitor: str, since: float, until: float, step_s: float) -> list[Step]:
-        """Read how its response times went, step by step, and at last of all of them."""
+        """Read the response times of a monitor, step by step; the last row is for all steps together."""
         rows = await self._rows(sql.COURSE, monitor, since, until, step_s)
         return [
             Step(at, p50, p95, p99, slowest, phases)

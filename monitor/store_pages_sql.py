@@ -1,5 +1,6 @@
-"""The SQL of what pages read."""
-# ruff: noqa: S608 - put together from this file
+"""The statements of what pages and the API read. Each stands whole, so that it can be pasted into psql."""
+
+STATUSES = "SELECT monitor, status FROM health_states"
 
 STATES = """
 SELECT state.monitor, state.status, state.last_at, incident.started_at, incident.reason, incident.detail
@@ -22,16 +23,21 @@ CROSS JOIN LATERAL (
 ) AS latest
 """
 
-SUMS = """
-SELECT monitor, {period} AS period, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+HOUR_SUMS = """
+SELECT monitor, hour, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
        response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s
-FROM {table} WHERE monitor = ANY($1) AND {period} >= $2 AND {period} < $3
+FROM health_hours WHERE monitor = ANY($1) AND hour >= $2 AND hour < $3
 """
 
-_SECONDS = "sum(up_s), sum(degraded_s), sum(down_s), sum(maintenance_s), count(DISTINCT location)"
+DAY_SUMS = """
+SELECT monitor, day, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
+       response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s
+FROM health_days WHERE monitor = ANY($1) AND day >= $2 AND day < $3
+"""
 
-DAYS = f"""
-SELECT monitor, day, {_SECONDS} FROM (
+DAYS = """
+SELECT monitor, day, sum(up_s), sum(degraded_s), sum(down_s), sum(maintenance_s), count(DISTINCT location)
+FROM (
     SELECT monitor, location, day, up_s, degraded_s, down_s, maintenance_s
     FROM health_days WHERE monitor = ANY($1) AND day >= $2 AND day < $3
     UNION ALL
@@ -40,15 +46,15 @@ SELECT monitor, day, {_SECONDS} FROM (
 ) AS known GROUP BY monitor, day
 """
 
-HOURS = f"""
-SELECT monitor, {_SECONDS} FROM health_hours WHERE monitor = ANY($1) AND hour >= $2 AND hour < $3
+HOURS = """
+SELECT monitor, sum(up_s), sum(degraded_s), sum(down_s), sum(maintenance_s), count(DISTINCT location)
+FROM health_hours WHERE monitor = ANY($1) AND hour >= $2 AND hour < $3
 GROUP BY monitor
 """
 
-_INCIDENT_COLUMNS = "id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations"
-
-INCIDENTS = f"""
-SELECT {_INCIDENT_COLUMNS} FROM health_incidents
+INCIDENTS = """
+SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations
+FROM health_incidents
 WHERE ($1::text[] IS NULL OR monitor = ANY($1)) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
   AND ($4::boolean IS NULL OR (ended_at IS NULL) = $4) AND (started_at, id) < ($5, $6)
   AND ($7::text IS NULL OR kind = $7)
@@ -60,7 +66,10 @@ SELECT monitor, kind, count(*) AS count FROM health_incidents
 WHERE monitor = ANY($1) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2) GROUP BY monitor, kind
 """
 
-INCIDENT = f"SELECT {_INCIDENT_COLUMNS} FROM health_incidents WHERE id = $1"
+INCIDENT = """
+SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations
+FROM health_incidents WHERE id = $1
+"""
 
 CHANGES = """
 SELECT id, change, at, noticed_at, reason, detail, locations, quiet FROM health_changes
@@ -74,6 +83,8 @@ WHERE created_at >= $2 AND subject IN (
     UNION SELECT 'incident ' || $1::bigint)
 ORDER BY id
 """
+
+LAST_CHANGE = "SELECT coalesce(max(id), 0) FROM health_changes"
 
 CHANGES_AFTER = """
 SELECT id, incident_id, monitor, kind, change, at, reason, detail FROM health_changes

@@ -190,7 +190,7 @@ async def test_counts_outlive_a_change_of_the_monitor() -> None:
 async def test_the_page_s_text_is_not_kept() -> None:
     made = metrics(SHOP, results=[of_shop(response_data="x" * 1000, evidence=Evidence({}, "secret"))])
 
-    latest = made._accounts["shop"]._latest
+    latest = made._by_monitor["shop"]._latest
 
     assert latest
     assert (latest.response_data, latest.evidence) == ("", None)

@@ -113,8 +113,8 @@ async def test_a_disk_that_takes_and_gives_nothing_is_told_and_the_session_ended
 
     assert not sessions.knows(cookie)
     assert caplog.messages == [
-        "which sessions have ended cannot be read: Is a directory",
-        "that a session has ended is not on the disk: Is a directory",
+        "cannot read which sessions have ended: Is a directory",
+        "cannot store that a session has ended: Is a directory",
     ]
 
 

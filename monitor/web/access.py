@@ -1,9 +1,9 @@
 """Whom the web server answers, and what it tells browsers about its pages.
 
-With `web_token`, holders of the token: programs say it in `Authorization: Bearer`, people log in. Without
-one, only this machine is served, under a name that only it has: a page of the outside world can give its own
-name this machine's address (DNS rebinding), but cannot change the name that the browser sends. Nobody else's
-page can make a browser change anything: browsers say where such a request comes from.
+With `web_token`, those who have the token: programs send it as `Authorization: Bearer`, people log in.
+Without one, only this machine, under a name that only this machine has: a foreign page can point its own
+host name to the address of this machine (DNS rebinding), but it cannot change the host name that the browser
+sends. No foreign page can make a browser change anything here: browsers say which page a request comes from.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from monitor.web_address import is_loopback
 
 COOKIE = "website_health_session"
 OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login", "/logout")
-"""What everybody may see, as the routes are called."""
+"""The routes that everybody may see."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -38,7 +38,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Access:
-    """The middleware of all pages, the page to log in, and the way out."""
+    """The middleware that stands before all pages, and the pages to log in and out."""
 
     def __init__(self, config: Config, login_page: Callable[[str, str], str]) -> None:
         token = config.web_token.get_secret_value() if config.web_token else None
@@ -48,7 +48,7 @@ class Access:
         self._login_page = login_page
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page to log in and the way out, if there is a token to do it with."""
+        """Return the routes to log in and out, if there is a token."""
         if self._sessions is None:
             return []
         return [
@@ -59,12 +59,11 @@ class Access:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Stand before each page."""
         self._refuse_others(request)
         return await handler(request)
 
     async def add_headers(self, _: web.Request, response: web.StreamResponse) -> None:
-        """Add to each response what browsers must know; for the signal `on_response_prepare`."""
+        """Add the headers of all responses, at the signal `on_response_prepare`."""
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
 
@@ -90,7 +89,7 @@ class Access:
         return sessions.knows(request.cookies.get(COOKIE, ""))
 
     def _admits(self, request: web.Request, sessions: Sessions, token: str) -> bool:
-        """Look at a token, unless too many wrong ones came from there."""
+        """Return whether this is the token; raise 429 after too many wrong ones from the same address."""
         place = request.remote or ""
         if wait_s := self._failed.wait_s(place):
             raise web.HTTPTooManyRequests(
@@ -108,7 +107,7 @@ class Access:
     async def _log_in(self, request: web.Request) -> web.Response:
         form = await request.post()
         onward = _own_path(str(form.get("next", "")))
-        assert self._sessions is not None  # noqa: S101 - else there is no such page
+        assert self._sessions is not None  # noqa: S101 - without a token, there is no such route
         if not self._admits(request, self._sessions, str(form.get("token", ""))):
             page = self._login_page(onward, "This is not the token.")
             return web.Response(text=page, content_type="text/html", status=403)
@@ -124,7 +123,7 @@ class Access:
         return response
 
     async def _log_out(self, request: web.Request) -> web.Response:
-        assert self._sessions is not None  # noqa: S101 - else there is no such way
+        assert self._sessions is not None  # noqa: S101 - without a token, there is no such route
         await self._sessions.end(request.cookies.get(COOKIE, ""))
         response = web.Response(status=303, headers={"Location": "/login"})
         response.del_cookie(COOKIE)
@@ -132,12 +131,12 @@ class Access:
 
 
 def is_api(request: web.Request) -> bool:
-    """Tell whether the answer is for programs, whoever asks."""
+    """Return whether the answer is for programs, whoever asks."""
     return request.path == "/api" or request.path.startswith("/api/")
 
 
 def wants_page(request: web.Request) -> bool:
-    """Tell whether a browser asks for what people read."""
+    """Return whether a browser asks for a page for people."""
     return not is_api(request) and "text/html" in request.headers.get("Accept", "")
 
 
@@ -155,7 +154,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _is_own_page(request: web.Request) -> bool:
-    """Tell whether a page of ours sends this, or no page at all (then there is no cookie to abuse)."""
+    """Return whether our own page sends this, or no page at all (then there is no cookie to abuse)."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -164,7 +163,7 @@ def _is_own_page(request: web.Request) -> bool:
 
 
 def _own_path(path: str) -> str:
-    """Take a path of this server; anything else becomes the first page."""
+    """Return the path if it is one of this server, and else `/`."""
     if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
         return path
     return "/"

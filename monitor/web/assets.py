@@ -8,5 +8,4 @@ _FOLDER = Path(__file__).with_name("static")
 
 
 def asset_routes() -> list[web.AbstractRouteDef]:
-    """Give the files."""
     return [web.static("/static", _FOLDER, append_version=False)]

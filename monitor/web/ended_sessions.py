@@ -1,7 +1,7 @@
-"""Sessions that people have ended, for as long as their cookies would still hold.
+"""Sessions that people have ended, for as long as their cookies would still be valid.
 
-They are kept in a file, so that a restart opens none of them again. It has no secrets: without its signature,
-a session's name opens nothing.
+They are stored in a file, so that they stay ended after a restart. The file has no secrets: the name of a
+session is worth nothing without its signature.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class EndedSessions:
-    """Names of sessions, each with the Unix seconds at which it runs out; those are forgotten."""
+    """Names of ended sessions, each until it would expire (Unix seconds)."""
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
         self._file = file
@@ -23,11 +23,10 @@ class EndedSessions:
         self._writing = asyncio.Lock()
 
     def __contains__(self, session: str) -> bool:
-        """Tell whether it was ended."""
         return session in self._until
 
     async def add(self, session: str, until: float) -> None:
-        """End it, from now on; where the disk takes nothing, until this process ends."""
+        """End this session; if the file cannot be written, it is ended only until this process stops."""
         now = self._clock()
         self._until = {name: at for name, at in self._until.items() if at > now} | {session: until}
         async with self._writing:
@@ -35,7 +34,7 @@ class EndedSessions:
             try:
                 await asyncio.to_thread(_write, self._file, text)
             except OSError as error:
-                _log.warning("that a session has ended is not on the disk: %s", error.strerror)
+                _log.warning("cannot store that a session has ended: %s", error.strerror)
 
 
 def _read(file: Path) -> Iterator[tuple[str, float]]:
@@ -44,7 +43,7 @@ def _read(file: Path) -> Iterator[tuple[str, float]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        _log.warning("which sessions have ended cannot be read: %s", error.strerror)
+        _log.warning("cannot read which sessions have ended: %s", error.strerror)
         return
     for line in text.splitlines():
         at, _, name = line.partition(" ")

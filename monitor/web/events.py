@@ -1,11 +1,12 @@
-"""What changes, as server-sent events.
+"""Changes, as server-sent events.
 
-`hello` begins each stream: a page that is read after it misses nothing. `change` is an incident that opened
-or was resolved, `status` how a monitor is from now on. The database is asked once a second while somebody
-listens, whoever stored the results.
+Each stream begins with `hello`: a page that is read after it misses nothing. `change` is an incident that was
+opened or resolved; `status` is the new status of a monitor. The database is read once a second while somebody
+listens, because other processes store results, too.
 
-A change's number is its event's id: a listener that comes back with the last one gets what it missed. Numbers
-are not in the order in which changes become visible, so the last few may come twice, and none is left out.
+The number of a change is the id of its event: a listener that comes back with its last id gets what it
+missed. Changes do not become visible in the order of their numbers, so the last few may be sent twice. None
+is left out.
 """
 
 import asyncio
@@ -20,11 +21,14 @@ from aiohttp import web
 from monitor.storage_database import StoreUnavailableError
 
 _LOOK_S = 1.0
-_ALIVE_S = 7.5, 15.0  # by chance, so that listeners who came together are not all written to in one turn
-_OVERLAP = 200  # changes that another process may still have to commit
+_ALIVE_S = (
+    7.5,
+    15.0,
+)  # random, so that listeners who came together are not all written to in one turn of the loop
+_OVERLAP = 200  # changes that another process may not have committed yet
 _MAX_WAITING = 1_000
 _MAX_LISTENERS = 1_000
-_AT_ONCE = 10  # listeners: each of them is written to in the loop's next turn
+_AT_ONCE = 10  # listeners, each of which is written to in the next turn of the loop
 
 NumberedChange = tuple[int, Mapping[str, Any]]
 
@@ -76,7 +80,7 @@ class Events:
 
     @property
     def listened_to(self) -> bool:
-        """Whether the database is being asked."""
+        """Whether somebody listens, so that the database is read."""
         return self._wanted.is_set()
 
     def end(self) -> None:
@@ -108,7 +112,10 @@ class Events:
             await self._tell(each)
 
     async def _tell(self, text: bytes) -> None:
-        """Put it in every queue; a listener that does not keep up has to come again."""
+        """Put it into every queue.
+
+        The stream of a listener that does not keep up is closed; the listener has to connect again.
+        """
         for number, listener in enumerate(list(self._listeners), 1):
             if listener.qsize() < _MAX_WAITING:
                 listener.put_nowait(text)
@@ -128,7 +135,7 @@ class Events:
             }
         )
         await response.prepare(request)
-        with suppress(ConnectionResetError):  # whoever leaves does not say so
+        with suppress(ConnectionResetError):  # a client may leave at any time
             async with self._listening() as told:
                 await self._write(response, told, request.headers.get("Last-Event-ID", ""))
         return response
@@ -159,7 +166,7 @@ class Events:
 
 
 async def _next(told: "asyncio.Queue[bytes | None]") -> bytes | None:
-    """Wait for an event; a comment in the meantime shows that the stream lives."""
+    """Wait for an event; after a while, return a comment, which shows that the connection is alive."""
     try:
         async with asyncio.timeout(random.uniform(*_ALIVE_S)):  # noqa: S311 - no secret
             return await told.get()

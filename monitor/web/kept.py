@@ -1,8 +1,8 @@
-"""Pages that were made a moment ago, so that many readers cost as much as one.
+"""A cache of pages, so that many readers cost as much as one.
 
-A page is kept for fifty times as long as it took to make, and each one made meanwhile waits its turn after
-that: however many readers ask for however many pages, making them takes a fiftieth of the time. None is kept
-for less than half a second, or more than ten. When something has changed, they are made anew.
+A page is cached for fifty times as long as it took to make. This time begins when that of the page before it
+ends: however many readers ask for however many pages, making them takes a fiftieth of the time. No page is
+cached for less than half a second, or for more than ten. When something has changed, all are made again.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class CachedPage(NamedTuple):
 
 
 class PageCache:
-    """The newest pages by their key; each is made by one reader at a time, the others wait for it."""
+    """The newest pages by their key. Readers who want the same page at the same time share one making."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class PageCache:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[str]]) -> CachedPage:
-        """Return the page, made now unless it was just now; what `make` raises reaches all who wait."""
+        """Return the cached page, or make it; what `make` raises reaches all who wait for it."""
         key = (self._changes, key)
         page = self._pages.get(key)
         if page and self._clock() < page.good_until:
@@ -47,7 +47,7 @@ class PageCache:
         return await asyncio.shield(self._making[key])
 
     def forget(self) -> None:
-        """Make every page anew from now on, also those that are being made."""
+        """Empty the cache; a page that is being made now does not get into it."""
         self._changes += 1
         self._paid_at = 0.0
         self._pages.clear()

@@ -14,9 +14,10 @@ Parts = Callable[[bool], Awaitable[list[bytes]]]
 
 
 class MetricsPage:
-    """What the registry collects after `refresh`, and `parts`, which are told whether to be OpenMetrics.
+    """Sends what the registry collects after `refresh`, and then `parts`.
 
-    One page at a time is made: it may be large.
+    The argument of `parts` is whether the format is OpenMetrics.
+    Only one page is made at a time, because it may be large.
     """
 
     def __init__(
@@ -28,7 +29,6 @@ class MetricsPage:
         self._one = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the page."""
         return [web.get("/metrics", self._metrics)]
 
     async def _metrics(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What all pages share: their templates, the monitors that they show, and how they are sent."""
+"""What all pages have in common: templates, the monitors that they show, and how they are sent."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Pages:
-    """Makes pages about the program; `has_sessions`: people log in, so each page has a button to log out."""
+    """Makes and sends pages; with `has_sessions`, people log in, so each page has a button to log out."""
 
     def __init__(self, program: Program, *, has_sessions: bool = False) -> None:
         self.program = program
@@ -56,7 +56,7 @@ class Pages:
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
 
     def asked(self, request: web.Request) -> Monitor:
-        """Give the monitor that the address names."""
+        """Return the monitor that the address names."""
         name = request.match_info["name"]
         monitor = self.monitors.get(name) or self.monitors.get(unquote(name))
         if monitor is None:
@@ -64,19 +64,19 @@ class Pages:
         return monitor
 
     def forget(self) -> None:
-        """Make every page anew: something has changed."""
+        """Make every page again, because something has changed."""
         self._kept.forget()
 
     def render(self, template: str, here: str, **context: Any) -> str:
-        """Fill in a template; `here` is the path of the navigation's entry that it belongs to."""
+        """Return a filled template; `here` is the path of its entry in the navigation."""
         return self._templates.get_template(template).render(here=here, now=time.time(), **context)
 
     async def render_beside(self, template: str, here: str, context: Callable[[], Mapping[str, Any]]) -> str:
-        """Do the same in a thread, also what `context` makes: a page may be large, and checks go on."""
+        """Do the same, and call `context`, in a thread: a page may be large, and checks must go on."""
         return await self.beside(lambda: self.render(template, here, **context()))
 
     async def beside(self, make: Callable[[], T]) -> T:
-        """Make something in a thread, one at a time: the loop competes with no more than that."""
+        """Call `make` in a thread, one at a time, so that the event loop competes with no more than one."""
         async with self._one:
             return await asyncio.to_thread(make)
 
@@ -87,12 +87,12 @@ class Pages:
         make: Callable[[PageReader], Awaitable[str]],
         content_type: str = "text/html",
     ) -> web.Response:
-        """Send the page that `make` makes, or one that was made for the same key a moment ago."""
+        """Send the page that `make` returns, or the cached one of the same key."""
         reader = self.running.reader
         try:
             page = await self._kept.get(key, lambda: make(reader))
         except RefusedError:
-            return self.problem(400, "This cannot be asked", "No text of the database is like that.")
+            return self.problem(400, "This text is not possible", "No text in the database is like this one.")
         except StoreUnavailableError:
             return self.away()
         headers = {
@@ -106,7 +106,7 @@ class Pages:
 
     @web.middleware
     async def wait_for_start(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer 503 until the program has started, but for what is also there before."""
+        """Answer 503 until the program has started, except for what is there before."""
         if self.program.started is not None or _is_there_before_start(request):
             return await handler(request)
         if is_api(request):
@@ -117,7 +117,7 @@ class Pages:
 
     @web.middleware
     async def errors_as_pages(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Tell browsers on a page of ours what programs are told in a line."""
+        """Send errors to browsers as a page, and to programs as a line."""
         try:
             return await handler(request)
         except ProblemError as error:
@@ -134,7 +134,7 @@ class Pages:
             return page
 
     def away(self) -> web.Response:
-        """Say that the database does not answer."""
+        """Return the page that says that the database is unavailable."""
         return self.problem(
             503, "PostgreSQL is away", "Checks go on, and results wait until it is back. Try again then."
         )
@@ -144,7 +144,7 @@ class Pages:
         return self.render("login.html", "", next=onward, problem=problem)
 
     def problem(self, status: int, title: str, text: str) -> web.Response:
-        """Make a page that says why there is no other."""
+        """Return a page that says why there is no other."""
         page = self.render("problem.html", "", title=title, text=text)
         return web.Response(text=page, status=status, content_type="text/html")
 
@@ -157,5 +157,5 @@ def _is_there_before_start(request: web.Request) -> bool:
 
 
 def whole_number(text: str, least: int = 1) -> int:
-    """Read a number from a query; what is none is `least`."""
+    """Return the number, at least `least`; a text that is no number counts as `least`."""
     return max(least, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else least  # noqa: PLR2004

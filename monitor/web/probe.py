@@ -1,4 +1,4 @@
-"""`/probe`, as blackbox_exporter answers: a check of a configured monitor, made now."""
+"""`/probe`: a check of a configured monitor, made now, and answered as blackbox_exporter does."""
 
 import math
 import time
@@ -20,14 +20,14 @@ _NO_HEADER_S = 120.0  # blackbox_exporter's
 
 
 class ProbePage:
-    """Checks what is configured and nothing else; `module` is accepted and means nothing here."""
+    """Checks only what is configured; the parameter `module` is accepted and has no effect."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._targets: dict[str, Monitor] = {}
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Answer for these, by name or URL; of several with one URL, for the first."""
+        """Answer for these monitors, by name or URL; of several with the same URL, for the first."""
         by_url: dict[str, Monitor] = {}
         by_name = {}
         for monitor in monitors:
@@ -67,7 +67,7 @@ class ProbePage:
 
 
 def _limit_s(request: web.Request, monitor: Monitor) -> float:
-    """Take what Prometheus waits, less the offset; when that leaves nothing, what the monitor allows."""
+    """Return how long Prometheus waits, less the offset; if nothing is left, the timeout of the monitor."""
     header = request.headers.get("X-Prometheus-Scrape-Timeout-Seconds")
     if header is None:
         return _NO_HEADER_S
@@ -81,7 +81,7 @@ def _limit_s(request: web.Request, monitor: Monitor) -> float:
 
 
 def _same(target: str) -> str:
-    """Write URLs that mean the same alike; without a scheme it is http, as for blackbox_exporter."""
+    """Return one text for all URLs that mean the same. The default scheme is that of blackbox_exporter."""
     try:
         url = URL(target if "://" in target else f"http://{target}")
     except ValueError:
@@ -90,7 +90,7 @@ def _same(target: str) -> str:
 
 
 def _nothing_seen(monitor: Monitor, seconds: float) -> CheckResult:
-    """Stand in for the check that has no result in time; it goes on, and is nobody's."""
+    """Return a result for a check that was too slow; the check goes on, and its own result is dropped."""
     return CheckResult(
         timestamp=0,
         response_data="",

@@ -1,4 +1,4 @@
-"""Templates to pages. Whatever comes from a site, a configuration or a reader is escaped."""
+"""Fills templates. All that comes from a site, a configuration or a reader is escaped."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from monitor.runtime_text import duration, instant, iso, percent
 
 
 def environment(*, has_sessions: bool = False) -> Environment:
-    """Load the templates; a name that a template uses and a page does not give is a bug."""
+    """Return the templates; a name in a template that the page does not set is a bug, and raises."""
     made = Environment(
         loader=PackageLoader("monitor.web"),
         autoescape=True,
@@ -29,13 +29,13 @@ def environment(*, has_sessions: bool = False) -> Environment:
 
 
 def monitor_path(name: str) -> str:
-    """Write the path of a monitor's page; dots alone would lead elsewhere, so they are quoted twice."""
+    """Return the path of a monitor's page. Browsers would resolve `.` and `..`, so these are quoted twice."""
     quoted = quote(name, safe="")
     return "/monitors/" + (quoted.replace(".", "%252E") if name in (".", "..") else quoted)
 
 
 def settings_of(monitor: Monitor) -> Iterable[tuple[str, str]]:
-    """List what is set for a monitor, with its secrets masked."""
+    """Return the settings of a monitor, with its secrets masked."""
     for name, value in monitor:
         if name == "url":
             yield name, monitor.public_url
@@ -63,7 +63,7 @@ def _written(value: Any) -> str:
 
 
 def _expected(name: str, value: Any) -> str:
-    """Write an expectation; a pattern may hold what came from the environment, so it is only counted."""
+    """Return an expectation as text. Patterns may have values of the environment: they are only counted."""
     if name == "status" or not isinstance(value, tuple | dict):
         return _written(value)
     return f"{len(value)} set"

@@ -1,4 +1,4 @@
-"""The web server: where it listens."""
+"""The web server: what it listens on, and what it does before each page."""
 
 import errno
 import logging
@@ -21,17 +21,17 @@ _log = logging.getLogger(__name__)
 
 
 class WebError(Exception):
-    """The server cannot listen where it should; the text says why, in one line."""
+    """The server cannot listen on the configured address; the text says why, in one line."""
 
 
 @asynccontextmanager
 async def serving(
     config: Config, access: Access, routes: Iterable[web.AbstractRouteDef], middlewares: Iterable[Any] = ()
 ) -> AsyncIterator[list[str]]:
-    """Answer requests for these routes, unless `web_port` is null; gives the URLs of the server.
+    """Answer requests for these routes, unless `web_port` is null; the context is the URLs of the server.
 
     Raises:
-        WebError: the port is in use, or not for this program.
+        WebError: the port is in use, or the system does not allow it.
 
     """
     if config.web_port is None:
@@ -59,7 +59,7 @@ async def serving(
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
-    """Listen on the port; where the default is in use, on any free one, so that a second program starts."""
+    """Listen on the port; if the default port is in use, on any free one, so that a second program starts."""
     try:
         await web.TCPSite(runner, config.web_host, config.web_port).start()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Which monitors a page shows, in which order, and what it says of them all. Pure."""
+"""Which monitors a page shows, in which order, and one line about all of them. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _TROUBLES: tuple[tuple[Status, str], ...] = (
 
 
 class ShownState(NamedTuple):
-    """What is known of one monitor now; `why` is empty when it is up, instants are Unix seconds."""
+    """How one monitor is now. `why` is empty when it is up; instants are Unix seconds."""
 
     name: str
     url: str
@@ -34,14 +34,14 @@ class ShownState(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """What a reader wants to see; empty: everything."""
+    """What a reader wants to see; an empty field admits everything."""
 
     text: str = ""
     state: str = ""
     label: str = ""
 
     def admits(self, state: ShownState) -> bool:
-        """Tell whether this one is wanted; each word of the text must be found, in any case."""
+        """Return whether this one is wanted: each word of the text must be in it, upper or lower case."""
         labels = labels_of(state)
         searched = "\n".join((state.name, state.url, state.group, *labels)).lower()
         return (
@@ -53,17 +53,17 @@ class Filter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageOfMonitors:
-    """Some of the monitors, group by group."""
+    """The monitors of one page, in groups."""
 
     groups: list[tuple[str, list[ShownState]]]
     number: int
     count: int
-    """How many are wanted, on all pages."""
+    """The number of wanted monitors on all pages."""
     pages: int
 
 
 class Banner(NamedTuple):
-    """All in all, in one line."""
+    """The state of all monitors, in one line."""
 
     status: Status
     text: str
@@ -71,7 +71,7 @@ class Banner(NamedTuple):
 
 
 def unknown(monitor: Monitor) -> ShownState:
-    """Say of a monitor what is configured, and no more."""
+    """Return what the configuration says of a monitor, before anything that is stored."""
     return ShownState(
         monitor.name,
         monitor.public_url,
@@ -83,7 +83,7 @@ def unknown(monitor: Monitor) -> ShownState:
 
 
 def known(unknown: ShownState, stored: StoredState | None) -> ShownState:
-    """Add what is stored; nobody looks how a paused one is."""
+    """Add what is stored. A paused monitor stays paused, whatever its last result was."""
     if stored is None or unknown.status == "paused":
         return unknown
     why = ": ".join(filter(None, (stored.reason, stored.detail)))
@@ -91,12 +91,12 @@ def known(unknown: ShownState, stored: StoredState | None) -> ShownState:
 
 
 def labels_of(state: ShownState) -> list[str]:
-    """Write the labels as a reader types them: `team=web`."""
+    """Return the labels as a reader types them: `team=web`."""
     return [f"{name}={value}" for name, value in state.labels.items()]
 
 
 def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOfMonitors:
-    """Choose a page, from 1; the worst first, in its groups, of which the worst is first too.
+    """Return page `number`, from 1 on. The worst groups come first, and in each the worst monitors.
 
     A number beyond the last page is the last page.
     """
@@ -122,7 +122,7 @@ def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOf
 
 
 def banner_of(states: Sequence[ShownState]) -> Banner:
-    """Say what is not well, and since when; the worst of it."""
+    """Return the worst status, with the monitors that have it, and since when the first of them has."""
     watched = [state for state in states if state.status != "paused"]
     if not watched:
         return Banner("unknown", "Nothing is monitored", None)
