@@ -10,7 +10,7 @@ from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMoni
 from monitor.config_alerts import GroupSettings
 from monitor.config_document import Expansion, InvalidJsonError, Place, parse
 from monitor.config_labels import LabelNames
-from monitor.config_mistakes import line, place_of, position, sentence
+from monitor.config_mistakes import line, place_of, sentence
 from monitor.config_references import reference_mistakes
 from monitor.config_rules import MAX_NAME_LENGTH, kind
 from monitor.config_text_file import UnreadableError
@@ -37,22 +37,22 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         ConfigError: with all mistakes at once.
 
     """
+    expansion = Expansion(environ)
     try:
-        document = parse(path)
+        document = expansion.of(parse(path))
     except (UnreadableError, InvalidJsonError) as error:
         raise ConfigError([line(path, (), str(error))]) from error
+    except RecursionError as error:
+        raise ConfigError([line(path, (), "nested too deeply; must have fewer levels")]) from error
     if not isinstance(document, dict):
         raise ConfigError([line(path, (), f"is {kind(document)}; must be an object")])
-    expansion = Expansion(environ)
-    expanded = expansion.of(document)
     mistakes = list(expansion.mistakes.items())
-    written = _validate(expanded, path.absolute().parent, mistakes)
-    _note(mistakes, _names_in_use_twice(expanded))
+    written = _validate(document, path.absolute().parent, mistakes)
+    _note(mistakes, _names_in_use_twice(document))
     wrong = {place[0] for place, _ in mistakes}
     _note(mistakes, _contradictions(written, wrong))
     _note(mistakes, _dangling(written, wrong))
     if mistakes:
-        mistakes.sort(key=lambda mistake: position(mistake[0], document))
         raise ConfigError([line(path, place, text) for place, text in mistakes])
     return _effective(written)
 

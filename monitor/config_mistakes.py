@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -53,6 +53,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda limit: f"too small; must be greater than {limit['gt']:g}",
     "greater_than_equal": lambda limit: f"too small; must be at least {limit['ge']:.12g}",
     "less_than_equal": lambda limit: f"too large; must be at most {limit['le']:.12g}",
+    "finite_number": lambda _: "not a finite number; must be a number",
     "value_error": lambda limit: str(limit["error"]),
 }
 
@@ -109,21 +110,3 @@ def line(file: object, place: Place, text: str) -> str:
     path = "".join(map(_step, place)).removeprefix(".")
     whole = f"{file}: {path}: {text}" if path else f"{file}: {text}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
-
-
-def position(place: Place, document: Any) -> list[int]:
-    """Order places as the document has them; what is missing comes last."""
-    order = []
-    for step in place:
-        steps: Iterable[str | int] = document if isinstance(document, dict) else ()
-        at = (
-            step
-            if isinstance(step, int)
-            else next((n for n, key in enumerate(steps) if key == step), len(list(steps)))
-        )
-        order.append(at)
-        try:
-            document = document[step]
-        except (LookupError, TypeError):
-            document = None
-    return order

@@ -1,6 +1,5 @@
 """Text files that a person wrote."""
 
-import codecs
 from pathlib import Path
 
 
@@ -23,8 +22,6 @@ def read_text(path: Path, max_bytes: int) -> str:
         raise UnreadableError(reason or "not a path") from error
     if len(content) > max_bytes:
         raise UnreadableError(f"too large; at most {max_bytes} bytes are read")
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]:
-        raise UnreadableError("UTF-16 or UTF-32 text; must be UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
