@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from monitor.web.views import PAGE_ROWS, Banner, Filter, ShownState, Status, banner_of, page_of
+from monitor.web.views import PAGE_ROWS, Banner, Filter, ShownState, MonitorStatus, banner_of, page_of
 
 ANY = Filter()
 
 
-def state(name: str, status: Status = "up", group: str = "", **more: Any) -> ShownState:
+def state(name: str, status: MonitorStatus = "up", group: str = "", **more: Any) -> ShownState:
     return ShownState(name, f"https://{name}.example/", group, more.pop("labels", {}), status, **more)
 
 
@@ -16,7 +16,7 @@ def names(states: list[ShownState], wanted: Filter = ANY, number: int = 1) -> li
 
 
 def test_the_worst_comes_first() -> None:
-    statuses: tuple[Status, ...] = ("up", "paused", "unknown", "down", "degraded")
+    statuses: tuple[MonitorStatus, ...] = ("up", "paused", "unknown", "down", "degraded")
 
     assert names([state(status, status) for status in statuses]) == [
         "down",

@@ -79,7 +79,7 @@ async def acknowledge(running: Running, number: int, who: str, why: str) -> Ackn
 
 
 async def silence(running: Running, monitor: str, until: float, who: str, why: str) -> Silence:
-    """Hold back the alerts about a monitor until an instant; one that has passed ends the present silence."""
+    """Hold back the alerts about a monitor until an instant; one that has passed ends its silence."""
     ordered = Silence(monitor, until, time.time(), who, why)
     await running.alerts.silence(ordered)
     return ordered

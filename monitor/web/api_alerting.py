@@ -33,7 +33,7 @@ class Acknowledged(msgspec.Struct, frozen=True):
 
 
 class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """No alerts about a monitor until then; an instant that has passed ends the silence that there is."""
+    """No alerts about a monitor until then; an instant that has passed ends the silence in effect."""
 
     until: Instant
     who: Line
@@ -41,7 +41,7 @@ class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SilenceList(msgspec.Struct, frozen=True):
-    """The present silences, in the order of the monitors' names."""
+    """The silences in effect, in the order of the monitors' names."""
 
     silences: Sequence[Silence]
 
@@ -70,7 +70,7 @@ class ApiAlerting:
                 Silence,
                 takes=SilenceRequest,
             ),
-            Operation("GET", "/silences", "The present silences", self._silences, SilenceList),
+            Operation("GET", "/silences", "The silences in effect", self._silences, SilenceList),
         ]
 
     async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:

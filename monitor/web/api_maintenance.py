@@ -144,11 +144,13 @@ def _periods(
     return [
         period
         for monitor in monitors
-        for period in sorted(_of(monitor, made, since, until), key=lambda each: each.since_at)
+        for period in sorted(_periods_of(monitor, made, since, until), key=lambda each: each.since_at)
     ]
 
 
-def _of(monitor: Monitor, made: MadeWindows, since: float, until: float) -> Iterator[MaintenancePeriod]:
+def _periods_of(
+    monitor: Monitor, made: MadeWindows, since: float, until: float
+) -> Iterator[MaintenancePeriod]:
     for each in intervals(monitor.maintenance, since, until):
         yield MaintenancePeriod(monitor.name, *each)
     for one in made.of(monitor):

@@ -35,7 +35,7 @@ class MonitorState(msgspec.Struct, frozen=True):
     group: str | None
     labels: dict[str, str]
     interval_s: float
-    status: views.Status
+    status: views.MonitorStatus
     since_at: float | None
     reason: str | None
     detail: str | None

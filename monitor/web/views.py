@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 from monitor.config import Monitor
 from monitor.store_pages import StoredState
 
-Status = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
+MonitorStatus = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
 
-WORST_FIRST: tuple[Status, ...] = ("down", "partial", "degraded", "unknown", "up", "paused")
+WORST_FIRST: tuple[MonitorStatus, ...] = ("down", "partial", "degraded", "unknown", "up", "paused")
 PAGE_ROWS = 50
 _MAX_NAMES = 5
-_TROUBLES: tuple[tuple[Status, str], ...] = (
+_TROUBLES: tuple[tuple[MonitorStatus, str], ...] = (
     ("down", "down"),
     ("partial", "down in some locations"),
     ("degraded", "degraded"),
@@ -28,7 +28,7 @@ class ShownState(NamedTuple):
     url: str
     group: str
     labels: Mapping[str, str]
-    status: Status
+    status: MonitorStatus
     since_at: float | None = None
     why: str = ""
 
@@ -65,7 +65,7 @@ class PageOfMonitors:
 class Banner(NamedTuple):
     """The state of all monitors, in one line."""
 
-    status: Status
+    status: MonitorStatus
     text: str
     since_at: float | None
 
