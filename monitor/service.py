@@ -1,4 +1,4 @@
-"""The whole program: starts checking, follows the configuration, and stops in order."""
+"""The whole program: starts all parts, follows the configuration, and stops all parts in order."""
 
 import asyncio
 import logging
@@ -33,11 +33,11 @@ _CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
 
 
 class CannotGoOnError(Exception):
-    """Something that is no bug keeps the program from running; says what, in one line."""
+    """The program cannot run, and this is no bug; the text says why, in one line."""
 
 
 async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
-    """Check, forward and store until a signal asks for the end.
+    """Check, forward and store until SIGTERM or SIGINT.
 
     Raises:
         CannotGoOnError: it cannot start, or the database is not for this program.
@@ -71,16 +71,16 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
 
 
 def _give_up() -> None:
-    """End at once: what is not handed on by now is in the outbox, or in Kafka."""
+    """End the process at once: what is not handed on yet is in the outbox, or in Kafka."""
     log.warning("shutdown_grace_s is over, the rest waits for the next start")
     os._exit(0)
 
 
 async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> Sequence[CheckResult]:
-    """Check every monitor once, through the whole pipeline, and return when the rows are there.
+    """Check every monitor once, through the whole pipeline, and return when all results are stored.
 
     Raises:
-        CannotGoOnError: it cannot start, or the rows are not there after a minute (the outbox has them).
+        CannotGoOnError: it cannot start, or the results are not stored after a minute; the outbox has them.
 
     """
     results: list[CheckResult] = []

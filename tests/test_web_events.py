@@ -9,16 +9,17 @@ import pytest
 from aiohttp import web
 
 from monitor.storage_database import StoreUnavailableError
+from monitor.store_pages import PageReader
 from monitor.web import events as module
-from monitor.web.events import Events, NumberedChange
+from monitor.web.events import Events
 from tests.forwarding import until
 
 
-class World:
+class World(PageReader):
     """Changes and statuses as a database would have them."""
 
     def __init__(self) -> None:
-        self.changes: list[NumberedChange] = []
+        self.changes: list[tuple[int, dict[str, Any]]] = []
         self.status = {"shop": "up"}
         self.away = False
         self.looks = 0
@@ -30,7 +31,7 @@ class World:
     def add(self, *numbers: int) -> None:
         self.changes += [(number, {"monitor": "shop", "n": number}) for number in numbers]
 
-    async def changes_after(self, number: int) -> list[NumberedChange]:
+    async def changes_after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
         self.looks += 1
         if self.away:
             raise StoreUnavailableError
@@ -193,7 +194,7 @@ async def test_nobody_listening_costs_nothing_and_what_happened_meanwhile_is_no_
 ) -> None:
     async with listen() as listener:
         await listener.next()
-    await until(lambda: not events.listened_to, "nobody listens")
+    await until(lambda: not events._wanted.is_set(), "nobody listens")
     world.add(1)
 
     async with listen() as listener:
@@ -213,7 +214,7 @@ async def test_a_listener_who_leaves_is_no_trouble(
         for number in range(1, 9):
             world.add(number)
             await listener.next()
-    await until(lambda: not events.listened_to, "nobody listens")
+    await until(lambda: not events._wanted.is_set(), "nobody listens")
 
     assert caplog.messages == []
 
@@ -255,7 +256,7 @@ async def test_a_listener_waits_until_the_program_has_started(
                 return told
 
         told = tasks.create_task(first())
-        await until(lambda: events.listened_to, "somebody listens")
+        await until(events._wanted.is_set, "somebody listens")
         running = tasks.create_task(events.run(world))
         assert (await told).name == "hello"
         running.cancel()

@@ -12,48 +12,31 @@ is left out.
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
 from monitor.storage_database import StoreUnavailableError
+from monitor.store_pages import PageReader
 
 _LOOK_S = 1.0
-_ALIVE_S = (
-    7.5,
-    15.0,
-)  # random, so that listeners who came together are not all written to in one turn of the loop
+_ALIVE_S = 7.5, 15.0  # a random time, so that not all listeners are written to in one turn of the loop
 _OVERLAP = 200  # changes that another process may not have committed yet
 _MAX_WAITING = 1_000
 _MAX_LISTENERS = 1_000
 _AT_ONCE = 10  # listeners, each of which is written to in the next turn of the loop
 
-NumberedChange = tuple[int, Mapping[str, Any]]
-
-
-class Source(Protocol):
-    """Where events come from."""
-
-    async def last_change(self) -> int:
-        """Tell the highest number of a change."""
-
-    async def changes_after(self, number: int, /) -> Sequence[NumberedChange]:
-        """Tell the changes with higher numbers."""
-
-    async def statuses(self) -> Mapping[str, str]:
-        """Tell how every monitor is."""
-
 
 class Events:
-    """Streams to any number of listeners, from one look a second at the source of `run`.
+    """Streams to any number of listeners, from one look a second at the database.
 
     A listener that comes before `run` waits for it. `on_news` is called before listeners are told.
     """
 
     def __init__(self, on_news: Callable[[], None] = lambda: None, look_s: float = _LOOK_S) -> None:
-        self._source: Source
+        self._reader: PageReader
         self._on_news = on_news
         self._look_s = look_s
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
@@ -66,37 +49,32 @@ class Events:
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/events", self._stream)]
 
-    async def run(self, source: Source) -> None:
+    async def run(self, reader: PageReader) -> None:
         """Look for changes while somebody listens; wait for a database that is unavailable."""
-        self._source = source
+        self._reader = reader
         while True:
             await self._wanted.wait()
             with suppress(StoreUnavailableError):
-                await (self._look(source) if self._begun.is_set() else self._begin(source))
+                await (self._look(reader) if self._begun.is_set() else self._begin(reader))
             await asyncio.sleep(self._look_s)
             if not self._listeners:
                 self._wanted.clear()
                 self._begun.clear()
-
-    @property
-    def listened_to(self) -> bool:
-        """Whether somebody listens, so that the database is read."""
-        return self._wanted.is_set()
 
     def end(self) -> None:
         """Close all streams."""
         for listener in self._listeners:
             listener.put_nowait(None)
 
-    async def _begin(self, source: Source) -> None:
-        self._last = await source.last_change()
-        self._seen = {number for number, _ in await source.changes_after(self._last - _OVERLAP)}
-        self._statuses = await source.statuses()
+    async def _begin(self, reader: PageReader) -> None:
+        self._last = await reader.last_change()
+        self._seen = {number for number, _ in await reader.changes_after(self._last - _OVERLAP)}
+        self._statuses = await reader.statuses()
         self._begun.set()
 
-    async def _look(self, source: Source) -> None:
-        changes = await source.changes_after(self._last - _OVERLAP)
-        statuses = await source.statuses()
+    async def _look(self, reader: PageReader) -> None:
+        changes = await reader.changes_after(self._last - _OVERLAP)
+        statuses = await reader.statuses()
         news = [_text("change", told, number) for number, told in changes if number not in self._seen]
         news += [
             _text("status", {"monitor": monitor, "status": status})
@@ -150,7 +128,7 @@ class Events:
             await response.write(text)
 
     async def _replay(self, response: web.StreamResponse, missed: int) -> None:
-        for number, content in await self._source.changes_after(missed - _OVERLAP):
+        for number, content in await self._reader.changes_after(missed - _OVERLAP):
             await response.write(_text("change", content, number))
 
     @asynccontextmanager
