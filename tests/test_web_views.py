@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from monitor.web.views import PAGE_ROWS, Banner, Filter, ShownState, MonitorStatus, banner_of, page_of
+from monitor.web.views import PAGE_ROWS, Banner, Filter, MonitorStatus, ShownState, banner_of, page_of
 
 ANY = Filter()
 
