@@ -1,4 +1,4 @@
-"""How often a number fell where: a histogram that costs a check next to nothing."""
+"""A histogram that costs a check next to nothing."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from itertools import accumulate
 
 
 class Buckets:
-    """Counts of what was observed, each up to and with a bound; the last bucket has no bound."""
+    """Counts of what was observed: each bucket goes up to its bound, inclusive; the last one has no bound."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -17,18 +17,17 @@ class Buckets:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     @property
     def mean(self) -> float | None:
-        """What was observed on average; `None` before the first."""
+        """The mean of what was observed; `None` before the first."""
         count = sum(self.counts)
         return self.total / count if count else None
 
     def cumulative(self) -> Iterator[tuple[str, int]]:
-        """Give each bound, as Prometheus writes it, and how many were not above it."""
+        """Return each bound, as Prometheus writes it, and how many were not above it."""
         return zip(_texts(self.bounds), accumulate(self.counts), strict=True)
 
 

@@ -1,6 +1,6 @@
-"""The configuration: every key, what it allows, its default.
+"""The configuration: every key with its type and its default.
 
-Times are seconds. `config_load` reads a file into it, `config_values` says what each kind of value allows.
+Times are seconds. The descriptions are those of the JSON Schema.
 """
 
 import socket
@@ -30,12 +30,12 @@ class BasicAuth(Strict):
 
 
 class Window(Strict):
-    """So many failed checks among the last ones."""
+    """How many of the last checks must have failed to open an incident."""
 
     of: Annotated[int, Field(ge=1, le=100)]
-    """The last checks that count."""
+    """How many of the last checks count."""
     bad: Annotated[int, Field(ge=1, le=100)]
-    """Failed ones among them that open an incident."""
+    """How many of them must have failed."""
 
 
 with warnings.catch_warnings():
@@ -63,7 +63,7 @@ with warnings.catch_warnings():
 
 
 class MonitorSettings(GroupSettings):
-    """All that can be said of every monitor at once."""
+    """The keys that a monitor may have, and that `defaults` may have for all of them."""
 
     interval_s: Seconds = SLEEP_DURATION_S
     """Seconds from the start of one check to the start of the next; by default `sleep_duration`."""
@@ -92,7 +92,7 @@ class MonitorSettings(GroupSettings):
     resolver: Annotated[tuple[values.DnsServer, ...], Many, OneOrMany()] = ()
     """DNS servers (IP[:PORT]) to ask instead of the system; the next where one does not answer."""
     addresses: Literal["any", "all"] = "any"
-    """Whether one address of the host must work, or each one, checked by a request of its own."""
+    """Whether one address of the host must work, or each of them; each is then checked by its own request."""
     deny_addresses: Annotated[tuple[values.Denied, ...], Many, OneOrMany()] = ()
     """Addresses never to connect to, also not by a redirect: "private" (all that is not public), networks."""
     proxy: values.Proxy | None = None
@@ -100,10 +100,10 @@ class MonitorSettings(GroupSettings):
     reuse_connection: bool = False
     """Whether to keep the connection from check to check."""
     max_body_bytes: Size = 1_048_576
-    """Reading stops there; counted after decompression."""
+    """Reading stops after so many bytes, counted after decompression."""
     store_body: Literal["always", "on_failure", "never"] = "always"
     store_body_bytes: Size = 65_536
-    """The stored body is cut there."""
+    """The stored body is cut after so many bytes."""
     expect: Expect = Expect()
     degraded_after_s: Seconds | None = None
     """A response time above this is up, but degraded."""
@@ -124,15 +124,15 @@ class MonitorSettings(GroupSettings):
 
 
 class Monitor(MonitorSettings):
-    """A monitor with all that holds for it."""
+    """A monitor with its defaults."""
 
     name: values.Name
     url: Annotated[values.Url, Field(repr=False)]
-    """As configured, with its secret parts; for the request only."""
+    """As configured, with its secret parts: for the request only."""
 
     @property
     def public_url(self) -> str:
-        """The URL to show: no user, password, secret query values or values from the environment."""
+        """The URL without user, password, secret query values and values from the environment."""
         return public_url(self.url)
 
 
@@ -149,7 +149,7 @@ class StatusPage(Strict):
 
 
 class Settings(Strict):
-    """All top-level keys that mean the same in the file and in the program."""
+    """The top-level keys that mean the same in the file and in the program."""
 
     pg_uri: Annotated[values.Database, Field(json_schema_extra={"default": EMBEDDED})] = SecretStr(EMBEDDED)
     """postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=…, or "embedded"."""
@@ -165,33 +165,33 @@ class Settings(Strict):
     kafka_username: str | None = None
     kafka_password: values.Secret | None = None
     kafka_group: values.Name = "website-health-store"
-    """Consumer group of the storing side."""
+    """Consumer group of the processes that store results."""
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
     location: values.Name = Field(default_factory=socket.gethostname)
     """Where this process checks from; by default the host name."""
     data_dir: values.FilePath = Field(default=Path("data"), validate_default=True)
     """Folder of the outbox and the embedded servers."""
     outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = 1024.0
-    """Past it the oldest results are dropped."""
+    """When the outbox is larger, its oldest results are dropped."""
     max_concurrent_checks: Count = 500
     max_checks_per_host: Count = 6
     connectivity_check: Annotated[values.ConnectivityTarget | None, Field(repr=False)] = None
-    """HOST:PORT or a URL: a check that fails while this cannot be reached says nothing about its site."""
+    """HOST:PORT or a URL: a check that fails while this cannot be reached does not count against its site."""
     retention_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
     """Days for which each single result is kept."""
     shutdown_grace_s: Seconds = 10.0
     web_host: values.Host = "127.0.0.1"
-    """Where /metrics and the other pages are; others than this machine need `web_token`."""
+    """Where the web server listens; an address that other machines can reach needs `web_token`."""
     web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
     """0: any free port; null: no page."""
     web_token: values.HeaderValue | None = None
-    """All but /healthz, /status and /badges asks for it: `Authorization: Bearer TOKEN`, or to log in."""
+    """Needed for all but /healthz, /status and /badges: as `Authorization: Bearer TOKEN`, or to log in."""
     status_page: StatusPage = StatusPage()
     """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     alerts: Alerts = Alerts()
     groups: dict[values.Name, GroupSettings] = {}
-    """By the name of a group: settings of all its monitors, which win over `defaults`."""
+    """By the name of a group: settings of all its monitors; they win over `defaults`."""
     heartbeat_url: values.WebAddress | None = None
     """Requested once a minute, only while checks, Kafka and PostgreSQL all work."""
 
@@ -202,7 +202,7 @@ class Config(Settings):
     monitors: tuple[Monitor, ...]
     kafka_security_protocol: Protocol = "PLAINTEXT"
     web_port_is_given: bool = False
-    """Whether the file names the port: then no other will do."""
+    """Whether the file names the port: no other port is used then."""
 
 
 class WrittenMonitor(MonitorSettings):

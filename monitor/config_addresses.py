@@ -135,7 +135,7 @@ def check_connectivity_target(value: object) -> str:
 
 
 def network(written: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Read a network, or one address as a network. IPv4 that is written as IPv6 (`::ffff:…`) becomes IPv4.
+    """Return a network, or one address as a network. IPv4 that is written as IPv6 (`::ffff:…`) becomes IPv4.
 
     Raises:
         ValueError: it is neither.

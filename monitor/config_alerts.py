@@ -1,4 +1,4 @@
-"""The part of the configuration that says who is told, when, and when nobody is."""
+"""The part of the configuration about alerts: who gets them, when, and when nobody does."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,7 +12,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Webhook(Strict):
-    """Takes each alert as JSON, signed with the secret."""
+    """A URL that each alert is sent to as JSON, signed with the secret."""
 
     webhook: values.WebAddress
     """http:// or https:// URL."""
@@ -20,7 +20,7 @@ class Webhook(Strict):
     """Key of the signature: X-Signature-256 is "sha256=" and the HMAC-SHA256 of the body in hex digits."""
 
 
-# No name of a key, so that `config_mistakes` can tell it from one.
+# Not the name of a key: a place in the document must not be taken for it.
 WEBHOOK_TAG = "signed webhook"
 
 
@@ -45,16 +45,16 @@ class Alerts(Strict):
 
 
 class Notify(Strict):
-    """Who is told of a monitor's incidents, and how often."""
+    """Who gets the alerts of a monitor, and how often."""
 
     channels: Annotated[tuple[values.Name, ...], Many, OneOrMany()] | None = None
     """Names of channels; by default all, an empty list for none."""
     remind_every_s: Seconds | None = None
     """Seconds between reminders while an incident is open and nobody has acknowledged it."""
     escalate_after_s: Seconds | None = None
-    """Seconds after which an incident that is open and not acknowledged is told to `escalate_to`."""
+    """Seconds after which an incident that is open and not acknowledged is sent to `escalate_to`."""
     escalate_to: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
-    """Names of channels that are told only then, and of the end."""
+    """Names of channels that get an alert only then, and at the end of the incident."""
 
     @model_validator(mode="after")
     def _escalates_with_both(self) -> Self:
@@ -64,7 +64,7 @@ class Notify(Strict):
 
 
 class Maintenance(Strict):
-    """When checks run but nobody is told: once, weekly, or by cron."""
+    """When checks run but no alerts are sent: once, weekly, or by cron."""
 
     starts_at: values.Instant | None = None
     """Once: ISO 8601 with an offset, "2026-12-01T02:00:00+01:00"."""
@@ -95,11 +95,11 @@ class Maintenance(Strict):
 
 
 class GroupSettings(Strict):
-    """All that can be said of a group of monitors."""
+    """The keys that a group of monitors may have."""
 
     notify: Notify = Notify()
-    """Who is told; by default every channel."""
+    """Who gets the alerts; by default every channel."""
     maintenance: Annotated[tuple[Maintenance, ...], Many, OneOrMany()] = ()
-    """Windows in which checks run, nobody is told, and which are left out of uptime."""
+    """Windows in which checks run and no alerts are sent; they are left out of uptime."""
     depends_on: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
     """Names of monitors: while one of them is down, this one's alerts are held back."""

@@ -1,4 +1,4 @@
-"""The apprise library, loaded when a channel wants it; it logs nothing, since its lines show secrets."""
+"""The apprise library, loaded when a channel needs it; it logs nothing, since its lines show secrets."""
 
 import importlib
 import logging
@@ -14,7 +14,7 @@ _TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 
 @cache
 def load_apprise() -> "ModuleType":
-    """Give the library; the first time takes a third of a second."""
+    """Return the library; loading it takes a third of a second the first time."""
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.propagate = False
@@ -28,7 +28,7 @@ def load_apprise() -> "ModuleType":
 
 
 def check_apprise_url(url: str) -> str:
-    """Allow what the library knows how to send to."""
+    """Allow the URLs of services that the library can send to."""
     if load_apprise().Apprise.instantiate(url) is None:
         raise ValueError(
             "no service of apprise; must be a URL that https://appriseit.com/services/ describes"

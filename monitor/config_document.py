@@ -1,4 +1,4 @@
-"""A JSON document that a person wrote: read, `${NAME}` replaced, every oddity found with its place."""
+"""A JSON document that a person wrote: it is read, and `${NAME}` is replaced; each mistake has its place."""
 
 import json
 import re
@@ -59,14 +59,14 @@ def parse(path: Path) -> Any:
 class Expansion:
     """Replaces `${NAME}` by environment variables and `$$` by a dollar, in strings, not in keys.
 
-    `mistakes` tells what is wrong where; at such a place the result has `None`.
+    `mistakes` has what is wrong, by its place; the result has `None` there.
     """
 
     environ: Mapping[str, str]
     mistakes: dict[Place, str] = field(default_factory=dict)
 
     def of(self, value: Any, place: Place = ()) -> Any:
-        """Expand a value of the document."""
+        """Return a value of the document, expanded."""
         match value:
             case str():
                 return self._text(value, place)

@@ -1,4 +1,4 @@
-"""What the expressions that judge a response allow, and what is said otherwise.
+"""What the configuration allows as regular expressions and JMESPath.
 
 Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. None shows a value.
 """

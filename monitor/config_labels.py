@@ -1,4 +1,4 @@
-"""How the configuration's labels are named in metrics."""
+"""The names that the labels of the configuration have in metrics."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -26,19 +26,19 @@ TAKEN = frozenset(
 
 
 def metric_label(name: str) -> str:
-    """Write a label's name as Prometheus allows it: letters, digits and _, no digit first."""
+    """Return a label's name as Prometheus allows it: letters, digits and _, no digit first."""
     word = re.sub(r"[^a-zA-Z0-9_]", "_", name)
     return f"_{word}" if word[:1].isdigit() else word
 
 
 class LabelNames:
-    """The names that are in use; two that become one in metrics would be told apart by nobody."""
+    """The names that are in use. Two that become one in metrics could not be told apart."""
 
     def __init__(self) -> None:
         self._used: dict[str, str] = {}
 
     def mistakes(self, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Take these names in use; tell which cannot be, and why."""
+        """Add these names to those in use; return those that cannot be used, and why."""
         for name in labels:
             word = metric_label(name)
             first = self._used.setdefault(word, name)

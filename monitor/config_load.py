@@ -1,4 +1,4 @@
-"""Reads the configuration file, or says everything that is wrong with it."""
+"""Reads the configuration file, and finds all that is wrong with it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ class ConfigError(Exception):
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read the file; relative paths in it are relative to its folder.
+    """Return the configuration of the file; relative paths in it are relative to its folder.
 
     Raises:
         ConfigError: with all mistakes at once.
@@ -58,7 +58,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def _note(mistakes: list[Mistake], found: Iterable[Mistake]) -> None:
-    """Add what was found, except at places that are, or belong to, a place known to be wrong."""
+    """Add what was found, except at or below a place that is already known to be wrong."""
     known = {place for place, _ in mistakes}
     mistakes += [
         (place, text)
@@ -68,7 +68,7 @@ def _note(mistakes: list[Mistake], found: Iterable[Mistake]) -> None:
 
 
 def _validate(document: dict[str, Any], folder: Path, mistakes: list[Mistake]) -> WrittenConfig:
-    """Validate; note what is wrong, and return what the rest of the document says."""
+    """Add what is wrong to the mistakes, and return the configuration of the other keys."""
     context = {"folder": folder}
     try:
         return WrittenConfig.model_validate(document, context=context)
@@ -86,7 +86,7 @@ def _name(name: str | None, url: str) -> str:
 
 
 def _names_in_use_twice(document: dict[str, Any]) -> Iterator[Mistake]:
-    """Look for names used again, also between monitors that have other mistakes."""
+    """Return the names that are used twice, also by monitors that have other mistakes."""
     urls = document.get("url_to_monitor")
     named: list[tuple[Place, object, object]] = [(("url_to_monitor",), None, urls)]
     if isinstance(urls, list):
@@ -107,7 +107,7 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[Mistake]:
 
 
 def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[Mistake]:
-    """Look at what is right by itself and wrong together; `wrong` keys are left out."""
+    """Return what is right by itself and wrong together; `wrong` keys are left out."""
     if (
         not written.monitors
         and not written.url_to_monitor
@@ -126,7 +126,7 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[M
 
 
 def _dangling(written: WrittenConfig, wrong: set[str | int]) -> Iterator[Mistake]:
-    """Look for names that stand for nothing; `wrong` keys may be why."""
+    """Return the names that refer to nothing, unless `wrong` keys may be the cause."""
     if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults", "groups", "alerts"}):
         merged = [_merged(monitor, written) for monitor, _ in _monitors(written)]
         yield from reference_mistakes(written, merged)
@@ -162,7 +162,7 @@ def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:
 
 
 def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
-    """Let a monitor's own keys win over the defaults; all values are validated already."""
+    """Return the monitor with its defaults; its own keys win. All values are validated already."""
     chosen: dict[str, Any] = {"interval_s": written.sleep_duration}
     group = monitor.group if "group" in monitor.model_fields_set else written.defaults.group
     for settings in (written.defaults, written.groups.get(group or "", GroupSettings()), monitor):
@@ -171,7 +171,7 @@ def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
 
 
 def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, Place]]:
-    """Go through all monitors, with their places in the file."""
+    """Return all monitors with their places in the file."""
     for url in written.url_to_monitor:
         yield WrittenMonitor(url=url), ("url_to_monitor",)
     for at, monitor in enumerate(written.monitors):

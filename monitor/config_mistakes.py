@@ -77,7 +77,7 @@ def _unknown_key(place: Place) -> str:
 
 
 def sentence(error: ErrorDetails) -> str:
-    """Say what is wrong and what is allowed, in our own words; the value itself is not shown."""
+    """Return what is wrong and what is allowed, in our own words; the value itself is not shown."""
     of_type = error["type"]
     if of_type in _ALLOWED:
         return f"is {kind(error['input'])}; must be {_ALLOWED[of_type]}"
@@ -87,7 +87,7 @@ def sentence(error: ErrorDetails) -> str:
 
 
 def place_of(error: ErrorDetails, document: Any) -> Place:
-    """Find the place in the document that the error is about, without pydantic's own additions to it."""
+    """Return the place in the document that the error is about, without pydantic's additions to it."""
     place: list[str | int] = []
     for step in error["loc"]:
         inside = isinstance(document, dict) and step in document
@@ -106,7 +106,7 @@ def _step(step: str | int) -> str:
 
 
 def line(file: object, place: Place, text: str) -> str:
-    """Write one line: the file, the JSON path, what is wrong; what is allowed."""
+    """Return one line: the file, the JSON path, what is wrong; what is allowed."""
     path = "".join(map(_step, place)).removeprefix(".")
     whole = f"{file}: {path}: {text}" if path else f"{file}: {text}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)

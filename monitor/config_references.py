@@ -1,4 +1,4 @@
-"""Names in the configuration that must be those of something else in it."""
+"""Names in the configuration that refer to something else in it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -9,9 +9,9 @@ from monitor.config_document import Place
 
 
 def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[Place, str]]:
-    """Look for channels, monitors and groups that are named and not there, and for circles of dependencies.
+    """Return the names of channels, monitors and groups that do not exist, and circles of dependencies.
 
-    `monitors` are those of the program, in the file's order.
+    `monitors` have their defaults, and are in the order of the file.
     """
     names = {monitor.name for monitor in monitors}
     for settings, place in _settings(written):
@@ -48,7 +48,7 @@ def _known(names: Iterable[str], where: str) -> str:
 
 
 def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[Place, str]]:
-    """Look for monitors that wait for each other, or for themselves."""
+    """Return a monitor that depends on itself, if only by way of others."""
     try:
         TopologicalSorter({monitor.name: monitor.depends_on for monitor in monitors}).prepare()
     except CycleError as error:
@@ -57,7 +57,7 @@ def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tup
 
 
 def _place(written: WrittenConfig, depending: Monitor, monitors: Sequence[Monitor]) -> Place:
-    """Find who gave the monitor its `depends_on`."""
+    """Return the place of the `depends_on` that the monitor has in the end."""
     at = monitors.index(depending) - len(written.url_to_monitor)
     if at >= 0 and "depends_on" in written.monitors[at].model_fields_set:
         return ("monitors", at, "depends_on")

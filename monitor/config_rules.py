@@ -1,4 +1,4 @@
-"""What each kind of value in the configuration allows, and what is said otherwise.
+"""What each kind of value in the configuration allows.
 
 Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. None shows a value.
 """
@@ -23,7 +23,7 @@ _HIGHEST_STATUS = 599
 
 
 def kind(value: object) -> str:
-    """Name the JSON type of a value, for a sentence that must not show the value."""
+    """Return the JSON type of a value in words, for a sentence that must not show the value."""
     if isinstance(value, bool):
         return "true or false"
     kinds = {

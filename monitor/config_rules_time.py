@@ -1,4 +1,7 @@
-"""What the configuration allows as instants, times of day, time zones and cron expressions."""
+"""What the configuration allows as instants, times of day, time zones and cron expressions.
+
+Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. None shows a value.
+"""
 
 import re
 from datetime import datetime

@@ -1,10 +1,10 @@
-"""What all parts of the configuration have in common."""
+"""The base of all parts of the configuration."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """Nothing is converted, nothing unknown is taken, nothing changes, no value is shown."""
+    """Values are not converted, unknown keys are refused, nothing can be changed, errors show no value."""
 
     model_config = ConfigDict(
         strict=True,

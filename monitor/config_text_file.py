@@ -8,7 +8,7 @@ class UnreadableError(ValueError):
 
 
 def read_text(path: Path, max_bytes: int) -> str:
-    """Read a file of UTF-8, with or without a byte order mark.
+    """Return the text of a file of UTF-8, with or without a byte order mark.
 
     Raises:
         UnreadableError: it is missing, a directory, forbidden, too large, or not UTF-8.

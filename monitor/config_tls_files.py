@@ -1,4 +1,4 @@
-"""The PEM files of a TLS client, looked at before they are needed.
+"""The PEM files of a TLS client, checked before they are needed.
 
 Each function raises a `ValueError` that names the file: `what is wrong; what is allowed`.
 """

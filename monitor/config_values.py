@@ -1,4 +1,4 @@
-"""The kinds of value that the configuration has, as pydantic and JSON Schema know them."""
+"""The types of the configuration's values, for pydantic and JSON Schema."""
 
 from collections.abc import Callable
 from datetime import datetime

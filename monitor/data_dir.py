@@ -1,4 +1,4 @@
-"""The folder that one running program has for itself."""
+"""The folder that only one running program may use."""
 
 import fcntl
 import os
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 class DataDirError(Exception):
-    """The folder cannot be had; says why in one line."""
+    """The folder cannot be used; the text says why in one line."""
 
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Make the folder, for its owner only, and keep every other process out until the end.
+    """Make the folder, for its owner only, and lock it against other processes until the end.
 
     The lock ends with the process, however that ends. It is not inherited.
 
     Raises:
-        DataDirError: another process has it, or it cannot be made.
+        DataDirError: another process has locked it, or it cannot be made.
 
     """
     lock = _open(data_dir)

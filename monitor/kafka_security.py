@@ -1,4 +1,4 @@
-"""How to speak to Kafka: the protocol in effect, and what it needs."""
+"""The security protocol of the Kafka connection, and whether the configuration has all that it needs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +12,7 @@ AUTHORITIES, CERTIFICATE, KEY = FILES = ("ca.pem", "service.cert", "service.key"
 
 
 def effective_protocol(config: WrittenConfig) -> Protocol:
-    """Choose the protocol: as written, else by the files in `kafka_ssl_dir`."""
+    """Return the protocol: as written, else by the files in `kafka_ssl_dir`."""
     if config.kafka_bootstrap == EMBEDDED:
         return "PLAINTEXT"
     if config.kafka_security_protocol is not None:
@@ -21,7 +21,7 @@ def effective_protocol(config: WrittenConfig) -> Protocol:
 
 
 def security_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
-    """Yield each key whose value does not fit the protocol, with what is wrong and what is allowed."""
+    """Return each key whose value does not fit the protocol, with what is wrong and what is allowed."""
     try:
         protocol = effective_protocol(config)
         found = present(config.kafka_ssl_dir) if protocol.endswith("SSL") else None
@@ -38,10 +38,10 @@ def security_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
 
 
 def present(folder: Path) -> set[str]:
-    """Find which of the three files are there.
+    """Return the names of those of the three files that exist.
 
     Raises:
-        OSError: that cannot be told; `Path.exists` says no then, from Python 3.14 on.
+        OSError: the folder cannot be read. From Python 3.14 on, `Path.exists` would return false then.
 
     """
     return {name for name in FILES if _is_there(folder / name)}

@@ -1,4 +1,4 @@
-"""Log lines to a descriptor whose other end may have stopped reading."""
+"""Log lines to a file descriptor that nobody may read any more."""
 
 import logging
 import os
@@ -7,9 +7,9 @@ import stat
 
 
 class LineHandler(logging.Handler):
-    """Writes one line an event. When nobody reads for `patience_s`, lines are missed: the program goes on.
+    """Writes one line an event. When nobody reads for `patience_s`, lines are dropped: the program goes on.
 
-    A pipe that is full, or a terminal that is stopped, would otherwise stop all checks, and the end as well.
+    A full pipe, or a stopped terminal, would otherwise stop all checks, and the end of the program too.
     """
 
     def __init__(self, descriptor: int, encoding: str = "utf-8", patience_s: float = 1.0) -> None:
@@ -24,7 +24,7 @@ class LineHandler(logging.Handler):
         self._poll.register(descriptor, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line, and how many were missed before it."""
+        """Write the line, and how many were dropped before it."""
         try:
             text = self.format(record)
             if self._missed:
@@ -38,7 +38,7 @@ class LineHandler(logging.Handler):
         self._missed = 0 if whole else self._missed + 1
 
     def _write(self, line: bytes) -> bool:
-        """Write it in parts that fit when there is room at all; false when there is none."""
+        """Write the line in parts that fit whenever there is room; return false when there is none."""
         while line:
             if not self._poll.poll(0 if self._missed else self._patience_ms):
                 return False

@@ -6,10 +6,10 @@ import re2
 
 from monitor.runtime_text import quoted
 
-# What a search takes at worst for each byte of text goes with the size of the compiled pattern.
+# The time of a search, for each byte of text, grows with the size of the compiled pattern.
 MAX_SIZE = 10_000
 
-# The errors that name what is not supported; others quote the expression.
+# The errors of RE2 that quote only what is not supported; others quote the whole expression.
 _SHOWS_SYNTAX = {"invalid perl operator", "invalid escape sequence"}
 
 _OPTIONS = re2.Options()
@@ -22,17 +22,17 @@ class Pattern(Protocol):
 
     @property
     def programsize(self) -> int:
-        """Its instructions."""
+        """How many instructions it has."""
 
     def search(self, text: bytes) -> object | None:
-        """Find it in UTF-8, invalid parts of which match nothing."""
+        """Return whether UTF-8 text has it; invalid bytes match nothing."""
 
 
 def compile_pattern(pattern: str) -> Pattern:
-    """Compile a regular expression.
+    """Return the compiled regular expression.
 
     Raises:
-        ValueError: says what is wrong with it, without showing it.
+        ValueError: the text says what is wrong, without showing the expression.
 
     """
     try:

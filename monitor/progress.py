@@ -1,4 +1,4 @@
-"""Whether the stages get on: work that does not end is stalled, and says what it waits for."""
+"""Whether the stages make progress: work that does not end is stalled, and it is known what it waits for."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Stalled(NamedTuple):
-    """A stage with work that should have ended, and how long it has been at it."""
+    """A stage with work that should have ended, and for how many seconds it has run."""
 
     stage: str
     waits_for: str
@@ -27,7 +27,7 @@ class _Work(NamedTuple):
 
 
 class Progress:
-    """What one stage is at; a stage that has nothing to do has begun nothing."""
+    """The work of one stage; a stage without work has begun nothing."""
 
     def __init__(self, stage: str, now: Callable[[], float] = time.monotonic) -> None:
         self.stage = stage
@@ -35,16 +35,16 @@ class Progress:
         self._under_way: dict[Hashable, _Work] = {}
 
     def begin(self, waits_for: str, work: Hashable = None, usual_s: float = 0.0) -> None:
-        """Note what the work waits for now, which may take `usual_s`; work that was begun goes on."""
+        """Note what the work waits for now, which may take `usual_s`; work that has begun keeps its start."""
         before = self._under_way.get(work)
         self._under_way[work] = _Work(waits_for, before.began if before else self._now(), usual_s)
 
     def end(self, work: Hashable = None) -> None:
-        """Note that the work is done, or that there is none."""
+        """Note that the work is done; without such work, nothing changes."""
         self._under_way.pop(work, None)
 
     def stalled(self, limit_s: float) -> Stalled | None:
-        """Tell of the oldest work that has taken `limit_s` longer than is usual."""
+        """Return the oldest work that has taken `limit_s` longer than is usual."""
         now = self._now()
         for work in self._under_way.values():
             if now - work.began >= work.usual_s + limit_s:
@@ -53,7 +53,7 @@ class Progress:
 
 
 class Watch:
-    """Looks whether all stages get on, and logs it when one does not, and when it does again."""
+    """Logs when a stage makes no progress, and when it does again."""
 
     def __init__(self, limit_s: float = STALLED_S) -> None:
         self._limit_s = limit_s
@@ -61,15 +61,15 @@ class Watch:
         self._told: dict[str, Stalled] = {}
 
     def add(self, *stages: Progress) -> None:
-        """Look at these too; each has a name of its own."""
+        """Watch these stages too; no two have the same name."""
         self._stages += stages
 
     def stalled(self) -> list[Stalled]:
-        """Tell which stages do not get on now."""
+        """Return the stages that make no progress now."""
         return [found for stage in self._stages if (found := stage.stalled(self._limit_s))]
 
     def look(self) -> None:
-        """Log what has changed since the last look."""
+        """Log what has changed since the last call."""
         now = {each.stage: each for each in self.stalled()}
         for stage, (_, waits_for, seconds) in now.items():
             if stage not in self._told:
@@ -80,7 +80,7 @@ class Watch:
         self._told = now
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Call `look` once a second, until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(_LOOK_S)

@@ -1,6 +1,6 @@
-"""A URL as it may be shown: without user, password, secret query values and environment variables.
+"""URLs and texts of the configuration as they may be shown, without secrets.
 
-A text of the configuration too: without environment variables.
+A URL loses its user, password and secret query values; URLs and texts lose what came from the environment.
 """
 
 import re
@@ -53,20 +53,20 @@ class Expanded(str):
     spans: tuple[tuple[int, int], ...]
 
     def __new__(cls, text: str, spans: tuple[tuple[int, int], ...]) -> Self:
-        """Mark the `spans` of the text."""
+        """Make a string with these spans."""
         expanded = super().__new__(cls, text)
         expanded.spans = spans
         return expanded
 
 
 def names_a_secret(parameter: str) -> bool:
-    """Tell whether a query parameter of this name looks as if its value were a secret."""
+    """Return whether the value of a query parameter with this name is probably a secret."""
     words = [word.lower() for word in _WORD.findall(parameter)]
     return not _SECRET_WORDS.isdisjoint(words) or "".join(words).endswith(_SECRET_ENDINGS)
 
 
 def public_text(text: str) -> str:
-    """Write a text for people and logs; an `Expanded` one's environment variables are masked."""
+    """Return a text for people and logs; what came from the environment is masked."""
     shown, end = "", 0
     for start, stop in text.spans if isinstance(text, Expanded) else ():
         shown += text[end:start] + MASK
@@ -75,7 +75,7 @@ def public_text(text: str) -> str:
 
 
 def mask_urls(text: str) -> str:
-    """Take user, password and secret parameters out of all URLs in a text that somebody else wrote."""
+    """Return a text of others without users, passwords and secret parameters in its URLs."""
     text = _USER_ANYWHERE.sub("", text)
     return _PARAMETER_ANYWHERE.sub(
         lambda found: found["name"] + MASK if names_a_secret(unquote_plus(found["name"])) else found[0], text
@@ -83,7 +83,7 @@ def mask_urls(text: str) -> str:
 
 
 def public_url(url: str) -> str:
-    """Write the URL for people, logs and tables; an `Expanded` one's environment variables are masked."""
+    """Return the URL for people, logs and tables; what came from the environment is masked."""
     authority = url.find("://") + len("://")
     rest = next((at for at in range(authority, len(url)) if url[at] in "/?#"), len(url))
     shown_from = url.rfind("@", authority, rest) + 1

@@ -21,7 +21,7 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 
 class Reason(StrEnum):
-    """Why a check is not up; all but the last are what a site can do to us."""
+    """Why a check is not up. All but the last one are failures of the site."""
 
     DNS_NOT_FOUND = "dns_not_found"
     DNS_ERROR = "dns_error"
@@ -48,7 +48,7 @@ class Reason(StrEnum):
     TOO_SLOW = "too_slow"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     BLOCKED_ADDRESS = "blocked_address"
-    MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: says nothing about the site
+    MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: the site may be up or down
 
 
 class Phases(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +62,7 @@ class Phases(msgspec.Struct, frozen=True, gc=False):
 
 
 class Tls(msgspec.Struct, frozen=True, gc=False):
-    """What the last hop's peer agreed to and presented; names as the `cryptography` library writes them."""
+    """What the server of the last request agreed to and presented; names as `cryptography` writes them."""
 
     version: str
     """`TLS 1.3`; empty where its certificates were not accepted."""
@@ -103,11 +103,11 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     location: str
     scheduled_at: float
     process: str = ""
-    """The process that made it, by a name that no other one has; empty: not known."""
+    """The unique name of the process that made it; empty where it is not known."""
     number: int = 0
-    """Grows with each result of the process, whatever becomes of the clock of the slots."""
+    """Grows with each result of the process, also when the clock is set back."""
     up: bool | None
-    """Null: the check says nothing about the site."""
+    """Null where the check shows nothing about the site."""
     degraded: bool = False
     """Up, but slower than `degraded_after_s`."""
     reason: str | None = None
@@ -149,11 +149,11 @@ class Message(NamedTuple):
 
 
 class InvalidMessageError(ValueError):
-    """The bytes are no result; the text says where they are wrong."""
+    """The bytes are no result; the text says what is wrong and where."""
 
 
 class OwnTroubleError(Exception):
-    """Our own machine could not make the check; that says nothing about the site."""
+    """Our own machine could not make the check; the site may be up or down."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -163,12 +163,12 @@ _original_decoder = msgspec.json.Decoder(OriginalResult)
 
 
 def result_id(location: str, monitor: str, scheduled_at: float) -> UUID:
-    """Name a slot, so that the same slot checked or delivered twice is one result."""
+    """Return the name of a slot's result: a slot that is checked or delivered twice is one result."""
     return uuid5(_NAMESPACE, f"{len(location)}:{location}{len(monitor)}:{monitor}{scheduled_at!r}")
 
 
 def encode(result: CheckResult, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
-    """Write the result as JSON of at most `max_bytes`, cutting the body further where it must."""
+    """Return the result as JSON of at most `max_bytes`; the body is cut further where it has to be."""
     value = _encoder.encode(result)
     while len(value) > max_bytes and result.response_data:
         kept = len(result.response_data) * max_bytes // len(value) * 9 // 10
@@ -180,7 +180,7 @@ def encode(result: CheckResult, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
 
 
 def shrink(message: Message) -> Message | None:
-    """Halve a message that is too large for a broker, at its body's cost; `None` when there is none left."""
+    """Return the message at half its size, with less of the body; `None` when no body is left."""
     result = _decoder.decode(message.value)
     if not result.response_data:
         return None
@@ -188,10 +188,10 @@ def shrink(message: Message) -> Message | None:
 
 
 def checked_at(value: bytes) -> float:
-    """Read when the check of an encoded result started, and nothing else of it.
+    """Return when the check of an encoded result started (Unix seconds); nothing else of it is read.
 
     Raises:
-        InvalidMessageError: it is none.
+        InvalidMessageError: it is no result.
 
     """
     try:
@@ -201,12 +201,12 @@ def checked_at(value: bytes) -> float:
 
 
 def decode(value: bytes) -> CheckResult:
-    """Read a message of this version or of the first one.
+    """Return the result in a message of this version or of the first one.
 
     A message of the first version gets an identity made from its bytes.
 
     Raises:
-        InvalidMessageError: it is neither; says what is wrong and where.
+        InvalidMessageError: it is neither.
 
     """
     try:

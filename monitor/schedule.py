@@ -32,7 +32,7 @@ _ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much be
 
 
 def offset_s(name: str, interval_s: float) -> float:
-    """Place a monitor within its interval: the same for the same name, on every machine."""
+    """Return the monitor's place within its interval: the same for the same name, on every machine."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64 * interval_s
 
@@ -41,8 +41,8 @@ def offset_s(name: str, interval_s: float) -> float:
 class Slots:
     """The slots of one monitor, in the order in which they are used; each is used once.
 
-    A wall clock that is set back repeats slots: a repeated one is told apart by a
-    millisecond for each time that this happened, since a slot names its result.
+    A wall clock that is set back repeats slots. A slot names its result, so a repeated
+    slot is moved by a millisecond for each time that the clock was set back.
     """
 
     offset_s: float
@@ -52,7 +52,7 @@ class Slots:
     _repeats: int = 0
 
     def next(self, now: float) -> float:
-        """Take the first unused slot after `now` (Unix seconds)."""
+        """Return the first unused slot after `now` (Unix seconds), and use it up."""
         index = math.floor((now - self.offset_s) / self.interval_s) + 1
         if self._last is not None and index == self._last:
             index += 1
@@ -65,7 +65,7 @@ class Slots:
         return round(self.offset_s + index * self.interval_s + self._repeats * _REPEATED_SLOT_S, 6)
 
     def passed(self, since: float, elapsed_s: float) -> int:
-        """Count the slots within `elapsed_s` after `since` (Unix seconds)."""
+        """Return how many slots lie within `elapsed_s` after `since` (Unix seconds)."""
         index = (since + _ROUNDED_S - self.offset_s) / self.interval_s
         return math.floor(index + elapsed_s / self.interval_s) - math.floor(index)
 
@@ -79,9 +79,9 @@ class _Entry:
     ending: bool = False
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
     turn: "asyncio.Future[CheckResult] | None" = field(default=None, repr=False)
-    """The check that runs or waits for its place; cancelled when it was not made."""
+    """The check that runs or waits for its turn; cancelled when it was not made."""
     recorded: bool = True
-    """Whether its result is handed on."""
+    """Whether its result goes into the queue."""
 
     @property
     def under_way(self) -> "asyncio.Future[CheckResult] | None":
@@ -93,12 +93,12 @@ class _Entry:
         return self.turn
 
     async def free(self) -> None:
-        """Wait until no check runs or waits for its place."""
+        """Wait until no check runs or waits for its turn."""
         while turn := self.under_way:
             await asyncio.wait([turn])
 
     def end(self, tasks: Tasks) -> None:
-        """Let a running check finish; start no other."""
+        """Start no other check; one that runs finishes."""
         self.ending = True
         if self.task is not None and not self.checking:
             tasks.end(self.task)
@@ -150,7 +150,7 @@ class Schedule:
         await self._tasks.__aexit__(*failure)  # type: ignore[arg-type]
 
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
-        """Check each of these at once (the first checks on a ramp), then at its slots."""
+        """Check each of these soon (50 a second), then at its slots."""
         for position, (monitor, checker) in enumerate(checkers):
             host = urlsplit(monitor.url).hostname or ""
             limit = self._hosts.setdefault(host, asyncio.Semaphore(self._max_checks_per_host))
@@ -161,14 +161,14 @@ class Schedule:
             )
 
     def remove(self, name: str) -> None:
-        """Stop checking this monitor; a check that runs now still counts."""
+        """Stop checking this monitor; the result of a check that runs now still counts."""
         self._entries.pop(name).end(self._tasks)
 
     async def check_now(self, name: str, within_s: float, *, recorded: bool = False) -> CheckResult:
-        """Check this monitor beside its slots and within the limits, or join its check that is under way.
+        """Check this monitor between its slots, or wait for its check that is under way; return the result.
 
-        Unless the check is to be `recorded`, or is a slot's, the result is for the asker alone. Cancelling
-        leaves the check running.
+        The limits of concurrency hold. The result goes into the queue only if the check is `recorded`, or is
+        that of a slot. Cancelling leaves the check running.
 
         Raises:
             KeyError: no such monitor is checked.

@@ -1,4 +1,4 @@
-"""What people tell a running program by signals."""
+"""The signals that end the program, or make it read its configuration again."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class Signals:
-    """SIGTERM and SIGINT ask for the end, SIGHUP for another look at the configuration.
+    """SIGTERM and SIGINT set `end`; SIGHUP asks for a reload of the configuration.
 
     A second SIGTERM or SIGINT ends the program at once, with exit code 0: what it had
     accepted is in the outbox. The first one calls `on_end`.
@@ -28,14 +28,14 @@ class Signals:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     async def wait(self, limit_s: float) -> None:
-        """Return at the next signal, or after `limit_s`."""
+        """Wait for the next signal, for `limit_s` at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._wake.wait()
         self._wake.clear()
 
     def take_hangup(self) -> bool:
-        """Tell whether SIGHUP came since the last time that this was asked."""
+        """Return whether SIGHUP came since the last call."""
         hangup, self._hangup = self._hangup, False
         return hangup
 

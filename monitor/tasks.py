@@ -1,4 +1,4 @@
-"""Tasks of which none ends unnoticed."""
+"""A task group in which no task ends unnoticed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,13 +6,13 @@ from typing import Any
 
 
 class TaskCancelledError(Exception):
-    """A task was cancelled by somebody who had no business to: a bug."""
+    """A task was cancelled by code that does not own it: a bug."""
 
 
 class Tasks(asyncio.TaskGroup):
-    """A task group that fails when a task is cancelled by anybody but the group and `end`.
+    """A task group that fails when a task is cancelled by other code than the group and `end`.
 
-    asyncio's own goes on without it, half-dead.
+    asyncio's own group goes on without such a task, and the program is half-dead.
     """
 
     def __init__(self) -> None:
@@ -20,13 +20,13 @@ class Tasks(asyncio.TaskGroup):
         self._ended: set[asyncio.Task[Any]] = set()
 
     def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run it as a task of this name."""
+        """Run the coroutine as a task of this name."""
         task = self.create_task(self._noticed(name, coroutine), name=name)
-        task.add_done_callback(lambda _: coroutine.close())  # one that was cancelled before it began
+        task.add_done_callback(lambda _: coroutine.close())  # a task may be cancelled before it began
         return task
 
     def end(self, task: "asyncio.Task[None]") -> None:
-        """Cancel a task that has done its part."""
+        """Cancel a task that is no longer needed."""
         self._ended.add(task)
         task.add_done_callback(self._ended.discard)
         task.cancel()

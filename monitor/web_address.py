@@ -1,4 +1,4 @@
-"""Who may reach the web server: only this machine, or whoever has the token."""
+"""Who may reach the web server: only this machine, or who has the token."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from monitor.config import Settings
 
 
 def is_loopback(host: str) -> bool:
-    """Tell names and addresses that only this machine reaches."""
+    """Return whether only this machine can reach the name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -15,7 +15,7 @@ def is_loopback(host: str) -> bool:
 
 
 def web_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Look at who could reach the server without a token."""
+    """Return what is wrong when other machines could reach the server without a token."""
     if settings.web_port is not None and settings.web_token is None and not is_loopback(settings.web_host):
         yield (
             "web_host",
