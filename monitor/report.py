@@ -1,4 +1,4 @@
-"""The account of uptime in a window, from the database of a configuration, running or not."""
+"""The report on uptime, from the database of a configuration, whether or not the program runs."""
 
 import time
 from collections.abc import AsyncIterator
@@ -19,11 +19,11 @@ from monitor.watched import MonitorRules
 
 
 class ReportError(Exception):
-    """There is no report; says why in one line."""
+    """There is no report; its text says why, in one line."""
 
 
 def instant(text: str) -> float:
-    """Read a date or an instant of ISO 8601, in UTC where it does not say.
+    """Return a date or an instant of ISO 8601 in Unix seconds; without a time zone, it is one of UTC.
 
     Raises:
         ValueError: it is neither.
@@ -34,7 +34,7 @@ def instant(text: str) -> float:
 
 
 async def report(config: Config, since: float, until: float) -> list[ReportRow]:
-    """Account for the full hours that the window touches, up to now.
+    """Return a row for each monitor, for the full hours that the time range touches, up to now.
 
     Raises:
         ReportError: the database is away, or not this program's.
@@ -62,7 +62,7 @@ async def _accounts(database: Database, config: Config, start: float, end: float
 
 @asynccontextmanager
 async def _database(config: Config) -> AsyncIterator[str]:
-    """Find the database; an embedded one is started, unless the running program has it."""
+    """Yield the URI of the database; start an embedded one, unless the running program has it."""
     uri = config.pg_uri.get_secret_value()
     async with AsyncExitStack() as resources:
         if uri == EMBEDDED:

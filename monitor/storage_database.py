@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import asyncpg
 
 from monitor.migrate import SchemaError, migrate
+from monitor.runtime_waiting import one_line
 from monitor.tls_trust import trusting
 
 _CONNECT_S = 10
@@ -159,7 +160,7 @@ def _meant(error: Exception, uri: str) -> StoreUnavailableError | RefusedError:
 
 def _line(error: Exception, uri: str) -> str:
     """Return one line without the password, and without the row that PostgreSQL shows in the next lines."""
-    text = (str(error) or type(error).__name__).splitlines()[0]
+    text = one_line(error)
     if password := urlsplit(uri).password:
         text = text.replace(password, "***").replace(unquote(password), "***")
     return text if len(text) <= _MAX_ERROR_CHARS else f"{text[:_MAX_ERROR_CHARS]}…"

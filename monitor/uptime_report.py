@@ -16,6 +16,10 @@ from monitor.store_report import Account
 from monitor.uptime import BUCKETS, percentile, shares
 
 FORMATS = ("table", "csv", "json")
+_TITLES = (
+    *("monitor", "uptime", "incidents", "outage", "longest", "MTTR"),
+    *("p50", "p95", "p99", "checks", "no data", "maintenance"),
+)
 _WIDEST = 10_000
 
 
@@ -76,31 +80,23 @@ def _row(name: str, account: Account, since: float, until: float) -> ReportRow:
     )
 
 
-def written(rows: Sequence[ReportRow], shape: str) -> str:
+def written(rows: Sequence[ReportRow], form: str) -> str:
     """Return the rows as `csv`, `json`, or a `table` for a terminal."""
-    if shape == "json":
+    if form == "json":
         return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
+    return _csv(rows) if form == "csv" else _table(rows)
+
+
+def _csv(rows: Iterable[ReportRow]) -> str:
     text = io.StringIO()
-    if shape == "csv":
-        writer = csv.DictWriter(text, [field.name for field in fields(ReportRow)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-        return text.getvalue()
-    names = (
-        "monitor",
-        "uptime",
-        "incidents",
-        "outage",
-        "longest",
-        "MTTR",
-        "p50",
-        "p95",
-        "p99",
-        "checks",
-        "no data",
-        "maintenance",
-    )
-    table = Table(*names)
+    writer = csv.DictWriter(text, [field.name for field in fields(ReportRow)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
+
+
+def _table(rows: Iterable[ReportRow]) -> str:
+    table = Table(*_TITLES)
     for row in rows:
         table.add_row(
             Text(row.monitor),
