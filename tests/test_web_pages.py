@@ -29,6 +29,18 @@ async def test_a_program_that_is_starting_says_so(path: str) -> None:
     assert (page.status, "The program is starting" in page.text) == (503, True)
 
 
+async def test_what_says_how_the_program_is_answers_before_it_has_started() -> None:
+    async with site_of(configured("shop")) as visitor:
+        answers = {
+            path: (await visitor.get(path)).status
+            for path in ("/healthz", "/metrics", "/pipeline", "/static/page.css", "/api/v1/openapi.json")
+        }
+        ready = await visitor.get("/readyz")
+
+    assert set(answers.values()) == {200}, answers
+    assert (ready.status, ready.text) == (503, "the program is starting\n")
+
+
 async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there() -> None:
     store = result_store("postgresql://nobody:hidden-1@127.0.0.1:9/x")
 

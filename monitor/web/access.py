@@ -90,14 +90,14 @@ class Access:
 
     def _admits(self, request: web.Request, sessions: Sessions, token: str) -> bool:
         """Return whether this is the token; raise 429 after too many wrong ones from the same address."""
-        place = request.remote or ""
-        if wait_s := self._failed.wait_s(place):
+        address = request.remote or ""
+        if wait_s := self._failed.wait_s(address):
             raise web.HTTPTooManyRequests(
                 text="too many wrong tokens\n", headers={"Retry-After": f"{wait_s + 1:.0f}"}
             )
         if sessions.admits(token):
             return True
-        self._failed.add(place)
+        self._failed.add(address)
         return False
 
     async def _ask(self, request: web.Request) -> web.Response:

@@ -75,7 +75,7 @@ class Events:
     async def _look(self, reader: PageReader) -> None:
         changes = await reader.changes_after(self._last - _OVERLAP)
         statuses = await reader.statuses()
-        news = [_text("change", told, number) for number, told in changes if number not in self._seen]
+        news = [_text("change", content, number) for number, content in changes if number not in self._seen]
         news += [
             _text("status", {"monitor": monitor, "status": status})
             for monitor, status in statuses.items()
@@ -87,9 +87,9 @@ class Events:
         if news:
             self._on_news()
         for each in news:
-            await self._tell(each)
+            await self._send_to_all(each)
 
-    async def _tell(self, text: bytes) -> None:
+    async def _send_to_all(self, text: bytes) -> None:
         """Put it into every queue.
 
         The stream of a listener that does not keep up is closed; the listener has to connect again.
@@ -114,17 +114,17 @@ class Events:
         )
         await response.prepare(request)
         with suppress(ConnectionResetError):  # a client may leave at any time
-            async with self._listening() as told:
-                await self._write(response, told, request.headers.get("Last-Event-ID", ""))
+            async with self._listening() as queue:
+                await self._write(response, queue, request.headers.get("Last-Event-ID", ""))
         return response
 
     async def _write(
-        self, response: web.StreamResponse, told: "asyncio.Queue[bytes | None]", last: str
+        self, response: web.StreamResponse, queue: "asyncio.Queue[bytes | None]", last: str
     ) -> None:
         await response.write(_text("hello", {}))
         with suppress(StoreUnavailableError, ValueError):
             await self._replay(response, int(last))
-        while (text := await _next(told)) is not None:
+        while (text := await _next(queue)) is not None:
             await response.write(text)
 
     async def _replay(self, response: web.StreamResponse, missed: int) -> None:
@@ -133,25 +133,25 @@ class Events:
 
     @asynccontextmanager
     async def _listening(self) -> "AsyncIterator[asyncio.Queue[bytes | None]]":
-        told: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._listeners.add(told)
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._listeners.add(queue)
         self._wanted.set()
         try:
             await self._begun.wait()
-            yield told
+            yield queue
         finally:
-            self._listeners.discard(told)
+            self._listeners.discard(queue)
 
 
-async def _next(told: "asyncio.Queue[bytes | None]") -> bytes | None:
+async def _next(queue: "asyncio.Queue[bytes | None]") -> bytes | None:
     """Wait for an event; after a while, return a comment, which shows that the connection is alive."""
     try:
         async with asyncio.timeout(random.uniform(*_ALIVE_S)):  # noqa: S311 - no secret
-            return await told.get()
+            return await queue.get()
     except TimeoutError:
         return b": alive\n\n"
 
 
 def _text(name: str, content: Mapping[str, Any], number: int | None = None) -> bytes:
-    told = "" if number is None else f"id: {number}\n"
-    return f"event: {name}\n{told}data: {json.dumps(content)}\n\n".encode()
+    id_line = "" if number is None else f"id: {number}\n"
+    return f"event: {name}\n{id_line}data: {json.dumps(content)}\n\n".encode()

@@ -16,7 +16,7 @@ from monitor.web.ended_sessions import EndedSessions
 SESSION_S = 7.0 * DAY_S
 _MAX_FAILED = 10
 _FAILED_S = 60.0
-_MAX_PLACES = 1_000
+_MAX_ADDRESSES = 1_000
 
 
 class Sessions:
@@ -34,25 +34,25 @@ class Sessions:
 
     def issue(self) -> str:
         """Return the cookie of a new session."""
-        said = f"{self._clock() + SESSION_S:.0f}.{secrets.token_hex(16)}"
-        return f"{said}.{self._signature(said)}"
+        session = f"{self._clock() + SESSION_S:.0f}.{secrets.token_hex(16)}"
+        return f"{session}.{self._signature(session)}"
 
     def knows(self, cookie: str) -> bool:
         """Return whether the cookie was issued for this token, has not expired, and was not ended."""
-        said, _, signature = cookie.rpartition(".")
+        session, _, signature = cookie.rpartition(".")
         signed = signature.encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(signed, self._signature(said).encode()):
+        if not hmac.compare_digest(signed, self._signature(session).encode()):
             return False
-        return float(said.partition(".")[0]) > self._clock() and said not in self._ended
+        return float(session.partition(".")[0]) > self._clock() and session not in self._ended
 
     async def end(self, cookie: str) -> None:
         """End the session of this cookie; a cookie that is not valid changes nothing."""
         if self.knows(cookie):
-            said = cookie.rpartition(".")[0]
-            await self._ended.add(said, float(said.partition(".")[0]))
+            session = cookie.rpartition(".")[0]
+            await self._ended.add(session, float(session.partition(".")[0]))
 
-    def _signature(self, said: str) -> str:
-        return hmac.digest(self._key, said.encode("utf-8", "surrogateescape"), "sha256").hex()
+    def _signature(self, session: str) -> str:
+        return hmac.digest(self._key, session.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 class FailedTries:
@@ -62,14 +62,14 @@ class FailedTries:
         self._clock = clock
         self._failed: dict[str, deque[float]] = {}
 
-    def wait_s(self, place: str) -> float:
+    def wait_s(self, address: str) -> float:
         """Return the seconds until this address may try again; 0 means now."""
-        failed = self._failed.get(place)
+        failed = self._failed.get(address)
         if failed is None or len(failed) < _MAX_FAILED:
             return 0.0
         return max(0.0, failed[0] + _FAILED_S - self._clock())
 
-    def add(self, place: str) -> None:
-        if place not in self._failed and len(self._failed) >= _MAX_PLACES:
+    def add(self, address: str) -> None:
+        if address not in self._failed and len(self._failed) >= _MAX_ADDRESSES:
             self._failed.pop(next(iter(self._failed)))
-        self._failed.setdefault(place, deque(maxlen=_MAX_FAILED)).append(self._clock())
+        self._failed.setdefault(address, deque(maxlen=_MAX_FAILED)).append(self._clock())
