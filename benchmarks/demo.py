@@ -12,11 +12,11 @@ import msgspec
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
-from monitor.standing import Rules
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
+from monitor.watched import MonitorRules
 
 INTERVAL_S = 600
 DAYS = 90
@@ -94,9 +94,8 @@ def config(**settings: Any) -> Config:
 async def fill(uri: str) -> None:
     """Store all that happened, in its order."""
     clock = [0.0]
-    rules = Rules(interval_s=INTERVAL_S)
     database = Database(uri)
-    bookkeeping = Bookkeeping(lambda _: rules, DAYS + 1, clock=lambda: clock[0])
+    bookkeeping = Bookkeeping(MonitorRules(config().monitors), DAYS + 1, lambda: clock[0])
     store = ResultStore(database, bookkeeping.open_books)
     try:
         for _, some in groupby(_results(), key=lambda each: each.scheduled_at // SAVED_S):

@@ -26,6 +26,7 @@ from monitor.embedded_postgres import postgres
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from monitor.store_pages import PageReader, Place
+from monitor.watched import MonitorRules
 from monitor.web.history import DAY_H, DAYS, bounds
 from monitor.web.server import serving
 from monitor.web.site import Site
@@ -79,7 +80,7 @@ SELECT id, monitor, kind, 'opened', started_at, noticed_at, reason, detail FROM 
 async def fill(database: Database, rows: int, monitors: int) -> None:
     """Spread so many rows over 90 days, and the sums and incidents that so many monitors have by then."""
     today = int(time.time() // DAY_S)
-    await ResultStore(database, Bookkeeping().open_books).save(
+    await ResultStore(database, Bookkeeping(MonitorRules(), 90).open_books).save(
         [each for day in range(DAYS) for each in _of_day(today - day)]
     )
     for day in range(today - DAYS + 1, today + 1):

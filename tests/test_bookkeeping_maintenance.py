@@ -17,7 +17,7 @@ from monitor.store import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
 from monitor.uptime_report import ReportRow
-from tests.observing import START, checks, once
+from tests.observing import START, SameRules, checks, once
 from tests.postgres import result_store
 from tests.test_bookkeeping import NOW, insist, stream
 from tests.test_store import query
@@ -48,7 +48,7 @@ SELECT monitor, location, hour, spent, count(*) AS length_s FROM seconds GROUP B
 
 def store_with(database: str, *windows: Maintenance, now: float = NOW) -> ResultStore:
     rules = Rules(windows=Windows(windows) if windows else None)
-    return result_store(database, Bookkeeping(lambda _: rules, clock=lambda: now))
+    return result_store(database, Bookkeeping(SameRules(rules), 90, lambda: now))
 
 
 async def seconds(database: str) -> list[float]:
@@ -66,9 +66,7 @@ async def test_sums_are_those_of_a_recount_whenever_results_come(database: str, 
     results.sort(key=lambda each: each.scheduled_at + chance.uniform(0, disorder_s))
     window = (START + 7_777, START + 9_999)
     rules = Rules(windows=Windows([OFTEN, once(*window)]))
-    store = result_store(
-        database, Bookkeeping(lambda name: Rules() if name == "c" else rules, clock=lambda: NOW)
-    )
+    store = result_store(database, Bookkeeping(SameRules(rules, but="c"), 90, lambda: NOW))
 
     for start in range(0, len(results), 60):
         await insist(store, results[max(0, start - 20) : start + 60])

@@ -18,6 +18,7 @@ from monitor.store_report import Account, AccountedOutage
 from monitor.store_sums import sum_up_days
 from monitor.uptime import BUCKETS, Sums
 from monitor.uptime_report import ReportRow, rows, written
+from monitor.watched import MonitorRules
 from tests.observing import START, checks
 from tests.postgres import result_store
 from tests.program import Start
@@ -33,7 +34,7 @@ def config(uri: str, folder: Path, *names: str) -> Config:
 
 async def filled(database: str) -> None:
     """A shop with two outages, one of them going on, and a minute without a check."""
-    store = result_store(database, Bookkeeping(clock=lambda: START + 13 * 60))
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: START + 13 * 60))
     await store.save(checks("++---+++ ++---"))
     await store.database.close()
 
@@ -55,7 +56,7 @@ async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> 
 
 
 async def test_what_a_result_still_says_counts_up_to_its_reach(database: str, tmp_path: Path) -> None:
-    store = result_store(database, Bookkeeping(clock=lambda: START + 7_200))
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: START + 7_200))
     await store.save(checks("++-"))
     await store.save(checks("?", monitor="offline"))
 

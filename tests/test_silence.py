@@ -44,7 +44,7 @@ class Process:
         self.clock = Clock()
         self.stream = stream
         self.rules = MonitorRules(map(monitor, names), lambda: self.clock.wall)
-        bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: self.clock.wall)
+        bookkeeping = Bookkeeping(self.rules, 90, lambda: self.clock.wall)
         self.store = result_store(database, bookkeeping)
         self.watch = NoDataWatch(
             self.store.database,
@@ -219,7 +219,7 @@ async def test_two_processes_open_one_incident(database: str, stream: Stream) ->
 async def test_two_processes_that_find_the_same_monitor_without_results_open_one_incident(
     database: str,
 ) -> None:
-    stores = [result_store(database, Bookkeeping(MonitorRules([monitor("shop")]).rules)) for _ in range(2)]
+    stores = [result_store(database, Bookkeeping(MonitorRules([monitor("shop")]), 90)) for _ in range(2)]
     await stores[0].save([check(0)])
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 

@@ -35,7 +35,7 @@ class Process:
     def __init__(self, database: str) -> None:
         self.monotonic = 0.0
         self.rules = MonitorRules([SHOP], lambda: NOW, lambda: self.monotonic)
-        bookkeeping = Bookkeeping(self.rules.rules, clock=lambda: NOW, read_windows=self.rules.read_windows)
+        bookkeeping = Bookkeeping(self.rules, 90, lambda: NOW)
         self.store = result_store(database, bookkeeping)
 
     def knows_of(self, at: float) -> bool:

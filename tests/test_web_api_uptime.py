@@ -10,6 +10,7 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.store import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import _SOME_MONITORS, sum_up_days
+from monitor.watched import MonitorRules
 from monitor.web.api_uptime import UptimeBounds, bounds_of
 from tests.api import Client, failed, found
 from tests.postgres import PostgresServer, result_store
@@ -100,7 +101,7 @@ async def test_chosen_monitors_as_a_table(api: Client, store: ResultStore) -> No
 
 
 async def test_days_and_hours_add_up_to_the_same(api: Client, database: str) -> None:
-    store = result_store(database, Bookkeeping(clock=time.time))
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, time.time))
     begin = (int(time.time()) // DAY_S - 20) * DAY_S
     results = [found("shop", begin + HOUR_S * hour, response_time=0.2) for hour in range(20 * 24)]
     await store.save(results)
