@@ -51,18 +51,17 @@ async def send_alerts(
     store: AlertStore,
     config: Callable[[], Config],
     stop: asyncio.Event,
+    progress: Progress,
     *,
     clock: Callable[[], float] = time.time,
     retry_after_s: Callable[[int], float] = retry_after_s,
     look_s: float = _LOOK_S,
     lease_s: float = LEASE_S,
-    progress: Progress | None = None,
 ) -> None:
     """Decide on alerts and send them until `stop` is set; sends that run then are not cut short.
 
     A database that is unavailable is waited for. When cancelled, what was being sent may be sent again later.
     """
-    progress = progress or Progress("the alerts")
     async with Tasks() as sending:
         sender = _Sender(store, sending, stop, clock, retry_after_s, lease_s, progress)
         while not stop.is_set():

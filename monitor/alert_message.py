@@ -97,9 +97,7 @@ def compose(
     if event == "resolved" and not first.is_checked:
         title = f"{name}: no longer checked"
     if event in {"reminder", "escalation"}:
-        title = (
-            f"{title}, since {duration(now - min(subject.started_at for subject in subjects), whole=True)}"
-        )
+        title = f"{title}, since {_seconds(now - min(subject.started_at for subject in subjects))}"
     lines = _of_one(first, event) if single else _of_many(subjects, event)
     if event == "escalation":
         lines.append("Nobody has acknowledged it so far.")
@@ -116,14 +114,10 @@ def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
     expires_at = first.expires_at or 0.0
     names = _listed([subject.monitor for subject in subjects])
     left_s = expires_at - now
-    when = (
-        f"expires in {duration(left_s, whole=True)}"
-        if left_s > 0
-        else f"expired {duration(-left_s, whole=True)} ago"
-    )
+    when = f"expires in {_seconds(left_s)}" if left_s > 0 else f"expired {_seconds(-left_s)} ago"
     lines = [
         f"{names}: a certificate of the chain {when}",
-        f"Expires: {instant(expires_at)} UTC",
+        f"Expires: {_utc(expires_at)}",
         *([f"Certificate: {first.detail}"] if first.detail else []),
         *[line for subject in subjects[:MAX_LISTED] for line in (subject.url, subject.link) if line],
     ]
@@ -138,14 +132,14 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
     ended_at = subject.ended_at
     lines = [subject.url]
     if ended_at is None:
-        lines.append(f"Since: {instant(subject.started_at)} UTC")
+        lines.append(f"Since: {_utc(subject.started_at)}")
     else:
-        lasted = duration(ended_at - subject.started_at, whole=True)
-        span = f"{instant(subject.started_at)} UTC to {instant(ended_at)} UTC, {lasted}"
+        lasted = _seconds(ended_at - subject.started_at)
+        span = f"{_utc(subject.started_at)} to {_utc(ended_at)}, {lasted}"
         lines.append(f"{_WORDS[subject.kind]}: {span}")
     lines.append(f"Why: {why(subject.reason, subject.detail)}")
     if event != "resolved":
-        lines.append(f"Noticed after: {duration(subject.noticed_at - subject.started_at, whole=True)}")
+        lines.append(f"Noticed after: {_seconds(subject.noticed_at - subject.started_at)}")
     if event == "past":
         lines.append("It was over before anybody could be told.")
     elif ended_at is None and subject.kind in _MEANINGS:
@@ -160,9 +154,9 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
 def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     lines = []
     for subject in subjects[:MAX_LISTED]:
-        until = "" if subject.ended_at is None else f" to {instant(subject.ended_at)} UTC"
+        until = "" if subject.ended_at is None else f" to {_utc(subject.ended_at)}"
         reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
-        lines.append(f"- {subject.monitor}, {instant(subject.started_at)} UTC{until}{reason}")
+        lines.append(f"- {subject.monitor}, {_utc(subject.started_at)}{until}{reason}")
     if len(subjects) > MAX_LISTED:
         lines.append(f"and {len(subjects) - MAX_LISTED} more")
     locations = sorted({location for subject in subjects for location in subject.locations})
@@ -172,6 +166,14 @@ def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     if page:
         lines.append(page.rpartition("/monitors/")[0] + "/")
     return lines
+
+
+def _seconds(duration_s: float) -> str:
+    return duration(duration_s, whole=True)
+
+
+def _utc(at: float) -> str:
+    return f"{instant(at)} UTC"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -249,7 +249,7 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
         stop.set()
     stages, progress = running.stages, Progress("the alerts")
     running.watch.add(progress)
-    alerts = send_alerts(running.alerts, lambda: running.config, stop, progress=progress)
+    alerts = send_alerts(running.alerts, lambda: running.config, stop, progress)
     sending = stages.start("the alerts", alerts)
     heartbeat = send_heartbeats(running.recent, running.alerts.database, lambda: running.config)
     beating = stages.start("the heartbeat", heartbeat)

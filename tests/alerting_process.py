@@ -10,19 +10,20 @@ from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts, Webhook
+from monitor.progress import Progress
 from monitor.storage_database import Database
 
 MONITORS = tuple(Monitor(name=f"s{number}", url=f"https://s{number}.example/") for number in range(10))
 
 
 async def tell(database: str, webhook: str, lease_s: float) -> None:
-    """Tell until SIGTERM."""
+    """Send alerts until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     channel = Webhook(webhook=SecretStr(webhook), secret=SecretStr("s3cret"))
     config = Config(monitors=MONITORS, alerts=Alerts(channels={"hook": channel}))
     store = AlertStore(Database(database))
-    await send_alerts(store, lambda: config, stop, look_s=0.05, lease_s=lease_s)
+    await send_alerts(store, lambda: config, stop, Progress("the alerts"), look_s=0.05, lease_s=lease_s)
     await store.database.close()
 
 

@@ -13,6 +13,7 @@ from monitor.alert import retry_after_s, send_alerts
 from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts
+from monitor.progress import Progress
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from tests.alerting import NOW, monitor
@@ -68,11 +69,20 @@ def hook(receiver: HttpReceiver) -> dict[str, str]:
 async def telling(
     store: AlertStore, settings: Config | Callable[[], Config], clock: Callable[[], float] = lambda: NOW
 ) -> AsyncIterator[None]:
-    """Tell while the block runs."""
+    """Send alerts while the block runs."""
     stop = asyncio.Event()
     read = settings if callable(settings) else lambda: settings
     task = asyncio.create_task(
-        send_alerts(store, read, stop, clock=clock, retry_after_s=lambda _: 0.01, look_s=0.01, lease_s=60)
+        send_alerts(
+            store,
+            read,
+            stop,
+            Progress("the alerts"),
+            clock=clock,
+            retry_after_s=lambda _: 0.01,
+            look_s=0.01,
+            lease_s=60,
+        )
     )
     yield
     stop.set()

@@ -36,9 +36,7 @@ async def telling(store: AlertStore, url: str) -> AsyncIterator[Watched]:
     config = Config(monitors=(monitor("shop"),), alerts=Alerts.model_validate({"channels": {"pager": url}}))
     watched, stop = Watched(), asyncio.Event()
     task = asyncio.create_task(
-        send_alerts(
-            store, lambda: config, stop, clock=lambda: NOW, look_s=0.01, lease_s=60, progress=watched.progress
-        )
+        send_alerts(store, lambda: config, stop, watched.progress, clock=lambda: NOW, look_s=0.01, lease_s=60)
     )
     yield watched
     stop.set()
