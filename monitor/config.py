@@ -14,12 +14,12 @@ from monitor import config_values as values
 from monitor.config_alerts import Alerts, GroupSettings
 from monitor.config_rules import EMBEDDED
 from monitor.config_strict import Strict
-from monitor.config_values import Count, Many, OneOrMany, Seconds, Size
+from monitor.config_values import Count, Duration, Many, OneOrMany, Size
 from monitor.public_url import public_url
 
 SLEEP_DURATION_S = 60.0
 
-Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
 class BasicAuth(Strict):
@@ -44,7 +44,7 @@ with warnings.catch_warnings():
     class Expect(Strict):
         """What must hold, all at once, for a response to be up."""
 
-        status: Annotated[tuple[values.Status, ...], Many, OneOrMany(), values.NotEmpty] = ("200-399",)
+        status: Annotated[tuple[values.StatusPattern, ...], Many, OneOrMany(), values.NotEmpty] = ("200-399",)
         """Codes (200), ranges ("200-399") and classes ("2xx")."""
         body_regex: Annotated[tuple[values.Regex, ...], Many, OneOrMany()] = ()
         """Regular expressions that must be found in the body."""
@@ -56,7 +56,7 @@ with warnings.catch_warnings():
         """By header name: a regular expression that must not be found in its value."""
         json: Annotated[tuple[values.JmesPath, ...], Many, OneOrMany()] = ()  # type: ignore[assignment]
         """JMESPath expressions that must be true of the body."""
-        max_response_time_s: Seconds | None = None
+        max_response_time_s: Duration | None = None
         """The longest response time that is still up."""
         min_certificate_days: Annotated[float, Field(ge=0, le=36_500)] | None = None
         """The days for which the server's certificates must still be valid."""
@@ -65,9 +65,9 @@ with warnings.catch_warnings():
 class MonitorSettings(GroupSettings):
     """The keys that a monitor may have, and that `defaults` may have for all of them."""
 
-    interval_s: Seconds = SLEEP_DURATION_S
-    """Seconds from the start of one check to the start of the next; by default `sleep_duration`."""
-    timeout_s: Seconds = 10.0
+    interval_s: Duration = SLEEP_DURATION_S
+    """Duration from the start of one check to the start of the next; by default `sleep_duration`."""
+    timeout_s: Duration = 10.0
     """The longest that a check may take."""
     method: values.Method = "GET"
     headers: dict[values.HeaderName, values.HeaderValue] = {}
@@ -93,7 +93,7 @@ class MonitorSettings(GroupSettings):
     """DNS servers (IP[:PORT]) to ask instead of the system; the next where one does not answer."""
     addresses: Literal["any", "all"] = "any"
     """Whether one address of the host must work, or each of them; each is then checked by its own request."""
-    deny_addresses: Annotated[tuple[values.Denied, ...], Many, OneOrMany()] = ()
+    deny_addresses: Annotated[tuple[values.DeniedAddresses, ...], Many, OneOrMany()] = ()
     """Addresses never to connect to, also not by a redirect: "private" (all that is not public), networks."""
     proxy: values.Proxy | None = None
     """http:// URL of a proxy."""
@@ -105,7 +105,7 @@ class MonitorSettings(GroupSettings):
     store_body_bytes: Size = 65_536
     """The stored body is cut after so many bytes."""
     expect: Expect = Expect()
-    degraded_after_s: Seconds | None = None
+    degraded_after_s: Duration | None = None
     """A response time above this is up, but degraded."""
     failures_to_open: Count = 3
     """Failed checks in a row that open an incident."""
@@ -151,7 +151,9 @@ class StatusPage(Strict):
 class Settings(Strict):
     """The top-level keys that mean the same in the file and in the program."""
 
-    pg_uri: Annotated[values.Database, Field(json_schema_extra={"default": EMBEDDED})] = SecretStr(EMBEDDED)
+    pg_uri: Annotated[values.DatabaseUri, Field(json_schema_extra={"default": EMBEDDED})] = SecretStr(
+        EMBEDDED
+    )
     """postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=…, or "embedded"."""
     kafka_bootstrap: values.Bootstrap = EMBEDDED
     """host:port[,host:port], or "embedded"."""
@@ -179,7 +181,7 @@ class Settings(Strict):
     """HOST:PORT or a URL: a check that fails while this cannot be reached does not count against its site."""
     retention_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
     """Days for which each single result is kept."""
-    shutdown_grace_s: Seconds = 10.0
+    shutdown_grace_s: Duration = 10.0
     web_host: values.Host = "127.0.0.1"
     """Where the web server listens; an address that other machines can reach needs `web_token`."""
     web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
@@ -200,7 +202,7 @@ class Config(Settings):
     """The configuration in effect: defaults merged into the monitors, paths absolute."""
 
     monitors: tuple[Monitor, ...]
-    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
     web_port_is_given: bool = False
     """Whether the file names the port: no other port is used then."""
 
@@ -220,10 +222,10 @@ class WrittenConfig(Settings):
     """The JSON Schema of this file, for editors."""
     url_to_monitor: Annotated[tuple[values.Url, ...], Many, OneOrMany(), Field(repr=False)] = ()
     """URLs to monitor; short for `monitors`."""
-    sleep_duration: Seconds = SLEEP_DURATION_S
-    """Seconds from the start of one check to the start of the next, where a monitor has no `interval_s`."""
+    sleep_duration: Duration = SLEEP_DURATION_S
+    """Duration from the start of one check to the start of the next, where a monitor has no `interval_s`."""
     monitors: Annotated[tuple[WrittenMonitor, ...], Many] = ()
     defaults: MonitorSettings = MonitorSettings()
     """Any key of a monitor but name and url, for all monitors."""
-    kafka_security_protocol: Protocol | None = None
+    kafka_security_protocol: SecurityProtocol | None = None
     """By default SSL when `kafka_ssl_dir` has its three files, else PLAINTEXT."""

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from monitor import config_values as values
 from monitor.config_strict import Strict
-from monitor.config_values import Many, OneOrMany, Seconds
+from monitor.config_values import Duration, Many, OneOrMany
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -29,7 +29,7 @@ def _tag(channel: object) -> str:
     return WEBHOOK_TAG if signed else "apprise URL"
 
 
-Channel = Annotated[
+ChannelSettings = Annotated[
     Annotated[Webhook, Tag(WEBHOOK_TAG)] | Annotated[values.AppriseUrl, Tag("apprise URL")],
     Discriminator(_tag),
 ]
@@ -38,7 +38,7 @@ Channel = Annotated[
 class Alerts(Strict):
     """Where alerts go."""
 
-    channels: dict[values.Name, Channel] = {}
+    channels: dict[values.Name, ChannelSettings] = {}
     """By name: a URL of apprise (https://appriseit.com/services/), or a signed webhook."""
     page_url: values.Url | None = None
     """Where people reach the page; alerts link to it. By default made from `web_host` and `web_port`."""
@@ -49,10 +49,10 @@ class Notify(Strict):
 
     channels: Annotated[tuple[values.Name, ...], Many, OneOrMany()] | None = None
     """Names of channels; by default all, an empty list for none."""
-    remind_every_s: Seconds | None = None
-    """Seconds between reminders while an incident is open and nobody has acknowledged it."""
-    escalate_after_s: Seconds | None = None
-    """Seconds after which an incident that is open and not acknowledged is sent to `escalate_to`."""
+    remind_every_s: Duration | None = None
+    """Duration between reminders while an incident is open and nobody has acknowledged it."""
+    escalate_after_s: Duration | None = None
+    """Duration after which an incident that is open and not acknowledged is sent to `escalate_to`."""
     escalate_to: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
     """Names of channels that get an alert only then, and at the end of the incident."""
 
@@ -66,9 +66,9 @@ class Notify(Strict):
 class Maintenance(Strict):
     """When checks run but no alerts are sent: once, weekly, or by cron."""
 
-    starts_at: values.Instant | None = None
+    starts_at: values.IsoInstant | None = None
     """Once: ISO 8601 with an offset, "2026-12-01T02:00:00+01:00"."""
-    ends_at: values.Instant | None = None
+    ends_at: values.IsoInstant | None = None
     weekly: Annotated[tuple[Day, ...], Many, OneOrMany(), values.NotEmpty] | None = None
     """Days of the week: "mon", "tue", "wed", "thu", "fri", "sat", "sun"."""
     at: values.TimeOfDay | None = None
@@ -76,7 +76,7 @@ class Maintenance(Strict):
     cron: values.Cron | None = None
     """Five fields: minute, hour, day of the month, month, day of the week."""
     duration_s: Annotated[float, Field(ge=1, le=2_678_400)] | None = None
-    """Seconds, for weekly and cron; at most 31 days."""
+    """Duration, for weekly and cron; at most 31 days."""
     time_zone: values.TimeZone = "UTC"
     """Of weekly and cron: a name such as "Europe/Berlin"."""
 

@@ -13,7 +13,7 @@ from monitor.public_url import Expanded
 
 MAX_BYTES = 16_000_000
 
-Place = tuple[str | int, ...]
+JsonPlace = tuple[str | int, ...]
 
 _DOLLAR = re.compile(r"\$(?:\$|\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?)")
 
@@ -63,9 +63,9 @@ class Expansion:
     """
 
     environ: Mapping[str, str]
-    mistakes: dict[Place, str] = field(default_factory=dict)
+    mistakes: dict[JsonPlace, str] = field(default_factory=dict)
 
-    def of(self, value: Any, place: Place = ()) -> Any:
+    def of(self, value: Any, place: JsonPlace = ()) -> Any:
         """Return a value of the document, expanded."""
         match value:
             case str():
@@ -76,15 +76,15 @@ class Expansion:
                 return self._object(value, place)
         return value
 
-    def _refuse(self, place: Place, text: str) -> None:
+    def _refuse(self, place: JsonPlace, text: str) -> None:
         self.mistakes.setdefault(place, text)
 
-    def _object(self, value: _Object, place: Place) -> dict[str, Any]:
+    def _object(self, value: _Object, place: JsonPlace) -> dict[str, Any]:
         for name in value.repeated:
             self._refuse((*place, name), "given more than once; must be there once")
         return {name: self.of(member, (*place, name)) for name, member in value.items()}
 
-    def _text(self, text: str, place: Place) -> str | None:
+    def _text(self, text: str, place: JsonPlace) -> str | None:
         expanded, copied, spans = "", 0, []
         for dollar in _DOLLAR.finditer(text):
             expanded += text[copied : dollar.start()]
@@ -97,7 +97,7 @@ class Expansion:
             expanded += value
         return Expanded(expanded + text[copied:], tuple(spans)) if spans else expanded + text[copied:]
 
-    def _variable(self, name: str | None, place: Place) -> str | None:
+    def _variable(self, name: str | None, place: JsonPlace) -> str | None:
         value = None if name is None else self.environ.get(name)
         if name is None:
             self._refuse(place, "a ${ that names no variable; must be ${NAME}, or $$ for a dollar")

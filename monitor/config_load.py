@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
 from monitor.config_alerts import GroupSettings
-from monitor.config_document import Expansion, InvalidJsonError, Place, parse
+from monitor.config_document import Expansion, InvalidJsonError, JsonPlace, parse
 from monitor.config_labels import LabelNames
 from monitor.config_mistakes import line, place_of, sentence
 from monitor.config_references import reference_mistakes
@@ -19,7 +19,7 @@ from monitor.kafka_security import effective_protocol, security_mistakes
 from monitor.public_url import public_url
 from monitor.web_address import web_mistakes
 
-Mistake = tuple[Place, str]
+PlacedMistake = tuple[JsonPlace, str]
 
 
 class ConfigError(Exception):
@@ -57,7 +57,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     return _effective(written)
 
 
-def _note(mistakes: list[Mistake], found: Iterable[Mistake]) -> None:
+def _note(mistakes: list[PlacedMistake], found: Iterable[PlacedMistake]) -> None:
     """Add what was found, except at or below a place that is already known to be wrong."""
     known = {place for place, _ in mistakes}
     mistakes += [
@@ -67,7 +67,7 @@ def _note(mistakes: list[Mistake], found: Iterable[Mistake]) -> None:
     ]
 
 
-def _validate(document: dict[str, Any], folder: Path, mistakes: list[Mistake]) -> WrittenConfig:
+def _validate(document: dict[str, Any], folder: Path, mistakes: list[PlacedMistake]) -> WrittenConfig:
     """Add what is wrong to the mistakes, and return the configuration of the other keys."""
     context = {"folder": folder}
     try:
@@ -85,10 +85,10 @@ def _name(name: str | None, url: str) -> str:
     return name or (default if len(default) <= MAX_NAME_LENGTH else default[: MAX_NAME_LENGTH - 1] + "…")
 
 
-def _names_in_use_twice(document: dict[str, Any]) -> Iterator[Mistake]:
+def _names_in_use_twice(document: dict[str, Any]) -> Iterator[PlacedMistake]:
     """Return the names that are used twice, also by monitors that have other mistakes."""
     urls = document.get("url_to_monitor")
-    named: list[tuple[Place, object, object]] = [(("url_to_monitor",), None, urls)]
+    named: list[tuple[JsonPlace, object, object]] = [(("url_to_monitor",), None, urls)]
     if isinstance(urls, list):
         named = [(("url_to_monitor", at), None, url) for at, url in enumerate(urls)]
     monitors = document.get("monitors")
@@ -106,7 +106,7 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[Mistake]:
             seen.add(effective)
 
 
-def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[Mistake]:
+def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[PlacedMistake]:
     """Return what is right by itself and wrong together; `wrong` keys are left out."""
     if (
         not written.monitors
@@ -125,14 +125,14 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[M
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
 
 
-def _dangling(written: WrittenConfig, wrong: set[str | int]) -> Iterator[Mistake]:
+def _dangling(written: WrittenConfig, wrong: set[str | int]) -> Iterator[PlacedMistake]:
     """Return the names that refer to nothing, unless `wrong` keys may be the cause."""
     if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults", "groups", "alerts"}):
         merged = [_merged(monitor, written) for monitor, _ in _monitors(written)]
         yield from reference_mistakes(written, merged)
 
 
-def _unusable_labels(written: WrittenConfig) -> Iterator[Mistake]:
+def _unusable_labels(written: WrittenConfig) -> Iterator[PlacedMistake]:
     names = LabelNames()
     for monitor, place in (
         (written.defaults, ("defaults",)),
@@ -170,7 +170,7 @@ def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
     return Monitor.model_construct(**{**chosen, "name": _name(monitor.name, monitor.url)})
 
 
-def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, Place]]:
+def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, JsonPlace]]:
     """Return all monitors with their places in the file."""
     for url in written.url_to_monitor:
         yield WrittenMonitor(url=url), ("url_to_monitor",)

@@ -19,7 +19,7 @@ from monitor.config import (
     WrittenMonitor,
 )
 from monitor.config_alerts import WEBHOOK_TAG, Alerts, GroupSettings, Maintenance, Notify, Webhook
-from monitor.config_document import Place
+from monitor.config_document import JsonPlace
 from monitor.config_rules import kind
 
 _MODELS: dict[str | None, type[BaseModel]] = {
@@ -58,13 +58,13 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _keys(place: Place) -> list[str]:
+def _keys(place: JsonPlace) -> list[str]:
     parent = next((step for step in reversed(place[:-1]) if isinstance(step, str) and step in _MODELS), None)
     fields = _MODELS[parent].model_fields
     return [field.alias or name for name, field in fields.items()]
 
 
-def _unknown_key(place: Place) -> str:
+def _unknown_key(place: JsonPlace) -> str:
     keys = _keys(place)
     nearest = difflib.get_close_matches(str(place[-1]), keys, n=1)
     if place[0] == "defaults" and place[1:] in {("name",), ("url",)}:
@@ -86,7 +86,7 @@ def sentence(error: ErrorDetails) -> str:
     return _SENTENCES[of_type](error.get("ctx", {}))
 
 
-def place_of(error: ErrorDetails, document: Any) -> Place:
+def place_of(error: ErrorDetails, document: Any) -> JsonPlace:
     """Return the place in the document that the error is about, without pydantic's additions to it."""
     place: list[str | int] = []
     for step in error["loc"]:
@@ -105,7 +105,7 @@ def _step(step: str | int) -> str:
     return f".{step}" if re.fullmatch(r"[\w$-]{1,80}", step) else f"[{json.dumps(step[:80])}]"
 
 
-def line(file: object, place: Place, text: str) -> str:
+def line(file: object, place: JsonPlace, text: str) -> str:
     """Return one line: the file, the JSON path, what is wrong; what is allowed."""
     path = "".join(map(_step, place)).removeprefix(".")
     whole = f"{file}: {path}: {text}" if path else f"{file}: {text}"

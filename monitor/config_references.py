@@ -5,10 +5,12 @@ from graphlib import CycleError, TopologicalSorter
 
 from monitor.config import Monitor, WrittenConfig
 from monitor.config_alerts import GroupSettings
-from monitor.config_document import Place
+from monitor.config_document import JsonPlace
 
 
-def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[Place, str]]:
+def reference_mistakes(
+    written: WrittenConfig, monitors: Sequence[Monitor]
+) -> Iterator[tuple[JsonPlace, str]]:
     """Return the names of channels, monitors and groups that do not exist, and circles of dependencies.
 
     `monitors` have their defaults, and are in the order of the file.
@@ -28,7 +30,7 @@ def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> I
     yield from _circle(written, monitors)
 
 
-def _settings(written: WrittenConfig) -> Iterator[tuple[GroupSettings, Place]]:
+def _settings(written: WrittenConfig) -> Iterator[tuple[GroupSettings, JsonPlace]]:
     yield written.defaults, ("defaults",)
     for group, settings in written.groups.items():
         yield settings, ("groups", group)
@@ -36,7 +38,7 @@ def _settings(written: WrittenConfig) -> Iterator[tuple[GroupSettings, Place]]:
         yield monitor, ("monitors", at)
 
 
-def _unknown(names: Sequence[str], known: Iterable[str], place: Place) -> Iterator[Place]:
+def _unknown(names: Sequence[str], known: Iterable[str], place: JsonPlace) -> Iterator[JsonPlace]:
     for at, name in enumerate(names):
         if name not in known:
             yield place if len(names) == 1 else (*place, at)
@@ -47,7 +49,7 @@ def _known(names: Iterable[str], where: str) -> str:
     return f"must be one of {where}: {shown}" if shown else f"must be one of {where}, which has none"
 
 
-def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[Place, str]]:
+def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[JsonPlace, str]]:
     """Return a monitor that depends on itself, if only by way of others."""
     try:
         TopologicalSorter({monitor.name: monitor.depends_on for monitor in monitors}).prepare()
@@ -56,7 +58,7 @@ def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tup
         yield _place(written, depending, monitors), "a monitor depends on itself in the end; must not"
 
 
-def _place(written: WrittenConfig, depending: Monitor, monitors: Sequence[Monitor]) -> Place:
+def _place(written: WrittenConfig, depending: Monitor, monitors: Sequence[Monitor]) -> JsonPlace:
     """Return the place of the `depends_on` that the monitor has in the end."""
     at = monitors.index(depending) - len(written.url_to_monitor)
     if at >= 0 and "depends_on" in written.monitors[at].model_fields_set:

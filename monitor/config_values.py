@@ -59,7 +59,7 @@ _SECRET_SCHEMA = {
 
 NotEmpty = AfterValidator(rules.check_not_empty)
 Many = Field(strict=False)  # a JSON list becomes a tuple
-Seconds = Annotated[float, Field(ge=0.001, le=31_536_000)]
+Duration = Annotated[float, Field(ge=0.001, le=31_536_000)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, AfterValidator(rules.check_name), WithJsonSchema({"type": "string", "minLength": 1})]
@@ -80,8 +80,8 @@ ConnectivityTarget = Annotated[
     str, PlainValidator(addresses.check_connectivity_target), WithJsonSchema({"type": "string"})
 ]
 DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
-Denied = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
-Status = Annotated[
+DeniedAddresses = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
+StatusPattern = Annotated[
     str | int,
     PlainValidator(rules.check_status),
     WithJsonSchema(
@@ -96,7 +96,7 @@ Status = Annotated[
         }
     ),
 ]
-Instant = Annotated[
+IsoInstant = Annotated[
     datetime,
     PlainValidator(rules_of_time.check_instant),
     WithJsonSchema({"type": "string", "pattern": rf"^[0-9]{{4}}-|{_FROM_ENVIRONMENT}"}),
@@ -112,4 +112,4 @@ HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
 Proxy = Annotated[Secret, _about_secret(addresses.check_proxy)]
 WebAddress = Annotated[Secret, _about_secret(addresses.check_url)]
 AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]
-Database = Annotated[Secret, _about_secret(addresses.check_database)]
+DatabaseUri = Annotated[Secret, _about_secret(addresses.check_database)]

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from monitor.config import Protocol, WrittenConfig
+from monitor.config import SecurityProtocol, WrittenConfig
 from monitor.config_rules import EMBEDDED
 from monitor.config_tls_files import check_authorities, check_certificate, check_pair
 
 AUTHORITIES, CERTIFICATE, KEY = FILES = ("ca.pem", "service.cert", "service.key")
 
 
-def effective_protocol(config: WrittenConfig) -> Protocol:
+def effective_protocol(config: WrittenConfig) -> SecurityProtocol:
     """Return the protocol: as written, else by the files in `kafka_ssl_dir`."""
     if config.kafka_bootstrap == EMBEDDED:
         return "PLAINTEXT"
