@@ -97,7 +97,7 @@ def test_what_is_away_is_not_ready_and_its_age_is_told(program: Start) -> None:
     monitor = program(monitors=sites("shop"), shutdown_grace_s=1, **GONE)
     monitor.start()
 
-    until(lambda: "Kafka is away since " in get(monitor, "/readyz")[1], "Kafka missed")
+    until(lambda: "Kafka has been unavailable for " in get(monitor, "/readyz")[1], "Kafka missed")
 
     assert get(monitor, "/readyz")[0] == 503
     assert get(monitor, "/healthz") == (200, "ok\n")

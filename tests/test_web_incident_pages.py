@@ -149,7 +149,7 @@ async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> N
     away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
     async with site_of(configured("shop"), away) as visitor:
         answer = await visitor.say("/incidents/1/silence", **form)
-    assert (answer.status, "PostgreSQL is away" in answer.text) == (503, True)
+    assert (answer.status, "PostgreSQL is unavailable" in answer.text) == (503, True)
 
 
 async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:

@@ -174,4 +174,4 @@ async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> N
     away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
     async with site_of(configured("shop"), away) as visitor:
         answers = [await visitor.say(path, **ADA) for path in paths]
-    assert [(each.status, "PostgreSQL is away" in each.text) for each in answers] == [(503, True)] * 2
+    assert [(each.status, "PostgreSQL is unavailable" in each.text) for each in answers] == [(503, True)] * 2

@@ -49,17 +49,19 @@ async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there()
         pipeline = await visitor.get("/pipeline")
 
     assert {page.status for page in pages} == {503}
-    assert all("PostgreSQL is away" in page.text for page in pages)
+    assert all("PostgreSQL is unavailable" in page.text for page in pages)
     assert not any("hidden-1" in page.text or "127.0.0.1" in page.text for page in pages)
     assert (pipeline.status, "Ready" in pipeline.text) == (200, True)
 
 
 async def test_the_pipeline_says_what_is_missing(store: ResultStore) -> None:
-    async with site_of(configured("shop"), store, missing=lambda: ["Kafka is away"]) as visitor:
+    async with site_of(
+        configured("shop"), store, missing=lambda: ["Kafka has been unavailable for 3 s"]
+    ) as visitor:
         page = await visitor.get("/pipeline")
 
     assert "Not ready" in page.text
-    assert "<li>Kafka is away</li>" in page.text
+    assert "<li>Kafka has been unavailable for 3 s</li>" in page.text
     assert page.headers["Cache-Control"] == "no-store"
 
 

@@ -152,11 +152,11 @@ async def test_ready_is_what_misses_nothing() -> None:
         serving(ANYWHERE, nobody_logs_in(ANYWHERE), pages.routes()) as (url,),
         aiohttp.ClientSession() as client,
     ):
-        missing[:] = "Kafka is away since 3 s", "PostgreSQL is away since 4 s"
+        missing[:] = "Kafka has been unavailable for 3 s", "PostgreSQL has been unavailable for 4 s"
         async with client.get(f"{url}readyz") as response:
             assert (response.status, await response.text()) == (
                 503,
-                "Kafka is away since 3 s\nPostgreSQL is away since 4 s\n",
+                "Kafka has been unavailable for 3 s\nPostgreSQL has been unavailable for 4 s\n",
             )
         missing.clear()
         async with client.get(f"{url}readyz") as response:

@@ -11,7 +11,7 @@ from aiohttp import web
 from monitor.storage_database import StoreUnavailableError
 from monitor.web.access import Handler, is_api
 
-_AWAY_S = 5
+_RETRY_AFTER_S = 5
 _PAYLOAD_HEADERS = ("Content-Type", "Content-Length")
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except ProblemError as error:
         return _response(error.status, str(error), error.errors)
     except StoreUnavailableError:
-        return _response(503, "PostgreSQL is away; checks go on", headers={"Retry-After": f"{_AWAY_S}"})
+        return _response(
+            503, "PostgreSQL is unavailable; checks go on", headers={"Retry-After": f"{_RETRY_AFTER_S}"}
+        )
     except web.HTTPException as refusal:
         kept = {name: value for name, value in refusal.headers.items() if name not in _PAYLOAD_HEADERS}
         return _response(refusal.status, _detail(refusal), headers=kept)

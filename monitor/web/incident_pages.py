@@ -106,7 +106,7 @@ class IncidentPages:
                 hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
                 await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
         except StoreUnavailableError:
-            return self._pages.away()
+            return self._pages.unavailable()
         self._pages.forget()
         raise web.HTTPSeeOther(f"/incidents/{number}")
 

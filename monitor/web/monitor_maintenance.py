@@ -48,7 +48,7 @@ class MaintenanceForms:
             wrong = " ".join(f"{each.parameter} {each.problem}." for each in error.errors)
             return self._pages.problem(400, "This window is not possible", wrong)
         except StoreUnavailableError:
-            return self._pages.away()
+            return self._pages.unavailable()
         return self._back(monitor)
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -56,7 +56,7 @@ class MaintenanceForms:
         try:
             await self._pages.running.alerts.end_maintenance(int(request.match_info["id"]), time.time())
         except StoreUnavailableError:
-            return self._pages.away()
+            return self._pages.unavailable()
         return self._back(monitor)
 
     def _back(self, monitor: Monitor) -> web.Response:

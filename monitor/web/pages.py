@@ -18,7 +18,7 @@ from monitor.web.rendering import environment
 from monitor.web.running import Program, Running
 from monitor.web.views import ShownState, unknown
 
-_KEPT = ("Allow", "Retry-After")
+_KEPT_HEADERS = ("Allow", "Retry-After")
 _BEFORE_START = {  # routes
     "/healthz",
     "/readyz",
@@ -94,7 +94,7 @@ class Pages:
         except RefusedError:
             return self.problem(400, "This text is not possible", "No text in the database is like this one.")
         except StoreUnavailableError:
-            return self.away()
+            return self.unavailable()
         headers = {
             "Content-Type": f"{content_type}; charset=utf-8",
             "Cache-Control": "no-store",
@@ -130,14 +130,15 @@ class Pages:
             if not wants_page(request):
                 raise
             page = self.problem(error.status, error.reason, (error.text or "").strip())
-            page.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
+            page.headers.update(
+                {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
+            )
             return page
 
-    def away(self) -> web.Response:
+    def unavailable(self) -> web.Response:
         """Return the page that says that the database is unavailable."""
-        return self.problem(
-            503, "PostgreSQL is away", "Checks go on, and results wait until it is back. Try again then."
-        )
+        text = "Checks go on, and results wait until it is back. Try again then."
+        return self.problem(503, "PostgreSQL is unavailable", text)
 
     def login(self, onward: str, problem: str) -> str:
         """Return the page that asks for the token; `onward` is the path that it leads to."""
@@ -150,10 +151,8 @@ class Pages:
 
 
 def _is_there_before_start(request: web.Request) -> bool:
-    route = request.match_info.route
-    if route.resource is None:  # no such address, or no such method
-        return True
-    return route.resource.canonical in _BEFORE_START
+    resource = request.match_info.route.resource
+    return resource is None or resource.canonical in _BEFORE_START  # no resource: 404 or 405
 
 
 def whole_number(text: str, least: int = 1) -> int:

@@ -79,6 +79,7 @@ def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> R
 def _missing(watch: Watch, servers: Iterable[Availability]) -> Iterator[str]:
     for server in servers:
         if server.unavailable_since_at is not None:
-            yield f"{server.name} is away since {max(0.0, time.time() - server.unavailable_since_at):.0f} s"
+            seconds = max(0.0, time.time() - server.unavailable_since_at)
+            yield f"{server.name} has been unavailable for {seconds:.0f} s"
     for stage, waits_for, seconds in watch.stalled():
         yield f"{stage} makes no progress for {seconds:.0f} s, it waits for {waits_for}"
