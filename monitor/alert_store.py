@@ -14,19 +14,20 @@ from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
 from monitor.alert_situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
 from monitor.maintenance_made import MadeWindow, MadeWindows
+from monitor.runtime_text import DAY_S, HOUR_S
 from monitor.storage_database import Database
 
 LEASE_S = 180.0
 """Whoever claims a delivery has so long to send it; that is longer than any channel takes."""
-GIVE_UP_S = 86_400.0
+GIVE_UP_S = DAY_S
 REFUSALS = 10
 """After so many of one alert, about half an hour, it is given up if the channel takes others."""
 PROVEN_S = 1_800.0
 """A channel that still refuses an alert so long after it took another one will never take it."""
-KEEP_S = 90 * 86_400.0
+KEEP_S = 90 * DAY_S
 
 _DECIDING_LOCK = 0x616C65727473
-_DEPENDENCIES_S = 3_600.0  # the end of a dependency still matters so long to its dependents
+_DEPENDENCIES_S = HOUR_S  # the end of a dependency still matters so long to its dependents
 _MAX_CHANGES = 10_000
 
 

@@ -16,6 +16,7 @@ from monitor.health import Change, Health
 from monitor.hindsight import correct, retrace_stored
 from monitor.incident import Observed, Recheck, observe, status
 from monitor.result import CheckResult
+from monitor.runtime_text import DAY_S, HOUR_S
 from monitor.standing import Rules, in_order, point_of
 from monitor.store import Enter
 from monitor.store_incidents import State
@@ -23,9 +24,8 @@ from monitor.uptime import UptimePoint
 from monitor.uptime_ledger import Ledger
 from monitor.watched import MonitorRules
 
-_DAY_S = 86_400
-_LATE_S = 86_400.0  # a result that comes later changes no open incident
-_MARGIN_S = 3_600.0  # around late results, for the outages that they may belong to
+_LATE_S = DAY_S  # a result that comes later changes no open incident
+_MARGIN_S = HOUR_S  # around late results, for the outages that they may belong to
 
 
 class Bookkeeping:
@@ -56,7 +56,7 @@ class Bookkeeping:
         await batch.store()
 
     def _by_monitor(self, results: Iterable[CheckResult], now: float) -> dict[str, list[CheckResult]]:
-        counted_from = (int(now / _DAY_S - self._retention_days) + 1) * _DAY_S
+        counted_from = (int(now / DAY_S - self._retention_days) + 1) * DAY_S
         groups: dict[str, list[CheckResult]] = defaultdict(list)
         for result in results:
             if result.monitor and result.scheduled_at >= counted_from:

@@ -16,12 +16,13 @@ import msgspec
 
 from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
+from monitor.runtime_text import HOUR_S
 from monitor.standing import LocationState, Rules, is_long_after, next_state, quorum, reporting
 from monitor.uptime import REACH, UptimePoint
 
 _FRESH_S = 60.0  # a result that is not older is news, however short the interval
 _SKEW_S = 60.0  # by which a clock may be ahead
-_FLAPPING_S = 3_600.0
+_FLAPPING_S = HOUR_S
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
 _FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
 _NO_RESULT = f"no result for {REACH} intervals"

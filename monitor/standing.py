@@ -13,9 +13,10 @@ import msgspec
 
 from monitor.maintenance import Windows
 from monitor.result import CheckResult
+from monitor.runtime_text import HOUR_S
 from monitor.uptime import REACH, Status, UptimePoint, status_of
 
-_FORGOTTEN_S = 3_600.0  # slow checks leave gaps of more than their intervals, but not that long
+_FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from monitor import store_maintenance
 from monitor.config import Monitor
 from monitor.maintenance import Windows
 from monitor.maintenance_made import MadeWindows
+from monitor.runtime_text import DAY_S
 from monitor.standing import Rules, Sample
 
 READ_EVERY_S = 3.0
-_COUNTED_S = 400 * 86_400.0  # older results are not counted
+_COUNTED_S = 400 * DAY_S  # older results are not counted
 _DEFAULT = Rules()
 
 
