@@ -1,4 +1,4 @@
-"""From results to alerts: what is stored is told."""
+"""From results to alerts: what is stored is sent."""
 
 import time
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def now() -> float:
 async def told(
     store: AlertStore, results: Iterable[CheckResult], book: Book, receiver: HttpReceiver, *names: str
 ) -> list[str]:
-    """Store results, and give what is told of them."""
+    """Store results, and return the alerts of them."""
     await save(store.database, list(results))
     monitors = [monitor(name) for name in names or ("shop",)]
     async with telling(store, config({"hook": hook(receiver)}, *monitors), time.time):

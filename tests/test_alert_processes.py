@@ -25,7 +25,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start(database: str) -> Iterator[Start]:
-    """Start processes that tell; they are ended after the test."""
+    """Start processes that send alerts; they are ended after the test."""
     with ExitStack() as after:
 
         def run(webhook: str, lease_s: float = 180) -> subprocess.Popen[bytes]:
