@@ -12,7 +12,7 @@ from monitor.forwarder import Forwarder, Patience
 from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outbox import Outbox, open_outbox
 from monitor.result import Message
-from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until
+from tests.forwarding import HASTE, Line, first_seen, identity, message, outbox_path, until
 
 Queue = asyncio.Queue[Message | None]
 
@@ -284,3 +284,19 @@ async def test_a_row_that_is_no_result_has_no_age(line: Line, outbox: Outbox) ->
 
     await line.proxy.start()
     await running
+
+
+async def test_a_stored_result_waits_for_its_acknowledgement_all_the_same(line: Line, outbox: Outbox) -> None:
+    await line.proxy.refuse()
+    queue: Queue = asyncio.Queue()
+    stage = forwarder(line, queue, outbox)
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await feed(queue, [message(0)], 0)
+    await until(lambda: stage._in_hand, "it waits for Kafka")
+
+    stage.stored([identity(0)])
+
+    assert (stage.waiting, outbox.rows) == (1, 1)
+    await line.proxy.start()
+    await running
+    assert outbox.rows == 0
