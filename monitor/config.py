@@ -66,7 +66,7 @@ class MonitorSettings(GroupSettings):
     """The keys that a monitor may have, and that `defaults` may have for all of them."""
 
     interval_s: Duration = SLEEP_DURATION_S
-    """Duration from the start of one check to the start of the next; by default `sleep_duration`."""
+    """Seconds from the start of one check to the start of the next; by default `sleep_duration`."""
     timeout_s: Duration = 10.0
     """The longest that a check may take."""
     method: values.Method = "GET"
@@ -223,7 +223,7 @@ class WrittenConfig(Settings):
     url_to_monitor: Annotated[tuple[values.Url, ...], Many, OneOrMany(), Field(repr=False)] = ()
     """URLs to monitor; short for `monitors`."""
     sleep_duration: Duration = SLEEP_DURATION_S
-    """Duration from the start of one check to the start of the next, where a monitor has no `interval_s`."""
+    """Seconds from the start of one check to the start of the next, where a monitor has no `interval_s`."""
     monitors: Annotated[tuple[WrittenMonitor, ...], Many] = ()
     defaults: MonitorSettings = MonitorSettings()
     """Any key of a monitor but name and url, for all monitors."""

@@ -50,9 +50,9 @@ class Notify(Strict):
     channels: Annotated[tuple[values.Name, ...], Many, OneOrMany()] | None = None
     """Names of channels; by default all, an empty list for none."""
     remind_every_s: Duration | None = None
-    """Duration between reminders while an incident is open and nobody has acknowledged it."""
+    """Seconds between reminders while an incident is open and nobody has acknowledged it."""
     escalate_after_s: Duration | None = None
-    """Duration after which an incident that is open and not acknowledged is sent to `escalate_to`."""
+    """Seconds after which an incident that is open and not acknowledged is sent to `escalate_to`."""
     escalate_to: Annotated[tuple[values.Name, ...], Many, OneOrMany()] = ()
     """Names of channels that get an alert only then, and at the end of the incident."""
 
@@ -76,7 +76,7 @@ class Maintenance(Strict):
     cron: values.Cron | None = None
     """Five fields: minute, hour, day of the month, month, day of the week."""
     duration_s: Annotated[float, Field(ge=1, le=2_678_400)] | None = None
-    """Duration, for weekly and cron; at most 31 days."""
+    """Seconds, for weekly and cron; at most 31 days."""
     time_zone: values.TimeZone = "UTC"
     """Of weekly and cron: a name such as "Europe/Berlin"."""
 

@@ -1,6 +1,7 @@
 """A JSON document that a person wrote: it is read, and `${NAME}` is replaced; each mistake has its place."""
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from monitor.config_text_file import read_text
 from monitor.public_url import Expanded
 
 MAX_BYTES = 16_000_000
+_MAX_DIGITS = 300  # a float ends at 1.8e308
 
 JsonPlace = tuple[str | int, ...]
 
@@ -31,6 +33,10 @@ class _Object(dict[str, Any]):
         self.repeated = [name for name, count in counts.items() if count > 1]
 
 
+def _whole_number(digits: str) -> float:
+    return int(digits) if len(digits) < _MAX_DIGITS else math.inf
+
+
 def parse(path: Path) -> Any:
     """Read the file as JSON; what JSON allows and we do not is left for `Expansion` to report.
 
@@ -43,15 +49,13 @@ def parse(path: Path) -> Any:
     if not text.strip():
         raise InvalidJsonError("empty; must be a JSON object")
     try:
-        document = json.loads(text, object_pairs_hook=_Object)
+        document = json.loads(text, object_pairs_hook=_Object, parse_int=_whole_number)
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise InvalidJsonError(f"not JSON ({where}: {error.msg}); must be a JSON object") from error
     except UnicodeEncodeError as error:
         raise InvalidJsonError("half a surrogate pair inside; must be Unicode") from error
-    except ValueError as error:  # Python reads no whole number of thousands of digits
-        raise InvalidJsonError("a number of too many digits; must have fewer") from error
     return document
 
 

@@ -53,6 +53,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda limit: f"too small; must be greater than {limit['gt']:g}",
     "greater_than_equal": lambda limit: f"too small; must be at least {limit['ge']:.12g}",
     "less_than_equal": lambda limit: f"too large; must be at most {limit['le']:.12g}",
+    "int_parsing_size": lambda _: "not one of the choices; must be one of them",  # beyond 64 bits
     "finite_number": lambda _: "not a finite number; must be a number",
     "value_error": lambda limit: str(limit["error"]),
 }
