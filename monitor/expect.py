@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from monitor.body import decoded
 from monitor.result import Reason
+from monitor.runtime_text import DAY_S
 
 Failure = tuple[Reason, str]
 """The reason, and the detail for a person."""
 
 MAX_DETAIL = 1_000
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def certificates_last(min_days: float) -> Expectation:
         if response.certificate_expires_at is None:
             yield Reason.CERTIFICATE_EXPIRING, "the expiry of the certificate cannot be read"
             return
-        days = (response.certificate_expires_at - response.checked_at) / _DAY_S
+        days = (response.certificate_expires_at - response.checked_at) / DAY_S
         if days < min_days:
             yield (
                 Reason.CERTIFICATE_EXPIRING,

@@ -33,6 +33,7 @@ from monitor.outage import Availability
 from monitor.outbox import Outbox, open_outbox
 from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
+from monitor.runtime_text import HOUR_S
 from monitor.silence import NoDataWatch
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store import ResultStore
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 
 _MAX_QUEUED = 1_000
 _RESOURCES_S = 2.0  # of the grace, for closing what the stages used
-_UPKEEP_S = 3_600.0
+_UPKEEP_S = HOUR_S
 _UPKEEP_RETRY_S = 30.0
 
 

@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+
+from monitor.runtime_waiting import within
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,7 @@ class Signals:
 
     async def wait(self, limit_s: float) -> None:
         """Wait for the next signal, for `limit_s` at most."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                await self._wake.wait()
+        await within(limit_s, self._wake.wait())
         self._wake.clear()
 
     def take_hangup(self) -> bool:
