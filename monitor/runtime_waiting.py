@@ -1,9 +1,9 @@
 """Waits with a limit, waits that a stop cuts short, and the delays between attempts."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 _END_S = 3.0
 
@@ -64,16 +64,6 @@ async def first_of(*events: asyncio.Event) -> None:
     finally:
         for each in waits:
             each.cancel()
-
-
-async def together(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """Return the results of all, in their order; the first that fails ends the others and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def delays(first_s: float, last_s: float) -> Iterator[float]:

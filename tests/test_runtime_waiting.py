@@ -9,7 +9,6 @@ from monitor.runtime_waiting import (
     first_of,
     one_line,
     pause,
-    together,
     unless_stopped,
     within,
 )
@@ -37,29 +36,6 @@ async def test_a_cancel_out_of_the_work_is_not_taken_for_ours() -> None:
 
     with pytest.raises(TimeoutError):
         await unless_stopped(asyncio.Event(), give_up(), 10)
-
-
-async def test_work_that_is_done_together_gives_its_results_in_order() -> None:
-    ready = asyncio.Event()
-
-    async def wait() -> str:
-        await ready.wait()
-        return "first"
-
-    async def make_ready() -> str:
-        ready.set()
-        return "second"
-
-    assert await together([wait(), make_ready()]) == ["first", "second"]
-
-
-async def test_work_that_fails_ends_what_is_done_together_with_it() -> None:
-    async def fail() -> None:
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await together([asyncio.sleep(3_600), fail()])
-    assert others() == set()
 
 
 async def test_work_without_an_end_is_cancelled_at_the_limit() -> None:
