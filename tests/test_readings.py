@@ -31,7 +31,7 @@ def lateness(*seconds: float) -> Buckets:
         ("lateness_seconds", lateness(0.5, 2.5), "1.5 s"),
         ("lateness_seconds", lateness(), "-"),
         ("saved_timestamp_seconds", 0.0, "-"),
-        ("saved_timestamp_seconds", time.time() - 86_400 * 2, "2 d ago"),
+        pytest.param("saved_timestamp_seconds", time.time() - 86_400 * 2, "2 d ago", id="saved_ago"),
     ],
 )
 def test_the_page_shows_a_value_as_its_name_says(name: str, value: float | Buckets, shown: str) -> None:
