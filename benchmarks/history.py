@@ -21,8 +21,8 @@ import uvloop
 from benchmarks.ingest import results
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config, Monitor
-from monitor.data_dir import locked
 from monitor.embedded_postgres import postgres
+from monitor.runtime.data_dir import locked
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from monitor.store_pages import PageReader, Place

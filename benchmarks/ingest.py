@@ -17,7 +17,6 @@ import uvloop
 
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
-from monitor.data_dir import locked
 from monitor.dead_letter import DeadLetter
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
@@ -26,6 +25,7 @@ from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, started_producer
 from monitor.result import CheckResult, Phases, encode, result_id
 from monitor.row import row
+from monitor.runtime.data_dir import locked
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from monitor.watched import MonitorRules

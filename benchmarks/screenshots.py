@@ -13,8 +13,8 @@ from playwright.async_api import async_playwright
 
 from benchmarks import demo
 from benchmarks.running import ROOT
-from monitor.data_dir import locked
 from monitor.embedded_postgres import postgres
+from monitor.runtime.data_dir import locked
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.web import running_on

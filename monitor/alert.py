@@ -22,11 +22,11 @@ from monitor.alert_store import LEASE_S, AlertStore, Claimed
 from monitor.alert_webhook import WebhookChannel
 from monitor.config import Config
 from monitor.config_alerts import Webhook
-from monitor.progress import Progress
-from monitor.runtime_text import DAY_S, HOUR_S
-from monitor.runtime_waiting import first_of, within
+from monitor.runtime.progress import Progress
+from monitor.runtime.tasks import Tasks
+from monitor.runtime.text import DAY_S, HOUR_S
+from monitor.runtime.waiting import first_of, within
 from monitor.storage_database import StoreUnavailableError
-from monitor.tasks import Tasks
 
 _LOOK_S = 1.0
 _UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from monitor.alert_decision import Delivery
 from monitor.alert_message import Subject, compose_certificate, link
 from monitor.alert_situation import Plan
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 
 DAYS = (1, 7, 14, 30)
 

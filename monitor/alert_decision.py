@@ -9,7 +9,7 @@ from monitor.alert_calm import is_held, is_silenced, waits_for_dependency
 from monitor.alert_message import Alert, Event, Subject, compose, link
 from monitor.alert_outage import WITHIN_S, MassOutage, judge_outage
 from monitor.alert_situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 
 _FORGOTTEN_S = HOUR_S  # an ended incident that no process can alert of is dropped then
 

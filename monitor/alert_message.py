@@ -7,7 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from monitor.alert_words import why
-from monitor.runtime_text import duration, instant
+from monitor.runtime.text import duration, instant
 
 Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
 

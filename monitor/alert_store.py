@@ -14,7 +14,7 @@ from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
 from monitor.alert_situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
 from monitor.maintenance_made import MadeWindow, MadeWindows
-from monitor.runtime_text import DAY_S, HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage_database import Database
 
 LEASE_S = 180.0

@@ -16,7 +16,7 @@ from monitor.health import Change, Health
 from monitor.hindsight import correct, retrace_stored
 from monitor.incident import Observed, Recheck, observe, status
 from monitor.result import CheckResult
-from monitor.runtime_text import DAY_S, HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.standing import Rules, in_order, point_of
 from monitor.store import Enter
 from monitor.store_incidents import State

@@ -18,13 +18,13 @@ from rich.text import Text
 
 from monitor.config import Config
 from monitor.config_load import ConfigError, load
-from monitor.log_lines import LineHandler
 from monitor.replay import ReplayError, replay_dead_letters
 from monitor.report import ReportError, instant, report
 from monitor.result import CheckResult
-from monitor.runtime_event_loop import shorten_pauses
+from monitor.runtime.event_loop import shorten_pauses
+from monitor.runtime.log_lines import LineHandler
+from monitor.runtime.signals import Signals
 from monitor.service import CannotGoOnError, check_once, serve
-from monitor.signals import Signals
 from monitor.uptime_report import FORMATS, written
 
 if sys.platform == "win32":

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from monitor.embedded_account import EmbeddedError, ServerUser
-from monitor.runtime_waiting import delays
-from monitor.tasks import Tasks
+from monitor.runtime.tasks import Tasks
+from monitor.runtime.waiting import delays
 
 _LOOK_S = 0.2
 _SHORT_LOOK_S = 0.01

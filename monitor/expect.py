@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from monitor.body import decoded
 from monitor.result import Reason
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 
 Failure = tuple[Reason, str]
 """The reason, and the detail for a person."""

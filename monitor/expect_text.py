@@ -6,7 +6,7 @@ from monitor.expect import Expectation, Failure, Response
 from monitor.pattern import compile_pattern
 from monitor.public_url import public_text
 from monitor.result import Reason
-from monitor.runtime_text import quoted
+from monitor.runtime.text import quoted
 
 
 def body_has(pattern: str) -> Expectation:

@@ -6,7 +6,7 @@ prometheus_client needs 5 us for a series: with thousands of monitors that is a 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from monitor.buckets import Buckets
+from monitor.runtime.histogram import Buckets
 
 Sample = tuple[str, str, float]
 """A name, labels as `labels` returns them, and a finite value."""

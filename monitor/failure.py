@@ -22,9 +22,9 @@ from monitor.expect import Failure
 from monitor.no_address import NoAddressError
 from monitor.resolve_dns import OWN_TROUBLE
 from monitor.result import OwnTroubleError, Reason
-from monitor.runtime_text import quoted
+from monitor.runtime.text import quoted
+from monitor.runtime.tls import tls_trouble
 from monitor.timing import Phase, Timing
-from monitor.tls_trouble import tls_trouble
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 

@@ -17,13 +17,12 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from monitor.forwarder_collector import Collector
 from monitor.forwarder_lanes import PartitionBatch, split
 from monitor.forwarder_retention import Retention, UntilAcknowledged
-from monitor.outage import Availability
 from monitor.outbox import Outbox, OutboxError
 from monitor.outbox_file import OutboxRow
-from monitor.progress import Progress
 from monitor.result import InvalidMessageError, checked_at
-from monitor.runtime_waiting import delays, one_line
-from monitor.tasks import Tasks
+from monitor.runtime.progress import Availability, Progress
+from monitor.runtime.tasks import Tasks
+from monitor.runtime.waiting import delays, one_line
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from monitor.outbox import Outbox, OutboxError
-from monitor.progress import Progress
 from monitor.result import Message
+from monitor.runtime.progress import Progress
 
 BATCH_ROWS = 500
 UNSAVED_BYTES = 4 << 20

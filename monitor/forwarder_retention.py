@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from monitor.outbox_file import OutboxRow
-from monitor.progress import Progress
+from monitor.runtime.progress import Progress
 from monitor.volatile_log import VolatileTopic
 
 UNSTORED_ROWS = 5_000

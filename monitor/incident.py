@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 from monitor.standing import LocationState, Rules, is_long_after, next_state, quorum, reporting
 from monitor.uptime import REACH, UptimePoint
 

@@ -18,10 +18,9 @@ from monitor.forwarder_retention import Retention, UntilAcknowledged
 from monitor.ingest_offsets import Offsets, ends, is_behind
 from monitor.ingest_portions import Decoded, decode_all, portions
 from monitor.kafka_clients import started
-from monitor.outage import Availability
-from monitor.progress import Progress
 from monitor.result import CheckResult
-from monitor.runtime_waiting import StoppedError, delays, one_line, pause, unless_stopped
+from monitor.runtime.progress import Availability, Progress
+from monitor.runtime.waiting import StoppedError, delays, one_line, pause, unless_stopped
 from monitor.storage_database import RefusedError, StoreUnavailableError
 
 BATCH = 2_000

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from aiokafka.errors import KafkaError
 
-from monitor.buckets import Buckets
 from monitor.dead_letter import DeadLetter, SetAside
 from monitor.result import CheckResult
+from monitor.runtime.histogram import Buckets
 
 _DELAY_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 _POSITION_S = 0.05

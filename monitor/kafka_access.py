@@ -5,7 +5,7 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY, present
-from monitor.tls_trust import trusting
+from monitor.runtime.tls import trusting
 
 CLIENT_ID = "website-health-monitor"
 REQUEST_MS = 15_000  # more than a rebalance takes, less than the patience of who starts a client

@@ -16,7 +16,7 @@ from monitor.kafka_access import CLIENT_ID, REQUEST_MS, security
 from monitor.kafka_aiokafka_fixes import ExplainingConsumer, close, explained
 from monitor.kafka_topics import ensure_topics
 from monitor.result import MAX_MESSAGE_BYTES
-from monitor.runtime_waiting import unless_stopped
+from monitor.runtime.waiting import unless_stopped
 
 START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
 _PRODUCER_S = 20.0

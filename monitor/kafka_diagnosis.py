@@ -10,7 +10,7 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
 from monitor.kafka_security import AUTHORITIES, CERTIFICATE
-from monitor.tls_trouble import tls_trouble
+from monitor.runtime.tls import tls_trouble
 
 _LIMIT_S = 5.0
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from monitor.config_alerts import Maintenance
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 
 Interval = tuple[float, float]
 

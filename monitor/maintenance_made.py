@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from monitor.config import Monitor
 from monitor.maintenance import Interval
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 
 LONGEST_S = 31.0 * DAY_S
 _AHEAD_S = 366.0 * DAY_S

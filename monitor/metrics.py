@@ -10,12 +10,12 @@ from collections.abc import Iterable
 import msgspec
 
 from monitor import blackbox
-from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.config_labels import metric_label
 from monitor.exposition import Family, MetricsText, labels
 from monitor.result import CheckResult, Reason
-from monitor.runtime_event_loop import in_pieces
+from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.histogram import Buckets
 from monitor.uptime import status_of
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"

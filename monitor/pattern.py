@@ -4,7 +4,7 @@ from typing import Protocol, cast
 
 import re2
 
-from monitor.runtime_text import quoted
+from monitor.runtime.text import quoted
 
 # The time of a search, for each byte of text, grows with the size of the compiled pattern.
 MAX_SIZE = 10_000

@@ -16,7 +16,6 @@ from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
-from monitor.data_dir import locked
 from monitor.dead_letter import set_aside
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
@@ -29,17 +28,17 @@ from monitor.ingest_counts import IngestCounts
 from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, producer, started_producer
 from monitor.kafka_topics import ensure_topics
-from monitor.outage import Availability
 from monitor.outbox import Outbox, open_outbox
-from monitor.progress import Progress, Watch
 from monitor.public_url import public_url
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.data_dir import locked
+from monitor.runtime.progress import Availability, Progress, Watch
+from monitor.runtime.tasks import Tasks
+from monitor.runtime.text import HOUR_S
 from monitor.silence import NoDataWatch
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store import ResultStore
 from monitor.store_incidents import locked as locked_monitors
 from monitor.store_sums import sum_up_days
-from monitor.tasks import Tasks
 from monitor.volatile_log import VolatileTopic
 from monitor.watched import MonitorRules
 

@@ -13,12 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from monitor.alert_counts import AlertCounts, Waiting
-from monitor.buckets import Buckets
 from monitor.config import Config
 from monitor.pipeline import Pipeline
 from monitor.reload import Reload
-from monitor.runtime_event_loop import LoopLag
-from monitor.runtime_text import duration
+from monitor.runtime.event_loop import LoopLag
+from monitor.runtime.histogram import Buckets
+from monitor.runtime.text import duration
 from monitor.schedule import Schedule
 
 VERSION = "0.1.0"

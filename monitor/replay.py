@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
 from monitor.kafka_clients import consumer, producer, started
-from monitor.runtime_waiting import StoppedError, one_line, pause
+from monitor.runtime.waiting import StoppedError, one_line, pause
 
 BATCH = 100
 _PATIENCE_S = 60.0

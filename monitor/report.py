@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from monitor.config import Config
 from monitor.config_rules import EMBEDDED
-from monitor.data_dir import DataDirError, locked
 from monitor.embedded_account import EmbeddedError
 from monitor.embedded_postgres import postgres, running_uri
 from monitor.migrate import SchemaError
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.data_dir import DataDirError, locked
+from monitor.runtime.text import HOUR_S
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store_report import Account, accounts
 from monitor.uptime_report import ReportRow, rows

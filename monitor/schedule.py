@@ -16,12 +16,12 @@ from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from monitor.buckets import Buckets
 from monitor.config import Monitor
 from monitor.probe import Checker
-from monitor.progress import Progress
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
-from monitor.tasks import Tasks
+from monitor.runtime.histogram import Buckets
+from monitor.runtime.progress import Progress
+from monitor.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from monitor.config import Config
-from monitor.data_dir import DataDirError
 from monitor.embedded_account import EmbeddedError
 from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError
@@ -16,8 +15,9 @@ from monitor.pipeline import Pipeline, pipeline
 from monitor.probe_connector import Network
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
+from monitor.runtime.data_dir import DataDirError
+from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule
-from monitor.signals import Signals
 from monitor.storage_database import StoreUnavailableError
 from monitor.store import stored
 from monitor.web.running import running_program

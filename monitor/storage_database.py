@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import asyncpg
 
 from monitor.migrate import SchemaError, migrate
-from monitor.runtime_waiting import one_line
-from monitor.tls_trust import trusting
+from monitor.runtime.tls import trusting
+from monitor.runtime.waiting import one_line
 
 _CONNECT_S = 10
 _COMMAND_S = 30

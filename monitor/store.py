@@ -8,7 +8,7 @@ from uuid import UUID
 from monitor import store_days
 from monitor.result import CheckResult
 from monitor.row import copy, insert
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 from monitor.storage_database import Database, NotNewError, PartitionMissingError, RefusedError
 
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 
 _LOCK = 0x6865616C7469
 

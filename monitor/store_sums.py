@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 from monitor.storage_database import Database
 from monitor.uptime import BUCKETS, Status, Sums, status_of
 from monitor.uptime_ledger import Entry

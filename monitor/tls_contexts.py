@@ -7,8 +7,8 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
+from monitor.runtime.tls import trusting
 from monitor.tls_peer import Peer
-from monitor.tls_trust import trusting
 
 
 class TlsSettings(NamedTuple):

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from monitor.maintenance import Windows
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 
 REACH = 3  # intervals that a result covers at most; after as many without a result there is no data
 BUCKETS = 64

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from monitor.maintenance import Windows
 from monitor.result import CheckResult, Phases
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 from monitor.uptime import (
     BUCKETS,
     CountedAs,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.runtime_text import percent
+from monitor.runtime.text import percent
 from monitor.store_report import Account
 from monitor.uptime import BUCKETS, percentile, shares
 

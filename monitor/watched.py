@@ -10,7 +10,7 @@ from monitor import store_maintenance
 from monitor.config import Monitor
 from monitor.maintenance import Windows
 from monitor.maintenance_made import MadeWindows
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 from monitor.standing import Rules, Sample
 
 READ_EVERY_S = 3.0

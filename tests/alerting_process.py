@@ -10,7 +10,7 @@ from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts, Webhook
-from monitor.progress import Progress
+from monitor.runtime.progress import Progress
 from monitor.storage_database import Database
 
 MONITORS = tuple(Monitor(name=f"s{number}", url=f"https://s{number}.example/") for number in range(10))

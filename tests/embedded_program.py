@@ -12,9 +12,9 @@ from pathlib import Path
 
 import asyncpg
 
-from monitor.data_dir import locked
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
+from monitor.runtime.data_dir import locked
 
 THREAD = ThreadPoolExecutor(1)  # made before the rights to read Python's modules are given up
 

@@ -13,7 +13,7 @@ from monitor.alert import retry_after_s, send_alerts
 from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.config import Config, Monitor
 from monitor.config_alerts import Alerts
-from monitor.progress import Progress
+from monitor.runtime.progress import Progress
 from monitor.storage_database import Database
 from monitor.store import ResultStore
 from tests.alerting import NOW, monitor

@@ -8,7 +8,7 @@ from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.config import Config
 from monitor.config_alerts import Alerts
-from monitor.progress import Progress
+from monitor.runtime.progress import Progress
 from monitor.storage_database import Database
 from tests.alerting import NOW, monitor
 from tests.bookkeeping import Book

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.data_dir import DataDirError, locked
+from monitor.runtime.data_dir import DataDirError, locked
 
 HOLD = """
 import pathlib, sys

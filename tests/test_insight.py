@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from monitor.progress import Progress, Watch
+from monitor.runtime.progress import Progress, Watch
 from monitor.web.running import _missing
 from tests.program import Program, Start, until
 from tests.test_main import DOWN, stored

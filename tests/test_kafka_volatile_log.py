@@ -14,7 +14,7 @@ from monitor.forwarder_retention import UntilStored
 from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, started_producer
 from monitor.kafka_topics import ensure_topics
-from monitor.progress import Progress
+from monitor.runtime.progress import Progress
 from monitor.volatile_log import VolatileTopic
 
 RESULTS = 30_000

@@ -1,6 +1,6 @@
 """What the page of the pipeline says of the running program."""
 
-from monitor.runtime_text import duration
+from monitor.runtime.text import duration
 from tests.program import Start, until
 from tests.test_insight import get, ready, sites
 from tests.test_main import stored

@@ -5,9 +5,9 @@ import time
 import pytest
 from prometheus_client import generate_latest
 
-from monitor.buckets import Buckets
 from monitor.readings import Measurement, Section, registry
-from monitor.runtime_event_loop import LoopLag
+from monitor.runtime.event_loop import LoopLag
+from monitor.runtime.histogram import Buckets
 
 
 def lateness(*seconds: float) -> Buckets:

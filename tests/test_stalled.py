@@ -16,10 +16,9 @@ from monitor.config import Config
 from monitor.forwarder import Forwarder
 from monitor.forwarder_retention import UntilStored
 from monitor.kafka_aiokafka_fixes import close as close_producer
-from monitor.outage import Availability
 from monitor.outbox import Outbox
 from monitor.pipeline import pipeline
-from monitor.progress import Progress
+from monitor.runtime.progress import Availability, Progress
 from monitor.store import ResultStore
 from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 from tests.postgres import PostgresServer

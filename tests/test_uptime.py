@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 from monitor.uptime import (
     BUCKETS,
     CountedAs,

@@ -12,7 +12,7 @@ from monitor.health import Health
 from monitor.incident import observe
 from monitor.maintenance import Windows
 from monitor.result import CheckResult
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 from monitor.standing import Rules, point_of
 from monitor.uptime import UptimePoint, status_of
 from monitor.uptime_ledger import Ledger

@@ -11,7 +11,7 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 from monitor.web import acts
 from monitor.web.api_operation import Operation, answer
 from monitor.web.api_parameters import (

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from monitor.config import Monitor
 from monitor.result import OwnTroubleError
-from monitor.runtime_event_loop import in_pieces
-from monitor.runtime_text import DAY_S
+from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.text import DAY_S
 from monitor.store_pages import Latest, StoredState
 from monitor.web import views
 from monitor.web.api_operation import Operation, answer, monitor_of

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.result import CheckResult, Evidence, Tls
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow
 from monitor.uptime import status_of

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from monitor.runtime_text import DAY_S, HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.store_pages import PageReader
 from monitor.uptime import Sums, percentile, shares
 from monitor.web.api_csv import columns

@@ -4,7 +4,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from monitor.runtime_text import duration, percent
+from monitor.runtime.text import duration, percent
 
 Colour = Literal["green", "yellow", "red", "grey"]
 

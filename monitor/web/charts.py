@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
-from monitor.runtime_text import DAY_S, HOUR_S, MINUTE_S, duration
+from monitor.runtime.text import DAY_S, HOUR_S, MINUTE_S, duration
 
 ChartState = Literal["up", "degraded", "down", "maintenance", "unknown"]
 

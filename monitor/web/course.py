@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from monitor.maintenance import Interval
-from monitor.runtime_text import DAY_S, HOUR_S, duration
+from monitor.runtime.text import DAY_S, HOUR_S, duration
 from monitor.store_pages import Incident, Step
 from monitor.uptime import Sums, percentile
 from monitor.web.charts import ChartPoint, ChartState, Frame, Shade

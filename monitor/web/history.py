@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from monitor.runtime_text import HOUR_S, duration, percent
+from monitor.runtime.text import HOUR_S, duration, percent
 from monitor.store_pages import Seconds
 from monitor.uptime import Sums, percentile
 from monitor.web.charts import Bar, ChartState

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from monitor.alert_store import Acknowledgement, Silence
-from monitor.runtime_text import DAY_S, HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import Incident, PageReader, Place
 from monitor.web import acts

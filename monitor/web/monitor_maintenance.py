@@ -9,7 +9,7 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, MadeWindows, Scope
-from monitor.runtime_text import HOUR_S
+from monitor.runtime.text import HOUR_S
 from monitor.storage_database import StoreUnavailableError
 from monitor.web import acts
 from monitor.web.api_parameters import body_instant

@@ -12,7 +12,7 @@ from aiohttp import web
 from monitor.config import Monitor
 from monitor.maintenance import intervals
 from monitor.result import CheckResult, OwnTroubleError
-from monitor.runtime_text import DAY_S, duration, instant
+from monitor.runtime.text import DAY_S, duration, instant
 from monitor.storage_database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
 from monitor.uptime import status_of

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from monitor.runtime_event_loop import in_pieces
-from monitor.runtime_text import DAY_S
+from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.text import DAY_S
 from monitor.store_pages import Latest, PageReader, Seconds
 from monitor.web.charts import sparkline, uptime_bars
 from monitor.web.history import DAY_H, History, bounds

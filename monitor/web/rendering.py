@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 
 from monitor.config import Expect, Monitor
 from monitor.public_url import MASK
-from monitor.runtime_text import duration, instant, iso, percent
+from monitor.runtime.text import duration, instant, iso, percent
 
 
 def environment(*, has_sessions: bool = False) -> Environment:

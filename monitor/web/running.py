@@ -7,12 +7,11 @@ from functools import partial
 from typing import TypeAlias
 
 from monitor.alert_store import AlertStore
-from monitor.outage import Availability
 from monitor.pipeline import Pipeline
-from monitor.progress import Watch
 from monitor.readings import Section, measurements
 from monitor.reload import Reload
 from monitor.result import CheckResult
+from monitor.runtime.progress import Availability, Watch
 from monitor.schedule import Schedule
 from monitor.store_pages import PageReader
 

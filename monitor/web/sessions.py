@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from monitor.runtime_text import DAY_S
+from monitor.runtime.text import DAY_S
 from monitor.web.ended_sessions import EndedSessions
 
 SESSION_S = 7.0 * DAY_S

@@ -11,7 +11,7 @@ from aiohttp import web
 from monitor.config import Config
 from monitor.metrics import CheckMetrics
 from monitor.readings import registry
-from monitor.runtime_event_loop import LoopLag
+from monitor.runtime.event_loop import LoopLag
 from monitor.web.access import Access
 from monitor.web.api import Api
 from monitor.web.assets import asset_routes

@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.runtime_text import duration, instant, iso, percent, quoted
+from monitor.runtime.text import duration, instant, iso, percent, quoted
 
 
 @pytest.mark.parametrize(

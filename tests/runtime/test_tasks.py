@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from monitor.tasks import TaskCancelledError, Tasks
+from monitor.runtime.tasks import TaskCancelledError, Tasks
 
 
 async def wait() -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import time
 
-from monitor.runtime_event_loop import LoopLag, in_pieces
+from monitor.runtime.event_loop import LoopLag, in_pieces
 from tests.test_schedule import until
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.log_lines import LineHandler
+from monitor.runtime.log_lines import LineHandler
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Whether the stages make progress: work that does not end is stalled, and it is known what it waits for."""
+"""Whether the stages make progress, and since when a server of ours takes nothing.
+
+Work that does not end is stalled, and it is known what it waits for.
+"""
 
 import asyncio
 import logging
@@ -7,7 +10,10 @@ from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 STALLED_S = 60.0
+
+
 _LOOK_S = 1.0
+
 
 _log = logging.getLogger(__name__)
 
@@ -84,3 +90,22 @@ class Watch:
         while True:
             self.look()
             await asyncio.sleep(_LOOK_S)
+
+
+class Availability:
+    """Since when one server is unavailable; `name` is what people call it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.unavailable_since_at: float | None = None
+        """Unix seconds of the first attempt that failed; none while attempts succeed."""
+
+    def failed(self) -> None:
+        """Note that an attempt failed."""
+        if self.unavailable_since_at is None:
+            self.unavailable_since_at = time.time()
+
+    def succeeded(self) -> bool:
+        """Note that an attempt succeeded; return whether the one before had failed."""
+        was_unavailable, self.unavailable_since_at = self.unavailable_since_at is not None, None
+        return was_unavailable

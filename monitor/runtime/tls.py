@@ -1,5 +1,6 @@
 """TLS of a client: which certificates it accepts, and what OpenSSL says when it fails."""
 
+import re
 import ssl
 from pathlib import Path
 
@@ -20,3 +21,11 @@ def trusting(authorities: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=authorities)
     context.verify_flags = ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     return context
+
+
+_AROUND = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
+
+
+def tls_trouble(error: ssl.SSLError) -> str:
+    """Return Python's name of the error, or OpenSSL's text where it is too new for Python to have a name."""
+    return getattr(error, "reason", None) or _AROUND.sub("", str(error))

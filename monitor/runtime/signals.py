@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from monitor.runtime_waiting import within
+from monitor.runtime.waiting import within
 
 log = logging.getLogger(__name__)
 

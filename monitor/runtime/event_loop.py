@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from monitor.buckets import Buckets
+from monitor.runtime.histogram import Buckets
 
 PIECE_S = 0.001
 _CLOCK_EVERY = 10

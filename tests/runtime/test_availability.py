@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from monitor.outage import Availability
+from monitor.runtime.progress import Availability
 
 
 def test_an_outage_lasts_from_the_first_failed_attempt_to_the_next_that_succeeds() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor import progress
-from monitor.progress import Progress, Stalled, Watch
+from monitor.runtime import progress
+from monitor.runtime.progress import Progress, Stalled, Watch
 
 
 class Clock:

@@ -3,15 +3,7 @@ from itertools import islice
 
 import pytest
 
-from monitor.runtime_waiting import (
-    StoppedError,
-    delays,
-    first_of,
-    one_line,
-    pause,
-    unless_stopped,
-    within,
-)
+from monitor.runtime.waiting import StoppedError, delays, first_of, one_line, pause, unless_stopped, within
 
 
 def others() -> set[asyncio.Task[object]]:
