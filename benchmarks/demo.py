@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
 from monitor.storage_database import Database
 from monitor.store import ResultStore

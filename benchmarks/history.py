@@ -20,7 +20,7 @@ import uvloop
 
 from benchmarks.ingest import results
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config, Monitor
+from monitor.config.model import Config, Monitor
 from monitor.embedded_postgres import postgres
 from monitor.runtime.data_dir import locked
 from monitor.storage_database import Database

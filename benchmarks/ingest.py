@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.dead_letter import DeadLetter
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres

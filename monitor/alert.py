@@ -20,8 +20,8 @@ from monitor.alert_decision import decide
 from monitor.alert_situation import Plan
 from monitor.alert_store import LEASE_S, AlertStore, Claimed
 from monitor.alert_webhook import WebhookChannel
-from monitor.config import Config
-from monitor.config_alerts import Webhook
+from monitor.config.alerts import Webhook
+from monitor.config.model import Config
 from monitor.runtime.progress import Progress
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import DAY_S, HOUR_S

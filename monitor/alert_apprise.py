@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from monitor.alert_channel import DEADLINE_S, NotDeliveredError, is_permanent
 from monitor.alert_message import Alert, Event
-from monitor.config_apprise import load_apprise
+from monitor.config.apprise import load_apprise
 
 _NOTIFY_TYPES: dict[Event, str] = {"resolved": "success", "past": "warning", "certificate": "warning"}
 _HTTP = re.compile(r"\berror=(\d{3})\b")

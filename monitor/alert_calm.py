@@ -1,7 +1,7 @@
 """Why an alert is held back: maintenance, a silence, a dependency that is down, flapping. Pure."""
 
 from monitor.alert_situation import IncidentRow, Plan, Situation, UndecidedChange
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 
 
 def is_held(change: UndecidedChange, plan: Plan, situation: Situation) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, Self
 
-from monitor.config import Config, Monitor
-from monitor.config_alerts import Notify
+from monitor.config.alerts import Notify
+from monitor.config.model import Config, Monitor
 from monitor.maintenance import Windows
 from monitor.maintenance_made import MadeWindows
 

@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.alert_channel import DEADLINE_S, NotDeliveredError, is_permanent
 from monitor.alert_message import Alert
-from monitor.config_alerts import Webhook
+from monitor.config.alerts import Webhook
 
 _SUCCESS = range(200, 300)
 

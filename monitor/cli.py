@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.config import Config
-from monitor.config_load import ConfigError, load
+from monitor.config.load import ConfigError, load
+from monitor.config.model import Config
 from monitor.replay import ReplayError, replay_dead_letters
 from monitor.report import ReportError, instant, report
 from monitor.result import CheckResult

@@ -8,10 +8,10 @@ from typing import Any
 import aiohappyeyeballs
 import msgspec
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
+from monitor.config.public_url import public_url
 from monitor.probe import Checker, Probe
 from monitor.probe_connector import Network
-from monitor.public_url import public_url
 from monitor.result import CheckResult, OwnTroubleError, Reason
 
 LIMIT_S = 2.0  # for one attempt

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from monitor.config_addresses import IPV4_MAPPED, PRIVATE, network
+from monitor.config.addresses import IPV4_MAPPED, PRIVATE, network
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

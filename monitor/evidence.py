@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from monitor.body import as_text
-from monitor.public_url import MASK, mask_urls, names_a_secret
+from monitor.config.public_url import MASK, mask_urls, names_a_secret
 from monitor.result import Evidence
 
 BODY_BYTES = 1_024

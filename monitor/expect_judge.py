@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from monitor.config import Expect
+from monitor.config.model import Expect
 from monitor.expect import (
     Expectation,
     Failure,

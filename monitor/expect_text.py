@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from monitor.config.expressions import compile_pattern
+from monitor.config.public_url import public_text
 from monitor.expect import Expectation, Failure, Response
-from monitor.pattern import compile_pattern
-from monitor.public_url import public_text
 from monitor.result import Reason
 from monitor.runtime.text import quoted
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import aiohttp
 from pydantic import SecretStr
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.result import CheckResult
 from monitor.storage_database import Database, StoreUnavailableError
 from monitor.store import stored

@@ -3,8 +3,8 @@
 import ssl
 from typing import Any
 
-from monitor.config import Config
-from monitor.kafka_security import AUTHORITIES, CERTIFICATE, KEY, present
+from monitor.config.checks import AUTHORITIES, CERTIFICATE, KEY, present
+from monitor.config.model import Config
 from monitor.runtime.tls import trusting
 
 CLIENT_ID = "website-health-monitor"

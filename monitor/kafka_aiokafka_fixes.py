@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownError
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.kafka_access import security
 from monitor.kafka_diagnosis import diagnosis
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from monitor.config import Config
-from monitor.config_rules import EMBEDDED
+from monitor.config.model import Config
+from monitor.config.rules import EMBEDDED
 from monitor.kafka_access import CLIENT_ID, REQUEST_MS, security
 from monitor.kafka_aiokafka_fixes import ExplainingConsumer, close, explained
 from monitor.kafka_topics import ensure_topics

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
-from monitor.kafka_security import AUTHORITIES, CERTIFICATE
+from monitor.config.checks import AUTHORITIES, CERTIFICATE
 from monitor.runtime.tls import tls_trouble
 
 _LIMIT_S = 5.0

@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from monitor.config import Config
-from monitor.config_rules import EMBEDDED
+from monitor.config.model import Config
+from monitor.config.rules import EMBEDDED
 from monitor.kafka_access import CLIENT_ID, REQUEST_MS, security
 from monitor.kafka_aiokafka_fixes import close, explained
 

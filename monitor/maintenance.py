@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from monitor.config_alerts import Maintenance
+from monitor.config.alerts import Maintenance
 from monitor.runtime.text import DAY_S
 
 Interval = tuple[float, float]

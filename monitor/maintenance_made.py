@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.maintenance import Interval
 from monitor.runtime.text import DAY_S
 

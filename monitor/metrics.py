@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from monitor import blackbox
-from monitor.config import Monitor
-from monitor.config_labels import metric_label
+from monitor.config.checks import metric_label
+from monitor.config.model import Monitor
 from monitor.exposition import Family, MetricsText, labels
 from monitor.result import CheckResult, Reason
 from monitor.runtime.event_loop import in_pieces

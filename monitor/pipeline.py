@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config
-from monitor.config_rules import EMBEDDED
+from monitor.config.model import Config
+from monitor.config.public_url import public_url
+from monitor.config.rules import EMBEDDED
 from monitor.dead_letter import set_aside
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
@@ -29,7 +30,6 @@ from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, producer, started_producer
 from monitor.kafka_topics import ensure_topics
 from monitor.outbox import Outbox, open_outbox
-from monitor.public_url import public_url
 from monitor.runtime.data_dir import locked
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks

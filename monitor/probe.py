@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from monitor.body import as_text, charset_in
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.expect import Failure, Response
 from monitor.expect_judge import Judge
 from monitor.failure import FAILURES, drop_traceback, explain, timed_out

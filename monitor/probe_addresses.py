@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 from yarl import URL
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.one_address import OneAddress
 from monitor.probe import Probe
 from monitor.probe_connector import Network

@@ -13,7 +13,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import is_ip_address
 from yarl import URL
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.deny import Denied
 from monitor.no_address import NoAddressError
 from monitor.resolve import GetAddrInfo, Resolver

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from monitor.alert_counts import AlertCounts, Waiting
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.pipeline import Pipeline
 from monitor.reload import Reload
 from monitor.runtime.event_loop import LoopLag

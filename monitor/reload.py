@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.config import Config, Monitor
-from monitor.config_load import ConfigError, load
+from monitor.config.load import ConfigError, load
+from monitor.config.model import Config, Monitor
 from monitor.connectivity import Connectivity, GuardedProbe
 from monitor.probe import Checker, Probe
 from monitor.probe_addresses import AddressesProbe

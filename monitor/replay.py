@@ -13,8 +13,8 @@ from typing import Any
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from monitor.config import Config
-from monitor.config_rules import EMBEDDED
+from monitor.config.model import Config
+from monitor.config.rules import EMBEDDED
 from monitor.kafka_clients import consumer, producer, started
 from monitor.runtime.waiting import StoppedError, one_line, pause
 

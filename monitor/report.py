@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-from monitor.config import Config
-from monitor.config_rules import EMBEDDED
+from monitor.config.model import Config
+from monitor.config.rules import EMBEDDED
 from monitor.embedded_account import EmbeddedError
 from monitor.embedded_postgres import postgres, running_uri
 from monitor.migrate import SchemaError

@@ -16,7 +16,7 @@ from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.probe import Checker
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
 from monitor.runtime.histogram import Buckets

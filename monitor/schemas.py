@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.config import WrittenConfig
+from monitor.config.model import WrittenConfig
 from monitor.result import CheckResult
 
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.embedded_account import EmbeddedError
 from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError

@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka.errors import KafkaError
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.kafka_topics import ensure_topics, remake_topic
 
 MAX_RECORDS = 10_000

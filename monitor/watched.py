@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from monitor import store_maintenance
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.maintenance import Windows
 from monitor.maintenance_made import MadeWindows
 from monitor.runtime.text import DAY_S

@@ -4,8 +4,8 @@ from typing import Any
 
 from monitor.alert_decision import Decision, decide
 from monitor.alert_situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
-from monitor.config import Config, Monitor
-from monitor.config_alerts import Alerts
+from monitor.config.alerts import Alerts
+from monitor.config.model import Config, Monitor
 
 NOW = 1_800_000_000.0
 """2027-01-15 08:00:00 UTC, a Friday."""

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
-from monitor.config import Config, Monitor
-from monitor.config_alerts import Alerts, Webhook
+from monitor.config.alerts import Alerts, Webhook
+from monitor.config.model import Config, Monitor
 from monitor.runtime.progress import Progress
 from monitor.storage_database import Database
 

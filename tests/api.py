@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.result import CheckResult, result_id
 from monitor.store import ResultStore
 from monitor.watched import MonitorRules

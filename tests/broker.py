@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.embedded_broker import Broker
 from monitor.embedded_broker import broker as embedded_broker
 

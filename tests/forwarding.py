@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.embedded_broker import _binary as broker_binary
 from monitor.forwarder import Patience
 from monitor.kafka_aiokafka_fixes import close as close_producer

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.config_alerts import Maintenance
+from monitor.config.alerts import Maintenance
 from monitor.health import Change, Health, Kind
 from monitor.incident import observe
 from monitor.result import CheckResult, result_id

@@ -15,7 +15,7 @@ import pytest
 import trustme
 import uvloop
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult

@@ -11,8 +11,8 @@ import pytest
 
 from monitor.alert import retry_after_s, send_alerts
 from monitor.alert_store import REFUSALS, AlertStore, Silence
-from monitor.config import Config, Monitor
-from monitor.config_alerts import Alerts
+from monitor.config.alerts import Alerts
+from monitor.config.model import Config, Monitor
 from monitor.runtime.progress import Progress
 from monitor.storage_database import Database
 from monitor.store import ResultStore

@@ -14,7 +14,7 @@ from monitor.alert_apprise import AppriseChannel, failure_in
 from monitor.alert_channel import Channel, NotDeliveredError
 from monitor.alert_message import Alert, Event, compose
 from monitor.alert_webhook import WebhookChannel
-from monitor.config_alerts import Webhook
+from monitor.config.alerts import Webhook
 from tests.alerting import NOW
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer

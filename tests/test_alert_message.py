@@ -5,7 +5,7 @@ import pytest
 from monitor.alert_message import Alert, Event, Subject, compose, link
 from monitor.alert_situation import Plan
 from monitor.alert_words import why
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.result import Reason
 from tests.alerting import NOW, monitor
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
-from monitor.config import Config
-from monitor.config_alerts import Alerts
+from monitor.config.alerts import Alerts
+from monitor.config.model import Config
 from monitor.runtime.progress import Progress
 from monitor.storage_database import Database
 from tests.alerting import NOW, monitor

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from pydantic import SecretStr
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, started, started_producer
 from monitor.kafka_topics import ensure_topics

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config, Monitor
-from monitor.config_alerts import Maintenance
+from monitor.config.alerts import Maintenance
+from monitor.config.model import Config, Monitor
 from monitor.maintenance import Windows
 from monitor.report import report
 from monitor.standing import Rules

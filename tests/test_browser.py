@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from monitor.alert_store import AlertStore
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.maintenance_made import MadeWindow
 from monitor.result import Evidence, Phases
 from monitor.storage_database import Database

@@ -2,8 +2,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from monitor.config import Config, Monitor
-from monitor.public_url import Expanded
+from monitor.config.model import Config, Monitor
+from monitor.config.public_url import Expanded
 from monitor.reload import Difference, difference
 
 SHOP = Monitor(name="shop", url="https://shop.example/")

@@ -14,7 +14,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from monitor.blackbox import FAMILIES
-from monitor.config import (
+from monitor.config.alerts import Alerts, GroupSettings, Maintenance, Notify, Webhook
+from monitor.config.load import load
+from monitor.config.model import (
     BasicAuth,
     Config,
     Expect,
@@ -26,9 +28,7 @@ from monitor.config import (
     WrittenConfig,
     WrittenMonitor,
 )
-from monitor.config_alerts import Alerts, GroupSettings, Maintenance, Notify, Webhook
-from monitor.config_load import load
-from monitor.config_strict import Strict
+from monitor.config.values import Strict
 from monitor.result import Reason
 from tests.api import Client
 from tests.program import ROOT, Start, until

@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.config import Expect
+from monitor.config.model import Expect
 from monitor.expect import MAX_DETAIL, Response, answered_within, certificates_last, judged, status_in
 from monitor.expect_json import json_is_true
 from monitor.expect_judge import Judge

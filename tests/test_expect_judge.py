@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config import Expect
+from monitor.config.model import Expect
 from monitor.expect import Failure, Response, judged
 from monitor.expect_json import json_is_true
 from monitor.expect_judge import Judge

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.result import result_id
 from monitor.storage_database import Database

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError, TopicAlreadyExistsError
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.embedded_broker import Broker
 from monitor.kafka_access import security
 from monitor.kafka_aiokafka_fixes import close

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.kafka_access import security
 from monitor.kafka_diagnosis import diagnosis
 

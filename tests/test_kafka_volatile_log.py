@@ -8,7 +8,7 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.embedded_broker import Broker
 from monitor.forwarder_retention import UntilStored
 from monitor.kafka_aiokafka_fixes import close

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config_alerts import Maintenance
+from monitor.config.alerts import Maintenance
 from monitor.maintenance import Windows, intervals
 
 DAY_S = 86_400.0

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config import Expect, Monitor
+from monitor.config.model import Expect, Monitor
 from monitor.metrics import CheckMetrics
 from monitor.result import CheckResult, Evidence, Phases, Reason
 from tests.test_blackbox import result

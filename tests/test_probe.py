@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from monitor.config import BasicAuth, Monitor
+from monitor.config.model import BasicAuth, Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import Reason, result_id

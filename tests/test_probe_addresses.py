@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.probe_addresses import AddressesProbe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, OwnTroubleError, Reason

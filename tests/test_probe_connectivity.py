@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.connectivity import Connectivity, GuardedProbe
 from monitor.probe import Probe
 from monitor.probe_connector import Network

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import Reason

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import OwnTroubleError, Reason

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.dead_letter import DeadLetter
 from monitor.embedded_broker import Broker
 from monitor.forwarder import Forwarder

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.kafka_clients import consumer
 from monitor.kafka_topics import ensure_topics
 from monitor.replay import BATCH, ReplayError, replay_dead_letters

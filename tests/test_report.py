@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from monitor.bookkeeping import Bookkeeping
 from monitor.cli import main
-from monitor.config import Config, Monitor
+from monitor.config.model import Config, Monitor
 from monitor.report import ReportError, instant, report
 from monitor.store_incidents import locked
 from monitor.store_report import Account, AccountedOutage

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.result import CheckResult, Message, OwnTroubleError, decode, result_id
 from monitor.schedule import Schedule, Slots, offset_s
 

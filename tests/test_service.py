@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor import service
-from monitor.config import Config, Monitor
+from monitor.config.model import Config, Monitor
 from monitor.outbox import open_outbox
 from monitor.service import CannotGoOnError, check_once
 

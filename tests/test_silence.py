@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.forwarder_lanes import partition_of
 from monitor.kafka_aiokafka_fixes import close
 from monitor.silence import LOOK_S, NoDataWatch

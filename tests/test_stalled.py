@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor import ingest
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.forwarder import Forwarder
 from monitor.forwarder_retention import UntilStored
 from monitor.kafka_aiokafka_fixes import close as close_producer

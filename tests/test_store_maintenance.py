@@ -12,7 +12,7 @@ from monitor import store_maintenance
 from monitor.alert_decision import decide
 from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
-from monitor.config import Config, Monitor
+from monitor.config.model import Config, Monitor
 from monitor.maintenance_made import MadeWindow, Scope
 from monitor.report import report
 from monitor.storage_database import Database, StoreUnavailableError

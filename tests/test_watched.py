@@ -1,6 +1,6 @@
 """What storing has to know of the configuration."""
 
-from monitor.config import Monitor, Window
+from monitor.config.model import Monitor, Window
 from monitor.standing import Rules, Sample
 from monitor.watched import MonitorRules
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.web import ANYWHERE, HTML, TOKEN, Visitor, configured, nobody_logs_in, site_of

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.store import ResultStore
 from monitor.web.api_schema import document
 from monitor.web.site import Site

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.metrics import CheckMetrics
 from monitor.web.metrics import MetricsPage
 from monitor.web.server import serving

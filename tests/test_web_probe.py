@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.probe import Checker, Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, Message, OwnTroubleError

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from monitor.config_load import load
-from monitor.public_url import MASK
+from monitor.config.load import load
+from monitor.config.public_url import MASK
 from monitor.web.rendering import environment, settings_of
 
 CONFIG = """{

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.web.health import HealthPages
 from monitor.web.server import WebError, serving
 from tests.web import ANYWHERE, nobody_logs_in

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.store import ResultStore
 from tests.web import TOKEN, configured, outage, result, site_of
 

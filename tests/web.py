@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from monitor.alert_store import AlertStore
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.readings import Measurement, Section
 from monitor.result import CheckResult, result_id
 from monitor.storage_database import Database

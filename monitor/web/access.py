@@ -13,10 +13,10 @@ from urllib.parse import quote
 from aiohttp import web
 from yarl import URL
 
-from monitor.config import Config
+from monitor.config.checks import is_loopback
+from monitor.config.model import Config
 from monitor.web.ended_sessions import EndedSessions
 from monitor.web.sessions import SESSION_S, FailedTries, Sessions
-from monitor.web_address import is_loopback
 
 COOKIE = "website_health_session"
 OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login", "/logout")

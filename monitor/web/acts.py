@@ -8,7 +8,7 @@ import msgspec
 
 from monitor import maintenance_made
 from monitor.alert_store import Acknowledgement, Silence
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.maintenance_made import MadeWindow
 from monitor.store_pages import Incident, IncidentChange, PageReader
 from monitor.web.api_parameters import Instant, body_instant

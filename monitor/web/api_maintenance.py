@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows
 from monitor.runtime.text import DAY_S

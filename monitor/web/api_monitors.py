@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.result import OwnTroubleError
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.text import DAY_S

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.web.api_csv import table
 from monitor.web.api_parameters import Parameter, read
 from monitor.web.api_problem import ProblemError

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.maintenance import intervals
 from monitor.maintenance_made import LONGEST_S, MadeWindows, Scope
 from monitor.runtime.text import HOUR_S

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.maintenance import intervals
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.runtime.text import DAY_S, duration, instant

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.storage_database import RefusedError, StoreUnavailableError
 from monitor.store_pages import PageReader
 from monitor.web.access import Handler, is_api, wants_page

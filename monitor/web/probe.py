@@ -9,7 +9,7 @@ from aiohttp import web
 from yarl import URL
 
 from monitor import blackbox
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.exposition import MetricsText
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.web.running import Program

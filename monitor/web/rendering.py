@@ -7,8 +7,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, SecretStr
 
-from monitor.config import Expect, Monitor
-from monitor.public_url import MASK
+from monitor.config.model import Expect, Monitor
+from monitor.config.public_url import MASK
 from monitor.runtime.text import duration, instant, iso, percent
 
 

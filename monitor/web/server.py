@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from yarl import URL
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.web.access import Access
 from monitor.web.api_problem import problems
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from monitor.config import Config
+from monitor.config.model import Config
 from monitor.metrics import CheckMetrics
 from monitor.readings import registry
 from monitor.runtime.event_loop import LoopLag

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from monitor.config import Monitor, StatusPage
+from monitor.config.model import Monitor, StatusPage
 from monitor.runtime.text import DAY_S, duration
 from monitor.store_pages import Incident, PageReader
 from monitor.web.overview import rows_of, states

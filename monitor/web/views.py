@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from monitor.config import Monitor
+from monitor.config.model import Monitor
 from monitor.store_pages import StoredState
 
 MonitorStatus = Literal["up", "degraded", "partial", "down", "paused", "unknown"]

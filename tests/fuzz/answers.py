@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import uvloop
 from hypothesis import strategies as st
 
-from monitor.config import Expect, Monitor
+from monitor.config.model import Expect, Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, decode, encode

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.pattern import MAX_SIZE, compile_pattern
+from monitor.config.expressions import MAX_SIZE, compile_pattern
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.config import BasicAuth, Config, Expect, Monitor
-from monitor.config_load import load
-from monitor.public_url import Expanded, public_url
+from monitor.config.load import load
+from monitor.config.model import BasicAuth, Config, Expect, Monitor
+from monitor.config.public_url import Expanded, public_url
 
 Read = Callable[..., Config]
 
@@ -25,7 +25,7 @@ def read(tmp_path: Path) -> Read:
 
 
 def test_the_file_of_the_repository_runs_as_it_is() -> None:
-    folder = Path(__file__).parent.parent
+    folder = Path(__file__).parents[2]
 
     config = load(folder / "config.json", {})
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from monitor.config import Config
-from monitor.config_load import ConfigError, load
+from monitor.config.load import ConfigError, load
+from monitor.config.model import Config
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 

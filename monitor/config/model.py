@@ -10,12 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from monitor import config_values as values
-from monitor.config_alerts import Alerts, GroupSettings
-from monitor.config_rules import EMBEDDED
-from monitor.config_strict import Strict
-from monitor.config_values import Count, Duration, Many, OneOrMany, Size
-from monitor.public_url import public_url
+from monitor.config import values
+from monitor.config.alerts import Alerts, GroupSettings
+from monitor.config.public_url import public_url
+from monitor.config.rules import EMBEDDED
+from monitor.config.values import Count, Duration, Many, OneOrMany, Size, Strict
 
 SLEEP_DURATION_S = 60.0
 

@@ -6,7 +6,7 @@ Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. Non
 import ipaddress
 import re
 
-from monitor.config_rules import EMBEDDED, string
+from monitor.config.rules import EMBEDDED, string
 
 PRIVATE = "private"
 """In place of a network: every address that is not public."""

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.config import Config
-from monitor.config_alerts import Alerts, Maintenance, Notify, Webhook
-from monitor.config_load import load
+from monitor.config.alerts import Alerts, Maintenance, Notify, Webhook
+from monitor.config.load import load
+from monitor.config.model import Config
 
 Read = Callable[..., Config]
 

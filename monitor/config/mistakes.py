@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from monitor.config import (
+from monitor.config.alerts import WEBHOOK_TAG, Alerts, GroupSettings, Maintenance, Notify, Webhook
+from monitor.config.document import JsonPlace
+from monitor.config.model import (
     BasicAuth,
     Expect,
     MonitorSettings,
@@ -18,9 +20,7 @@ from monitor.config import (
     WrittenConfig,
     WrittenMonitor,
 )
-from monitor.config_alerts import WEBHOOK_TAG, Alerts, GroupSettings, Maintenance, Notify, Webhook
-from monitor.config_document import JsonPlace
-from monitor.config_rules import kind
+from monitor.config.rules import kind
 
 _MODELS: dict[str | None, type[BaseModel]] = {
     None: WrittenConfig,

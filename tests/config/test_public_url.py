@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from monitor.public_url import Expanded, mask_urls, public_text
+from monitor.config.public_url import Expanded, mask_urls, public_text
 
 
 def test_what_came_from_the_environment_is_masked_in_a_text() -> None:

@@ -6,18 +6,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from monitor.config import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
-from monitor.config_alerts import GroupSettings
-from monitor.config_document import Expansion, InvalidJsonError, JsonPlace, parse
-from monitor.config_labels import LabelNames
-from monitor.config_mistakes import line, place_of, sentence
-from monitor.config_references import reference_mistakes
-from monitor.config_rules import MAX_NAME_LENGTH, kind
-from monitor.config_text_file import UnreadableError
-from monitor.config_tls_files import check_pair
-from monitor.kafka_security import effective_protocol, security_mistakes
-from monitor.public_url import public_url
-from monitor.web_address import web_mistakes
+from monitor.config.alerts import GroupSettings
+from monitor.config.checks import (
+    LabelNames,
+    effective_protocol,
+    reference_mistakes,
+    security_mistakes,
+    web_mistakes,
+)
+from monitor.config.document import Expansion, InvalidJsonError, JsonPlace, parse
+from monitor.config.files import UnreadableError, check_pair
+from monitor.config.mistakes import line, place_of, sentence
+from monitor.config.model import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
+from monitor.config.public_url import public_url
+from monitor.config.rules import MAX_NAME_LENGTH, kind
 
 PlacedMistake = tuple[JsonPlace, str]
 

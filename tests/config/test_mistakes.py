@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config import Config, MonitorSettings, WrittenConfig, WrittenMonitor
-from monitor.config_load import ConfigError, load
+from monitor.config.load import ConfigError, load
+from monitor.config.model import Config, MonitorSettings, WrittenConfig, WrittenMonitor
 
-FOLDER = Path(__file__).with_name("config")
+FOLDER = Path(__file__).with_name("mistakes")
 ENVIRON = {"SECRET": "s3cret", "NOT_UTF8": "\udcff"}
 
 

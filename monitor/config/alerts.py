@@ -4,9 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from monitor import config_values as values
-from monitor.config_strict import Strict
-from monitor.config_values import Duration, Many, OneOrMany
+from monitor.config import values
+from monitor.config.values import Duration, Many, OneOrMany, Strict
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 

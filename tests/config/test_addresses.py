@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.config import Config, Monitor
+from monitor.config.model import Config, Monitor
 
 
 @pytest.mark.parametrize(

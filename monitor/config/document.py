@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.config_text_file import read_text
-from monitor.public_url import Expanded
+from monitor.config.files import read_text
+from monitor.config.public_url import Expanded
 
 MAX_BYTES = 16_000_000
 _MAX_DIGITS = 300  # a float ends at 1.8e308

@@ -1,24 +1,40 @@
-"""What each kind of value in the configuration allows.
+"""What each kind of value in the configuration allows: text, numbers, HTTP, Kafka, times.
 
 Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. None shows a value.
 """
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from cronsim import CronSim, CronSimError
 from pydantic import SecretStr, ValidationInfo
 
-from monitor.config_text_file import UnreadableError, read_text
-from monitor.config_tls_files import check_authorities
+from monitor.config.files import UnreadableError, check_authorities, read_text
 
 EMBEDDED = "embedded"
+
+
 MAX_NAME_LENGTH = 200
+
+
 _MAX_SECRET_BYTES = 1_000_000
+
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
 _STATUS = re.compile(r"[1-5]xx|(?P<lowest>[1-5][0-9]{2})(?:-(?P<highest>[1-5][0-9]{2}))?", re.IGNORECASE)
+
+
 _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
+
+
 _MAX_TOPIC_LENGTH = 249 - len(".dead")
+
+
 _HIGHEST_STATUS = 599
 
 
@@ -141,3 +157,50 @@ def check_authorities_file(path: Path) -> Path:
     """Allow PEM files of certificates."""
     check_authorities(path)
     return path
+
+
+_TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+_CRON_FIELDS = 5
+
+
+def check_instant(value: object) -> datetime:
+    """Allow ISO 8601 with an offset from UTC."""
+    allowed = 'must be like "2026-12-01T02:00:00+01:00"'
+    if not isinstance(value, str):
+        raise ValueError(f"is {kind(value)}; {allowed}")  # noqa: TRY004 - pydantic takes no TypeError
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"not an instant; {allowed}") from error
+    if instant.tzinfo is None:
+        raise ValueError(f"no offset from UTC; {allowed}")
+    return instant
+
+
+def check_time_of_day(text: str) -> str:
+    """Allow hours and minutes."""
+    if not _TIME_OF_DAY.fullmatch(text):
+        raise ValueError('not a time of day; must be like "02:30"')
+    return text
+
+
+def check_time_zone(name: str) -> str:
+    """Allow the names of IANA's time zones."""
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:
+        raise ValueError('not a time zone; must be a name such as "Europe/Berlin"') from error
+    return name
+
+
+def check_cron(expression: str) -> str:
+    """Allow cron's five fields."""
+    try:
+        CronSim(expression, datetime(2000, 1, 1))  # noqa: DTZ001 - any instant will do
+        if len(expression.split()) == _CRON_FIELDS:
+            return expression
+    except CronSimError:
+        pass
+    raise ValueError('not a cron expression; must be five fields such as "30 2 * * sun"')

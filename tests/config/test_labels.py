@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config_labels import LabelNames, metric_label
-from monitor.config_load import load
+from monitor.config.checks import LabelNames, metric_label
+from monitor.config.load import load
 
 
 @given(st.text(min_size=1))

@@ -1,0 +1,220 @@
+"""What is right by itself in a configuration and wrong together.
+
+References to names that are not there, labels that would be one in metrics, Kafka's security without what it
+needs, and a web server that anybody may reach without a token.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from monitor.config.alerts import GroupSettings
+from monitor.config.document import JsonPlace
+from monitor.config.files import check_authorities, check_certificate, check_pair
+from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
+from monitor.config.rules import EMBEDDED
+
+
+def reference_mistakes(
+    written: WrittenConfig, monitors: Sequence[Monitor]
+) -> Iterator[tuple[JsonPlace, str]]:
+    """Return the names of channels, monitors and groups that do not exist, and circles of dependencies.
+
+    `monitors` have their defaults, and are in the order of the file.
+    """
+    names = {monitor.name for monitor in monitors}
+    for settings, place in _settings(written):
+        notify = settings.notify
+        for key, channels in (("channels", notify.channels or ()), ("escalate_to", notify.escalate_to)):
+            for at in _unknown(channels, written.alerts.channels, (*place, "notify", key)):
+                yield at, f"no such channel; {_known(written.alerts.channels, 'alerts.channels')}"
+        for at in _unknown(settings.depends_on, names, (*place, "depends_on")):
+            yield at, "no monitor has this name; must be the name of one"
+    groups = {monitor.group for monitor in monitors}
+    for group in written.groups:
+        if group not in groups:
+            yield ("groups", group), "no monitor is of this group; must be the group of one or more"
+    yield from _circle(written, monitors)
+
+
+def _settings(written: WrittenConfig) -> Iterator[tuple[GroupSettings, JsonPlace]]:
+    yield written.defaults, ("defaults",)
+    for group, settings in written.groups.items():
+        yield settings, ("groups", group)
+    for at, monitor in enumerate(written.monitors):
+        yield monitor, ("monitors", at)
+
+
+def _unknown(names: Sequence[str], known: Iterable[str], place: JsonPlace) -> Iterator[JsonPlace]:
+    for at, name in enumerate(names):
+        if name not in known:
+            yield place if len(names) == 1 else (*place, at)
+
+
+def _known(names: Iterable[str], where: str) -> str:
+    shown = ", ".join(names)
+    return f"must be one of {where}: {shown}" if shown else f"must be one of {where}, which has none"
+
+
+def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[JsonPlace, str]]:
+    """Return a monitor that depends on itself, if only by way of others."""
+    try:
+        TopologicalSorter({monitor.name: monitor.depends_on for monitor in monitors}).prepare()
+    except CycleError as error:
+        depending = next(monitor for monitor in monitors if monitor.name in error.args[1])
+        yield _place(written, depending, monitors), "a monitor depends on itself in the end; must not"
+
+
+def _place(written: WrittenConfig, depending: Monitor, monitors: Sequence[Monitor]) -> JsonPlace:
+    """Return the place of the `depends_on` that the monitor has in the end."""
+    at = monitors.index(depending) - len(written.url_to_monitor)
+    if at >= 0 and "depends_on" in written.monitors[at].model_fields_set:
+        return ("monitors", at, "depends_on")
+    group = written.groups.get(depending.group or "")
+    if depending.group and group and "depends_on" in group.model_fields_set:
+        return ("groups", depending.group, "depends_on")
+    return ("defaults", "depends_on")
+
+
+# Our own labels, of the samples and of every monitor; `le` and `quantile` are Prometheus' own.
+TAKEN = frozenset(
+    (
+        "monitor",
+        "group",
+        "location",
+        "phase",
+        "reason",
+        "result",
+        "version",
+        "cipher",
+        "fingerprint_sha256",
+        "subject",
+        "issuer",
+        "subjectalternative",
+        "serialnumber",
+        "le",
+        "quantile",
+    )
+)
+
+
+def metric_label(name: str) -> str:
+    """Return a label's name as Prometheus allows it: letters, digits and _, no digit first."""
+    word = re.sub(r"[^a-zA-Z0-9_]", "_", name)
+    return f"_{word}" if word[:1].isdigit() else word
+
+
+class LabelNames:
+    """The names that are in use. Two that become one in metrics could not be told apart."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, str] = {}
+
+    def mistakes(self, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Add these names to those in use; return those that cannot be used, and why."""
+        for name in labels:
+            word = metric_label(name)
+            first = self._used.setdefault(word, name)
+            if word in TAKEN:
+                yield name, f"{word} means something else in metrics; must be another name"
+            elif not word or word.startswith("__"):
+                yield name, "not the name of a label in metrics; must be a word that does not begin with __"
+            elif first != name:
+                yield name, f"becomes {word} in metrics, as another label does; must be another name"
+
+
+AUTHORITIES, CERTIFICATE, KEY = FILES = ("ca.pem", "service.cert", "service.key")
+
+
+def effective_protocol(config: WrittenConfig) -> SecurityProtocol:
+    """Return the protocol: as written, else by the files in `kafka_ssl_dir`."""
+    if config.kafka_bootstrap == EMBEDDED:
+        return "PLAINTEXT"
+    if config.kafka_security_protocol is not None:
+        return config.kafka_security_protocol
+    return "SSL" if present(config.kafka_ssl_dir) else "PLAINTEXT"
+
+
+def security_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
+    """Return each key whose value does not fit the protocol, with what is wrong and what is allowed."""
+    try:
+        protocol = effective_protocol(config)
+        found = present(config.kafka_ssl_dir) if protocol.endswith("SSL") else None
+    except OSError as error:
+        yield "kafka_ssl_dir", f"cannot look into {config.kafka_ssl_dir} ({error.strerror}); must be a folder"
+        return
+    if config.kafka_security_protocol not in {None, protocol}:
+        yield "kafka_security_protocol", "not with the embedded broker; must be PLAINTEXT or left out"
+        return
+    yield from _sasl_mistakes(config, needed=protocol.startswith("SASL"))
+    if found is not None:
+        for text in dict.fromkeys(_file_mistakes(config, found)):
+            yield "kafka_ssl_dir", text
+
+
+def present(folder: Path) -> set[str]:
+    """Return the names of those of the three files that exist.
+
+    Raises:
+        OSError: the folder cannot be read. From Python 3.14 on, `Path.exists` would return false then.
+
+    """
+    return {name for name in FILES if _is_there(folder / name)}
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _sasl_mistakes(config: WrittenConfig, *, needed: bool) -> Iterator[tuple[str, str]]:
+    for key in ("kafka_sasl_mechanism", "kafka_username", "kafka_password"):
+        given = getattr(config, key) is not None
+        if needed and not given:
+            yield key, "missing; SASL needs kafka_sasl_mechanism, kafka_username and kafka_password"
+        if given and not needed:
+            yield key, "not used; only allowed with kafka_security_protocol SASL_PLAINTEXT or SASL_SSL"
+
+
+def _file_mistakes(config: WrittenConfig, found: set[str]) -> Iterator[str]:
+    needed = set(FILES)
+    if config.kafka_security_protocol is not None:
+        needed = {CERTIFICATE, KEY} if found - {AUTHORITIES} else set()
+    missing = [name for name in FILES if name in needed - found]
+    if missing:
+        yield f"{' and '.join(missing)} missing there; must have all of {', '.join(FILES)}, or none"
+    authorities, certificate, key = (config.kafka_ssl_dir / name for name in FILES)
+    checks = (
+        ({AUTHORITIES}, partial(check_authorities, authorities)),
+        ({CERTIFICATE}, partial(check_certificate, certificate)),
+        ({CERTIFICATE, KEY}, partial(check_pair, certificate, key)),
+    )
+    for files, check in checks:
+        if files <= found:
+            try:
+                check()
+            except ValueError as error:
+                yield str(error)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach the name or address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def web_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Return what is wrong when other machines could reach the server without a token."""
+    if settings.web_port is not None and settings.web_token is None and not is_loopback(settings.web_host):
+        yield (
+            "web_host",
+            "others can reach this without web_token; must be a loopback address, or set web_token",
+        )
