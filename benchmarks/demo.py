@@ -12,8 +12,8 @@ import msgspec
 from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
 from monitor.watched import MonitorRules

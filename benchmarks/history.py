@@ -23,8 +23,8 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config, Monitor
 from monitor.embedded_postgres import postgres
 from monitor.runtime.data_dir import locked
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from monitor.store_pages import PageReader, Place
 from monitor.watched import MonitorRules
 from monitor.web.history import DAY_H, DAYS, bounds

@@ -24,10 +24,10 @@ from monitor.ingest import ingest
 from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, started_producer
 from monitor.result import CheckResult, Phases, encode, result_id
-from monitor.row import row
 from monitor.runtime.data_dir import locked
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
+from monitor.storage.rows import row
 from monitor.watched import MonitorRules
 
 MONITORS = 500

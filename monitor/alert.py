@@ -26,7 +26,7 @@ from monitor.runtime.progress import Progress
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.runtime.waiting import first_of, within
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 
 _LOOK_S = 1.0
 _UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable

@@ -15,7 +15,7 @@ from monitor.alert_message import Alert
 from monitor.alert_situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
 from monitor.maintenance_made import MadeWindow, MadeWindows
 from monitor.runtime.text import DAY_S, HOUR_S
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 
 LEASE_S = 180.0
 """Whoever claims a delivery has so long to send it; that is longer than any channel takes."""

@@ -18,7 +18,7 @@ from monitor.incident import Observed, Recheck, observe, status
 from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.standing import Rules, in_order, point_of
-from monitor.store import Enter
+from monitor.storage.results import Enter
 from monitor.store_incidents import State
 from monitor.uptime import UptimePoint
 from monitor.uptime_ledger import Ledger

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from monitor.config.model import Config
 from monitor.result import CheckResult
-from monitor.storage_database import Database, StoreUnavailableError
-from monitor.store import stored
+from monitor.storage.database import Database, StoreUnavailableError
+from monitor.storage.results import stored
 
 EVERY_S = 60.0
 _ON_THE_WAY_S = 10.0  # from the check to the row

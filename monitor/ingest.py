@@ -21,7 +21,7 @@ from monitor.kafka_clients import started
 from monitor.result import CheckResult
 from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.waiting import StoppedError, delays, one_line, pause, unless_stopped
-from monitor.storage_database import RefusedError, StoreUnavailableError
+from monitor.storage.database import RefusedError, StoreUnavailableError
 
 BATCH = 2_000
 _POLL_S = 1.0

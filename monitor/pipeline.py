@@ -35,8 +35,8 @@ from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import HOUR_S
 from monitor.silence import NoDataWatch
-from monitor.storage_database import Database, StoreUnavailableError
-from monitor.store import ResultStore
+from monitor.storage.database import Database, StoreUnavailableError
+from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked as locked_monitors
 from monitor.store_sums import sum_up_days
 from monitor.volatile_log import VolatileTopic

@@ -9,10 +9,10 @@ from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
 from monitor.embedded_account import EmbeddedError
 from monitor.embedded_postgres import postgres, running_uri
-from monitor.migrate import SchemaError
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.text import HOUR_S
-from monitor.storage_database import Database, StoreUnavailableError
+from monitor.storage.database import Database, StoreUnavailableError
+from monitor.storage.migrate import SchemaError
 from monitor.store_report import Account, accounts
 from monitor.uptime_report import ReportRow, rows
 from monitor.watched import MonitorRules

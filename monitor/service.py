@@ -9,7 +9,6 @@ from pathlib import Path
 
 from monitor.config.model import Config
 from monitor.embedded_account import EmbeddedError
-from monitor.migrate import SchemaError
 from monitor.outbox import OutboxError
 from monitor.pipeline import Pipeline, pipeline
 from monitor.probe_connector import Network
@@ -18,8 +17,9 @@ from monitor.result import CheckResult
 from monitor.runtime.data_dir import DataDirError
 from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule
-from monitor.storage_database import StoreUnavailableError
-from monitor.store import stored
+from monitor.storage.database import StoreUnavailableError
+from monitor.storage.migrate import SchemaError
+from monitor.storage.results import stored
 from monitor.web.running import running_program
 from monitor.web.server import WebError
 from monitor.web.site import Site, serving_site

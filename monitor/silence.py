@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitor.storage_database import Database, StoreUnavailableError
+from monitor.storage.database import Database, StoreUnavailableError
 from monitor.store_silence import look_for_no_data
 from monitor.watched import MonitorRules
 

@@ -15,8 +15,8 @@ from monitor import store_maintenance, store_sums
 from monitor import store_pages_sql as sql
 from monitor.maintenance_made import MadeWindows
 from monitor.runtime.event_loop import in_pieces
-from monitor.storage_database import Database
-from monitor.store import stored
+from monitor.storage.database import Database
+from monitor.storage.results import stored
 from monitor.uptime import Sums
 
 Period = Literal["hour", "day"]

@@ -10,7 +10,7 @@ import msgspec
 from monitor import store_sums
 from monitor.maintenance import Windows
 from monitor.runtime.text import DAY_S, HOUR_S
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from monitor.uptime import Sums, split_at_windows
 
 _STATES = "SELECT monitor, health FROM health_states"

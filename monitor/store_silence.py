@@ -7,7 +7,7 @@ from monitor import store_incidents
 from monitor.health import Change, Health
 from monitor.incident import end_unchecked, open_no_data
 from monitor.standing import Rules
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from monitor.store_incidents import State
 
 # A monitor that never had a result counts, too: it has a deadline only if it is checked for long enough.

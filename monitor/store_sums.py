@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from monitor.runtime.text import DAY_S
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from monitor.uptime import BUCKETS, Status, Sums, status_of
 from monitor.uptime_ledger import Entry
 

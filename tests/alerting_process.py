@@ -11,7 +11,7 @@ from monitor.alert_store import AlertStore
 from monitor.config.alerts import Alerts, Webhook
 from monitor.config.model import Config, Monitor
 from monitor.runtime.progress import Progress
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 
 MONITORS = tuple(Monitor(name=f"s{number}", url=f"https://s{number}.example/") for number in range(10))
 

@@ -15,7 +15,7 @@ from yarl import URL
 from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config
 from monitor.result import CheckResult, result_id
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.watched import MonitorRules
 from monitor.web.running import CheckNow
 from monitor.web.server import serving

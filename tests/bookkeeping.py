@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from monitor.alert_store import AlertStore
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from tests.alerting import NOW
 
 _OPENED = """

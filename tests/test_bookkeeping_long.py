@@ -8,12 +8,12 @@ import pytest
 from monitor.health import Health
 from monitor.result import CheckResult
 from monitor.standing import Rules
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from monitor.store_silence import look_for_no_data
 from tests.observing import START, check, checks, together
+from tests.storage.test_results import query
 from tests.test_bookkeeping import assert_sums_are_right, changes, incidents
 from tests.test_bookkeeping_late import HOURS_LATE, save
-from tests.test_store import query
 
 
 async def spans(uri: str) -> list[tuple[object, ...]]:

@@ -13,14 +13,14 @@ from monitor.config.model import Config, Monitor
 from monitor.maintenance import Windows
 from monitor.report import report
 from monitor.standing import Rules
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
 from monitor.uptime_report import ReportRow
 from tests.observing import START, SameRules, checks, once
 from tests.postgres import result_store
+from tests.storage.test_results import query
 from tests.test_bookkeeping import NOW, insist, stream
-from tests.test_store import query
 
 HOUR_S = 3_600
 NIGHT = once(START + 90, START + 210)

@@ -13,8 +13,8 @@ from monitor.alert_store import AlertStore
 from monitor.config.model import Config
 from monitor.maintenance_made import MadeWindow
 from monitor.result import Evidence, Phases
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from monitor.web.rendering import monitor_path
 from tests.browsing import Window, chromium, window
 from tests.postgres import save

@@ -11,12 +11,12 @@ from pydantic import SecretStr
 from monitor.config.model import Config
 from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.result import result_id
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from tests.alerting import monitor
 from tests.receivers import HttpReceiver
+from tests.storage.test_results import SLOT, result
 from tests.stream import eventually
-from tests.test_store import SLOT, result
 
 
 class Clock:

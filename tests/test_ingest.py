@@ -16,10 +16,10 @@ import pytest
 from monitor.ingest import save_apart
 from monitor.ingest_portions import PORTION_BYTES, Decoded, portions
 from monitor.result import CheckResult, encode, result_id
-from monitor.storage_database import RefusedError
-from monitor.store import ResultStore
+from monitor.storage.database import RefusedError
+from monitor.storage.results import ResultStore
+from tests.storage.test_results import SLOT, count, query, result, slots
 from tests.stream import Stream, eventually
-from tests.test_store import SLOT, count, query, result, slots
 
 
 def values(number: int, first: int = 0) -> list[bytes]:

@@ -8,10 +8,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from monitor.ingest_offsets import is_forgotten
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
+from tests.storage.test_results import SLOT, count, query
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, stored, values
-from tests.test_store import SLOT, count, query
 
 
 class Recycled:

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from monitor.dead_letter import set_aside
 from monitor.ingest_counts import IngestCounts
 from monitor.result import CheckResult
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, stored, values
 

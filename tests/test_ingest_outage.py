@@ -12,11 +12,11 @@ import pytest
 from monitor.dead_letter import DeadLetter, set_aside
 from monitor.ingest import ingest
 from monitor.result import encode
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.postgres import PostgresServer, result_store
+from tests.storage.test_results import count
 from tests.stream import Stream, eventually
 from tests.test_ingest import committed, of_many_monitors, stored, values
-from tests.test_store import count
 
 
 def said(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:

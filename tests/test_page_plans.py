@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.history import Explained, ask_all, fill, mistakes, read_by
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 
 MONITORS = [f"m{number}" for number in range(40)]
 

@@ -15,7 +15,7 @@ from monitor.kafka_clients import consumer, started_producer
 from monitor.kafka_topics import ensure_topics
 from monitor.outbox import open_outbox
 from monitor.result import Message, encode, result_id
-from monitor.store import ResultStore, stored
+from monitor.storage.results import ResultStore, stored
 from monitor.volatile_log import VolatileTopic
 from tests.test_result import result
 

@@ -19,8 +19,8 @@ from monitor.store_silence import look_for_no_data
 from monitor.watched import MonitorRules
 from tests.observing import START, check, checks
 from tests.postgres import PostgresServer, result_store
+from tests.storage.test_results import query
 from tests.stream import Stream, eventually
-from tests.test_store import query
 
 PATIENCE_S = 3 * 60 + 10
 

@@ -19,7 +19,7 @@ from monitor.kafka_aiokafka_fixes import close as close_producer
 from monitor.outbox import Outbox
 from monitor.pipeline import pipeline
 from monitor.runtime.progress import Availability, Progress
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 from tests.postgres import PostgresServer
 from tests.stream import Stream

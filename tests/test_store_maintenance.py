@@ -15,15 +15,15 @@ from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config, Monitor
 from monitor.maintenance_made import MadeWindow, Scope
 from monitor.report import report
-from monitor.storage_database import Database, StoreUnavailableError
+from monitor.storage.database import Database, StoreUnavailableError
 from monitor.watched import READ_EVERY_S, MonitorRules
 from tests.alerting import plan
 from tests.bookkeeping import Book
 from tests.observing import START, checks
 from tests.postgres import PostgresServer, result_store
+from tests.storage.test_results import query
 from tests.test_bookkeeping import NOW
 from tests.test_bookkeeping_maintenance import seconds
-from tests.test_store import query
 
 SHOP = Monitor.model_validate({"name": "shop", "url": "https://shop.example/", "group": "web"})
 ALL: Scope = (None, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.api import Client, failed, found, store_live
 
 KNOWN = {"who": "Ada", "why": "the disk is full; on it"}

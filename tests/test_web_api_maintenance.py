@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.api import MONITORS, Client, Open
 from tests.test_web_api_schema import DOCUMENT, check
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from monitor.result import CheckResult, OwnTroubleError, Phases
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.api import Client, Open, failed, found, path_of
 
 

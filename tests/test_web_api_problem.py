@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.web.server import serving
 from tests.api import Client, Open
 from tests.postgres import PostgresServer, result_store

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from monitor.result import Evidence, Phases, Tls
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.api import Client, Open, failed, found
 from tests.postgres import PostgresServer, result_store
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from monitor.config.model import Config
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.web.api_schema import document
 from monitor.web.site import Site
 from tests.api import Client, failed, found

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.result import CheckResult
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.api import Client, failed, found
 
 CONFIG = """

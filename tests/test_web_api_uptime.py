@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from monitor.bookkeeping import Bookkeeping
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import _SOME_MONITORS, sum_up_days
 from monitor.watched import MonitorRules
 from monitor.web.api_uptime import UptimeBounds, bounds_of
 from tests.api import Client, failed, found
 from tests.postgres import PostgresServer, result_store
-from tests.test_store import query
+from tests.storage.test_results import query
 
 HOUR_S = 3_600
 DAY_S = 86_400

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import PageReader
 from monitor.web import events as module
 from monitor.web.events import Events

@@ -10,8 +10,8 @@ import pytest
 from monitor.alert_decision import Delivery
 from monitor.alert_message import Alert
 from monitor.alert_store import AlertStore
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from tests.postgres import save
 from tests.web import Answer, Visitor, configured, flapping, outage, result, site_of
 

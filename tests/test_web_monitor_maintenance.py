@@ -10,10 +10,10 @@ import pytest
 
 from monitor.alert_store import AlertStore
 from monitor.maintenance_made import MadeWindow
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from monitor.web.rendering import monitor_path
-from tests.test_store import query
+from tests.storage.test_results import query
 from tests.web import configured, site_of
 
 SHOP = {"name": "shop", "group": "web"}

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.result import CheckResult, Evidence, OwnTroubleError, Tls
 from monitor.result import Phases as Took
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
 from monitor.web.rendering import monitor_path

@@ -7,7 +7,7 @@ import time
 import pytest
 from markupsafe import escape
 
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
 from monitor.store_sums import sum_up_days
 from monitor.web.views import PAGE_ROWS

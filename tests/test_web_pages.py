@@ -5,7 +5,7 @@ import gzip
 import aiohttp
 import pytest
 
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from monitor.web.pages import whole_number
 from tests.postgres import result_store
 from tests.web import HTML, configured, result, site_of

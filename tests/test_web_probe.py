@@ -13,7 +13,7 @@ from monitor.probe import Checker, Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, Message, OwnTroubleError
 from monitor.schedule import Schedule
-from monitor.storage_database import Database
+from monitor.storage.database import Database
 from monitor.web.probe import ProbePage
 from monitor.web.running import CheckNow, Program
 from monitor.web.server import serving

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from monitor.config.model import Config
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.web import TOKEN, configured, outage, result, site_of
 
 SHOP = {

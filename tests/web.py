@@ -14,8 +14,8 @@ from monitor.alert_store import AlertStore
 from monitor.config.model import Config
 from monitor.readings import Measurement, Section
 from monitor.result import CheckResult, result_id
-from monitor.storage_database import Database
-from monitor.store import ResultStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
 from monitor.store_pages import PageReader
 from monitor.web.access import Access
 from monitor.web.running import Running

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 from monitor.web.access import Handler, is_api
 
 _RETRY_AFTER_S = 5

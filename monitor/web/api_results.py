@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.result import CheckResult, Evidence, Tls
 from monitor.runtime.text import DAY_S
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow
 from monitor.uptime import status_of
 from monitor.web.api_csv import columns, table

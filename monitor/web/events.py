@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import PageReader
 
 _LOOK_S = 1.0

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.alert_store import Acknowledgement, Silence
 from monitor.runtime.text import DAY_S, HOUR_S
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import Incident, PageReader, Place
 from monitor.web import acts
 from monitor.web.pages import Pages, whole_number

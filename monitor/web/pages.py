@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from monitor.config.model import Monitor
-from monitor.storage_database import RefusedError, StoreUnavailableError
+from monitor.storage.database import RefusedError, StoreUnavailableError
 from monitor.store_pages import PageReader
 from monitor.web.access import Handler, is_api, wants_page
 from monitor.web.api_problem import ProblemError

@@ -19,7 +19,7 @@ from monitor.config.model import Expect, Monitor
 from monitor.probe import Probe
 from monitor.probe_connector import Network
 from monitor.result import CheckResult, decode, encode
-from monitor.store import ResultStore
+from monitor.storage.results import ResultStore
 from tests.fuzz.damage import damage
 from tests.postgres import result_store
 

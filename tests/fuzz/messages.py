@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.dead_letter import set_aside
 from monitor.ingest import ingest
 from monitor.result import CheckResult, Evidence, InvalidMessageError, Phases, Tls, decode, encode
-from monitor.store import ResultStore, stored
+from monitor.storage.results import ResultStore, stored
 from tests.fuzz.damage import damage, texts, values
 from tests.postgres import result_store
 from tests.stream import Stream

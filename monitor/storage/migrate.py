@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 # Any number that no other program on this database is likely to lock.
 _ADVISORY_LOCK = 0x6865616C7468
 
-_FOLDER = files("monitor.schema")
+_FOLDER = files("monitor.storage") / "schema"
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS health_schema (

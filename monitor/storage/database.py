@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 
-from monitor.migrate import SchemaError, migrate
 from monitor.runtime.tls import trusting
 from monitor.runtime.waiting import one_line
+from monitor.storage.migrate import SchemaError, migrate
 
 _CONNECT_S = 10
 _COMMAND_S = 30

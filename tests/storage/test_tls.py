@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from monitor.storage_database import StoreUnavailableError
+from monitor.storage.database import StoreUnavailableError
 from tests.postgres import DEBIAN, PostgresServer, migrated
 
 pytestmark = [

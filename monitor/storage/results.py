@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from monitor import store_days
 from monitor.result import CheckResult
-from monitor.row import copy, insert
 from monitor.runtime.text import DAY_S
-from monitor.storage_database import Database, NotNewError, PartitionMissingError, RefusedError
+from monitor.storage import partitions
+from monitor.storage.database import Database, NotNewError, PartitionMissingError, RefusedError
+from monitor.storage.rows import copy, insert
 
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
 _MAX_DAYS = 30  # that one statement touches: each partition takes six of the server's locks
@@ -70,10 +70,10 @@ class ResultStore:
         """Drop days that are wholly older; return how many. The original program's rows stay for good."""
         first_kept = int(time.time() / DAY_S - retention_days)
         async with self.database.transaction() as connection:
-            names = await store_days.before(connection, first_kept)
+            names = await partitions.before(connection, first_kept)
         for name in names:
             async with self.database.transaction() as connection:
-                await store_days.drop(connection, name)
+                await partitions.drop(connection, name)
         self._days = {day for day in self._days if day >= first_kept}
         return len(names)
 
@@ -111,7 +111,7 @@ class ResultStore:
         for day in days:
             if day not in self._days:
                 async with self.database.transaction() as connection:
-                    await store_days.make(connection, day)
+                    await partitions.make(connection, day)
                 self._days.add(day)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from monitor.result import Evidence, Phases, Tls
-from monitor.storage_database import RefusedError
-from monitor.store import ResultStore
-from tests.test_store import SLOT, count, query, result, slots
+from monitor.storage.database import RefusedError
+from monitor.storage.results import ResultStore
+from tests.storage.test_results import SLOT, count, query, result, slots
 
 WHOLE = result(
     SLOT,

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 import trustme
 
-from monitor.migrate import SchemaError
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
-from monitor.storage_database import Database, RefusedError, StoreUnavailableError, system_trust
-from monitor.store import ResultStore, stored
+from monitor.storage.database import Database, RefusedError, StoreUnavailableError, system_trust
+from monitor.storage.migrate import SchemaError
+from monitor.storage.results import ResultStore, stored
 from tests.postgres import PostgresServer, result_store
 
 SLOT = 1_760_000_000.5
@@ -342,7 +342,7 @@ async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: Resu
 async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
     store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.storage_database._CLOSE_S", 0.05)
+    monkeypatch.setattr("monitor.storage.database._CLOSE_S", 0.05)
     running = asyncio.Event()
 
     async def endless() -> None:

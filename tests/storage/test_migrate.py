@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from monitor.migrate import MIGRATIONS, Migration, SchemaError, migrate
-from monitor.storage_database import Database
+from monitor.storage.database import Database
+from monitor.storage.migrate import MIGRATIONS, Migration, SchemaError, migrate
 from tests.postgres import PostgresServer, migrated
 
 ORIGINAL = (
