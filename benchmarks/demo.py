@@ -15,7 +15,7 @@ from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
-from monitor.store_sums import sum_up_days
+from monitor.uptime.store import sum_up_days
 from monitor.watched import MonitorRules
 
 INTERVAL_S = 600

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple, Self
 
 from monitor.config.alerts import Notify
 from monitor.config.model import Config, Monitor
-from monitor.maintenance import Windows
-from monitor.maintenance_made import MadeWindows
+from monitor.uptime.maintenance import MadeWindows, Windows
 
 _OUTAGES = {"down", "partial"}
 

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor import alert_sql as sql
-from monitor import store_maintenance
 from monitor.alert_certificates import SeenChain
 from monitor.alert_counts import AlertCounts, Waiting
 from monitor.alert_decision import Decision, Delivery
 from monitor.alert_message import Alert
 from monitor.alert_situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
-from monitor.maintenance_made import MadeWindow, MadeWindows
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import Database
+from monitor.uptime import maintenance_store
+from monitor.uptime.maintenance import MadeWindow, MadeWindows
 
 LEASE_S = 180.0
 """Whoever claims a delivery has so long to send it; that is longer than any channel takes."""
@@ -175,12 +175,12 @@ class AlertStore:
     async def make_maintenance(self, window: MadeWindow) -> MadeWindow:
         """Store a maintenance window and return it with its number."""
         async with self.database.transaction() as connection:
-            return await store_maintenance.make(connection, window)
+            return await maintenance_store.make(connection, window)
 
     async def end_maintenance(self, number: int, now: float) -> MadeWindow | None:
         """End a window now, or cancel it; `None` if it is over, or there is none of this number."""
         async with self.database.transaction() as connection:
-            return await store_maintenance.end(connection, number, now)
+            return await maintenance_store.end(connection, number, now)
 
 
 async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
@@ -208,7 +208,7 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
         }
     resolved = [change.incident.monitor for change in changes if change.change == "resolved"]
     down = frozenset(row[0] for row in await connection.fetch(sql.DOWN_OR_PARTIAL, resolved))
-    made = MadeWindows(await store_maintenance.made(connection, first_at))
+    made = MadeWindows(await maintenance_store.made(connection, first_at))
     return Situation(
         now, changes, list(incidents.values()), notified, acknowledged, silenced, newest, down, made
     )

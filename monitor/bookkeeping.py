@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from monitor import store_incidents, store_sums
+from monitor import store_incidents
 from monitor.health import Change, Health
 from monitor.hindsight import correct, retrace_stored
 from monitor.incident import Observed, Recheck, observe, status
@@ -20,8 +20,9 @@ from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.standing import Rules, in_order, point_of
 from monitor.storage.results import Enter
 from monitor.store_incidents import State
-from monitor.uptime import UptimePoint
-from monitor.uptime_ledger import Ledger
+from monitor.uptime import store
+from monitor.uptime.ledger import Ledger
+from monitor.uptime.sums import UptimePoint
 from monitor.watched import MonitorRules
 
 _LATE_S = DAY_S  # a result that comes later changes no open incident
@@ -35,7 +36,7 @@ class Bookkeeping:
         self, rules: MonitorRules, retention_days: float, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules = rules
-        self._retention_days = min(retention_days, store_sums.HOURS_KEPT_D - 1)
+        self._retention_days = min(retention_days, store.HOURS_KEPT_D - 1)
         self._clock = clock
 
     async def open_books(self, connection: Any, results: Iterable[CheckResult]) -> Enter:
@@ -96,7 +97,7 @@ class _Batch:
             slots = [result.scheduled_at for result in its]
             between = (min(slots) - rules.reach_s, max(slots) + rules.reach_s)
             ids = [result.id for result in its]
-            others = await store_sums.around(self._connection, monitor, location, ids, between)
+            others = await store.around(self._connection, monitor, location, ids, between)
             self._ledger.insert_late(
                 monitor,
                 location,
@@ -133,5 +134,5 @@ class _Batch:
         """Store the states, sums and changes of all monitors of the batch."""
         if self._states:
             await store_incidents.store_states(self._connection, self._states)
-            await store_sums.add(self._connection, self._ledger.entries)
+            await store.add(self._connection, self._ledger.entries)
             await store_incidents.store_changes(self._connection, self._changes, self._now)

@@ -25,7 +25,7 @@ from monitor.runtime.event_loop import shorten_pauses
 from monitor.runtime.log_lines import LineHandler
 from monitor.runtime.signals import Signals
 from monitor.service import CannotGoOnError, check_once, serve
-from monitor.uptime_report import FORMATS, written
+from monitor.uptime.report import FORMATS, written
 
 if sys.platform == "win32":
     from asyncio import new_event_loop

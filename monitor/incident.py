@@ -18,7 +18,7 @@ from monitor.health import Change, Episode, Health, Kind
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
 from monitor.standing import LocationState, Rules, is_long_after, next_state, quorum, reporting
-from monitor.uptime import REACH, UptimePoint
+from monitor.uptime.sums import REACH, UptimePoint
 
 _FRESH_S = 60.0  # a result that is not older is news, however short the interval
 _SKEW_S = 60.0  # by which a clock may be ahead

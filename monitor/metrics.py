@@ -16,7 +16,7 @@ from monitor.exposition import Family, MetricsText, labels
 from monitor.result import CheckResult, Reason
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.histogram import Buckets
-from monitor.uptime import status_of
+from monitor.uptime.sums import status_of
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
 CHECKS = "website_health_checks_total"

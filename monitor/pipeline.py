@@ -38,7 +38,7 @@ from monitor.silence import NoDataWatch
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked as locked_monitors
-from monitor.store_sums import sum_up_days
+from monitor.uptime.store import sum_up_days
 from monitor.volatile_log import VolatileTopic
 from monitor.watched import MonitorRules
 

@@ -13,8 +13,8 @@ from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.text import HOUR_S
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
-from monitor.store_report import Account, accounts
-from monitor.uptime_report import ReportRow, rows
+from monitor.uptime.accounts import Account, accounts
+from monitor.uptime.report import ReportRow, rows
 from monitor.watched import MonitorRules
 
 

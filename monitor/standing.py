@@ -11,10 +11,10 @@ from heapq import merge
 
 import msgspec
 
-from monitor.maintenance import Windows
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
-from monitor.uptime import REACH, Status, UptimePoint, status_of
+from monitor.uptime.maintenance import Windows
+from monitor.uptime.sums import REACH, Status, UptimePoint, status_of
 
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
 

@@ -11,13 +11,13 @@ from uuid import UUID
 
 import msgspec
 
-from monitor import store_maintenance, store_sums
 from monitor import store_pages_sql as sql
-from monitor.maintenance_made import MadeWindows
 from monitor.runtime.event_loop import in_pieces
 from monitor.storage.database import Database
 from monitor.storage.results import stored
-from monitor.uptime import Sums
+from monitor.uptime import maintenance_store, store
+from monitor.uptime.maintenance import MadeWindows
+from monitor.uptime.sums import Sums
 
 Period = Literal["hour", "day"]
 IncidentKind = Literal["down", "partial", "no_data", "flapping"]
@@ -241,7 +241,7 @@ class PageReader:
         """
         found: defaultdict[str, list[Sums]] = defaultdict(list)
         async with self._database.transaction() as connection:
-            for name, sums in await store_sums.sums_of_some(connection, monitors, hours, days):
+            for name, sums in await store.sums_of_some(connection, monitors, hours, days):
                 found[name].append(sums)
         return found
 
@@ -269,7 +269,7 @@ class PageReader:
     async def maintenance(self, since: float, until: float) -> MadeWindows:
         """Read the windows that people made and that are open between `since` and `until`."""
         async with self._database.transaction() as connection:
-            return MadeWindows(await store_maintenance.made(connection, since, until))
+            return MadeWindows(await maintenance_store.made(connection, since, until))
 
     async def last_change(self) -> int:
         """Read the highest number of a change; 0 if there is none."""

@@ -6,12 +6,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from monitor import store_maintenance
 from monitor.config.model import Monitor
-from monitor.maintenance import Windows
-from monitor.maintenance_made import MadeWindows
 from monitor.runtime.text import DAY_S
 from monitor.standing import Rules, Sample
+from monitor.uptime import maintenance_store
+from monitor.uptime.maintenance import MadeWindows, Windows
 
 READ_EVERY_S = 3.0
 _COUNTED_S = 400 * DAY_S  # older results are not counted
@@ -55,10 +54,10 @@ class MonitorRules:
         now = self._monotonic()
         if now < self._read_at:
             return
-        edition = await store_maintenance.edition(connection)
+        edition = await maintenance_store.edition(connection)
         if edition != self._made_edition:
             since = self._clock() - _COUNTED_S
-            self._made = MadeWindows(await store_maintenance.made(connection, since))
+            self._made = MadeWindows(await maintenance_store.made(connection, since))
             self._made_edition = edition
             self._rules = self._rules_by_monitor()
         self._read_at = now + READ_EVERY_S

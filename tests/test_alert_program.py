@@ -7,7 +7,7 @@ import time
 import aiohttp
 
 from monitor.alert_store import AlertStore
-from monitor.maintenance_made import MadeWindow
+from monitor.uptime.maintenance import MadeWindow
 from tests.alerting import NOW
 from tests.bookkeeping import Book
 from tests.program import Start

@@ -10,13 +10,13 @@ from pydantic import SecretStr
 from monitor.bookkeeping import Bookkeeping
 from monitor.config.alerts import Maintenance
 from monitor.config.model import Config, Monitor
-from monitor.maintenance import Windows
 from monitor.report import report
 from monitor.standing import Rules
 from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
-from monitor.store_sums import sum_up_days
-from monitor.uptime_report import ReportRow
+from monitor.uptime.maintenance import Windows
+from monitor.uptime.report import ReportRow
+from monitor.uptime.store import sum_up_days
 from tests.observing import START, SameRules, checks, once
 from tests.postgres import result_store
 from tests.storage.test_results import query
@@ -117,7 +117,7 @@ async def test_a_report_leaves_maintenance_out_of_uptime(
     assert row.maintenance == pytest.approx(120 / HOUR_S)
     assert row.no_data == pytest.approx(1 - 420 / HOUR_S)
 
-    monkeypatch.setattr("monitor.store_sums.HOURS_KEPT_D", 0)
+    monkeypatch.setattr("monitor.uptime.store.HOURS_KEPT_D", 0)
     await sum_up_days(store.database, locked)
     await store.database.close()
     assert await query(database, "SELECT FROM health_hours") == []

@@ -11,10 +11,10 @@ import pytest
 
 from monitor.alert_store import AlertStore
 from monitor.config.model import Config
-from monitor.maintenance_made import MadeWindow
 from monitor.result import Evidence, Phases
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
+from monitor.uptime.maintenance import MadeWindow
 from monitor.web.rendering import monitor_path
 from tests.browsing import Window, chromium, window
 from tests.postgres import save

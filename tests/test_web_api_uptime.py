@@ -9,7 +9,7 @@ import pytest
 from monitor.bookkeeping import Bookkeeping
 from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
-from monitor.store_sums import _SOME_MONITORS, sum_up_days
+from monitor.uptime.store import _SOME_MONITORS, sum_up_days
 from monitor.watched import MonitorRules
 from monitor.web.api_uptime import UptimeBounds, bounds_of
 from tests.api import Client, failed, found

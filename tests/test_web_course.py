@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.store_pages import Incident, IncidentKind
-from monitor.uptime import BUCKETS, Sums, bucket
+from monitor.uptime.sums import BUCKETS, Sums, bucket
 from monitor.web.course import (
     RANGES,
     by_day,

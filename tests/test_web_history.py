@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from monitor.store_pages import Seconds
-from monitor.uptime import BUCKETS, Sums, bucket
+from monitor.uptime.sums import BUCKETS, Sums, bucket
 from monitor.web.charts import Bar
 from monitor.web.history import History, added, bar, bounds, times
 

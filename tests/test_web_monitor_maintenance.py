@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from monitor.alert_store import AlertStore
-from monitor.maintenance_made import MadeWindow
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
+from monitor.uptime.maintenance import MadeWindow
 from monitor.web.rendering import monitor_path
 from tests.storage.test_results import query
 from tests.web import configured, site_of

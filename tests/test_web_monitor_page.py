@@ -10,7 +10,7 @@ from monitor.result import CheckResult, Evidence, OwnTroubleError, Tls
 from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
-from monitor.store_sums import sum_up_days
+from monitor.uptime.store import sum_up_days
 from monitor.web.rendering import monitor_path
 from tests.postgres import result_store
 from tests.web import HTML, configured, no_check, outage, result, site_of

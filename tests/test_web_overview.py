@@ -9,7 +9,7 @@ from markupsafe import escape
 
 from monitor.storage.results import ResultStore
 from monitor.store_incidents import locked
-from monitor.store_sums import sum_up_days
+from monitor.uptime.store import sum_up_days
 from monitor.web.views import PAGE_ROWS
 from tests.web import Visitor, configured, flapping, outage, result, site_of
 

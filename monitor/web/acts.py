@@ -6,11 +6,11 @@ from typing import Annotated
 
 import msgspec
 
-from monitor import maintenance_made
 from monitor.alert_store import Acknowledgement, Silence
 from monitor.config.model import Monitor
-from monitor.maintenance_made import MadeWindow
 from monitor.store_pages import Incident, IncidentChange, PageReader
+from monitor.uptime import maintenance
+from monitor.uptime.maintenance import MadeWindow
 from monitor.web.api_parameters import Instant, body_instant
 from monitor.web.api_problem import Mistake, ProblemError
 from monitor.web.running import Running
@@ -97,7 +97,7 @@ async def make_window(
     now = time.time()
     until = body_instant("until", asked.until)
     since = now if asked.since is None else body_instant("since", asked.since)
-    wrong = [*_scope_mistakes(asked, monitors), *maintenance_made.mistakes(since, until, now)]
+    wrong = [*_scope_mistakes(asked, monitors), *maintenance.mistakes(since, until, now)]
     if wrong:
         raise ProblemError.about([Mistake(*each) for each in wrong], 422)
     window = MadeWindow(0, asked.monitor, asked.group, max(since, now), until, now, asked.who, asked.why)

@@ -9,9 +9,8 @@ import msgspec
 from aiohttp import web
 
 from monitor.config.model import Monitor
-from monitor.maintenance import intervals
-from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows
 from monitor.runtime.text import DAY_S
+from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, intervals
 from monitor.web import acts
 from monitor.web.api_operation import Operation, answer
 from monitor.web.api_parameters import (

@@ -12,7 +12,7 @@ from monitor.result import CheckResult, Evidence, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow
-from monitor.uptime import status_of
+from monitor.uptime.sums import status_of
 from monitor.web.api_csv import columns, table
 from monitor.web.api_operation import Operation, answer, csv_answer, headers, monitor_of
 from monitor.web.api_parameters import (

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.store_pages import PageReader
-from monitor.uptime import Sums, percentile, shares
+from monitor.uptime.sums import Sums, percentile, shares
 from monitor.web.api_csv import columns
 from monitor.web.api_operation import Operation, answer, csv_answer, monitor_of
 from monitor.web.api_parameters import (

@@ -5,7 +5,7 @@ import time
 from aiohttp import web
 
 from monitor.store_pages import PageReader
-from monitor.uptime import percentile
+from monitor.uptime.sums import percentile
 from monitor.web.badge import response_time_badge, status_badge, uptime_badge
 from monitor.web.history import DAY_H, bounds, times
 from monitor.web.overview import histories, states

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from monitor.maintenance import Interval
 from monitor.runtime.text import DAY_S, HOUR_S, duration
 from monitor.store_pages import Incident, Step
-from monitor.uptime import Sums, percentile
+from monitor.uptime.maintenance import Interval
+from monitor.uptime.sums import Sums, percentile
 from monitor.web.charts import ChartPoint, ChartState, Frame, Shade
 from monitor.web.history import DAY_H, ByPeriod, times
 

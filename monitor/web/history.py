@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from monitor.runtime.text import HOUR_S, duration, percent
 from monitor.store_pages import Seconds
-from monitor.uptime import Sums, percentile
+from monitor.uptime.sums import Sums, percentile
 from monitor.web.charts import Bar, ChartState
 
 DAY_H = 24

@@ -7,10 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from monitor.config.model import Monitor
-from monitor.maintenance import intervals
-from monitor.maintenance_made import LONGEST_S, MadeWindows, Scope
 from monitor.runtime.text import HOUR_S
 from monitor.storage.database import StoreUnavailableError
+from monitor.uptime.maintenance import LONGEST_S, MadeWindows, Scope, intervals
 from monitor.web import acts
 from monitor.web.api_parameters import body_instant
 from monitor.web.api_problem import ProblemError

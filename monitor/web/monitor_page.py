@@ -10,12 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from monitor.config.model import Monitor
-from monitor.maintenance import intervals
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.runtime.text import DAY_S, duration, instant
 from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import PageReader, Place, ResultRow, Step
-from monitor.uptime import status_of
+from monitor.uptime.maintenance import intervals
+from monitor.uptime.sums import status_of
 from monitor.web.charts import Frame, phases_chart, response_chart
 from monitor.web.course import (
     PHASES,

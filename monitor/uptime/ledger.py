@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from monitor.maintenance import Windows
 from monitor.result import CheckResult, Phases
 from monitor.runtime.text import HOUR_S
-from monitor.uptime import (
+from monitor.uptime.maintenance import Windows
+from monitor.uptime.sums import (
     BUCKETS,
     CountedAs,
     UptimePoint,

@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from monitor import store_sums
-from monitor.maintenance import Windows
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import Database
-from monitor.uptime import Sums, split_at_windows
+from monitor.uptime import store
+from monitor.uptime.maintenance import Windows
+from monitor.uptime.sums import Sums, split_at_windows
 
 _STATES = "SELECT monitor, health FROM health_states"
 
@@ -64,11 +64,9 @@ async def accounts(
 async def _accounts(
     connection: Any, since: float, until: float, windows_of: Callable[[str], Windows | None]
 ) -> dict[str, Account]:
-    first_day = int(time.time() // DAY_S) - store_sums.HOURS_KEPT_D
+    first_day = int(time.time() // DAY_S) - store.HOURS_KEPT_D
     hours = (int(since // HOUR_S), int(-(-until // HOUR_S)))
-    places = {
-        tuple(place): sums for *place, sums in await store_sums.sums_of_all(connection, hours, first_day)
-    }
+    places = {tuple(place): sums for *place, sums in await store.sums_of_all(connection, hours, first_day)}
     for row in await connection.fetch(_STATES):
         health, windows = _decoder.decode(row["health"]), windows_of(row["monitor"])
         for location, column, length_s in _not_summed_up(health, windows, since, until):

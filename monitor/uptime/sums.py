@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
-from monitor.maintenance import Windows
 from monitor.runtime.text import HOUR_S
+from monitor.uptime.maintenance import Windows
 
 REACH = 3  # intervals that a result covers at most; after as many without a result there is no data
 BUCKETS = 64

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.runtime.text import HOUR_S
-from monitor.uptime import (
+from monitor.uptime.sums import (
     BUCKETS,
     CountedAs,
     Shares,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config.alerts import Maintenance
-from monitor.maintenance import Windows, intervals
+from monitor.uptime.maintenance import Windows, intervals
 
 DAY_S = 86_400.0
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from monitor.health import Health
 from monitor.incident import observe
-from monitor.maintenance import Windows
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
 from monitor.standing import Rules, point_of
-from monitor.uptime import UptimePoint, status_of
-from monitor.uptime_ledger import Ledger
+from monitor.uptime.ledger import Ledger
+from monitor.uptime.maintenance import Windows
+from monitor.uptime.sums import UptimePoint, status_of
 from tests.observing import START, check, checks, once
 
 HOUR = int(START // HOUR_S)

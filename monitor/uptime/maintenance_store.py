@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from monitor.maintenance_made import MadeWindow
+from monitor.uptime.maintenance import MadeWindow
 
 # Rows are only added, and ended once: any change shows.
 _EDITION = "SELECT count(*), count(ended_at) FROM health_maintenance"

@@ -3,8 +3,7 @@
 import pytest
 
 from monitor.alert_decision import decide
-from monitor.maintenance import Windows, intervals
-from monitor.maintenance_made import LONGEST_S, MadeWindow, MadeWindows, mistakes
+from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, Windows, intervals, mistakes
 from tests.alerting import NOW, change, incident, monitor, plan, situation, told
 
 DAY_S = 86_400

@@ -14,10 +14,10 @@ from monitor.cli import main
 from monitor.config.model import Config, Monitor
 from monitor.report import ReportError, instant, report
 from monitor.store_incidents import locked
-from monitor.store_report import Account, AccountedOutage
-from monitor.store_sums import sum_up_days
-from monitor.uptime import BUCKETS, Sums
-from monitor.uptime_report import ReportRow, rows, written
+from monitor.uptime.accounts import Account, AccountedOutage
+from monitor.uptime.report import ReportRow, rows, written
+from monitor.uptime.store import sum_up_days
+from monitor.uptime.sums import BUCKETS, Sums
 from monitor.watched import MonitorRules
 from tests.observing import START, checks
 from tests.postgres import result_store
@@ -77,7 +77,7 @@ async def test_days_stand_for_hours_that_are_forgotten(
     before = await report(config(database, tmp_path), START - 86_400, START + 86_400)
 
     await sum_up_days(store.database, locked)
-    monkeypatch.setattr("monitor.store_sums.HOURS_KEPT_D", 0)
+    monkeypatch.setattr("monitor.uptime.store.HOURS_KEPT_D", 0)
     await sum_up_days(store.database, locked)
     await store.database.close()
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import Database
-from monitor.uptime import BUCKETS, Status, Sums, status_of
-from monitor.uptime_ledger import Entry
+from monitor.uptime.ledger import Entry
+from monitor.uptime.sums import BUCKETS, Status, Sums, status_of
 
 Lock = Callable[[Any, Sequence[str]], Awaitable[object]]
 

@@ -8,14 +8,14 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from monitor import store_maintenance
 from monitor.alert_decision import decide
 from monitor.alert_store import AlertStore
 from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config, Monitor
-from monitor.maintenance_made import MadeWindow, Scope
 from monitor.report import report
 from monitor.storage.database import Database, StoreUnavailableError
+from monitor.uptime import maintenance_store
+from monitor.uptime.maintenance import MadeWindow, Scope
 from monitor.watched import READ_EVERY_S, MonitorRules
 from tests.alerting import plan
 from tests.bookkeeping import Book
@@ -65,7 +65,7 @@ async def made(
     store: AlertStore, since: float = -math.inf, until: float = math.inf
 ) -> list[tuple[float, float]]:
     async with store.database.transaction() as connection:
-        return [each[3:5] for each in await store_maintenance.made(connection, since, until)]
+        return [each[3:5] for each in await maintenance_store.made(connection, since, until)]
 
 
 async def test_windows_are_read_by_the_stretch_in_which_they_are_open(alert_store: AlertStore) -> None:

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.runtime.text import percent
-from monitor.store_report import Account
-from monitor.uptime import BUCKETS, percentile, shares
+from monitor.uptime.accounts import Account
+from monitor.uptime.sums import BUCKETS, percentile, shares
 
 FORMATS = ("table", "csv", "json")
 _TITLES = (
