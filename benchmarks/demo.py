@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
+from monitor.incidents.store import locked
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
-from monitor.store_incidents import locked
 from monitor.uptime.store import sum_up_days
-from monitor.watched import MonitorRules
 
 INTERVAL_S = 600
 DAYS = 90

@@ -19,14 +19,14 @@ import msgspec
 import uvloop
 
 from benchmarks.ingest import results
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config, Monitor
 from monitor.embedded_postgres import postgres
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
 from monitor.runtime.data_dir import locked
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.store_pages import PageReader, Place
-from monitor.watched import MonitorRules
 from monitor.web.history import DAY_H, DAYS, bounds
 from monitor.web.server import serving
 from monitor.web.site import Site

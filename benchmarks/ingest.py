@@ -15,11 +15,12 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config
 from monitor.dead_letter import DeadLetter
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
 from monitor.ingest import ingest
 from monitor.kafka_aiokafka_fixes import close
 from monitor.kafka_clients import consumer, started_producer
@@ -28,7 +29,6 @@ from monitor.runtime.data_dir import locked
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.storage.rows import row
-from monitor.watched import MonitorRules
 
 MONITORS = 500
 BODY = "<p>All is well here.</p>" * 10

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.alert import send_alerts
 from monitor.alert_store import AlertStore
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
@@ -24,6 +23,10 @@ from monitor.forwarder import Forwarder
 from monitor.forwarder_lanes import partition_of
 from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStored
 from monitor.heartbeat import RecentResults, send_heartbeats
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.no_data import NoDataWatch
+from monitor.incidents.rules import MonitorRules
+from monitor.incidents.store import locked as locked_monitors
 from monitor.ingest import ingest
 from monitor.ingest_counts import IngestCounts
 from monitor.kafka_aiokafka_fixes import close
@@ -34,13 +37,10 @@ from monitor.runtime.data_dir import locked
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import HOUR_S
-from monitor.silence import NoDataWatch
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.results import ResultStore
-from monitor.store_incidents import locked as locked_monitors
 from monitor.uptime.store import sum_up_days
 from monitor.volatile_log import VolatileTopic
-from monitor.watched import MonitorRules
 
 if TYPE_CHECKING:
     from monitor.result import Message

@@ -9,13 +9,13 @@ from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
 from monitor.embedded_account import EmbeddedError
 from monitor.embedded_postgres import postgres, running_uri
+from monitor.incidents.rules import MonitorRules
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.text import HOUR_S
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
 from monitor.uptime.accounts import Account, accounts
 from monitor.uptime.report import ReportRow, rows
-from monitor.watched import MonitorRules
 
 
 class ReportError(Exception):

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from yarl import URL
 
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult, result_id
 from monitor.storage.results import ResultStore
-from monitor.watched import MonitorRules
 from monitor.web.running import CheckNow
 from monitor.web.server import serving
 from monitor.web.site import Site

@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 
 from monitor.config.alerts import Maintenance
-from monitor.health import Change, Health, Kind
-from monitor.incident import observe
+from monitor.incidents.course import observe
+from monitor.incidents.model import Change, Health, Kind
+from monitor.incidents.rules import MonitorRules, Rules
 from monitor.result import CheckResult, result_id
-from monitor.standing import Rules
-from monitor.watched import MonitorRules
 
 START = 1_795_000_000.0
 RULES, HEALTHY = Rules(), Health()

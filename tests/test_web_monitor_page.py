@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from monitor.incidents.store import locked
 from monitor.result import CheckResult, Evidence, OwnTroubleError, Tls
 from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
-from monitor.store_incidents import locked
 from monitor.uptime.store import sum_up_days
 from monitor.web.rendering import monitor_path
 from tests.postgres import result_store

@@ -7,8 +7,8 @@ import time
 import pytest
 from markupsafe import escape
 
+from monitor.incidents.store import locked
 from monitor.storage.results import ResultStore
-from monitor.store_incidents import locked
 from monitor.uptime.store import sum_up_days
 from monitor.web.views import PAGE_ROWS
 from tests.web import Visitor, configured, flapping, outage, result, site_of

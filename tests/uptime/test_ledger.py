@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.health import Health
-from monitor.incident import observe
+from monitor.incidents.course import observe
+from monitor.incidents.location import point_of
+from monitor.incidents.model import Health
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
-from monitor.standing import Rules, point_of
 from monitor.uptime.ledger import Ledger
 from monitor.uptime.maintenance import Windows
 from monitor.uptime.sums import UptimePoint, status_of

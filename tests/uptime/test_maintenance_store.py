@@ -10,20 +10,20 @@ from pydantic import SecretStr
 
 from monitor.alert_decision import decide
 from monitor.alert_store import AlertStore
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.model import Config, Monitor
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import READ_EVERY_S, MonitorRules
 from monitor.report import report
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.uptime import maintenance_store
 from monitor.uptime.maintenance import MadeWindow, Scope
-from monitor.watched import READ_EVERY_S, MonitorRules
 from tests.alerting import plan
 from tests.bookkeeping import Book
+from tests.incidents.test_bookkeeping import NOW
+from tests.incidents.test_bookkeeping_maintenance import seconds
 from tests.observing import START, checks
 from tests.postgres import PostgresServer, result_store
 from tests.storage.test_results import query
-from tests.test_bookkeeping import NOW
-from tests.test_bookkeeping_maintenance import seconds
 
 SHOP = Monitor.model_validate({"name": "shop", "url": "https://shop.example/", "group": "web"})
 ALL: Scope = (None, None)

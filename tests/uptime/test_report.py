@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.bookkeeping import Bookkeeping
 from monitor.cli import main
 from monitor.config.model import Config, Monitor
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import MonitorRules
+from monitor.incidents.store import locked
 from monitor.report import ReportError, instant, report
-from monitor.store_incidents import locked
 from monitor.uptime.accounts import Account, AccountedOutage
 from monitor.uptime.report import ReportRow, rows, written
 from monitor.uptime.store import sum_up_days
 from monitor.uptime.sums import BUCKETS, Sums
-from monitor.watched import MonitorRules
 from tests.observing import START, checks
 from tests.postgres import result_store
 from tests.program import Start

@@ -9,10 +9,10 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.health import Health, Kind
-from monitor.incident import observe
+from monitor.incidents.course import observe
+from monitor.incidents.model import Health, Kind
+from monitor.incidents.rules import Rules, Sample
 from monitor.result import CheckResult
-from monitor.standing import Rules, Sample
 from tests.observing import (
     START,
     check,

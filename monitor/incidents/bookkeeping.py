@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from monitor import store_incidents
-from monitor.health import Change, Health
-from monitor.hindsight import correct, retrace_stored
-from monitor.incident import Observed, Recheck, observe, status
+from monitor.incidents import store as store_incidents
+from monitor.incidents.course import Observed, Recheck, observe, status
+from monitor.incidents.late_results import correct, retrace_stored
+from monitor.incidents.location import in_order, point_of
+from monitor.incidents.model import Change, Health
+from monitor.incidents.rules import MonitorRules, Rules
+from monitor.incidents.store import State
 from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S, HOUR_S
-from monitor.standing import Rules, in_order, point_of
 from monitor.storage.results import Enter
-from monitor.store_incidents import State
 from monitor.uptime import store
 from monitor.uptime.ledger import Ledger
 from monitor.uptime.sums import UptimePoint
-from monitor.watched import MonitorRules
 
 _LATE_S = DAY_S  # a result that comes later changes no open incident
 _MARGIN_S = HOUR_S  # around late results, for the outages that they may belong to

@@ -9,23 +9,30 @@ when this program first sees it is a change `past`.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from monitor.health import Change, Episode, Health, Kind
+from monitor.incidents.location import LocationState, is_long_after, next_state, quorum, reporting
+from monitor.incidents.model import Change, Episode, Health, Kind
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
-from monitor.standing import LocationState, Rules, is_long_after, next_state, quorum, reporting
-from monitor.uptime.sums import REACH, UptimePoint
+from monitor.uptime.sums import UptimePoint
 
 _FRESH_S = 60.0  # a result that is not older is news, however short the interval
+
+
 _SKEW_S = 60.0  # by which a clock may be ahead
+
+
 _FLAPPING_S = HOUR_S
+
+
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
+
+
 _FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
-_NO_RESULT = f"no result for {REACH} intervals"
 
 
 class Recheck(NamedTuple):
@@ -72,36 +79,6 @@ def retrace(health: Health, results: Iterable[CheckResult], rules: Rules) -> tup
         course.apply(result)
     seen = course.observed()
     return seen.health, [change for change in seen.changes if change.kind is not Kind.FLAPPING]
-
-
-def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Change]:
-    """Return the health with an incident of kind `no_data`, and the change that opens it.
-
-    The next result that is news resolves it. It began with the newest result; if there was none, at `since`.
-    """
-    started_at = health.last_at if health.locations else since
-    episode = Episode(
-        Kind.NO_DATA, started_at, decided_at=now, observed_at=now, detail=_NO_RESULT, was_opened=True
-    )
-    return msgspec.structs.replace(health, no_data=episode), episode.change("opened", now)
-
-
-def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
-    """Return what is left, and the ends of all open incidents, of a monitor that nobody checks any more.
-
-    Results that come later begin anew.
-    """
-    open_ones = [episode for episode in (health.outage, health.flapping, health.no_data) if episode]
-    changes = [_no_longer_checked(episode.ended(now)) for episode in open_ones]
-    locations = {
-        name: msgspec.structs.replace(state, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
-        for name, state in health.locations.items()
-    }
-    return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes
-
-
-def _no_longer_checked(change: Change) -> Change:
-    return replace(change, reason=None, detail="no longer checked") if change.change == "resolved" else change
 
 
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.bookkeeping import Bookkeeping
 from monitor.config.alerts import Maintenance
 from monitor.config.model import Config, Monitor
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import Rules
+from monitor.incidents.store import locked
 from monitor.report import report
-from monitor.standing import Rules
 from monitor.storage.results import ResultStore
-from monitor.store_incidents import locked
 from monitor.uptime.maintenance import Windows
 from monitor.uptime.report import ReportRow
 from monitor.uptime.store import sum_up_days
+from tests.incidents.test_bookkeeping import NOW, insist, stream
 from tests.observing import START, SameRules, checks, once
 from tests.postgres import result_store
 from tests.storage.test_results import query
-from tests.test_bookkeeping import NOW, insist, stream
 
 HOUR_S = 3_600
 NIGHT = once(START + 90, START + 210)

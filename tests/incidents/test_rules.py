@@ -1,8 +1,7 @@
 """What storing has to know of the configuration."""
 
 from monitor.config.model import Monitor, Window
-from monitor.standing import Rules, Sample
-from monitor.watched import MonitorRules
+from monitor.incidents.rules import MonitorRules, Rules, Sample
 
 
 def monitor(name: str, **settings: object) -> Monitor:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from monitor.health import Health
-from monitor.incident import Recheck, observe, retrace, status
+from monitor.incidents.course import Recheck, observe, retrace, status
+from monitor.incidents.model import Health
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from monitor.standing import Rules
 from tests.observing import (
     DOWN,
     PARTIAL,

@@ -5,11 +5,11 @@ from operator import attrgetter
 
 import msgspec
 
-from monitor.health import Change, Episode, Health
-from monitor.hindsight import correct, retrace_stored
-from monitor.incident import observe
+from monitor.incidents.course import observe
+from monitor.incidents.late_results import correct, retrace_stored
+from monitor.incidents.model import Change, Episode, Health
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from monitor.standing import Rules
 from tests.observing import (
     DOWN,
     FLAPPING,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from monitor.health import Change, Health
+from monitor.incidents.model import Change, Health
 from monitor.result import CheckResult
 
 _NOBODY = UUID(int=0)

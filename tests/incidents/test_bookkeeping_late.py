@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from monitor import store_incidents
-from monitor.health import Change
+from monitor.incidents import store as store_incidents
+from monitor.incidents.model import Change
+from monitor.incidents.rules import Rules, Sample
 from monitor.result import CheckResult
-from monitor.standing import Rules, Sample
+from tests.incidents.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
 from tests.observing import DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
 from tests.postgres import result_store
 from tests.storage.test_results import query
-from tests.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
 
 HOURS_LATE = 86_400.0
 

@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
-from monitor.health import Episode, Health, Kind
-from monitor.incident import Recheck, end_unchecked, observe, open_no_data, status
-from monitor.standing import LocationState, Rules, Sample
+from monitor.incidents.course import Recheck, observe, status
+from monitor.incidents.location import LocationState
+from monitor.incidents.model import Episode, Health, Kind
+from monitor.incidents.no_data import end_unchecked, open_no_data
+from monitor.incidents.rules import Rules, Sample
 from tests.observing import (
     DOWN,
     FLAPPING,

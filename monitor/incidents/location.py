@@ -6,47 +6,16 @@ of their slots, unless the clock was set back.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from heapq import merge
 
 import msgspec
 
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
-from monitor.uptime.maintenance import Windows
 from monitor.uptime.sums import REACH, Status, UptimePoint, status_of
 
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The last `of` results; the location is down when `bad` of them failed."""
-
-    of: int
-    bad: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When results of a monitor make an incident, and when they are left out of its uptime."""
-
-    interval_s: float = 60.0
-    failures: int = 3  # failed checks in a row that open an incident
-    successes: int = 2  # passed checks in a row that resolve it
-    sample: Sample | None = None  # opens an incident instead of `failures`
-    quorum: int | None = None  # locations that must agree; without it half of them, rounded up
-    windows: Windows | None = None  # of maintenance
-
-    @property
-    def reach_s(self) -> float:
-        """Return how long a result counts for its location if no other one comes."""
-        return REACH * self.interval_s
-
-    @property
-    def memory(self) -> int:
-        """Return how many results are certainly enough to know how a location is."""
-        return 10 + self.failures + self.successes + (self.sample.of if self.sample else 0)
 
 
 class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

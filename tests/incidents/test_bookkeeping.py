@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from monitor.bookkeeping import Bookkeeping
+from monitor.incidents.bookkeeping import Bookkeeping
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from monitor.standing import Rules
 from monitor.storage.database import RefusedError, StoreUnavailableError
 from monitor.storage.results import ResultStore
 from tests.observing import RULES, START, SameRules, check, checks, together

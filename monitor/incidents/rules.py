@@ -3,17 +3,53 @@
 import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from monitor.config.model import Monitor
 from monitor.runtime.text import DAY_S
-from monitor.standing import Rules, Sample
 from monitor.uptime import maintenance_store
 from monitor.uptime.maintenance import MadeWindows, Windows
+from monitor.uptime.sums import REACH
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The last `of` results; the location is down when `bad` of them failed."""
+
+    of: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When results of a monitor make an incident, and when they are left out of its uptime."""
+
+    interval_s: float = 60.0
+    failures: int = 3  # failed checks in a row that open an incident
+    successes: int = 2  # passed checks in a row that resolve it
+    sample: Sample | None = None  # opens an incident instead of `failures`
+    quorum: int | None = None  # locations that must agree; without it half of them, rounded up
+    windows: Windows | None = None  # of maintenance
+
+    @property
+    def reach_s(self) -> float:
+        """Return how long a result counts for its location if no other one comes."""
+        return REACH * self.interval_s
+
+    @property
+    def memory(self) -> int:
+        """Return how many results are certainly enough to know how a location is."""
+        return 10 + self.failures + self.successes + (self.sample.of if self.sample else 0)
+
 
 READ_EVERY_S = 3.0
+
+
 _COUNTED_S = 400 * DAY_S  # older results are not counted
+
+
 _DEFAULT = Rules()
 
 

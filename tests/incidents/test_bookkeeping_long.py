@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from monitor.health import Health
+from monitor.incidents.model import Health
+from monitor.incidents.no_data import look_for_no_data
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from monitor.standing import Rules
 from monitor.storage.database import Database
-from monitor.store_silence import look_for_no_data
+from tests.incidents.test_bookkeeping import assert_sums_are_right, changes, incidents
+from tests.incidents.test_bookkeeping_late import HOURS_LATE, save
 from tests.observing import START, check, checks, together
 from tests.storage.test_results import query
-from tests.test_bookkeeping import assert_sums_are_right, changes, incidents
-from tests.test_bookkeeping_late import HOURS_LATE, save
 
 
 async def spans(uri: str) -> list[tuple[object, ...]]:

@@ -6,10 +6,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.health import Health
-from monitor.incident import observe
+from monitor.incidents.course import observe
+from monitor.incidents.location import in_order
+from monitor.incidents.model import Health
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from monitor.standing import Rules, in_order
 from tests.observing import DOWN, RULES, START, check, live, made, told
 
 LATER = START + 86_400

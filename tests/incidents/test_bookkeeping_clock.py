@@ -4,10 +4,10 @@ import random
 
 import pytest
 
+from tests.incidents.test_bookkeeping import NOW, assert_sums_are_right, bookkeeping, changes, incidents
 from tests.observing import made
 from tests.postgres import result_store
 from tests.storage.test_results import count
-from tests.test_bookkeeping import NOW, assert_sums_are_right, bookkeeping, changes, incidents
 
 
 @pytest.mark.parametrize("batch", [1_000, 7])

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from monitor.standing import LocationState
+from monitor.incidents.location import LocationState
 
 
 class Kind(StrEnum):

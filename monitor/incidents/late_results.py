@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.health import Change, Episode, Health, Kind
-from monitor.incident import Observed, retrace
+from monitor.incidents.course import Observed, retrace
+from monitor.incidents.location import LocationState
+from monitor.incidents.model import Change, Episode, Health, Kind
+from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from monitor.standing import LocationState, Rules
 
 _OUTAGES = (Kind.DOWN, Kind.PARTIAL)
 _Present = tuple[Episode | None, list[Change]]  # the open outage, and the changes to store

@@ -1,0 +1,245 @@
+"""Finds monitors of which no results come, and opens an incident of kind `no_data` for each.
+
+A process judges only monitors whose results are in its own partitions, and only by an instant whose messages
+it has all stored since. After Kafka was unavailable, partitions were assigned anew, or this process slept,
+results may still be on their way: then it waits for three intervals and a minute more.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from monitor.incidents import store
+from monitor.incidents.model import Change, Episode, Health, Kind
+from monitor.incidents.rules import MonitorRules, Rules
+from monitor.incidents.store import State
+from monitor.storage.database import Database, StoreUnavailableError
+from monitor.uptime.sums import REACH
+
+_NO_RESULT = f"no result for {REACH} intervals"
+
+
+def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Change]:
+    """Return the health with an incident of kind `no_data`, and the change that opens it.
+
+    The next result that is news resolves it. It began with the newest result; if there was none, at `since`.
+    """
+    started_at = health.last_at if health.locations else since
+    episode = Episode(
+        Kind.NO_DATA, started_at, decided_at=now, observed_at=now, detail=_NO_RESULT, was_opened=True
+    )
+    return msgspec.structs.replace(health, no_data=episode), episode.change("opened", now)
+
+
+def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
+    """Return what is left, and the ends of all open incidents, of a monitor that nobody checks any more.
+
+    Results that come later begin anew.
+    """
+    open_ones = [episode for episode in (health.outage, health.flapping, health.no_data) if episode]
+    changes = [_no_longer_checked(episode.ended(now)) for episode in open_ones]
+    locations = {
+        name: msgspec.structs.replace(state, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
+        for name, state in health.locations.items()
+    }
+    return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes
+
+
+def _no_longer_checked(change: Change) -> Change:
+    return replace(change, reason=None, detail="no longer checked") if change.change == "resolved" else change
+
+
+# A monitor that never had a result counts, too: it has a deadline only if it is checked for long enough.
+_WITHOUT_RESULTS = """
+SELECT monitor FROM unnest($1::text[], $2::float8[]) AS checked (monitor, deadline)
+LEFT JOIN health_states USING (monitor)
+WHERE coalesce(last_at, '-infinity') < deadline AND NOT EXISTS (
+    SELECT FROM health_incidents
+    WHERE health_incidents.monitor = checked.monitor AND kind = 'no_data' AND ended_at IS NULL)
+"""
+
+
+_NOT_CHECKED = """
+SELECT DISTINCT monitor FROM health_incidents
+WHERE ended_at IS NULL AND monitor <> ALL ($1)
+    AND NOT EXISTS (
+        SELECT FROM health_states
+        WHERE health_states.monitor = health_incidents.monitor AND last_at >= $2)
+"""
+
+
+async def look_for_no_data(
+    database: Database,
+    deadlines: Mapping[str, float],
+    checked_since: Mapping[str, float],
+    is_ours: Callable[[str], bool],
+    now: float,
+) -> None:
+    """Open incidents for monitors without a result since their deadline.
+
+    End the open incidents of monitors that are not in `checked_since`, if they are ours and had no result
+    lately. Those without a deadline are not judged.
+    """
+    forgotten_at = now - Rules().reach_s
+    async with database.transaction() as connection:
+        await _open_overdue(connection, deadlines, checked_since, now)
+        await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
+
+
+async def _open_overdue(
+    connection: Any, deadlines: Mapping[str, float], checked_since: Mapping[str, float], now: float
+) -> None:
+    """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
+    rows = await connection.fetch(_WITHOUT_RESULTS, list(deadlines), list(deadlines.values()))
+    names = [row["monitor"] for row in rows]
+    for monitor, health in (await _locked(connection, names)).items():
+        if health.last_at < deadlines[monitor] and not health.no_data:
+            after, change = open_no_data(health, checked_since[monitor], now)
+            await _store(connection, State(monitor, "unknown", after), [change], now)
+
+
+async def _end_no_longer_checked(
+    connection: Any,
+    checked: Collection[str],
+    is_ours: Callable[[str], bool],
+    deadline: float,
+    now: float,
+) -> None:
+    """End all open incidents of monitors that are not checked, and had no result since `deadline`."""
+    rows = await connection.fetch(_NOT_CHECKED, checked, deadline)
+    names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
+    for monitor, health in (await _locked(connection, names)).items():
+        after, changes = end_unchecked(health, now)
+        await _store(connection, State(monitor, "unknown", after), changes, now)
+
+
+async def _locked(connection: Any, names: Collection[str]) -> dict[str, Health]:
+    return await store.locked(connection, sorted(names)) if names else {}
+
+
+async def _store(connection: Any, state: State, changes: Iterable[Change], now: float) -> None:
+    await store.store_states(connection, [state])
+    await store.store_changes(connection, [(state.monitor, change) for change in changes], now)
+
+
+LOOK_S = 5.0
+
+
+SETTLE_S = 60.0
+
+
+_FIRST_CHECKS_PER_S = 50  # the schedule's ramp
+
+
+_ASLEEP_S = 30.0
+
+
+_KAFKA_S = 3.0
+
+
+_SKEW_S = 1.0
+
+
+class _Instant(NamedTuple):
+    """An instant: where each partition ended then, and up to where it was read."""
+
+    at: float
+    monotonic: float
+    ends: dict[TopicPartition, int]
+    positions: dict[TopicPartition, int]
+
+    def is_read(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Return whether everything before these ends has been read, and so stored, at this instant."""
+        return all(self.positions.get(partition, -1) >= end for partition, end in ends.items())
+
+
+class NoDataWatch:
+    """Looks for monitors without results again and again, between the batches of one storing process.
+
+    `partition_of` returns the partition of a key, out of so many, as producers choose it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        rules: MonitorRules,
+        partition_of: Callable[[bytes, int], int],
+        *,
+        settle_s: float = SETTLE_S,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._partition_of = partition_of
+        self._settle_s = settle_s
+        self._clock = clock
+        self._monotonic = monotonic
+        self._last: _Instant | None = None
+        self._unread: _Instant | None = None
+        self._uninterrupted_since = 0.0
+
+    async def look(self, consumer: Any) -> None:
+        """Look, unless that was just done. Everything that the consumer has returned must be stored."""
+        if self._last and self._monotonic() < self._last.monotonic + LOOK_S:
+            return
+        now = _Instant(self._clock(), self._monotonic(), *await _ends_and_positions(consumer))
+        if not self._last or self._is_interrupted(self._last, now):
+            self._uninterrupted_since, self._unread = now.at, None
+        self._last = now
+        if self._unread and now.is_read(self._unread.ends):
+            await self._judge(self._unread, consumer)
+            self._unread = None
+        self._unread = self._unread or now
+
+    def _is_interrupted(self, last: _Instant, now: _Instant) -> bool:
+        slept_s = now.monotonic - last.monotonic
+        return (
+            not now.ends
+            or now.ends.keys() != last.ends.keys()
+            or any(now.ends[partition] < end for partition, end in last.ends.items())
+            or slept_s > _ASLEEP_S
+            or abs(now.at - last.at - slept_s) > _SKEW_S
+        )
+
+    async def _judge(self, read: _Instant, consumer: Any) -> None:
+        checked_since = self._rules.checked_since
+        if read.at < self._uninterrupted_since + self._settle_s + len(checked_since) / _FIRST_CHECKS_PER_S:
+            return
+        ours = {partition.partition for partition in read.ends}
+        (topic,) = {partition.topic for partition in read.ends}
+        partitions = len(consumer.partitions_for_topic(topic))
+
+        def is_ours(name: str) -> bool:
+            return self._partition_of(name.encode(), partitions) in ours
+
+        deadlines = {
+            name: read.at - patience_s
+            for name, since_at in checked_since.items()
+            if max(since_at, self._uninterrupted_since)
+            < read.at - (patience_s := self._rules.no_data_after_s(name))
+            and is_ours(name)
+        }
+        try:
+            await look_for_no_data(self._database, deadlines, checked_since, is_ours, read.at)
+        except StoreUnavailableError:
+            return  # the next batch will log that, and wait
+
+
+async def _ends_and_positions(
+    consumer: Any,
+) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """Return where the partitions end, and up to where they are read; nothing if Kafka does not answer."""
+    partitions = consumer.assignment()
+    try:
+        async with asyncio.timeout(_KAFKA_S):
+            ends = await consumer.end_offsets(partitions)
+            return ends, {partition: await consumer.position(partition) for partition in partitions}
+    except (KafkaError, TimeoutError):
+        return {}, {}
