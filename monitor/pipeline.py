@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.alert import send_alerts
-from monitor.alert_store import AlertStore
+from monitor.alerts.heartbeat import RecentResults, send_heartbeats
+from monitor.alerts.sender import send_alerts
+from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
@@ -22,7 +23,6 @@ from monitor.embedded_postgres import postgres
 from monitor.forwarder import Forwarder
 from monitor.forwarder_lanes import partition_of
 from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStored
-from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.no_data import NoDataWatch
 from monitor.incidents.rules import MonitorRules

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from monitor.alert_counts import AlertCounts, Waiting
+from monitor.alerts.counts import AlertCounts, Waiting
 from monitor.config.model import Config
 from monitor.pipeline import Pipeline
 from monitor.reload import Reload

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from monitor.alert_decision import Decision, decide
-from monitor.alert_situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
+from monitor.alerts.decision import Decision, decide
+from monitor.alerts.situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config, Monitor
 

@@ -6,8 +6,8 @@ import sys
 
 from pydantic import SecretStr
 
-from monitor.alert import send_alerts
-from monitor.alert_store import AlertStore
+from monitor.alerts.sender import send_alerts
+from monitor.alerts.store import AlertStore
 from monitor.config.alerts import Alerts, Webhook
 from monitor.config.model import Config, Monitor
 from monitor.runtime.progress import Progress

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.storage.database import Database
 from tests.alerting import NOW
 

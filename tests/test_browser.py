@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.result import Evidence, Phases
 from monitor.storage.database import Database

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from monitor.alert_decision import Delivery
-from monitor.alert_message import Alert
-from monitor.alert_store import AlertStore
+from monitor.alerts.decision import Delivery
+from monitor.alerts.message import Alert
+from monitor.alerts.store import AlertStore
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.postgres import save

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.uptime.maintenance import MadeWindow

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.readings import Measurement, Section
 from monitor.result import CheckResult, result_id

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from monitor.alert_store import Acknowledgement, Silence
+from monitor.alerts.store import Acknowledgement, Silence
 from monitor.config.model import Monitor
 from monitor.store_pages import Incident, IncidentChange, PageReader
 from monitor.uptime import maintenance

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.alert_store import Silence
+from monitor.alerts.store import Silence
 from monitor.web import acts
 from monitor.web.acts import Line
 from monitor.web.api_operation import Operation, answer, monitor_of

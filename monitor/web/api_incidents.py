@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 from aiohttp import web
 
-from monitor.alert_store import Acknowledgement
+from monitor.alerts.store import Acknowledgement
 from monitor.store_pages import Incident, IncidentChange, IncidentKind
 from monitor.web import acts
 from monitor.web.api_csv import columns

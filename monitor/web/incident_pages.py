@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from monitor.alert_store import Acknowledgement, Silence
+from monitor.alerts.store import Acknowledgement, Silence
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import StoreUnavailableError
 from monitor.store_pages import Incident, PageReader, Place

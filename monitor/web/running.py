@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.pipeline import Pipeline
 from monitor.readings import Section, measurements
 from monitor.reload import Reload

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.alert_decision import decide
+from monitor.alerts.decision import decide
 from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, Windows, intervals, mistakes
 from tests.alerting import NOW, change, incident, monitor, plan, situation, told
 

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from monitor.alert_decision import decide
-from monitor.alert_store import AlertStore
+from monitor.alerts.decision import decide
+from monitor.alerts.store import AlertStore
 from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import READ_EVERY_S, MonitorRules

@@ -1,7 +1,7 @@
 import pytest
 
-from monitor.alert_decision import decide
-from monitor.alert_situation import Newest, Plan, Situation
+from monitor.alerts.decision import decide
+from monitor.alerts.situation import Newest, Plan, Situation
 from tests.alerting import NOW, change, incident, messages, monitor, outcome, plan, situation, told
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import Enum
 
-from monitor.alert_situation import Plan, Situation, UndecidedChange
+from monitor.alerts.situation import Plan, Situation, UndecidedChange
 
 LEAST = 5
 WITHIN_S = 60.0

@@ -10,15 +10,13 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from monitor.alert_apprise import AppriseChannel, failure_in
-from monitor.alert_channel import Channel, NotDeliveredError
-from monitor.alert_message import Alert, Event, compose
-from monitor.alert_webhook import WebhookChannel
+from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel, failure_in
+from monitor.alerts.message import Alert, Event, compose
 from monitor.config.alerts import Webhook
 from tests.alerting import NOW
+from tests.alerts.test_message import subject
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer
-from tests.test_alert_message import subject
 
 ALERT = compose("opened", [subject("café")], NOW)
 

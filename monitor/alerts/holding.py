@@ -1,6 +1,6 @@
 """Why an alert is held back: maintenance, a silence, a dependency that is down, flapping. Pure."""
 
-from monitor.alert_situation import IncidentRow, Plan, Situation, UndecidedChange
+from monitor.alerts.situation import IncidentRow, Plan, Situation, UndecidedChange
 from monitor.config.model import Monitor
 
 

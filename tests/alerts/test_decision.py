@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_decision import NewNotified, decide
-from monitor.alert_situation import Notified
+from monitor.alerts.decision import NewNotified, decide
+from monitor.alerts.situation import Notified
 from tests.alerting import NOW, change, incident, messages, monitor, outcome, plan, situation, told
 
 SHOP = monitor("shop")

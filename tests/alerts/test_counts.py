@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from monitor.alert_counts import AlertCounts, Waiting
-from monitor.alert_store import AlertStore
+from monitor.alerts.counts import AlertCounts, Waiting
+from monitor.alerts.store import AlertStore
 from tests.alerting import NOW
+from tests.alerts.test_store import delivery
 from tests.bookkeeping import Book
 from tests.program import Start, until
 from tests.receivers import HttpReceiver
 from tests.stream import eventually
-from tests.test_alert_store import delivery
 from tests.test_insight import get, metrics, one, ready
 
 SITE = {"name": "shop", "url": "http://127.0.0.1:1/", "interval_s": 3_600}

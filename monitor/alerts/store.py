@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor import alert_sql as sql
-from monitor.alert_certificates import SeenChain
-from monitor.alert_counts import AlertCounts, Waiting
-from monitor.alert_decision import Decision, Delivery
-from monitor.alert_message import Alert
-from monitor.alert_situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
+from monitor.alerts import sql
+from monitor.alerts.certificates import SeenChain
+from monitor.alerts.counts import AlertCounts, Waiting
+from monitor.alerts.decision import Decision, Delivery
+from monitor.alerts.message import Alert
+from monitor.alerts.situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import Database
 from monitor.uptime import maintenance_store

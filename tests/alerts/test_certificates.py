@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.alert_certificates import SeenChain, warnings
+from monitor.alerts.certificates import SeenChain, warnings
 from tests.alerting import NOW, monitor, plan
 
 DAY_S = 86_400

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.result import CheckResult, result_id
 from tests.alerting import monitor
+from tests.alerts.test_sender import config, hook, telling, titles
 from tests.bookkeeping import Book
 from tests.postgres import save
 from tests.receivers import HttpReceiver
 from tests.storage.test_results import result
 from tests.stream import eventually
-from tests.test_alert import config, hook, telling, titles
 
 
 def check(at: float, name: str = "shop", location: str = "here", *, up: bool) -> CheckResult:

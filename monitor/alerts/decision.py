@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from monitor.alert_calm import is_held, is_silenced, waits_for_dependency
-from monitor.alert_message import Alert, Event, Subject, compose, link
-from monitor.alert_outage import WITHIN_S, MassOutage, judge_outage
-from monitor.alert_situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
+from monitor.alerts.holding import is_held, is_silenced, waits_for_dependency
+from monitor.alerts.mass_outage import WITHIN_S, MassOutage, judge_outage
+from monitor.alerts.message import Alert, Event, Subject, compose, link
+from monitor.alerts.situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
 from monitor.runtime.text import HOUR_S
 
 _FORGOTTEN_S = HOUR_S  # an ended incident that no process can alert of is dropped then

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from monitor.alerts.heartbeat import RecentResults, send_heartbeats
 from monitor.config.model import Config
-from monitor.heartbeat import RecentResults, send_heartbeats
 from monitor.result import result_id
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
@@ -127,7 +127,7 @@ async def test_an_outside_service_in_trouble_is_told_without_its_url(
     async with beating(recent, store.database, "http://127.0.0.1:1/s3cret"):
         await says(caplog, "the heartbeat did not arrive: ClientConnectorError")
 
-    ours = [record.getMessage() for record in caplog.records if record.name == "monitor.heartbeat"]
+    ours = [record.getMessage() for record in caplog.records if record.name == "monitor.alerts.heartbeat"]
     assert "s3cret" not in "".join(ours)
 
 

@@ -13,13 +13,11 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from monitor.alert_apprise import AppriseChannel
-from monitor.alert_certificates import warnings
-from monitor.alert_channel import Channel, NotDeliveredError
-from monitor.alert_decision import decide
-from monitor.alert_situation import Plan
-from monitor.alert_store import LEASE_S, AlertStore, Claimed
-from monitor.alert_webhook import WebhookChannel
+from monitor.alerts.certificates import warnings
+from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
+from monitor.alerts.decision import decide
+from monitor.alerts.situation import Plan
+from monitor.alerts.store import LEASE_S, AlertStore, Claimed
 from monitor.config.alerts import Webhook
 from monitor.config.model import Config
 from monitor.runtime.progress import Progress

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from monitor.alert_decision import Delivery
-from monitor.alert_message import Subject, compose_certificate, link
-from monitor.alert_situation import Plan
+from monitor.alerts.decision import Delivery
+from monitor.alerts.message import Subject, compose_certificate, link
+from monitor.alerts.situation import Plan
 from monitor.runtime.text import DAY_S
 
 DAYS = (1, 7, 14, 30)

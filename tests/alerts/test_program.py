@@ -6,7 +6,7 @@ import time
 
 import aiohttp
 
-from monitor.alert_store import AlertStore
+from monitor.alerts.store import AlertStore
 from monitor.uptime.maintenance import MadeWindow
 from tests.alerting import NOW
 from tests.bookkeeping import Book

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from monitor.alert_decision import decide
-from monitor.alert_store import AlertStore
+from monitor.alerts.decision import decide
+from monitor.alerts.store import AlertStore
 from tests.alerting import NOW, plan
 from tests.alerting_process import MONITORS
 from tests.bookkeeping import Book

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_decision import decide
-from monitor.alert_situation import Newest
+from monitor.alerts.decision import decide
+from monitor.alerts.situation import Newest
 from tests.alerting import NOW, change, incident, monitor, outcome, plan, situation, told
 
 WINDOW = {"starts_at": "2027-01-15T07:59:00Z", "ends_at": "2027-01-15T08:01:00Z"}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alert import retry_after_s, send_alerts
-from monitor.alert_store import REFUSALS, AlertStore, Silence
+from monitor.alerts.sender import retry_after_s, send_alerts
+from monitor.alerts.store import REFUSALS, AlertStore, Silence
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config, Monitor
 from monitor.runtime.progress import Progress
@@ -146,7 +146,7 @@ async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("monitor.alert_store.PROVEN_S", 0.0)
+    monkeypatch.setattr("monitor.alerts.store.PROVEN_S", 0.0)
     receiver.refused = b"shop is down"
     number = await book.opened("shop")
     await book.opened("blog")

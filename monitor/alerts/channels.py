@@ -1,26 +1,94 @@
-"""Alerts by apprise, which blocks: each channel has a thread, and the program ends without waiting for it.
+"""The ways to people: a signed webhook, and the services that apprise knows.
 
-The library returns only whether an alert was delivered. What went wrong is read from its log lines: only the
-codes in them, since the rest may show secrets.
+apprise blocks: each channel has a thread, and the program ends without waiting for it. The library returns
+only whether an alert was delivered. What went wrong is read from its log lines: only the codes in them, since
+the rest may show secrets.
 """
 
 import asyncio
+import hashlib
+import hmac
 import logging
 import re
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
+import aiohttp
+import msgspec
 from pydantic import SecretStr
 
-from monitor.alert_channel import DEADLINE_S, NotDeliveredError, is_permanent
-from monitor.alert_message import Alert, Event
+from monitor.alerts.message import Alert, Event
+from monitor.config.alerts import Webhook
 from monitor.config.apprise import load_apprise
 
+DEADLINE_S = 60.0
+
+
+_TEMPORARY = frozenset({408, 425, 429})
+
+
+class NotDeliveredError(Exception):
+    """The channel did not take the alert; the text is one line without secrets."""
+
+    def __init__(self, text: str, *, permanent: bool) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+        """Whether another attempt would end in the same way."""
+
+
+class Channel(Protocol):
+    """Sends alerts to people or programs, one at a time."""
+
+    async def send(self, delivery_id: int, alert: Alert) -> None:
+        """Send it within a minute or raise `NotDeliveredError`; a repetition has the same `delivery_id`."""
+
+
+def is_permanent(http_status: int) -> bool:
+    """Return whether another attempt would get the same answer, given one that is no success."""
+    return http_status < 500 and http_status not in _TEMPORARY  # noqa: PLR2004 - the server's own trouble
+
+
+_SUCCESS = range(200, 300)
+
+
+class WebhookChannel:
+    """Posts `{"id": …, "event": …, …}`; the id is the same when an alert is delivered again."""
+
+    def __init__(self, webhook: Webhook, deadline_s: float = DEADLINE_S) -> None:
+        self._url = webhook.webhook.get_secret_value()
+        self._secret = webhook.secret.get_secret_value().encode()
+        self._timeout = aiohttp.ClientTimeout(total=deadline_s)
+
+    async def send(self, delivery_id: int, alert: Alert) -> None:
+        """Post it; an answer that redirects counts as not delivered."""
+        body = msgspec.json.encode({"id": delivery_id, **msgspec.structs.asdict(alert)})
+        signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        headers = {"Content-Type": "application/json", "X-Signature-256": f"sha256={signature}"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=self._timeout) as session,
+                session.post(self._url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                status = response.status
+        except TimeoutError:
+            raise NotDeliveredError("no answer in time", permanent=False) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise NotDeliveredError(f"no connection: {type(error).__name__}", permanent=False) from None
+        if status not in _SUCCESS:
+            raise NotDeliveredError(f"the answer was {status}", permanent=is_permanent(status))
+
+
 _NOTIFY_TYPES: dict[Event, str] = {"resolved": "success", "past": "warning", "certificate": "warning"}
+
+
 _HTTP = re.compile(r"\berror=(\d{3})\b")
+
+
 _SMTP = re.compile(r"\((\d{3}), b['\"]|was refused: (\d{3})\b")
+
+
 _SMTP_PERMANENT = 500
 
 

@@ -2,9 +2,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_message import Alert, Event, Subject, compose, link
-from monitor.alert_situation import Plan
-from monitor.alert_words import why
+from monitor.alerts.message import Alert, Event, Subject, compose, link, why
+from monitor.alerts.situation import Plan
 from monitor.config.model import Config
 from monitor.result import Reason
 from tests.alerting import NOW, monitor

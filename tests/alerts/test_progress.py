@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from monitor.alert import send_alerts
-from monitor.alert_store import AlertStore
+from monitor.alerts.sender import send_alerts
+from monitor.alerts.store import AlertStore
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config
 from monitor.runtime.progress import Progress

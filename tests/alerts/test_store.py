@@ -3,17 +3,17 @@ from typing import Any
 
 import msgspec
 
-from monitor.alert_certificates import SeenChain
-from monitor.alert_decision import Delivery, decide
-from monitor.alert_message import compose
-from monitor.alert_situation import Plan, Situation
-from monitor.alert_store import PROVEN_S, REFUSALS, AlertStore, Silence
+from monitor.alerts.certificates import SeenChain
+from monitor.alerts.decision import Delivery, decide
+from monitor.alerts.message import compose
+from monitor.alerts.situation import Plan, Situation
+from monitor.alerts.store import PROVEN_S, REFUSALS, AlertStore, Silence
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.alerting import NOW, monitor, plan
+from tests.alerts.test_message import subject
 from tests.bookkeeping import Book
 from tests.storage.test_results import result
-from tests.test_alert_message import subject
 
 SHOP = plan(monitor("shop"), channels=("mail",))
 
