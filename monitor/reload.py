@@ -9,10 +9,10 @@ from pathlib import Path
 
 from monitor.config.load import ConfigError, load
 from monitor.config.model import Config, Monitor
-from monitor.connectivity import Connectivity, GuardedProbe
-from monitor.probe import Checker, Probe
-from monitor.probe_addresses import AddressesProbe
-from monitor.probe_connector import Network
+from monitor.probe.all_addresses import AddressesProbe
+from monitor.probe.connectivity import Connectivity, GuardedProbe
+from monitor.probe.connector import Network
+from monitor.probe.probe import Checker, Probe
 from monitor.schedule import Schedule
 
 # The keys that take effect without a restart.

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from monitor.config.model import Monitor
-from monitor.probe import Checker
+from monitor.probe.probe import Checker
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.progress import Progress

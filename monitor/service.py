@@ -11,7 +11,7 @@ from monitor.config.model import Config
 from monitor.embedded_account import EmbeddedError
 from monitor.outbox import OutboxError
 from monitor.pipeline import Pipeline, pipeline
-from monitor.probe_connector import Network
+from monitor.probe.connector import Network
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
 from monitor.runtime.data_dir import DataDirError

@@ -16,8 +16,8 @@ import trustme
 import uvloop
 
 from monitor.config.model import Monitor
-from monitor.probe import Probe
-from monitor.probe_connector import Network
+from monitor.probe.connector import Network
+from monitor.probe.probe import Probe
 from monitor.result import CheckResult
 
 Script = Callable[[socket.socket, threading.Event], None]
@@ -30,7 +30,7 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run the probe's tests on both event loops: their exceptions differ."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if "test_probe" in item.path.name:
+    if item.path.parent.name == "probe":
         loops["uvloop"] = uvloop.new_event_loop
     return loops
 

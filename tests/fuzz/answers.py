@@ -16,8 +16,8 @@ import uvloop
 from hypothesis import strategies as st
 
 from monitor.config.model import Expect, Monitor
-from monitor.probe import Probe
-from monitor.probe_connector import Network
+from monitor.probe.connector import Network
+from monitor.probe.probe import Probe
 from monitor.result import CheckResult, decode, encode
 from monitor.storage.results import ResultStore
 from tests.fuzz.damage import damage

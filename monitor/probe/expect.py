@@ -1,0 +1,111 @@
+"""Whether a response satisfies what is expected of it. Pure.
+
+Each expectation is compiled once and then judges any number of responses.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from monitor.probe.response import decoded
+from monitor.result import Reason
+from monitor.runtime.text import DAY_S
+
+Failure = tuple[Reason, str]
+"""The reason, and the detail for a person."""
+
+MAX_DETAIL = 1_000
+
+
+@dataclass(frozen=True)
+class Response:
+    """What expectations need to know of a response."""
+
+    status: int
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Values by the name in small letters; only headers of which something is expected."""
+    body: bytes | bytearray = b""
+    charset: str | None = None
+    truncated: bool = False
+    """Whether there is more of the body than was read."""
+    response_time: float = 0.0
+    checked_at: float = 0.0
+    secure: bool = False
+    certificate_expires_at: float | None = None
+
+    @cached_property
+    def text(self) -> bytes:
+        """The body in UTF-8. Where it is truncated, a NUL follows: no pattern shall match its end there."""
+        text = decoded(self.body, self.charset).encode("utf-8", "replace")
+        return text + b"\0" if self.truncated else text
+
+
+class Expectation(NamedTuple):
+    """A compiled expectation."""
+
+    judge: Callable[[Response], Iterable[Failure]]
+    """Returns each way in which a response does not satisfy it."""
+    effort: int = 0
+    """Steps that judging takes at worst for each byte of the response; 0: negligible."""
+
+
+def status_in(allowed: Sequence[str | int]) -> Expectation:
+    """Expect one of these codes (`204`), ranges (`"200-399"`) or classes (`"2xx"`)."""
+    ranges = tuple(_range(str(each)) for each in allowed)
+    expected = ", ".join(map(str, allowed))
+
+    def judge(response: Response) -> Iterable[Failure]:
+        if not any(response.status in each for each in ranges):
+            yield Reason.STATUS, f"status {response.status}, expected {expected}"
+
+    return Expectation(judge)
+
+
+def answered_within(max_response_time_s: float) -> Expectation:
+    """Expect the last byte within this time, from the start of the check."""
+
+    def judge(response: Response) -> Iterable[Failure]:
+        if response.response_time > max_response_time_s:
+            yield Reason.TOO_SLOW, f"took {response.response_time:.3f} s, expected {max_response_time_s:g} s"
+
+    return Expectation(judge)
+
+
+def certificates_last(min_days: float) -> Expectation:
+    """Expect that no certificate of the peer expires within these days; without TLS nothing is expected."""
+
+    def judge(response: Response) -> Iterable[Failure]:
+        if not response.secure:
+            return
+        if response.certificate_expires_at is None:
+            yield Reason.CERTIFICATE_EXPIRING, "the expiry of the certificate cannot be read"
+            return
+        days = (response.certificate_expires_at - response.checked_at) / DAY_S
+        if days < min_days:
+            yield (
+                Reason.CERTIFICATE_EXPIRING,
+                f"a certificate expires in {days:.1f} days, expected {min_days:g}",
+            )
+
+    return Expectation(judge)
+
+
+def judged(expectations: Iterable[Expectation], response: Response) -> Failure | None:
+    """Return why the response does not satisfy the expectations; `None` if it satisfies all.
+
+    The reason is that of the first one that failed; an expectation that could not be
+    decided gives the reason only if no other one failed. The detail contains all of them.
+    """
+    failures = [failure for each in expectations for failure in each.judge(response)]
+    if not failures:
+        return None
+    failures.sort(key=lambda failure: failure[0] is Reason.BODY_TOO_LARGE)
+    return failures[0][0], "; ".join(detail for _, detail in failures)[:MAX_DETAIL]
+
+
+def _range(allowed: str) -> range:
+    if allowed[1:].lower() == "xx":
+        return range(100 * int(allowed[0]), 100 * int(allowed[0]) + 100)
+    first, _, last = allowed.partition("-")
+    return range(int(first), int(last or first) + 1)

@@ -1,0 +1,116 @@
+"""Which part of a check runs now, and how long each part took."""
+
+import time
+from contextvars import ContextVar
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from monitor.result import Phases
+
+if TYPE_CHECKING:
+    from asyncio import Transport
+
+    from aiohttp.client_proto import ResponseHandler
+
+    from monitor.probe.addresses import OneAddress
+    from monitor.probe.tls import Peer
+
+
+class Phase(IntEnum):
+    """What a check does at a moment: one of the five phases of a result, in their order, or none of them."""
+
+    RESOLVE = 0
+    CONNECT = 1
+    TLS = 2
+    PROCESSING = 3
+    TRANSFER = 4
+    BETWEEN = 5
+
+
+_clock = time.monotonic
+
+
+class Timing:
+    """The course of one check: each moment of it belongs to one phase."""
+
+    __slots__ = (
+        "_since",
+        "_spent",
+        "began",
+        "connections",
+        "ip",
+        "left_origin",
+        "one_address",
+        "phase",
+        "protocol",
+        "response_time",
+        "reused",
+        "sockets",
+        "timestamp",
+        "tls",
+        "transport",
+    )
+
+    def __init__(self, one_address: "OneAddress | None" = None) -> None:
+        self.one_address = one_address
+        self.phase = Phase.BETWEEN
+        self.connections = 0  # asked for until now: one for each hop
+        self.left_origin = False  # a redirect has led to another origin
+        self.reused = False  # the last connection had been kept from an earlier check
+        self.sockets = 0  # opened for the last connection: one for each address that was tried
+        self.ip: str | None = None  # the peer, or the address that was tried last
+        self.protocol: ResponseHandler | None = None
+        self.transport: Transport | None = None
+        self.tls: Peer | None = None  # the last peer's
+        self._spent: list[float | None] = [None] * len(Phase)
+        self.timestamp = time.time()  # when the check started, Unix seconds
+        self.began = self._since = _clock()
+        self.response_time = 0.0  # seconds from the start to the end
+
+    def for_another(self, one_address: "OneAddress") -> "Timing":
+        """Begin the check of another address, with the start and the look-up of this check."""
+        other = Timing(one_address)
+        other.timestamp = self.timestamp
+        other.began = self.began
+        other._spent[Phase.RESOLVE] = self._spent[Phase.RESOLVE]
+        return other
+
+    def so_far(self) -> float:
+        """Return the seconds since the check began."""
+        return _clock() - self.began
+
+    def enter(self, phase: Phase) -> None:
+        """End the phase that runs and begin this one."""
+        now = _clock()
+        spent = self._spent
+        spent[self.phase] = (spent[self.phase] or 0.0) + now - self._since
+        self.phase = phase
+        self._since = now
+
+    def end(self) -> None:
+        """End the check: its `response_time` is known now, and its connection is forgotten.
+
+        The connection's context refers to this timing: a cycle that only the garbage collector could free.
+        """
+        self.enter(Phase.BETWEEN)
+        self.protocol = self.transport = None
+        self.response_time = self._since - self.began
+
+    def phases(self) -> Phases:
+        """Return how long each phase took, without the phase that still runs."""
+        return Phases(*self._spent[: Phase.BETWEEN])
+
+    def connected(self, protocol: "ResponseHandler") -> None:
+        """Record the connection that is ready for a request, and begin to wait for the response."""
+        self.reused = self.phase is Phase.BETWEEN
+        self.protocol = protocol
+        self.transport = protocol.transport
+        if self.transport is not None:
+            if self.sockets != 1 and (peer := self.transport.get_extra_info("peername")):
+                self.ip = peer[0].partition("%")[0]
+            self.tls = self.transport.get_extra_info("ssl_object")
+        self.enter(Phase.PROCESSING)
+
+
+current: ContextVar[Timing] = ContextVar("current")
+"""The timing of the check that runs in this context: aiohttp's hooks have no argument for it."""

@@ -1,0 +1,94 @@
+"""A check leaves nothing for the garbage collector, which stops the event loop while it works."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from socket import create_server, socket
+from typing import Any
+
+import pytest
+import uvloop
+
+from monitor.config.model import Monitor
+from monitor.probe.connector import Network
+from monitor.probe.probe import Probe
+from monitor.result import Reason
+from tests.probe.test_probe import keeping, redirect
+from tests.sites import Authority, Serve, answer, ok
+
+CHECKS = 20
+
+
+@contextmanager
+def collector_stopped() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+async def garbage(url: str, reason: Reason | None, settings: dict[str, Any]) -> int:
+    """Count the objects that are left to the garbage collector by checks that end for this reason."""
+    async with Network(1) as network:
+        probe = Probe(Monitor(name="site", url=url, **settings), "here", network)
+        await probe.check(0.0)
+        await asyncio.sleep(0.05)
+        with collector_stopped():
+            for each in range(CHECKS):
+                assert (await probe.check(float(each))).reason == reason
+            await asyncio.sleep(0.05)
+            left = gc.collect()
+        await probe.close()
+    return left
+
+
+def refusing(_: Serve) -> str:
+    with create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def silent(connection: socket, test_ended: threading.Event) -> None:
+    del connection
+    test_ended.wait(1)
+
+
+def around(serve: Serve) -> str:
+    return serve(answer(redirect("/")))
+
+
+def moved(serve: Serve) -> str:
+    return serve(answer(redirect(serve(answer(ok(b"here"))))))
+
+
+@pytest.mark.parametrize(
+    ("site", "reason", "settings"),
+    [
+        (lambda serve: serve(answer(ok(b"hello"))), None, {}),
+        (lambda serve: serve(keeping([], CHECKS + 1)), None, {"reuse_connection": True}),
+        (moved, None, {}),
+        (around, Reason.TOO_MANY_REDIRECTS, {"max_redirects": 2}),
+        (lambda serve: serve(answer(b"what?")), Reason.PROTOCOL_ERROR, {}),
+        (lambda serve: serve(answer(b"")), Reason.DISCONNECTED, {}),
+        (lambda serve: serve(silent), Reason.RESPONSE_TIMEOUT, {"timeout_s": 0.1}),
+        (refusing, Reason.CONNECT_REFUSED, {}),
+        (lambda _: "http://nowhere.invalid", Reason.DNS_NOT_FOUND, {}),
+    ],
+)
+def test_a_check_leaves_no_garbage(
+    serve: Serve, site: Callable[[Serve], str], reason: Reason | None, settings: dict[str, Any]
+) -> None:
+    assert uvloop.run(garbage(site(serve), reason, settings)) < CHECKS
+
+
+@pytest.mark.parametrize(("trusted", "reason"), [(True, None), (False, Reason.TLS_UNTRUSTED)])
+def test_a_check_with_tls_leaves_no_garbage(
+    serve: Serve, authority: Authority, *, trusted: bool, reason: Reason | None
+) -> None:
+    url = serve(answer(ok(b"hello")), authority.server("localhost"), "localhost")
+    settings = {"ca_file": authority.file} if trusted else {}
+
+    assert uvloop.run(garbage(url, reason, settings)) < CHECKS
