@@ -16,14 +16,14 @@ import asyncpg
 import uvloop
 
 from monitor.config.model import Config
-from monitor.dead_letter import DeadLetter
+from monitor.delivery.dead_letters import DeadLetter
+from monitor.delivery.ingest import ingest
+from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.kafka.clients import consumer, started_producer
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
-from monitor.ingest import ingest
-from monitor.kafka_aiokafka_fixes import close
-from monitor.kafka_clients import consumer, started_producer
 from monitor.result import CheckResult, Phases, encode, result_id
 from monitor.runtime.data_dir import locked
 from monitor.storage.database import Database

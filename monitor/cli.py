@@ -18,7 +18,7 @@ from rich.text import Text
 
 from monitor.config.load import ConfigError, load
 from monitor.config.model import Config
-from monitor.replay import ReplayError, replay_dead_letters
+from monitor.delivery.replay import ReplayError, replay_dead_letters
 from monitor.report import ReportError, instant, report
 from monitor.result import CheckResult
 from monitor.runtime.event_loop import shorten_pauses

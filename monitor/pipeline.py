@@ -17,22 +17,23 @@ from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
-from monitor.dead_letter import set_aside
+from monitor.delivery.counts import IngestCounts
+from monitor.delivery.dead_letters import set_aside
+from monitor.delivery.forwarder import Forwarder
+from monitor.delivery.ingest import ingest
+from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.kafka.clients import consumer, producer, started_producer
+from monitor.delivery.kafka.topics import ensure_topics
+from monitor.delivery.kafka.volatile_topic import VolatileTopic
+from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.partitions import partition_of
+from monitor.delivery.retention import Retention, UntilAcknowledged, UntilStored
 from monitor.embedded_broker import broker
 from monitor.embedded_postgres import postgres
-from monitor.forwarder import Forwarder
-from monitor.forwarder_lanes import partition_of
-from monitor.forwarder_retention import Retention, UntilAcknowledged, UntilStored
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.no_data import NoDataWatch
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked as locked_monitors
-from monitor.ingest import ingest
-from monitor.ingest_counts import IngestCounts
-from monitor.kafka_aiokafka_fixes import close
-from monitor.kafka_clients import consumer, producer, started_producer
-from monitor.kafka_topics import ensure_topics
-from monitor.outbox import Outbox, open_outbox
 from monitor.runtime.data_dir import locked
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
@@ -40,7 +41,6 @@ from monitor.runtime.text import HOUR_S
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
-from monitor.volatile_log import VolatileTopic
 
 if TYPE_CHECKING:
     from monitor.result import Message

@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from monitor.config.model import Config
+from monitor.delivery.forwarder import Patience
+from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
+from monitor.delivery.kafka.volatile_topic import VolatileTopic
+from monitor.delivery.outbox import Outbox, open_outbox
 from monitor.embedded_broker import _binary as broker_binary
-from monitor.forwarder import Patience
-from monitor.kafka_aiokafka_fixes import close as close_producer
-from monitor.outbox import Outbox, open_outbox
 from monitor.result import CheckResult, Message, encode, result_id
-from monitor.volatile_log import VolatileTopic
 from tests.tcp_proxy import TcpProxy
 
 PARTITIONS = 3

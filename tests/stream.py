@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from monitor.dead_letter import SetAside, set_aside
-from monitor.ingest import ingest
+from monitor.delivery.dead_letters import SetAside, set_aside
+from monitor.delivery.ingest import ingest
 from tests.freeze import freeze
 
 

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from monitor import service
 from monitor.config.model import Config, Monitor
-from monitor.outbox import open_outbox
+from monitor.delivery.outbox import open_outbox
 from monitor.service import CannotGoOnError, check_once
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 _END_S = 3.0
 
+
 _T = TypeVar("_T")
 
 

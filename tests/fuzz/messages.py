@@ -13,8 +13,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import strategies as st
 
-from monitor.dead_letter import set_aside
-from monitor.ingest import ingest
+from monitor.delivery.dead_letters import set_aside
+from monitor.delivery.ingest import ingest
 from monitor.result import CheckResult, Evidence, InvalidMessageError, Phases, Tls, decode, encode
 from monitor.storage.results import ResultStore, stored
 from tests.fuzz.damage import damage, texts, values

@@ -11,11 +11,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.config.model import Monitor
-from monitor.forwarder_lanes import partition_of
+from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.partitions import partition_of
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.no_data import LOOK_S, NoDataWatch, look_for_no_data
 from monitor.incidents.rules import MonitorRules
-from monitor.kafka_aiokafka_fixes import close
 from tests.observing import START, check, checks
 from tests.postgres import PostgresServer, result_store
 from tests.storage.test_results import query

@@ -1,0 +1,258 @@
+"""Results from the queue through the outbox to the topic.
+
+The retention says when a result may leave the outbox.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from monitor.delivery.collector import Collector
+from monitor.delivery.outbox import Outbox, OutboxError
+from monitor.delivery.outbox_file import OutboxRow
+from monitor.delivery.partitions import PartitionBatch, split
+from monitor.delivery.retention import Retention, UntilAcknowledged
+from monitor.result import InvalidMessageError, checked_at
+from monitor.runtime.progress import Availability, Progress
+from monitor.runtime.tasks import Tasks
+from monitor.runtime.waiting import delays, one_line
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+    from monitor.result import Message
+
+IN_HAND_ROWS = 500
+IN_HAND_BYTES = 1 << 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds; `line_s` is the least time between two log lines while Kafka is unavailable."""
+
+    acknowledge_s: float = 20.0
+    first_retry_s: float = 0.5
+    longest_retry_s: float = 5.0
+    line_s: float = 10.0
+    look_s: float = 0.5
+
+
+class Forwarder:
+    """The stage between the checks and Kafka; results of one monitor keep their order.
+
+    `open_producer` makes the topic where it is missing, and returns a started producer. It raises
+    `KafkaError`, `OSError` or `TimeoutError` when Kafka is unavailable; then the forwarder tries again later.
+    Both callables end in bounded time. A producer that `close_producer` has closed sends nothing more.
+    """
+
+    def __init__(
+        self,
+        queue: "asyncio.Queue[Message | None]",
+        outbox: Outbox,
+        topic: str,
+        open_producer: "Callable[[], Awaitable[AIOKafkaProducer]]",
+        close_producer: "Callable[[AIOKafkaProducer], Awaitable[None]]",
+        *,
+        retention: Retention | None = None,
+        availability: Availability | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.sent = 0
+        self.retried = 0
+        self.availability = availability or Availability("Kafka")
+        self._outbox = outbox
+        self._topic = topic
+        self._open_producer = open_producer
+        self._close_producer = close_producer
+        self._retention = retention or UntilAcknowledged()
+        self._patience = patience or Patience()
+        self._wake = asyncio.Event()
+        self._collector = Collector(queue, outbox, self._wake.set)
+        self._progress = Progress("the forwarder")
+        self._producer: AIOKafkaProducer | None = None
+        self._delays_s = self._delays()
+        self._next_line_at = 0.0
+        self._in_hand: list[OutboxRow] = []
+        self._cursor = 0
+        self._safe: set[int] = set()
+        self._removed_at = 0.0
+
+    @property
+    def progress(self) -> tuple[Progress, Progress]:
+        """The progress of its two halves: from the queue to the outbox, and from there to Kafka."""
+        return self._collector.progress, self._progress
+
+    @property
+    def oldest_unacknowledged_at(self) -> float | None:
+        """When the check of the first row that Kafka has not acknowledged started (Unix seconds)."""
+        with suppress(InvalidMessageError):
+            return checked_at(self._in_hand[0].value) if self._in_hand else None
+        return None
+
+    @property
+    def waiting(self) -> int:
+        """How many results have to stay in the outbox for now."""
+        return self._outbox.rows - len(self._safe)
+
+    async def run(self, deadline: asyncio.Event) -> None:
+        """Forward until the queue yields `None` and all is safe, or `deadline` is set.
+
+        What is not safe by then stays in the outbox. In either case the queue is emptied into it.
+        Cancelling loses nothing that was taken from the queue.
+        """
+        async with Tasks() as tasks:
+            sender = tasks.start("the sender", self._forward())
+            watch = tasks.start("the deadline", _end_at(deadline, tasks, sender))
+            await self._collector.run()
+            await asyncio.wait([sender])
+            tasks.end(watch)
+
+    def stored(self, ids: Iterable[UUID]) -> None:
+        """Note that these results are in the database: some may leave the outbox only then."""
+        safe = self._retention.stored(ids)
+        if safe:
+            self._safe.update(safe)
+            self._progress.end()
+        self._wake.set()
+
+    async def _forward(self) -> None:
+        try:
+            while await self._survive(self._forward_next):
+                pass
+        finally:
+            await self._abandon()
+            await self._remove_safe()
+
+    async def _survive(self, step: Callable[[], Awaitable[bool]]) -> bool:
+        """Run the step; wait a while when the outbox or Kafka fails. Return false at the end."""
+        try:
+            return await step()
+        except OutboxError as error:
+            await self._pause("The outbox fails", error)
+        except (KafkaError, OSError) as error:
+            self.availability.failed()
+            await self._abandon()
+            await self._pause("Kafka takes no results", error)
+        return True
+
+    async def _pause(self, what: str, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._next_line_at:
+            self._next_line_at = now + self._patience.line_s
+            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, one_line(error))
+        self.retried += 1
+        await asyncio.sleep(next(self._delays_s))
+
+    def _delays(self) -> Iterator[float]:
+        return delays(self._patience.first_retry_s, self._patience.longest_retry_s)
+
+    async def _abandon(self) -> None:
+        """Close the producer; the next one sends again what Kafka has not acknowledged."""
+        producer, self._producer = self._producer, None
+        if producer:
+            await self._close_producer(producer)
+
+    async def _forward_next(self) -> bool:
+        """Send the next rows, or those in hand that Kafka has not acknowledged."""
+        if not await self._wait_for_rows():
+            return False
+        self._progress.begin("Kafka")
+        if self._producer is None:
+            self._producer = await self._open_producer()
+        async with asyncio.timeout(self._patience.acknowledge_s):
+            await self._send(self._producer)
+        self._progress.end()
+        if self.availability.succeeded():
+            _log.info("%s takes results again, %d wait in the outbox", self.availability.name, self.waiting)
+        self._next_line_at = 0.0
+        self._delays_s = self._delays()
+        return True
+
+    async def _wait_for_rows(self) -> bool:
+        """Wait until rows are in hand; return false when there will be no more."""
+        while True:
+            self._wake.clear()
+            ended = self._collector.ended
+            if (
+                len(self._safe) >= IN_HAND_ROWS
+                or time.monotonic() >= self._removed_at + self._patience.look_s
+            ):
+                await self._remove_safe()
+            if await self._retention.must_restart(self._progress, is_sending=bool(self._in_hand)):
+                self._in_hand, self._cursor = [], 0
+            if self._in_hand or await self._read():
+                return True
+            if ended and not self._retention.waits:
+                return False
+            if self._retention.waits or self._cursor < self._outbox.last_seq:
+                self._progress.begin("what was sent to be stored")
+            else:
+                self._progress.end()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(
+                    self._patience.look_s if self._retention.waits or self._safe else None
+                ):
+                    await self._wake.wait()
+
+    async def _read(self) -> bool:
+        """Take the next rows of the outbox in hand, as many as may be sent; return whether there are any."""
+        room = self._retention.room_rows(IN_HAND_ROWS)
+        while room and not self._in_hand and self._cursor < self._outbox.last_seq:
+            last = self._outbox.last_seq
+            self._progress.begin("the disk of the outbox")
+            rows = await self._outbox.after(self._cursor, room, IN_HAND_BYTES)
+            self._cursor = rows[-1].seq if rows else last
+            self._in_hand = [row for row in rows if row.seq not in self._safe]
+        return bool(self._in_hand)
+
+    async def _remove_safe(self) -> None:
+        if self._safe:
+            safe, self._safe = self._safe, set()
+            self._removed_at = time.monotonic()
+            with suppress(OutboxError):
+                await self._outbox.remove(safe)
+            self._collector.make_room()
+
+    async def _send(self, producer: "AIOKafkaProducer") -> None:
+        """Send what is in hand, in each partition one batch after the other: none can overtake another."""
+        self._retention.sending(self._in_hand)
+        batches = split(self._in_hand, await producer.partitions_for(self._topic))
+        while batches:
+            for batch in batches:
+                await batch.send(producer, self._topic)
+            await asyncio.wait([batch.receipt for batch in batches])
+            failures = [failure for batch in batches if (failure := self._settle(batch))]
+            if failures:
+                raise failures[0]
+            batches = [batch for batch in batches if batch.rows]
+
+    def _settle(self, batch: PartitionBatch) -> BaseException | None:
+        """Remove the rows that Kafka has acknowledged; return an error that only waiting helps against."""
+        failure: BaseException | None = batch.receipt.exception()
+        if failure is None:
+            self._acknowledge(batch.take_sent())
+        elif isinstance(failure, MessageSizeTooLargeError):
+            if batch.make_smaller():
+                return None
+            failure = MessageSizeTooLargeError(f"a result of {batch.first_monitor}, even without its body")
+        return failure
+
+    def _acknowledge(self, rows: list[OutboxRow]) -> None:
+        seqs = {row.seq for row in rows}
+        self._in_hand = [row for row in self._in_hand if row.seq not in seqs]
+        self.sent += len(rows)
+        self._safe.update(self._retention.acknowledged(rows))
+
+
+async def _end_at(deadline: asyncio.Event, tasks: Tasks, task: "asyncio.Task[None]") -> None:
+    await deadline.wait()
+    tasks.end(task)

@@ -1,0 +1,137 @@
+"""Everything that aiokafka 0.14.0 makes necessary, and that can go when aiokafka is mended.
+
+- `close`: when the broker is gone, `stop` may wait for ever, and leaves tasks and connections behind when it
+  is cancelled. So this is the one place that knows the private parts of its clients.
+- `send`: in uvloop, a write to a connection that has just been closed raises a `RuntimeError`, where aiokafka
+  expects an `OSError` (its issue 1038). The task that keeps a client's metadata up to date ended by that,
+  unseen: the client would never have learned of a new leader. So `send` of all connections is replaced when
+  this module is imported.
+- `explained`: the error of a client that is not let in does not have the reason.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownError
+
+from monitor.config.model import Config
+from monitor.delivery.kafka.access import security
+from monitor.delivery.kafka.diagnosis import diagnosis
+
+_GRACE_S = 3.0
+_END_S = 10.0
+_AGAIN_S = 0.1  # a task whose own timeout comes at the same time takes the cancellation for that, and goes on
+_COMPLAIN: Any = getattr(asyncio.tasks, "_log_on_exception", None)  # what `shield` does from Python 3.14 on
+_send = AIOKafkaConnection.send
+
+
+async def close(client: Any, grace_s: float = _GRACE_S) -> None:
+    """Stop a producer, consumer or admin client, started or not; return when none of its tasks is left.
+
+    A producer sends what it holds for `grace_s` at most, and nothing after that. Cancelling ends the grace.
+    """
+    for task in _tasks_of(client):
+        task.remove_done_callback(_COMPLAIN)
+        task.add_done_callback(_look_at)
+    stopping = asyncio.ensure_future(client.stop() if hasattr(client, "stop") else client.close())
+    try:
+        await asyncio.wait([stopping], timeout=grace_s)
+    finally:
+        await _end(client, stopping)
+
+
+async def _end(client: Any, stopping: "asyncio.Future[None]") -> None:
+    network = getattr(client, "_client", None) or client.client
+    for connection in network._conns.values():  # noqa: SLF001 - as the head says
+        if connection.connected():
+            connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
+            connection.close()
+    try:
+        async with asyncio.timeout(_END_S):
+            while tasks := _tasks_of(client):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks, timeout=_AGAIN_S)
+    finally:
+        client._closed = True  # noqa: SLF001 - `stop` may not have come so far
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+
+
+def _tasks_of(client: Any) -> set["asyncio.Task[Any]"]:
+    """Return the tasks that run a method of the client or of one of its parts; aiokafka keeps no list.
+
+    The event loop, which it keeps too, is no part of it.
+    """
+    parts = {id(client), *map(id, vars(client).values())} - {id(asyncio.get_running_loop())}
+    return {task for task in asyncio.all_tasks() if id(_self_of(task)) in parts}
+
+
+def _self_of(task: "asyncio.Task[Any]") -> object:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame.f_locals.get("self", task) if frame else task
+
+
+def _look_at(task: "asyncio.Task[Any]") -> None:
+    """Read the error of a commit that nobody awaits any more, so that asyncio does not complain."""
+    if not task.cancelled():
+        task.exception()
+
+
+def send(connection: Any, *request: Any, **how: Any) -> Any:
+    """Send a request.
+
+    Raises:
+        KafkaConnectionError: the connection is closed.
+
+    """
+    try:
+        return _send(connection, *request, **how)
+    except RuntimeError as error:
+        connection.close(reason=CloseReason.CONNECTION_BROKEN)
+        raise KafkaConnectionError(f"{connection.host}:{connection.port}: closed") from error
+
+
+AIOKafkaConnection.send = send
+
+
+@asynccontextmanager
+async def explained(config: Config, bootstrap: str, limit_s: float) -> AsyncIterator[None]:
+    """Bound the time of the block, and raise an error that names the server and the reason.
+
+    Raises:
+        KafkaConnectionError: the block failed, or took longer than `limit_s`.
+
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except (KafkaConnectionError, NodeNotReadyError, TimeoutError, AttributeError) as error:
+        # An `AttributeError` is how aiokafka says that the cluster has no controller just now.
+        what = (
+            f"no answer in {limit_s:g} s" if isinstance(error, TimeoutError) else "the cluster is not ready"
+        )
+        reason = await diagnosis(bootstrap, config.kafka_ssl_dir, security(config))
+        raise KafkaConnectionError(reason or f"{bootstrap}: {what}") from error
+    except UnknownError as error:  # how the embedded broker refuses a producer of a process not its own
+        raise KafkaConnectionError(
+            f"{bootstrap}: it takes no idempotent producers; an embedded broker serves its own process only"
+        ) from error
+
+
+class ExplainingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """A consumer whose `start` raises the errors of `explained`."""
+
+    def __init__(
+        self, topic: str, *, explained: Callable[[], AbstractAsyncContextManager[None]], **settings: Any
+    ) -> None:
+        super().__init__(topic, **settings)
+        self._explained = explained
+
+    async def start(self) -> None:
+        async with self._explained():
+            await super().start()

@@ -1,0 +1,117 @@
+"""Kafka clients, made from the configuration.
+
+All take the bootstrap address as well, as it may be "embedded" in the configuration.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from monitor.config.model import Config
+from monitor.config.rules import EMBEDDED
+from monitor.delivery.kafka.access import CLIENT_ID, REQUEST_MS, security
+from monitor.delivery.kafka.aiokafka_fixes import ExplainingConsumer, close, explained
+from monitor.delivery.kafka.topics import ensure_topics
+from monitor.result import MAX_MESSAGE_BYTES
+from monitor.runtime.waiting import unless_stopped
+
+START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
+
+
+_PRODUCER_S = 20.0
+
+
+_MAX_BATCH_BYTES = 512 << 10
+
+
+_METADATA_MS = 1_000  # a consumer whose topic was deleted only looks again after this time
+
+
+# aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
+# next batch then: later than the caller gives up the producer, who thereby keeps the order.
+_EMBEDDED_REQUEST_MS = 30_000
+
+
+def producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
+    """Make a producer, not started. It is idempotent, except on the embedded broker, which has no such ones.
+
+    `create_batch` makes batches of up to half a megabyte.
+    """
+    embedded = config.kafka_bootstrap == EMBEDDED
+    compression = config.kafka_compression
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id=CLIENT_ID,
+        acks="all",
+        enable_idempotence=not embedded,
+        compression_type=None if compression == "none" else compression,
+        linger_ms=0,
+        max_batch_size=_MAX_BATCH_BYTES,
+        max_request_size=2 * MAX_MESSAGE_BYTES,
+        request_timeout_ms=_EMBEDDED_REQUEST_MS if embedded else REQUEST_MS,
+        **security(config),
+    )
+
+
+def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
+    """Make a consumer of the topic, not started, that commits nothing by itself.
+
+    On the embedded broker a join takes half the session timeout, and a record a quarter of the longest wait.
+    """
+    embedded = config.kafka_bootstrap == EMBEDDED
+    session_ms, heartbeat_ms, wait_ms = (2_000, 500, 50) if embedded else (10_000, 3_000, 500)
+    return ExplainingConsumer(
+        config.kafka_topic,
+        bootstrap_servers=bootstrap,
+        client_id=CLIENT_ID,
+        group_id=config.kafka_group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=heartbeat_ms,
+        fetch_max_wait_ms=wait_ms,
+        max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
+        metadata_max_age_ms=_METADATA_MS,
+        request_timeout_ms=REQUEST_MS,
+        explained=lambda: explained(config, bootstrap, START_S),
+        **security(config),
+    )
+
+
+@asynccontextmanager
+async def started(client: Any, stop: asyncio.Event | None = None) -> AsyncIterator[Any]:
+    """Start a consumer, producer or admin client, and close it on leaving, whatever became of the broker.
+
+    Raises:
+        TimeoutError: Kafka did not answer in time.
+        KafkaError: Kafka refused this client.
+        StoppedError: `stop` was set before it had started.
+
+    """
+    try:
+        await unless_stopped(stop or asyncio.Event(), client.start(), START_S)
+        yield client
+    finally:
+        await close(client)
+
+
+async def started_producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
+    """Make the topics where they are missing, and return a producer that has started; `close` it.
+
+    Raises:
+        KafkaError: Kafka is unavailable, or refuses us; the text names server, file and reason.
+        OSError: a file of `kafka_ssl_dir` cannot be used.
+
+    """
+    await ensure_topics(config, bootstrap)
+    made = producer(config, bootstrap)
+    try:
+        async with explained(config, bootstrap, _PRODUCER_S):
+            await made.start()
+    except BaseException:
+        await close(made, grace_s=0)
+        raise
+    return made

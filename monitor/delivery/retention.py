@@ -1,0 +1,201 @@
+"""When a result may leave the outbox: when Kafka has acknowledged it, or when it is in the database.
+
+Where the topic may vanish, as the embedded broker's does, only the database counts. What follows from that
+(epochs, drains, rows to be sent again) is known here alone.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from monitor.delivery.kafka.volatile_topic import VolatileTopic
+from monitor.delivery.outbox_file import OutboxRow
+from monitor.runtime.progress import Progress
+
+UNSTORED_ROWS = 5_000
+UNSTORED_BYTES = 16 << 20
+
+_log = logging.getLogger(__name__)
+
+
+class Retention(Protocol):
+    """What the forwarder asks about its rows, and what the ingest reports of them."""
+
+    @property
+    def epoch(self) -> int:
+        """A number that changes when the topic's records are gone and its offsets start at 0 again."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether rows that Kafka has acknowledged have to stay."""
+        ...
+
+    def room_rows(self, wanted: int) -> int:
+        """Return how many more rows may be sent, up to `wanted`."""
+        ...
+
+    async def must_restart(self, progress: Progress, *, is_sending: bool) -> bool:
+        """Return whether all rows of the outbox have to be sent again, from the first on.
+
+        Empties the topic before, if it has to. `is_sending`: rows were sent and are not acknowledged yet.
+        """
+        ...
+
+    def sending(self, rows: Iterable[OutboxRow]) -> None:
+        """Note that these rows go to Kafka now."""
+        ...
+
+    def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
+        """Note that Kafka has these rows; return the numbers of those that may leave the outbox."""
+        ...
+
+    def stored(self, ids: Iterable[UUID]) -> Collection[int]:
+        """Note that these results are in the database; return the numbers of rows that may leave thereby."""
+        ...
+
+    def drained(self) -> None:
+        """Note that all that can be read of the topic is stored."""
+        ...
+
+
+class UntilAcknowledged:
+    """For real Kafka: what it has acknowledged is safe."""
+
+    epoch = 0
+    waits = False
+
+    def room_rows(self, wanted: int) -> int:
+        return wanted
+
+    async def must_restart(self, _progress: Progress, *, is_sending: bool) -> bool:  # noqa: ARG002
+        return False
+
+    def sending(self, rows: Iterable[OutboxRow]) -> None:
+        pass
+
+    def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
+        return {row.seq for row in rows}
+
+    def stored(self, _ids: Iterable[UUID]) -> Collection[int]:
+        return ()
+
+    def drained(self) -> None:
+        pass
+
+
+class UntilStored:
+    """For a topic that may vanish: a row stays until its result is in the database."""
+
+    def __init__(self, topic: VolatileTopic) -> None:
+        self._topic = topic
+        self._sent_epoch = topic.epoch
+        self._unstored = Unstored()
+        self._never_stored: set[int] = set()
+        self._drains = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._topic.epoch
+
+    @property
+    def waits(self) -> bool:
+        return len(self._unstored) > 0
+
+    def room_rows(self, wanted: int) -> int:
+        return 0 if self._topic.exhausted else min(wanted, self._unstored.room_rows)
+
+    async def must_restart(self, progress: Progress, *, is_sending: bool) -> bool:
+        """Recycle a topic that is used up and stored, or that lost records; true in each new epoch."""
+        are_lost = not is_sending and self._unstored.are_lost(self._drains)
+        if are_lost:
+            _log.warning(
+                "%d results that Kafka took are not in its topic, sending all again", len(self._unstored)
+            )
+        if are_lost or (self._topic.exhausted and not self.waits):
+            progress.begin("Kafka to empty the topic")
+            await self._topic.recycle()
+        if self._topic.epoch == self._sent_epoch:
+            return False
+        self._sent_epoch = self._topic.epoch
+        self._unstored.clear()
+        return True
+
+    def sending(self, rows: Iterable[OutboxRow]) -> None:
+        self._never_stored = self._unstored.add(rows)
+
+    def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
+        self._topic.records += len(rows)
+        self._topic.bytes += sum(row.size for row in rows)
+        return {row.seq for row in rows} & self._never_stored
+
+    def stored(self, ids: Iterable[UUID]) -> Collection[int]:
+        return self._unstored.take(ids)
+
+    def drained(self) -> None:
+        self._drains += 1
+
+
+class _Identity(msgspec.Struct):
+    id: UUID
+
+
+_decoder = msgspec.json.Decoder(_Identity)
+
+
+class Unstored:
+    """Rows that were sent and are not in the database yet, by the `id` of their result."""
+
+    def __init__(self) -> None:
+        self._rows: dict[UUID, OutboxRow] = {}
+        self._bytes = 0
+        self._drains = 0
+        self._oldest: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def room_rows(self) -> int:
+        """How many more rows may be sent; the limit on bytes may be passed by the last of them."""
+        return UNSTORED_ROWS - len(self._rows) if self._bytes < UNSTORED_BYTES else 0
+
+    def add(self, rows: Iterable[OutboxRow]) -> set[int]:
+        """Expect these to be stored; return the numbers of those that hold no result, and never will be."""
+        without_id = set()
+        for row in rows:
+            try:
+                result_id = _decoder.decode(row.value).id
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                without_id.add(row.seq)
+                continue
+            if result_id not in self._rows:
+                self._bytes += row.size
+            self._rows[result_id] = row
+        return without_id
+
+    def take(self, ids: Iterable[UUID]) -> list[int]:
+        """Remove the rows of these results; return their numbers."""
+        rows = [row for row in (self._rows.pop(result_id, None) for result_id in ids) if row]
+        self._bytes -= sum(row.size for row in rows)
+        return [row.seq for row in rows]
+
+    def are_lost(self, drains: int) -> bool:
+        """Return whether the topic was drained twice, and a row that was sent before was not in it.
+
+        A broker that was killed may acknowledge what it does not have, while it makes the topic anew.
+        """
+        if drains == self._drains:
+            return False
+        oldest = min((row.seq for row in self._rows.values()), default=None)
+        self._drains, self._oldest, before = drains, oldest, self._oldest
+        return oldest is not None and oldest == before
+
+    def clear(self) -> None:
+        """Expect nothing: the topic is gone."""
+        self._oldest = None
+        self._rows.clear()
+        self._bytes = 0

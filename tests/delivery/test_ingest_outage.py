@@ -1,0 +1,262 @@
+"""A database or a broker that goes away and comes back: nothing is lost, nothing good is set aside."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from monitor.delivery.dead_letters import DeadLetter, set_aside
+from monitor.delivery.ingest import ingest
+from monitor.result import encode
+from monitor.storage.results import ResultStore
+from tests.delivery.test_ingest import committed, of_many_monitors, stored, values
+from tests.postgres import PostgresServer, result_store
+from tests.storage.test_results import count
+from tests.stream import Stream, eventually
+
+
+def said(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:
+    async def heard() -> bool:
+        return sum(text in message for message in caplog.messages) >= times
+
+    return heard
+
+
+async def test_a_store_that_is_away_is_waited_for(
+    database: str,
+    store: ResultStore,
+    stream: Stream,
+    postgres_server: PostgresServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = urlsplit(database).path[1:]
+
+    async with stream.ingested(store):
+        await stream.send(*values(300))
+        await stored(database, 300)
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres_server.disconnect(name)
+        await stream.send(*values(300, first=300))
+        await eventually("it is said", said(caplog, "PostgreSQL is away", 2))
+        assert await stream.committed() == 300
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await stored(database, 600)
+        await committed(stream, 600)
+
+    assert await stream.dead() == []
+
+
+async def test_all_of_a_large_batch_waits_for_the_store(
+    database: str,
+    store: ResultStore,
+    stream: Stream,
+    postgres_server: PostgresServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = urlsplit(database).path[1:]
+    postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    postgres_server.disconnect(name)
+    await stream.send(*[encode(each).value for each in of_many_monitors(1_000)], key=b"one")
+
+    async with stream.ingested(store):
+        await eventually("it is said", said(caplog, "PostgreSQL is away", 2))
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await stored(database, 1_000)
+        await committed(stream, 1_000)
+
+    assert await stream.dead() == []
+
+
+async def test_a_server_that_is_killed_loses_nothing(
+    own_postgres_server: PostgresServer, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = result_store(own_postgres_server.uri())
+    await store.database.open()
+
+    async with stream.ingested(store):
+        await stream.send(*values(500))
+        await stored(own_postgres_server.uri(), 500)
+        sending = asyncio.create_task(stream.send(*values(2_000, first=500)))
+        own_postgres_server.kill()
+        await sending
+        await eventually("it is said", said(caplog, "PostgreSQL is away"))
+        own_postgres_server.start()
+        await stored(own_postgres_server.uri(), 2_500)
+        await committed(stream, 2_500)
+
+    assert await stream.dead() == []
+    await store.database.close()
+
+
+async def test_a_stop_does_not_wait_for_a_store_that_is_away(
+    own_postgres_server: PostgresServer, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_postgres_server.stop()
+    await stream.send(*values(10))
+
+    async with stream.ingested(result_store(own_postgres_server.uri())) as stop:
+        await eventually("it is said", said(caplog, "PostgreSQL is away", 4))
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        stop.set()
+
+    assert loop.time() - asked_at < 2
+    assert await stream.committed() == 0
+
+
+async def test_a_rebalance_during_an_outage_loses_nothing(
+    database: str,
+    store: ResultStore,
+    stream: Stream,
+    postgres_server: PostgresServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = urlsplit(database).path[1:]
+    consumers: list[Any] = []
+
+    def open_consumer() -> Any:
+        consumers.append(stream.consumer())
+        return consumers[-1]
+
+    async def shared() -> bool:
+        return [len(consumer.assignment()) for consumer in consumers] == [2, 2]
+
+    async with stream.ingested(store, open_consumer=open_consumer) as first_stop:
+        postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres_server.disconnect(name)
+        await stream.send(*values(2_000))
+        await eventually("it is said", said(caplog, "PostgreSQL is away"))
+
+        async with stream.ingested(store, open_consumer=open_consumer):
+            await eventually("both have partitions", shared)
+            await stream.send(*values(2_000, first=2_000))
+            assert await stream.committed() == 0
+            postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            await stored(database, 4_000)
+            first_stop.set()
+            await committed(stream, 4_000)
+
+    assert await stream.dead() == []
+
+
+async def test_a_broker_that_comes_late_is_waited_for(
+    database: str, store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with unstarted_stream.ingested(store):
+        await eventually("it is said", said(caplog, "Kafka is away", 2))
+        await unstarted_stream.start()
+        await unstarted_stream.send(*values(10))
+        await stored(database, 10)
+
+
+async def test_a_broker_that_is_killed_and_comes_back_is_read_again(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
+    async with stream.ingested(store):
+        await stream.send(*values(10))
+        await committed(stream, 10)
+        stream.end()
+        await stream.start()
+        await stream.send(*values(20))
+        await stored(database, 20)
+
+
+async def test_a_broker_that_dies_in_the_middle_of_a_batch_is_waited_for(
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    def die(_: object) -> None:
+        if not caplog.messages.count("the broker dies"):
+            logging.getLogger("tests").warning("the broker dies")
+            stream.end()
+
+    await stream.send(*values(10))
+
+    async with stream.ingested(store, on_stored=die):
+        await eventually("it is said", said(caplog, "Kafka is away"))
+        await stream.start()
+        await stream.send(*values(20))
+        await stored(database, 20)
+        await eventually("it is read again", said(caplog, "the broker dies"))
+
+
+async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
+    store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with unstarted_stream.ingested(store) as stop:
+        await eventually("it is said", said(caplog, "Kafka is away", 3))
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        stop.set()
+
+    assert loop.time() - asked_at < 1
+
+
+async def test_setting_aside_waits_for_kafka(
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    missing = iter(["127.0.0.1:1"])
+
+    async def aside(letters: Sequence[DeadLetter]) -> None:
+        stream.address, right = next(missing, stream.address), stream.address
+        try:
+            await set_aside(stream.producer, f"{stream.topic}.dead", letters)
+        finally:
+            stream.address = right
+
+    await stream.send(b"bad", *values(10))
+
+    async with stream.ingested(store, aside=aside):
+        await eventually("it is said", said(caplog, "Kafka is away"))
+        await committed(stream, 11)
+
+    assert await count(database) == 10
+    assert [dead.value for dead in await stream.dead()] == [b"bad"]
+
+
+async def test_a_commit_that_comes_too_late_stops_nothing(
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.delivery.ingest")
+    consumers: list[Any] = []
+
+    def open_consumer() -> Any:
+        consumers.append(stream.consumer())
+        return consumers[-1]
+
+    spoilers = iter([lambda: setattr(consumers[0]._coordinator, "generation", 4_711)])
+    await stream.send(*values(10))
+
+    async with stream.ingested(
+        store, open_consumer=open_consumer, on_stored=lambda _: next(spoilers, lambda: None)()
+    ):
+        await eventually("it is said", said(caplog, "offsets were not committed"))
+        await stream.send(*values(10, first=10))
+        await committed(stream, 20)
+
+    assert await count(database) == 20
+    (line,) = (text for text in caplog.messages if "offsets were not committed" in text)
+    assert line.endswith("may have assigned the partitions to another member")
+
+
+async def test_a_cancelled_stage_leaves_what_it_had_in_hand_to_the_next(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
+    await stream.send(*values(2_000))
+    told = asyncio.Event()
+    aside = partial(set_aside, stream.producer, f"{stream.topic}.dead")
+    stage = asyncio.create_task(
+        ingest(stream.consumer, store, aside, asyncio.Event(), on_stored=lambda _: told.set())
+    )
+    await told.wait()
+
+    stage.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stage
+
+    assert await stream.committed() <= await count(database)
+    async with stream.ingested(store):
+        await stored(database, 2_000)

@@ -1,0 +1,85 @@
+"""The real forwarder and the real storing side around the embedded broker that forgets."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from monitor.config.model import Config
+from monitor.delivery.dead_letters import DeadLetter
+from monitor.delivery.forwarder import Forwarder
+from monitor.delivery.ingest import ingest
+from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.kafka.clients import consumer, started_producer
+from monitor.delivery.kafka.topics import ensure_topics
+from monitor.delivery.kafka.volatile_topic import VolatileTopic
+from monitor.delivery.outbox import open_outbox
+from monitor.delivery.retention import UntilStored
+from monitor.embedded_broker import Broker
+from monitor.result import Message, encode, result_id
+from monitor.storage.results import ResultStore, stored
+from tests.test_result import result
+
+COUNT = 25_000
+BODY = "x" * 4_000
+
+
+def message(number: int) -> Message:
+    monitor, slot = f"m{number % 50}", 1_790_000_000.0 + number
+    return encode(
+        result(monitor=monitor, scheduled_at=slot, id=result_id("here", monitor, slot), response_data=BODY)
+    )
+
+
+async def refuse(letters: list[DeadLetter]) -> None:
+    raise AssertionError(letters[0].error)
+
+
+async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_killed(
+    embedded_config: Config, broker: Broker, store: ResultStore, short_dir: Path
+) -> None:
+    servers = broker.bootstrap
+    await ensure_topics(embedded_config, servers)
+    topic = VolatileTopic(embedded_config, servers)
+    retention = UntilStored(topic)
+    broker.on_restart = topic.restore
+    outbox = await open_outbox(short_dir / "outbox.sqlite", 10**9)
+    queue: asyncio.Queue[Message | None] = asyncio.Queue(1_000)
+    forwarder = Forwarder(
+        queue,
+        outbox,
+        embedded_config.kafka_topic,
+        partial(started_producer, embedded_config, servers),
+        close,
+        retention=retention,
+    )
+    stop = asyncio.Event()
+    largest = 0
+
+    async with asyncio.timeout(100), asyncio.TaskGroup() as stages:
+        forwarding = stages.create_task(forwarder.run(asyncio.Event()))
+        stages.create_task(
+            ingest(
+                partial(consumer, embedded_config, servers),
+                store,
+                refuse,  # type: ignore[arg-type]
+                stop,
+                retention=retention,
+                on_stored=forwarder.stored,
+            )
+        )
+        for number in range(COUNT):
+            await queue.put(message(number))
+            if number % 1_000 == 0:
+                largest = max(largest, broker.child.process.memory_info().rss)
+            if number == COUNT // 2:
+                broker.child.process.kill()
+        await queue.put(None)
+        await forwarding
+        stop.set()
+
+    ids = [result_id("here", f"m{n % 50}", 1_790_000_000.0 + n) for n in range(COUNT)]
+    assert len(await stored(store.database, ids)) == COUNT
+    assert topic.epoch >= 2
+    assert outbox.rows == 0
+    assert largest < 250 << 20
+    await outbox.close()
