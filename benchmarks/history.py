@@ -20,7 +20,7 @@ import uvloop
 
 from benchmarks.ingest import results
 from monitor.config.model import Config, Monitor
-from monitor.embedded_postgres import postgres
+from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.runtime.data_dir import locked

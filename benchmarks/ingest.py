@@ -20,8 +20,8 @@ from monitor.delivery.dead_letters import DeadLetter
 from monitor.delivery.ingest import ingest
 from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.kafka.clients import consumer, started_producer
-from monitor.embedded_broker import broker
-from monitor.embedded_postgres import postgres
+from monitor.embedded.broker import broker
+from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult, Phases, encode, result_id

@@ -28,8 +28,8 @@ from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox import Outbox, open_outbox
 from monitor.delivery.partitions import partition_of
 from monitor.delivery.retention import Retention, UntilAcknowledged, UntilStored
-from monitor.embedded_broker import broker
-from monitor.embedded_postgres import postgres
+from monitor.embedded.broker import broker
+from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.no_data import NoDataWatch
 from monitor.incidents.rules import MonitorRules

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
-from monitor.embedded_account import EmbeddedError
-from monitor.embedded_postgres import postgres, running_uri
+from monitor.embedded.account import EmbeddedError
+from monitor.embedded.postgres import postgres, running_uri
 from monitor.incidents.rules import MonitorRules
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.text import HOUR_S

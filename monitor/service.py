@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.config.model import Config
 from monitor.delivery.outbox import OutboxError
-from monitor.embedded_account import EmbeddedError
+from monitor.embedded.account import EmbeddedError
 from monitor.pipeline import Pipeline, pipeline
 from monitor.probe.connector import Network
 from monitor.reload import Reload, log_monitors

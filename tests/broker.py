@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from monitor.config.model import Config
-from monitor.embedded_broker import Broker
-from monitor.embedded_broker import broker as embedded_broker
+from monitor.embedded.broker import Broker
+from monitor.embedded.broker import broker as embedded_broker
 
 pytest_plugins = ["tests.apache_kafka"]
 

@@ -17,7 +17,7 @@ from monitor.delivery.kafka.access import security
 from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.kafka.clients import consumer, producer, started_producer
 from monitor.delivery.kafka.topics import _refuse, ensure_topics
-from monitor.embedded_broker import Broker
+from monitor.embedded.broker import Broker
 from monitor.result import MAX_MESSAGE_BYTES
 from tests.freeze import freeze
 

@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from monitor.delivery.kafka.access import CLIENT_ID
-from monitor.embedded_broker import Broker
+from monitor.embedded.broker import Broker
 
 
 async def closed_between(host: str, port: int) -> None:

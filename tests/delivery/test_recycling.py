@@ -14,7 +14,7 @@ from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox import open_outbox
 from monitor.delivery.retention import UntilStored
-from monitor.embedded_broker import Broker
+from monitor.embedded.broker import Broker
 from monitor.result import Message, encode, result_id
 from monitor.storage.results import ResultStore, stored
 from tests.test_result import result

@@ -14,7 +14,7 @@ from monitor.delivery.kafka.clients import consumer, started_producer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.retention import UntilStored
-from monitor.embedded_broker import Broker
+from monitor.embedded.broker import Broker
 from monitor.runtime.progress import Progress
 
 RESULTS = 30_000

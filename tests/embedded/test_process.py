@@ -5,8 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.embedded_account import EmbeddedError, ServerUser
-from monitor.embedded_process import Child, end
+from monitor.embedded.account import EmbeddedError, ServerUser
+from monitor.embedded.process import Child, end
 
 
 def child(log_path: Path) -> Child:

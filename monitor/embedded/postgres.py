@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import psutil
 
-from monitor.embedded_account import EmbeddedError, ServerUser, lend, let_through, unprivileged
-from monitor.embedded_process import Child, end, kept_running, running
+from monitor.embedded.account import EmbeddedError, ServerUser, lend, let_through, unprivileged
+from monitor.embedded.process import Child, end, kept_running, running
 
 _START_S = 60.0  # a crash may have left much to recover
 _INITDB_S = 120.0

@@ -1,4 +1,4 @@
-"""Both embedded servers in a process that tests may kill: `python -m tests.embedded_program DIR UID`.
+"""Both embedded servers in a process that tests may kill: `python -m tests.embedded.program DIR UID`.
 
 Says in one line of JSON where they are, and holds them until its input ends.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
-from monitor.embedded_broker import broker
-from monitor.embedded_postgres import postgres
+from monitor.embedded.broker import broker
+from monitor.embedded.postgres import postgres
 from monitor.runtime.data_dir import locked
 
 THREAD = ThreadPoolExecutor(1)  # made before the rights to read Python's modules are given up

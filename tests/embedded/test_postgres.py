@@ -13,9 +13,9 @@ import psutil
 import psycopg2
 import pytest
 
-from monitor.embedded_account import EmbeddedError, unprivileged
-from monitor.embedded_postgres import _Cluster, postgres
-from tests.embedded import eventually, gone
+from monitor.embedded.account import EmbeddedError, unprivileged
+from monitor.embedded.postgres import _Cluster, postgres
+from tests.embedded.running import eventually, gone
 
 
 async def ask(uri: str, question: str) -> object:

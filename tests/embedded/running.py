@@ -1,4 +1,4 @@
-"""Running `tests.embedded_program`, and waiting for what it leaves."""
+"""Running `tests.embedded.program`, and waiting for what it leaves."""
 
 import asyncio
 import json
@@ -36,8 +36,8 @@ def program(
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     environ["PATH"] = path or environ["PATH"]
     running = subprocess.Popen(
-        [sys.executable, "-m", "tests.embedded_program", str(data_dir), str(uid)],
-        cwd=Path(__file__).parent.parent,
+        [sys.executable, "-m", "tests.embedded.program", str(data_dir), str(uid)],
+        cwd=Path(__file__).parents[2],
         env=environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.embedded_account import EmbeddedError
-from monitor.embedded_broker import Broker
-from monitor.embedded_broker import broker as embedded_broker
-from tests.embedded import eventually, gone
+from monitor.embedded.account import EmbeddedError
+from monitor.embedded.broker import Broker
+from monitor.embedded.broker import broker as embedded_broker
+from tests.embedded.running import eventually, gone
 from tests.freeze import freeze
 
 
@@ -124,7 +124,7 @@ async def test_a_busy_port_is_given_up_for_another_one(
     with socket.create_server(("127.0.0.1", 0)) as busy, socket.create_server(("127.0.0.1", 0)) as free:
         ports = [busy.getsockname()[1], free.getsockname()[1]]
         free.close()
-        monkeypatch.setattr("monitor.embedded_broker._free_port", lambda: ports.pop(0))
+        monkeypatch.setattr("monitor.embedded.broker._free_port", lambda: ports.pop(0))
 
         async with embedded_broker(short_dir) as broker:
             assert broker.port != busy.getsockname()[1]
@@ -135,7 +135,7 @@ async def test_with_all_ports_busy_the_error_is_one_line(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
-        monkeypatch.setattr("monitor.embedded_broker._free_port", lambda: busy.getsockname()[1])
+        monkeypatch.setattr("monitor.embedded.broker._free_port", lambda: busy.getsockname()[1])
 
         with pytest.raises(EmbeddedError, match=r"^The embedded broker ended with exit code \d+; [^\n]*$"):
             async with embedded_broker(short_dir):

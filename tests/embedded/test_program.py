@@ -4,7 +4,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.embedded import eventually, gone, program
+from tests.embedded.running import eventually, gone, program
 
 ORDINARY = 65_534
 
