@@ -26,12 +26,12 @@ from monitor.incidents.rules import MonitorRules
 from monitor.runtime.data_dir import locked
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
-from monitor.store_pages import PageReader, Place
-from monitor.web.history import DAY_H, DAYS, bounds
+from monitor.web.pages.history import DAY_H, DAYS, bounds
+from monitor.web.pages.states import PAGE_ROWS
+from monitor.web.queries import PageReader, Place
 from monitor.web.server import serving
 from monitor.web.site import Site
-from monitor.web.views import PAGE_ROWS
-from tests.web import running_on
+from tests.web.visitor import running_on
 
 DAY_S = 86_400
 _TRIES = 7

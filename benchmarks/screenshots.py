@@ -17,7 +17,7 @@ from monitor.embedded.postgres import postgres
 from monitor.runtime.data_dir import locked
 from monitor.web.server import serving
 from monitor.web.site import Site
-from tests.web import running_on
+from tests.web.visitor import running_on
 
 CHROMIUM = "/usr/bin/chromium"
 MAX_BYTES = 150_000

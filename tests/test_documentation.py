@@ -13,7 +13,6 @@ import pytest
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from monitor.blackbox import FAMILIES
 from monitor.config.alerts import Alerts, GroupSettings, Maintenance, Notify, Webhook
 from monitor.config.load import load
 from monitor.config.model import (
@@ -30,8 +29,9 @@ from monitor.config.model import (
 )
 from monitor.config.values import Strict
 from monitor.result import Reason
-from tests.api import Client
+from monitor.web.metrics.blackbox import FAMILIES
 from tests.program import ROOT, Start, until
+from tests.web.api_client import Client
 
 DOCS = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ssl_kafka/README.md", *DOCS]

@@ -15,8 +15,7 @@ from yarl import URL
 
 from monitor.config.checks import is_loopback
 from monitor.config.model import Config
-from monitor.web.ended_sessions import EndedSessions
-from monitor.web.sessions import SESSION_S, FailedTries, Sessions
+from monitor.web.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
 
 COOKIE = "website_health_session"
 OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login", "/logout")

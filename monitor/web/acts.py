@@ -8,11 +8,11 @@ import msgspec
 
 from monitor.alerts.store import Acknowledgement, Silence
 from monitor.config.model import Monitor
-from monitor.store_pages import Incident, IncidentChange, PageReader
 from monitor.uptime import maintenance
 from monitor.uptime.maintenance import MadeWindow
-from monitor.web.api_parameters import Instant, body_instant
-from monitor.web.api_problem import Mistake, ProblemError
+from monitor.web.api.parameters import Instant, body_instant
+from monitor.web.api.problems import Mistake, ProblemError
+from monitor.web.queries import Incident, IncidentChange, PageReader
 from monitor.web.running import Running
 
 _MAX_LINE = 1_000

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from monitor.storage.database import StoreUnavailableError
-from monitor.store_pages import PageReader
+from monitor.web.queries import PageReader
 
 _LOOK_S = 1.0
 _ALIVE_S = 7.5, 15.0  # a random time, so that not all listeners are written to in one turn of the loop

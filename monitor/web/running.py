@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from monitor.alerts.store import AlertStore
 from monitor.pipeline import Pipeline
-from monitor.readings import Section, measurements
 from monitor.reload import Reload
 from monitor.result import CheckResult
 from monitor.runtime.progress import Availability, Watch
 from monitor.schedule import Schedule
-from monitor.store_pages import PageReader
+from monitor.web.metrics.program import Section, measurements
+from monitor.web.queries import PageReader
 
 CheckNow: TypeAlias = Callable[[str, float], Awaitable[CheckResult]]
 """Checks the monitor of this name within so many seconds; raises what `Schedule.check_now` raises."""

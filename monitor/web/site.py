@@ -9,26 +9,25 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from monitor.config.model import Config
-from monitor.metrics import CheckMetrics
-from monitor.readings import registry
 from monitor.runtime.event_loop import LoopLag
 from monitor.web.access import Access
-from monitor.web.api import Api
-from monitor.web.assets import asset_routes
-from monitor.web.badges import BadgePages
+from monitor.web.api.api import Api
 from monitor.web.events import Events
 from monitor.web.health import HealthPages
-from monitor.web.incident_pages import IncidentPages
-from monitor.web.metrics import MetricsPage
-from monitor.web.monitor_maintenance import MaintenanceForms
-from monitor.web.monitor_page import MonitorPage
-from monitor.web.overview import OverviewPage
-from monitor.web.pages import Pages
-from monitor.web.pipeline_page import PipelinePage
-from monitor.web.probe import ProbePage
+from monitor.web.metrics.checks import CheckMetrics
+from monitor.web.metrics.page import MetricsPage
+from monitor.web.metrics.probe import ProbePage
+from monitor.web.metrics.program import registry
+from monitor.web.pages.badges import BadgePages
+from monitor.web.pages.base import Pages
+from monitor.web.pages.incidents import IncidentPages
+from monitor.web.pages.maintenance import MaintenanceForms
+from monitor.web.pages.monitor import MonitorPage
+from monitor.web.pages.overview import OverviewPage
+from monitor.web.pages.pipeline import PipelinePage
+from monitor.web.pages.status import StatusPages
 from monitor.web.running import Program
-from monitor.web.server import serving
-from monitor.web.status_page import StatusPages
+from monitor.web.server import asset_routes, serving
 
 
 class Site:

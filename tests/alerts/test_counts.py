@@ -12,7 +12,7 @@ from tests.bookkeeping import Book
 from tests.program import Start, until
 from tests.receivers import HttpReceiver
 from tests.stream import eventually
-from tests.test_insight import get, metrics, one, ready
+from tests.web.test_site import get, metrics, one, ready
 
 SITE = {"name": "shop", "url": "http://127.0.0.1:1/", "interval_s": 3_600}
 

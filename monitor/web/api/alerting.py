@@ -1,0 +1,92 @@
+"""Acknowledgements and silences through the API."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from monitor.alerts.store import Silence
+from monitor.web import acts
+from monitor.web.acts import Line
+from monitor.web.api.operation import Operation, answer, monitor_of
+from monitor.web.api.parameters import Instant, body_instant
+from monitor.web.api.problems import ProblemError
+from monitor.web.pages.base import Pages
+
+
+class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who knows of an incident, and what is being done about it."""
+
+    who: Line
+    why: Line
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """An incident was acknowledged: there are no reminders and no escalation."""
+
+    incident: int
+    at: float
+    who: str
+    why: str
+
+
+class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No alerts about a monitor until then; an instant that has passed ends the silence in effect."""
+
+    until: Instant
+    who: Line
+    why: Line
+
+
+class SilenceList(msgspec.Struct, frozen=True):
+    """The silences in effect, in the order of the monitors' names."""
+
+    silences: Sequence[Silence]
+
+
+class ApiAlerting:
+    """Acknowledges incidents and silences monitors."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                "POST",
+                "/incidents/{id}/acknowledge",
+                "Stop an open incident's reminders and escalation",
+                self._acknowledge,
+                Acknowledged,
+                takes=Acknowledge,
+            ),
+            Operation(
+                "POST",
+                "/monitors/{name}/silence",
+                "Hold back the alerts about a monitor until a time; this replaces its earlier silence",
+                self._silence,
+                Silence,
+                takes=SilenceRequest,
+            ),
+            Operation("GET", "/silences", "The silences in effect", self._silences, SilenceList),
+        ]
+
+    async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        number, body = int(request.match_info["id"]), asked["body"]
+        made = await acts.acknowledge(self._pages.running, number, body.who, body.why)
+        if made is None:
+            raise ProblemError(409, "the incident is over, or was acknowledged before")
+        return answer(Acknowledged(number, made.at, made.who, made.why), request)
+
+    async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        name, body = monitor_of(self._pages, request).name, asked["body"]
+        until = body_instant("until", body.until)
+        silence = await acts.silence(self._pages.running, name, until, body.who, body.why)
+        return answer(silence, request)
+
+    async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        silences = await self._pages.running.alerts.silences(time.time())
+        silences.sort(key=lambda each: each.monitor.encode())
+        return answer(SilenceList(silences), request)

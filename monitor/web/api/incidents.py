@@ -1,0 +1,94 @@
+"""The API's incidents: all of them, page by page, and one with its changes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import msgspec
+from aiohttp import web
+
+from monitor.alerts.store import Acknowledgement
+from monitor.web import acts
+from monitor.web.api.operation import Operation, answer, csv_answer
+from monitor.web.api.parameters import (
+    FORMAT,
+    LIMIT,
+    PLACE_CURSOR,
+    choice,
+    instant,
+    place_cursor,
+    text,
+    time_range,
+)
+from monitor.web.api.tables import columns
+from monitor.web.pages.base import Pages
+from monitor.web.queries import Incident, IncidentChange, IncidentKind
+
+
+class IncidentList(msgspec.Struct, frozen=True):
+    """Incidents, the newest first; `next` is the cursor of the next page, null on the last."""
+
+    incidents: Sequence[Incident]
+    next: str | None
+
+
+class IncidentDetail(Incident, frozen=True, kw_only=True):
+    """One incident with its changes, in their order; `acknowledged` is null while nobody has done so."""
+
+    acknowledged: Acknowledgement | None
+    changes: Sequence[IncidentChange]
+
+
+class ApiIncidents:
+    """The stored incidents, also those of monitors that are no longer in the configuration."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def operations(self) -> list[Operation]:
+        parameters = (
+            text("monitor", "only those of the monitors of these names", repeats=True),
+            choice("state", "only those in this state", ("open", "resolved")),
+            choice("kind", "only those of this kind", get_args(IncidentKind)),
+            instant("since", "only those that ended later, or are open", -math.inf),
+            instant("until", "only those that started earlier", math.inf),
+            LIMIT,
+            PLACE_CURSOR,
+            FORMAT,
+        )
+        return [
+            Operation(
+                "GET", "/incidents", "Incidents, the newest first", self._list, IncidentList, parameters
+            ),
+            Operation("GET", "/incidents/{id}", "One incident with its changes", self._one, IncidentDetail),
+        ]
+
+    async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        since, until = time_range(asked, math.inf, 0)
+        limit = asked["limit"]
+        found = await self._pages.running.reader.incidents(
+            asked["monitor"] or None,
+            since,
+            until,
+            is_open={"open": True, "resolved": False, None: None}[asked["state"]],
+            after=asked["cursor"],
+            kind=asked["kind"],
+            limit=limit + 1,
+        )
+        incidents = found[:limit]
+        onward = None
+        if len(found) > limit:
+            onward = place_cursor(incidents[-1].started_at, incidents[-1].id)
+        if asked["format"] == "csv":
+            return csv_answer(incidents, columns(Incident), request, onward)
+        return answer(IncidentList(incidents, onward), request, onward)
+
+    async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        number = int(request.match_info["id"])
+        incident, changes = await acts.incident_of(self._pages.running.reader, number)
+        detail = IncidentDetail(
+            **msgspec.structs.asdict(incident),
+            acknowledged=await self._pages.running.alerts.acknowledgement(number),
+            changes=changes,
+        )
+        return answer(detail, request)

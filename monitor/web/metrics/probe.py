@@ -1,0 +1,105 @@
+"""`/probe`: a check of a configured monitor, made now, and answered as blackbox_exporter does."""
+
+import math
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+from aiohttp import web
+from yarl import URL
+
+from monitor.config.model import Monitor
+from monitor.result import CheckResult, OwnTroubleError
+from monitor.web.metrics import blackbox
+from monitor.web.metrics.exposition import MetricsText
+from monitor.web.running import Program
+
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_OFFSET_S = 0.5  # blackbox_exporter's: the answer has to arrive in time
+_NO_HEADER_S = 120.0  # blackbox_exporter's
+
+
+class ProbePage:
+    """Checks only what is configured; the parameter `module` is accepted and has no effect."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._targets: dict[str, Monitor] = {}
+
+    def follow(self, monitors: Iterable[Monitor]) -> None:
+        """Answer for these monitors, by name or URL; of several with the same URL, for the first."""
+        by_url: dict[str, Monitor] = {}
+        by_name = {}
+        for monitor in monitors:
+            by_name[monitor.name] = monitor
+            for url in {monitor.url, monitor.public_url}:
+                by_url.setdefault(_same(url), monitor)
+        self._targets = by_url | by_name
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/probe", self._probe)]
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        target = request.query.get("target")
+        if not target:
+            raise web.HTTPBadRequest(text="the parameter target is missing\n")
+        monitor = self._targets.get(target) or self._targets.get(_same(target))
+        if monitor is None:
+            raise web.HTTPNotFound(text="no monitor has this name or URL\n")
+        limit_s = _limit_s(request, monitor)
+        if monitor.paused:
+            return web.Response(text="# paused\n", headers={"Content-Type": _CONTENT_TYPE})
+        began = time.perf_counter()
+        try:
+            result = await self._program.running.probe(monitor.name, limit_s)
+        except TimeoutError:
+            result = _nothing_seen(monitor, time.perf_counter() - began)
+        except (KeyError, OwnTroubleError):
+            raise web.HTTPServiceUnavailable(text="the check could not be made\n") from None
+        if result.up is None:
+            raise web.HTTPServiceUnavailable(text="this machine has no network\n")
+        page = MetricsText(blackbox.FAMILIES)
+        timeout_s = min(limit_s, monitor.timeout_s)
+        page.add(blackbox.samples(result, timeout_s, json_asked=bool(monitor.expect.json)))
+        return web.Response(
+            body=b"".join(page.parts(openmetrics=False)), headers={"Content-Type": _CONTENT_TYPE}
+        )
+
+
+def _limit_s(request: web.Request, monitor: Monitor) -> float:
+    """Return how long Prometheus waits, less the offset; if nothing is left, the timeout of the monitor."""
+    header = request.headers.get("X-Prometheus-Scrape-Timeout-Seconds")
+    if header is None:
+        return _NO_HEADER_S
+    try:
+        seconds = float(header)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise web.HTTPBadRequest(text="X-Prometheus-Scrape-Timeout-Seconds is no number\n")
+    return seconds - _OFFSET_S if seconds > _OFFSET_S else monitor.timeout_s
+
+
+def _same(target: str) -> str:
+    """Return one text for all URLs that mean the same. The default scheme is that of blackbox_exporter."""
+    try:
+        url = URL(target if "://" in target else f"http://{target}")
+    except ValueError:
+        return target
+    return f"{url.scheme}://{url.user}:{url.password}@{url.host}:{url.port}{url.raw_path_qs}"
+
+
+def _nothing_seen(monitor: Monitor, seconds: float) -> CheckResult:
+    """Return a result for a check that was too slow; the check goes on, and its own result is dropped."""
+    return CheckResult(
+        timestamp=0,
+        response_data="",
+        response_status=None,
+        response_time=seconds,
+        id=UUID(int=0),
+        monitor=monitor.name,
+        url=monitor.public_url,
+        location="",
+        scheduled_at=0,
+        up=False,
+    )

@@ -1,0 +1,127 @@
+"""The list of incidents, and the page of one: its changes, its alerts, and how people react to it."""
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from monitor.alerts.store import Acknowledgement, Silence
+from monitor.runtime.text import DAY_S, HOUR_S
+from monitor.storage.database import StoreUnavailableError
+from monitor.web import acts
+from monitor.web.pages.base import Pages, whole_number
+from monitor.web.queries import Incident, PageReader, Place
+
+_ROWS = 100
+_SILENCES_H = (1, 4, 24, 168)
+
+
+class IncidentPages:
+    """The history, with a filter, and one incident."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/incidents", self._history),
+            web.get(r"/incidents/{id:\d{1,18}}", self._one),
+            web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence}", self._act),
+        ]
+
+    async def _history(self, request: web.Request) -> web.Response:
+        asked = {
+            name: request.query.get(name, "")[:200]
+            for name in ("monitor", "state", "since", "until", "at", "id")
+        }
+
+        async def make(reader: PageReader) -> str:
+            return await self._make_history(reader, asked)
+
+        return await self._pages.send(request, ("incidents", *asked.values()), make)
+
+    async def _make_history(self, reader: PageReader, asked: Mapping[str, str]) -> str:
+        until = _instant(asked["until"])
+        found = await reader.incidents(
+            [asked["monitor"]] if asked["monitor"] else None,
+            _instant(asked["since"]) or 0.0,
+            until + DAY_S if until is not None else math.inf,
+            is_open={"open": True, "resolved": False}.get(asked["state"]),
+            after=_place(asked),
+            limit=_ROWS,
+        )
+        older = ""
+        if len(found) == _ROWS:
+            onward = {**asked, "at": repr(found[-1].started_at), "id": str(found[-1].id)}
+            older = "/incidents?" + urlencode(onward)
+        monitors = self._pages.monitors
+        return await self._pages.render_beside(
+            "incidents.html",
+            "/incidents",
+            lambda: {
+                "incidents": found,
+                "several": True,
+                "filter": asked,
+                "older": older,
+                "names": sorted(monitors),
+            },
+        )
+
+    async def _one(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["id"])
+
+        async def make(reader: PageReader) -> str:
+            incident, changes = await acts.incident_of(reader, number)
+            return self._pages.render(
+                "incident.html",
+                "/incidents",
+                incident=incident,
+                changes=changes,
+                deliveries=await reader.deliveries(incident),
+                silences=_SILENCES_H,
+                **await self._reactions(incident),
+            )
+
+        return await self._pages.send(request, ("incident", number), make)
+
+    async def _reactions(self, incident: Incident) -> dict[str, Acknowledgement | Silence | None]:
+        alerts = self._pages.running.alerts
+        silences = {each.monitor: each for each in await alerts.silences(time.time())}
+        acknowledged = await alerts.acknowledgement(incident.id)
+        return {"acknowledged": acknowledged, "silence": silences.get(incident.monitor)}
+
+    async def _act(self, request: web.Request) -> web.Response:
+        """Acknowledge the incident, or silence its monitor for some hours."""
+        running, number = self._pages.running, int(request.match_info["id"])
+        form = await request.post()
+        who, why = acts.signature(form)
+        try:
+            if request.match_info["what"] == "acknowledge":
+                await acts.acknowledge(running, number, who, why)
+            else:
+                incident, _ = await acts.incident_of(running.reader, number)
+                hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
+                await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
+        except StoreUnavailableError:
+            return self._pages.unavailable()
+        self._pages.forget()
+        raise web.HTTPSeeOther(f"/incidents/{number}")
+
+
+def _instant(day: str) -> float | None:
+    """Return the first instant of a day, in UTC; `None` where the text is no day."""
+    try:
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _place(asked: Mapping[str, str]) -> Place:
+    try:
+        at = float(asked["at"])
+    except ValueError:
+        return Place()
+    return Place(at, whole_number(asked["id"]))

@@ -1,0 +1,171 @@
+"""`/monitors/<name>`: the page of one monitor."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from monitor.config.model import Monitor
+from monitor.result import CheckResult, OwnTroubleError
+from monitor.runtime.text import DAY_S, duration, instant
+from monitor.storage.database import StoreUnavailableError
+from monitor.uptime.maintenance import intervals
+from monitor.uptime.sums import status_of
+from monitor.web.pages.base import Pages
+from monitor.web.pages.charts import Frame, phases_chart, response_chart
+from monitor.web.pages.history import DAY_H, bounds
+from monitor.web.pages.maintenance import maintenance_of
+from monitor.web.pages.overview import rows_of, states
+from monitor.web.pages.rendering import monitor_path, settings_of
+from monitor.web.pages.response_times import (
+    PHASES,
+    RANGES,
+    by_day,
+    frame_of,
+    phase_points,
+    response_points,
+    shades_of,
+    steps_of,
+)
+from monitor.web.queries import PageReader, Place, ResultRow, Step
+
+_WAIT_S = 5.0
+_LOOK_S = 0.1  # between two looks whether a result is stored
+_LINES = ("p50", "p95", "max")
+_RESULTS = 50
+_INCIDENTS = 50
+
+
+class MonitorPage:
+    """Charts, incidents, results, certificate and settings."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/monitors/{name:.+}", self._show),
+            web.post("/monitors/{name:.+}/check", self._check),
+        ]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        monitor = self._pages.asked(request)
+
+        async def make(reader: PageReader) -> str:
+            return await self._make(reader, monitor, _range(request))
+
+        return await self._pages.send(request, (monitor.name, _range(request)), make)
+
+    async def _check(self, request: web.Request) -> web.Response:
+        """Check now, and show the page again when the result is stored like all others."""
+        monitor = self._pages.asked(request)
+        try:
+            result = await self._pages.running.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
+        except (KeyError, TimeoutError, OwnTroubleError):
+            return self._pages.problem(503, "No result", "The check could not be made just now.")
+        await self._stored(result)
+        self._pages.forget()
+        raise web.HTTPSeeOther(f"{monitor_path(monitor.name)}?range={_range(request)}")
+
+    async def _stored(self, result: CheckResult) -> None:
+        """Wait until the result is stored, but not for long: Kafka or PostgreSQL may be unavailable."""
+        reader = self._pages.running.reader
+        with suppress(TimeoutError, StoreUnavailableError):
+            async with asyncio.timeout(_WAIT_S):
+                while True:
+                    if await reader.is_stored(result.id):
+                        return
+                    await asyncio.sleep(_LOOK_S)
+
+    async def _make(self, reader: PageReader, monitor: Monitor, asked: str) -> str:
+        name, now = monitor.name, time.time()
+        (state,) = await states(reader, [self._pages.unknown[name]])
+        make_rows = await rows_of(reader, [state], "")
+        results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
+        shown = frame_of(RANGES[asked], now)
+        incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
+        made = await reader.maintenance(shown.since, math.inf)
+        make_steps = await self._steps(reader, name, asked, shown)
+
+        def context() -> dict[str, Any]:
+            *steps, whole = make_steps()
+            people = made.within(monitor, shown.since, shown.until)
+            maintenance = intervals(monitor.maintenance, shown.since, shown.until, people)
+            shades = shades_of(incidents, maintenance, now)
+            return {
+                "row": make_rows()[name],
+                "path": monitor_path(name),
+                "quantiles": [("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99)],
+                "ranges": RANGES,
+                "range": asked,
+                "response_chart": response_chart(response_points(steps), _LINES, shades, shown),
+                "phases_chart": phases_chart(phase_points(steps), PHASES, shades, shown),
+                "phase_names": PHASES,
+                "incidents": incidents,
+                "several": False,
+                **maintenance_of(monitor, made, now),
+                "results": list(map(_shown, results)),
+                "certificate": list(_certificate(results)),
+                "settings": list(settings_of(monitor)),
+            }
+
+        return await self._pages.render_beside("monitor.html", "", context)
+
+    async def _steps(
+        self, reader: PageReader, name: str, asked: str, shown: Frame
+    ) -> Callable[[], list[Step]]:
+        """Read the response times of a range; return what makes its steps, and one for all of it last."""
+        source = RANGES[asked].source
+        if source == "results":
+            read = await reader.course(name, shown.since, shown.until, shown.step_s)
+            return lambda: read
+        first, end = round(shown.since / shown.step_s), round(shown.until / shown.step_s)
+        periods = (await reader.sums([name], source, first, end)).get(name, {})
+        if source == "day":
+            recent = await reader.sums([name], "hour", bounds(time.time()).first_hour, end * DAY_H)
+            periods |= by_day(recent.get(name, {}))
+        return lambda: steps_of(periods, shown.step_s)
+
+
+def _range(request: web.Request) -> str:
+    asked = request.query.get("range", "")
+    return asked if asked in RANGES else "24h"
+
+
+def _shown(result: ResultRow) -> dict[str, Any]:
+    return {
+        **result._asdict(),
+        "status": status_of(up=result.up, degraded=result.degraded),
+        "code": result.status,
+        "phases": ", ".join(
+            f"{phase} {duration(seconds)}"
+            for phase in PHASES
+            if (seconds := getattr(result, f"{phase}_s")) is not None
+        ),
+        "why": ": ".join(filter(None, (result.reason, result.detail))),
+        "evidence": "\n".join(_evidence(result)),
+    }
+
+
+def _evidence(result: ResultRow) -> Iterator[str]:
+    if result.evidence:
+        yield from (f"{name}: {value}" for name, value in result.evidence["headers"].items())
+        yield ""
+        yield result.evidence["body"]
+
+
+def _certificate(results: list[ResultRow]) -> Iterator[tuple[str, str]]:
+    """Yield the facts about the newest certificate that a check saw, each with its name."""
+    found = next((result for result in results if result.tls), None)
+    if found is not None and found.tls is not None:
+        for key, value in found.tls.items():
+            if key == "chain_expires_at":
+                yield "verified chain expires", "not verified" if value is None else instant(value)
+            else:
+                yield key.replace("_", " "), str(value)
+        if found.certificate_expires_at is not None:
+            yield "presented chain expires", instant(found.certificate_expires_at)

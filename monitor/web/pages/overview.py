@@ -1,0 +1,113 @@
+"""`/`: all monitors, and whether all is well."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.text import DAY_S
+from monitor.web.pages.base import Pages, whole_number
+from monitor.web.pages.charts import sparkline, uptime_bars
+from monitor.web.pages.history import DAY_H, History, bounds
+from monitor.web.pages.states import WORST_FIRST, Filter, ShownState, banner_of, known, labels_of, page_of
+from monitor.web.queries import Latest, PageReader, Seconds
+
+_MAX_QUERY = 200
+
+Rows = dict[str, dict[str, Any]]
+
+
+class OverviewPage:
+    """All monitors, the worst first, page by page."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/", self._overview)]
+
+    async def _overview(self, request: web.Request) -> web.Response:
+        asked = {name: request.query.get(name, "")[:_MAX_QUERY] for name in ("q", "state", "label", "bars")}
+        number = whole_number(request.query.get("page", ""))
+
+        async def make(reader: PageReader) -> str:
+            return await self._make(reader, asked, number)
+
+        return await self._pages.send(request, ("/", *asked.values(), number), make)
+
+    async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
+        every = await states(reader, self._pages.unknown.values())
+        wanted = Filter(asked["q"], asked["state"], asked["label"])
+        page = await self._pages.beside(lambda: page_of(every, wanted, number))
+        shown = [state for _, rows in page.groups for state in rows]
+        make_rows = await rows_of(reader, shown, asked["bars"])
+
+        def context() -> dict[str, Any]:
+            rows = make_rows()
+            return {
+                "banner": banner_of(every),
+                "filter": asked,
+                "states": WORST_FIRST,
+                "labels": sorted({label for state in every for label in labels_of(state)}),
+                "count": page.count,
+                "total": len(every),
+                "groups": [(group, [rows[each.name] for each in members]) for group, members in page.groups],
+                "pages": page.pages,
+                "page": page.number,
+                "page_url": lambda page: (
+                    "/?" + urlencode({name: text for name, text in asked.items() if text} | {"page": page})
+                ),
+            }
+
+        return await self._pages.render_beside("overview.html", "/", context)
+
+
+async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[ShownState]:
+    """Return the stored states of these monitors; one that has none stays as it is given."""
+    every = list(unknown)
+    stored = await reader.states([each.name for each in every])
+    return [known(each, stored.get(each.name)) async for each in in_pieces(every)]
+
+
+async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Callable[[], Rows]:
+    """Read the rows of these monitors; `bars` are `24h` or `90d`, else `24h` while the history is short.
+
+    Return what makes the rows, by name. That takes a while, so call it in a thread.
+    """
+    names = [state.name for state in shown]
+    found = await histories(reader, names)
+    latest = await reader.latest(names, time.time() - DAY_S)
+    hourly = bars == "24h" or (bars != "90d" and all(each.is_short for each in found.values()))
+    return lambda: {
+        each.name: _row(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown
+    }
+
+
+async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
+    """Read the history of each of these monitors."""
+    now = time.time()
+    read = bounds(now)
+    days = await reader.days(names, read.first_day, read.first_hour, read.end_hour)
+    week = await reader.hours(names, *read.week_hours)
+    hours = await reader.sums(names, "hour", read.end_hour - DAY_H, read.end_hour)
+    return {
+        name: History(now, days.get(name, {}), week.get(name, Seconds()), hours.get(name, {}))
+        for name in names
+    }
+
+
+def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
+    """Return what a page shows of a monitor in one row."""
+    bars = tuple(history.hour_bars() if hourly else history.day_bars())
+    expires_at = latest and latest.certificate_expires_at
+    return {
+        **state._asdict(),
+        "uptime": history.uptime(),
+        "bars": uptime_bars(bars, f"uptime of the last {'24 hours' if hourly else '90 days'}"),
+        "spark": sparkline(history.medians(), "response time of the last 24 hours"),
+        "response_time_s": latest and latest.response_time_s,
+        "certificate_days": None if expires_at is None else (expires_at - history.now) / DAY_S,
+    }

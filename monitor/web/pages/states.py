@@ -1,0 +1,143 @@
+"""Which monitors a page shows, in which order, and one line about all of them. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from monitor.config.model import Monitor
+from monitor.web.queries import StoredState
+
+MonitorStatus = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
+
+WORST_FIRST: tuple[MonitorStatus, ...] = ("down", "partial", "degraded", "unknown", "up", "paused")
+PAGE_ROWS = 50
+_MAX_NAMES = 5
+_TROUBLES: tuple[tuple[MonitorStatus, str], ...] = (
+    ("down", "down"),
+    ("partial", "down in some locations"),
+    ("degraded", "degraded"),
+    ("unknown", "in an unknown state"),
+)
+
+
+class ShownState(NamedTuple):
+    """How one monitor is now. `why` is empty when it is up; instants are Unix seconds."""
+
+    name: str
+    url: str
+    group: str
+    labels: Mapping[str, str]
+    status: MonitorStatus
+    since_at: float | None = None
+    why: str = ""
+
+
+class Filter(NamedTuple):
+    """What a reader wants to see; an empty field admits everything."""
+
+    text: str = ""
+    state: str = ""
+    label: str = ""
+
+    def admits(self, state: ShownState) -> bool:
+        """Return whether this one is wanted: each word of the text must be in it, upper or lower case."""
+        labels = labels_of(state)
+        searched = "\n".join((state.name, state.url, state.group, *labels)).lower()
+        return (
+            self.state in ("", state.status)
+            and (not self.label or self.label in labels)
+            and all(word in searched for word in self.text.lower().split())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PageOfMonitors:
+    """The monitors of one page, in groups."""
+
+    groups: list[tuple[str, list[ShownState]]]
+    number: int
+    count: int
+    """The number of wanted monitors on all pages."""
+    pages: int
+
+
+class Banner(NamedTuple):
+    """The state of all monitors, in one line."""
+
+    status: MonitorStatus
+    text: str
+    since_at: float | None
+
+
+def unknown(monitor: Monitor) -> ShownState:
+    """Return what the configuration says of a monitor, before anything that is stored."""
+    return ShownState(
+        monitor.name,
+        monitor.public_url,
+        monitor.group or "",
+        monitor.labels,
+        "paused" if monitor.paused else "unknown",
+        why="" if monitor.paused else "no result yet",
+    )
+
+
+def known(unknown: ShownState, stored: StoredState | None) -> ShownState:
+    """Add what is stored. A paused monitor stays paused, whatever its last result was."""
+    if stored is None or unknown.status == "paused":
+        return unknown
+    why = ": ".join(filter(None, (stored.reason, stored.detail)))
+    return unknown._replace(status=stored.status, since_at=stored.since_at, why=why)
+
+
+def labels_of(state: ShownState) -> list[str]:
+    """Return the labels as a reader types them: `team=web`."""
+    return [f"{name}={value}" for name, value in state.labels.items()]
+
+
+def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOfMonitors:
+    """Return page `number`, from 1 on. The worst groups come first, and in each the worst monitors.
+
+    A number beyond the last page is the last page.
+    """
+    chosen = [state for state in states if wanted.admits(state)]
+    worst: dict[str, int] = {}
+    for state in chosen:
+        rank = WORST_FIRST.index(state.status)
+        worst[state.group] = min(rank, worst.get(state.group, rank))
+    chosen.sort(
+        key=lambda each: (
+            worst[each.group],
+            each.group == "",
+            each.group,
+            WORST_FIRST.index(each.status),
+            each.name,
+        )
+    )
+    pages = max(1, -(-len(chosen) // PAGE_ROWS))
+    number = min(max(1, number), pages)
+    shown = chosen[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    groups = [(group, list(each)) for group, each in groupby(shown, key=lambda each: each.group)]
+    return PageOfMonitors(groups, number, len(chosen), pages)
+
+
+def banner_of(states: Sequence[ShownState]) -> Banner:
+    """Return the worst status, with the monitors that have it, and since when the first of them has."""
+    watched = [state for state in states if state.status != "paused"]
+    if not watched:
+        return Banner("unknown", "Nothing is monitored", None)
+    for status, word in _TROUBLES:
+        troubled = [state for state in watched if state.status == status]
+        if troubled:
+            verb = "is" if len(troubled) == 1 else "are"
+            since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
+            text = f"{len(troubled)} of {len(watched)} monitors {verb} {word}: {_names(troubled)}"
+            return Banner(status, text, since)
+    every = "The monitor is up" if len(watched) == 1 else f"All {len(watched)} monitors are up"
+    return Banner("up", every, None)
+
+
+def _names(states: Sequence[ShownState]) -> str:
+    names = sorted(each.name for each in states)
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

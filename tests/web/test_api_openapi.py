@@ -1,0 +1,111 @@
+"""The OpenAPI document, held against the routes and the answers."""
+
+import time
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from aiohttp import web
+
+from monitor.config.model import Config
+from monitor.storage.results import ResultStore
+from monitor.web.api.openapi import document
+from monitor.web.site import Site
+from tests.web.api_client import Client, failed, found
+
+SITE = Site(Config(monitors=(), web_port=0))
+DOCUMENT = msgspec.to_builtins(document(SITE.api.operations))
+
+
+def routes() -> set[tuple[str, str]]:
+    """Methods and addresses below `/api/v1`, as the server has them."""
+    app = web.Application()
+    app.add_routes(SITE.routes())
+    return {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith("/api/")
+    }
+
+
+def check(schema: Any, instance: Any) -> None:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(whole).validate(instance)
+
+
+def test_each_route_is_described_and_each_description_has_a_route() -> None:
+    described = {
+        (method.upper(), f"/api/v1{path}")
+        for path, methods in DOCUMENT["paths"].items()
+        for method in methods
+    }
+
+    served = {route for route in routes() if route[0] != "HEAD"}
+
+    assert served == described | {("GET", "/api/v1/openapi.json")}
+
+
+def test_what_is_read_may_be_asked_for_by_head() -> None:
+    heads = {path for method, path in routes() if method == "HEAD"}
+
+    assert heads == {path for method, path in routes() if method == "GET"}
+
+
+def test_each_operation_has_a_name_of_its_own() -> None:
+    names = [each["operationId"] for methods in DOCUMENT["paths"].values() for each in methods.values()]
+
+    assert len(set(names)) == len(names)
+    assert "get_monitors_one" in names
+    assert "post_monitors_check" in names
+
+
+def test_the_schemas_are_json_schema() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+async def test_the_document_is_served(api: Client) -> None:
+    served = (await api("/openapi.json")).json
+
+    assert served["openapi"] == "3.1.0"
+    assert served["paths"] == DOCUMENT["paths"]
+
+
+@pytest.mark.parametrize(
+    ("path", "described"),
+    [
+        ("/monitors", "/monitors"),
+        ("/monitors/shop", "/monitors/{name}"),
+        ("/monitors/shop/results", "/monitors/{name}/results"),
+        ("/monitors/shop/export", "/monitors/{name}/export"),
+        ("/monitors/shop/uptime", "/monitors/{name}/uptime"),
+        ("/uptime", "/uptime"),
+        ("/incidents", "/incidents"),
+        ("/incidents/1", "/incidents/{id}"),
+    ],
+)
+async def test_answers_are_as_described(api: Client, store: ResultStore, path: str, described: str) -> None:
+    await fill(store)
+
+    number = (await api("/incidents")).json["incidents"][0]["id"]
+
+    answered = (await api(path.replace("/1", f"/{number}"))).json
+
+    responses = DOCUMENT["paths"][described]["get"]["responses"]
+    check(responses["200"]["content"]["application/json"]["schema"], answered)
+
+
+async def fill(store: ResultStore) -> None:
+    now = time.time()
+    await store.save([failed("shop", now - 300 + 60 * number) for number in range(5)])
+    await store.save([found("blog", now - 60)])
+
+
+async def test_problems_are_as_described(api: Client) -> None:
+    problem = await api.refused("/api/v1/monitors?limit=0", 400)
+
+    check(
+        DOCUMENT["components"]["responses"]["Problem"]["content"]["application/problem+json"]["schema"],
+        problem,
+    )

@@ -1,0 +1,259 @@
+"""The pages as people see them, in a headless Chromium."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytest
+
+from monitor.alerts.store import AlertStore
+from monitor.config.model import Config
+from monitor.result import Evidence, Phases
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
+from monitor.uptime.maintenance import MadeWindow
+from monitor.web.pages.rendering import monitor_path
+from tests.browsing import Window, chromium, window
+from tests.postgres import save
+from tests.web.visitor import configured, outage, result, site_of
+
+pytestmark = pytest.mark.clients
+HOSTILE = "</title></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
+TOOK = Phases(0.01, 0.02, 0.03, 0.1, 0.01)
+
+
+def world() -> Config:
+    return configured(
+        {"name": "fine", "group": "shop", "labels": {"team": "web"}},
+        {"name": "gone", "group": "shop"},
+        {"name": "slow", "degraded_after_s": 1},
+        {"name": "resting", "paused": True},
+        "new",
+        {
+            "name": HOSTILE,
+            "url": "https://shop.example/?q=<script>alert(3)</script>",
+            "labels": {"a": HOSTILE},
+        },
+        status_page={"title": "Our things", "announcement": HOSTILE},
+    )
+
+
+class World(NamedTuple):
+    """The site, a browser, and what is stored."""
+
+    database: Database
+    url: str
+    browser: Any
+
+    def window(self, **options: Any) -> AbstractAsyncContextManager[Window]:
+        return window(self.browser, self.url, **options)
+
+
+@pytest.fixture
+async def here(alert_store: AlertStore) -> AsyncIterator[World]:
+    store, now = alert_store, time.time()
+    evidence = Evidence({HOSTILE: HOSTILE, "Server": "x"}, HOSTILE)
+    past = [result("fine", 1_200 * number, phases=TOOK) for number in range(1, 60)]
+    slow = [result("slow", 60 * number, degraded=True, response_time=2.5) for number in range(1, 4)]
+    hostile = outage(HOSTILE, evidence=evidence, detail=HOSTILE, ip="192.0.2.1")
+    await save(store.database, [*past, *slow, *outage("gone"), *hostile])
+    for start in (now - 60, now + 3_600):
+        await store.make_maintenance(MadeWindow(0, None, "shop", start, start + 600, now, HOSTILE, HOSTILE))
+    async with chromium() as browser, site_of(world(), store) as visitor:
+        yield World(store.database, visitor.url, browser)
+
+
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(246, 247, 249)", "dark": "rgb(18, 22, 28)"}
+PATHS = (
+    "/",
+    "/monitors/fine?range=24h",
+    monitor_path(HOSTILE) + "?range=3h",
+    "/incidents",
+    "/incidents/1",
+    "/pipeline",
+    "/status",
+    "/nothing",
+)
+
+
+async def test_everybody_can_read_every_page_on_any_screen(here: World) -> None:
+    async with here.window() as shown:
+        for path in PATHS:
+            await shown.open(path)
+            for scheme, background in BACKGROUNDS.items():
+                await shown.page.emulate_media(color_scheme=scheme)
+                assert await shown.page.evaluate(BACKGROUND) == background
+                assert await shown.violations() == [], (path, scheme)
+            for width in (1_280, 1_000, 390, 320):
+                await shown.page.set_viewport_size({"width": width, "height": 800})
+                assert await shown.too_wide() == [], (path, width)
+        shown.troubles = [each for each in shown.troubles if "404" not in each]
+
+
+async def test_the_overview_shows_each_state_and_numbers_apart(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/")
+        states = await shown.page.locator("td .state").all_inner_texts()
+        assert sorted(states) == ["degraded", "down", "down", "paused", "unknown", "up"]
+        assert states[0] == "down"
+        for width in (1_101, 1_280, 1_920):
+            await shown.page.set_viewport_size({"width": width, "height": 800})
+            assert await shown.page.evaluate(CROWDED) == []
+
+
+CROWDED = """
+[...document.querySelectorAll(".monitors .number, .monitors .pair")]
+    .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)
+"""
+
+
+async def test_a_site_that_goes_down_is_seen_within_two_seconds(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/?q=fine")
+        await shown.live()
+        await shown.page.locator("tr[data-name=fine] .state.up").wait_for()
+        failed = {"up": False, "reason": "status", "detail": "status 500", "response_status": 500}
+        await save(here.database, [result("fine", ago_s, **failed) for ago_s in (2, 1, 0)])
+        stored_at = time.monotonic()
+        await shown.page.locator("tr[data-name=fine] .state.down").wait_for()
+        took_s = time.monotonic() - stored_at
+        assert await shown.page.locator("h1").inner_text() != "All 5 monitors are up"
+    assert took_s < 2
+
+
+async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/")
+        await shown.live()
+        search = shown.page.get_by_label("Search")
+        await search.fill("fi")
+        await save(here.database, outage("new"))
+        await asyncio.wait_for(_news(shown), 10)
+        assert await search.input_value() == "fi"
+        await search.press("Enter")
+        await shown.page.wait_for_url("**/?q=fi**")
+        assert await shown.page.locator("tbody tr").count() == 1
+        await shown.page.get_by_label("State").select_option("down")
+        await shown.page.get_by_role("button", name="Show").click()
+        await shown.page.get_by_text("No monitor matches.").wait_for()
+
+
+async def _news(shown: Window) -> None:
+    await shown.page.evaluate(
+        "() => new Promise((done) => new EventSource('/events').addEventListener('hello', done))"
+    )
+
+
+async def test_a_chart_s_range_is_chosen_and_each_moment_tells_its_values(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/monitors/fine?range=3h")
+        await shown.page.get_by_role("link", name="24h").click()
+        await shown.page.locator(".ranges [aria-current]", has_text="24h").wait_for()
+        await shown.page.locator(".chart .moment").last.hover()
+        await shown.page.locator("#tip", has_text="UTC: resolve 10 ms, connect 20 ms").wait_for()
+        await shown.page.locator(".chart").first.locator(".moment").first.hover()
+        await shown.page.locator("#tip", has_text="UTC: p50 2").wait_for()
+
+
+async def test_the_keyboard_reaches_everything_and_is_never_caught(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/monitors/fine?range=24h")
+        await shown.live()
+        keyboard = shown.page.keyboard
+        await keyboard.press("Tab")
+        assert await shown.focused() == "Skip to content"
+        charts = 0
+        told = []
+        for _ in range(30):
+            await keyboard.press("Tab")
+            if await shown.page.evaluate("document.activeElement.matches('.moments')"):
+                charts += 1
+                for key in ("End", "ArrowLeft", "Home", "ArrowRight"):
+                    await keyboard.press(key)
+                    told.append(await shown.page.locator("#tip").inner_text())
+            if await shown.page.evaluate("document.activeElement === document.body"):
+                break
+        assert charts == 2
+        assert len(set(told)) == 8
+        assert await shown.page.locator(".chosen").count() == 0
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["a[href]", "[action$=end] button", "[aria-label^=Phases]", "[aria-label^=Lat]"],
+)
+async def test_what_has_the_keyboard_keeps_it_when_the_page_is_renewed(here: World, place: str) -> None:
+    async with here.window() as shown:
+        await shown.open("/monitors/fine?range=24h")
+        await shown.live()
+        focused = shown.page.locator(f"main {place}").first
+        await focused.focus()
+        text = await shown.focused()
+        await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+        await save(here.database, outage("new"))
+        await shown.page.locator("h1:not([data-old])").wait_for()
+        assert await focused.evaluate("(each) => each === document.activeElement")
+        assert await shown.focused() == text
+
+
+async def test_without_scripts_every_page_is_there(here: World) -> None:
+    async with here.window(java_script_enabled=False) as shown:
+        for path in PATHS[:-1]:
+            await shown.open(path)
+            assert await shown.page.locator("main").inner_text()
+        await shown.open("/")
+        await shown.page.get_by_label("Search").fill("slow")
+        await shown.page.get_by_role("button", name="Show").click()
+        assert await shown.page.locator("tbody tr").count() == 1
+        await shown.page.get_by_role("link", name="slow").click()
+        assert await shown.page.locator("h1").inner_text() == "slow degraded"
+
+
+async def test_maintenance_is_begun_and_ended_without_scripts_and_by_the_keyboard(here: World) -> None:
+    async with here.window(java_script_enabled=False) as shown:
+        await shown.open("/monitors/slow")
+        await shown.page.get_by_label("Who", exact=True).fill("Ada")
+        await shown.page.get_by_label("Why", exact=True).fill("a new disk")
+        await shown.page.keyboard.press("Enter")
+        await shown.page.get_by_text("(Ada: a new disk)").wait_for()
+        assert await shown.page.locator(".state.maintenance").inner_text() == "in maintenance"
+        await shown.page.get_by_role("button", name="End now").focus()
+        await shown.page.keyboard.press("Enter")
+        await shown.page.get_by_text("(Ada: a new disk)").wait_for(state="detached")
+
+
+async def test_nothing_that_others_wrote_runs(here: World) -> None:
+    async with here.window() as shown:
+        for path in PATHS[:-1]:
+            await shown.open(path)
+            for details in await shown.page.locator("details").all():
+                await details.evaluate("(each) => { each.open = true; }")
+            assert await shown.page.locator("main script, main img, main [onerror]").count() == 0, path
+        await shown.open(monitor_path(HOSTILE))
+        assert await shown.page.locator("h1").inner_text() == f"{HOSTILE} down"
+        assert HOSTILE in (await shown.page.locator("pre").first.text_content() or "")
+
+
+async def test_a_person_logs_in_and_out(store: ResultStore, tmp_path: Path) -> None:
+    config = configured("shop", web_token="a token", data_dir=str(tmp_path))  # noqa: S106
+    async with (
+        chromium() as browser,
+        site_of(config, store) as visitor,
+        window(browser, visitor.url) as shown,
+    ):
+        await shown.open("/monitors/shop")
+        assert await shown.violations() == []
+        await shown.page.keyboard.type("a token")
+        await shown.page.keyboard.press("Enter")
+        await shown.page.wait_for_url("**/monitors/shop")
+        await shown.live()
+        await shown.page.get_by_role("button", name="Check now").click()
+        await shown.page.get_by_role("heading", name="No result").wait_for()
+        await shown.page.get_by_role("button", name="Log out").click()
+        await shown.page.wait_for_url("**/login")
+        assert await shown.page.context.cookies() == []
+        shown.troubles = [each for each in shown.troubles if "503" not in each]

@@ -1,0 +1,174 @@
+"""The history of incidents, and one of them."""
+
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from monitor.alerts.decision import Delivery
+from monitor.alerts.message import Alert
+from monitor.alerts.store import AlertStore
+from monitor.storage.database import Database
+from monitor.storage.results import ResultStore
+from tests.postgres import save
+from tests.web.visitor import Answer, Visitor, configured, flapping, outage, result, site_of
+
+DAY_S = 86_400
+
+
+async def listed(visitor: Visitor, query: str = "") -> list[str]:
+    page = await visitor.get(f"/incidents{query}")
+    assert page.status == 200
+    return re.findall(r'<td><a href="/monitors/(\w+)">', page.text)
+
+
+def ended(monitor: str, ago_s: float) -> list[object]:
+    return [*outage(monitor, ago_s), result(monitor, ago_s - 240), result(monitor, ago_s - 300)]
+
+
+async def test_incidents_are_found_by_monitor_state_and_day(store: ResultStore) -> None:
+    await store.save([*ended("shop", 10 * DAY_S), *outage("blog")])  # type: ignore[list-item]
+    days_ago = [datetime.fromtimestamp(time.time() - days * DAY_S, UTC).date() for days in range(12)]
+
+    async with site_of(configured("shop", "blog"), store) as visitor:
+        assert await listed(visitor) == ["blog", "shop"]
+        assert await listed(visitor, "?monitor=shop") == ["shop"]
+        assert await listed(visitor, "?state=open") == ["blog"]
+        assert await listed(visitor, "?state=resolved") == ["shop"]
+        assert await listed(visitor, f"?since={days_ago[5]}") == ["blog"]
+        assert await listed(visitor, f"?until={days_ago[5]}") == ["shop"]
+        assert await listed(visitor, f"?since={days_ago[11]}&until={days_ago[9]}") == ["shop"]
+        assert await listed(visitor, "?since=soon&at=x&id=y") == ["blog", "shop"]
+        assert "<p>None.</p>" in (await visitor.get("/incidents?monitor=other")).text
+
+
+async def test_a_long_history_goes_on_on_the_next_page(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.web.pages.incidents._ROWS", 2)
+    await store.save([each for name in ("a", "b", "c") for each in outage(name)])
+
+    async with site_of(configured("a"), store) as visitor:
+        seen, path = [], "/incidents"
+        while path:
+            page = await visitor.get(path)
+            seen += re.findall(r'href="(/incidents/\d+)"', page.text)
+            path = "".join(re.findall(r'href="([^"]+)">Older', page.text)).replace("&amp;", "&")
+
+    assert len(seen) == len(set(seen)) == 3
+
+
+async def one(visitor: Visitor, number: int) -> Answer:
+    return await visitor.get(f"/incidents/{number}")
+
+
+async def test_an_incident_tells_its_course_where_and_why(store: ResultStore) -> None:
+    await store.save(ended("shop", 900))  # type: ignore[arg-type]
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = await one(visitor, 1)
+
+    assert "<h1>shop: down</h1>" in page.text
+    assert "<dt>Lasted</dt><dd>4 min</dd>" in page.text
+    assert "<dt>Locations</dt><dd>here</dd>" in page.text
+    assert "status: status 503" in page.text
+    assert "<td>past</td>" in page.text
+    assert "It was over before it was noticed." in page.text
+
+
+async def test_an_incident_without_a_failed_check_says_why_too(store: ResultStore) -> None:
+    await store.save(flapping())
+
+    async with site_of(configured("shop"), store) as visitor:
+        every = await visitor.get("/incidents")
+        number = re.findall(r'flapping</span>.*?href="/incidents/(\d+)"', every.text, re.DOTALL)[0]
+        page = await one(visitor, int(number))
+
+    why = "more than 6 changes between up and down within an hour"
+    assert f"<td>{why}</td>" in every.text
+    assert f"<p>{why}</p>" in page.text
+    assert f"<td>{why}</td>" in page.text
+
+
+async def test_an_incident_that_goes_on_says_so(store: ResultStore) -> None:
+    await store.save(outage())
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = await one(visitor, 1)
+
+    assert "<dt>Ended</dt><dd>ongoing</dd>" in page.text
+    assert "It was over before" not in page.text
+
+
+async def test_a_number_without_an_incident_is_not_found(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        page = await one(visitor, 999_999_999_999_999_999)
+        longer = await one(visitor, 10**18)
+
+    assert (page.status, "no incident of this number" in page.text) == (404, True)
+    assert longer.status == 404
+
+
+@pytest.fixture
+async def alerts(database: str) -> AsyncIterator[AlertStore]:
+    opened = AlertStore(Database(database))
+    await save(opened.database, outage())
+    yield opened
+    await opened.database.close()
+
+
+async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: AlertStore) -> None:
+    async with site_of(configured("shop"), alerts) as visitor:
+        assert (await one(visitor, 1)).text.count("<form") == 2
+        said = await visitor.say("/incidents/1/acknowledge", who="Ada", why=" the <disk>\n is full\0")
+        silenced = await visitor.say("/incidents/1/silence", who="Bob", why="moving", hours="4")
+        page = await one(visitor, 1)
+
+    assert said.headers["Location"] == silenced.headers["Location"] == "/incidents/1"
+    assert "by Ada: the &lt;disk&gt; is full" in page.text
+    assert "Silenced by Bob: moving" in page.text
+    (silence,) = await alerts.silences(time.time())
+    assert silence.until_at == pytest.approx(time.time() + 4 * 3_600, abs=30)
+
+
+@pytest.mark.parametrize("form", [{}, {"who": "Ada"}, {"who": " ", "why": "x"}])
+async def test_nobody_says_nothing(alerts: AlertStore, form: dict[str, str]) -> None:
+    async with site_of(configured("shop"), alerts) as visitor:
+        assert (await visitor.say("/incidents/1/acknowledge", **form)).status == 400
+
+
+async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> None:
+    form = {"who": "Ada", "why": "x"}
+
+    async with site_of(configured("shop"), alerts) as visitor:
+        assert (await visitor.say("/incidents/9/silence", **form)).status == 404
+    async with site_of(configured("shop")) as visitor:
+        assert (await visitor.say("/incidents/1/silence", **form)).status == 503
+    away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
+    async with site_of(configured("shop"), away) as visitor:
+        answer = await visitor.say("/incidents/1/silence", **form)
+    assert (answer.status, "PostgreSQL is unavailable" in answer.text) == (503, True)
+
+
+async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
+    now = time.time()
+    alert = Alert(event="opened", at=now, title="", text="", monitors=())
+    await alerts.add([Delivery("chat", "opened 1", "incident 1", alert)], now)
+    await alerts.add([Delivery(name, "escalation 1", "incident 1", alert) for name in ("page", "mail")], now)
+    async with alerts.database.transaction() as connection:
+        await connection.execute("UPDATE health_deliveries SET sent_at = 1e9 WHERE channel = 'chat'")
+        await connection.execute(
+            "UPDATE health_deliveries SET failed_at = 1e9, error = '<b>' WHERE channel = 'page'"
+        )
+
+    async with site_of(configured("shop"), alerts) as visitor:
+        page = await one(visitor, 1)
+
+    assert re.findall(r"<td>(opened|escalation)</td><td>(\w+)</td><td>(?:<strong>)?(\w+)", page.text)[:3] == [
+        ("opened", "chat", "sent"),
+        ("escalation", "page", "failed"),
+        ("escalation", "mail", "waiting"),
+    ]
+    assert "<td>&lt;b&gt;</td>" in page.text

@@ -1,0 +1,213 @@
+"""What Prometheus reads of the checks: of the latest one, and of all."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from monitor.config.model import Expect, Monitor
+from monitor.result import CheckResult, Evidence, Phases, Reason
+from monitor.web.metrics.checks import CheckMetrics
+from tests.web.test_blackbox import result
+
+SHOP = Monitor(name="shop", url="http://shop.test/", group="sales", labels={"team-name": "a"})
+BLOG = Monitor(name='b"l\\og', url="http://blog.test/", labels={"floor": "2", "team-name": 'x"y\\z\n'})
+
+parse_openmetrics: Any = openmetrics_parser.text_string_to_metric_families
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def metrics(*monitors: Monitor, results: Iterable[CheckResult] = ()) -> CheckMetrics:
+    made = CheckMetrics("here")
+    made.follow(monitors)
+    for each in results:
+        made.observe(each)
+    return made
+
+
+async def series(of: CheckMetrics, *, openmetrics: bool = False) -> Series:
+    text = b"".join(await of.parts(openmetrics)).decode()
+    families = parse_openmetrics(f"{text}# EOF\n") if openmetrics else parse_text(text)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(of: Series, name: str, **labels: str) -> float | None:
+    """Find the one series of this name with these labels."""
+    wanted = labels.items()
+    found = [number for (key, own), number in of.items() if key == name and wanted <= dict(own).items()]
+    assert len(found) < 2
+    return found[0] if found else None
+
+
+def of_shop(**changes: Any) -> CheckResult:
+    return result(monitor="shop", **changes)
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+async def test_the_latest_check_is_told_with_the_monitor_s_labels(openmetrics: bool) -> None:
+    made = metrics(SHOP, BLOG, results=[of_shop(up=False, reason="status"), of_shop(response_time=0.5)])
+
+    found = await series(made, openmetrics=openmetrics)
+
+    labels = {"monitor": "shop", "group": "sales", "location": "here", "team_name": "a", "floor": ""}
+    assert found["probe_success", frozenset(labels.items())] == 1
+    assert found["probe_duration_seconds", frozenset(labels.items())] == 0.5
+    assert value(found, "website_health_last_check_timestamp_seconds", monitor="shop") == 1.5
+    assert value(found, "probe_timeout_seconds") == 10
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+async def test_odd_names_and_labels_survive(openmetrics: bool) -> None:
+    found = await series(metrics(BLOG, results=[result(monitor=BLOG.name)]), openmetrics=openmetrics)
+
+    labels = {"monitor": BLOG.name, "group": "", "location": "here", "team_name": 'x"y\\z\n', "floor": "2"}
+    assert found["probe_success", frozenset(labels.items())] == 1
+
+
+async def test_a_monitor_without_a_check_has_counts_of_nothing() -> None:
+    found = await series(metrics(SHOP))
+
+    assert value(found, "probe_success") is None
+    assert value(found, "website_health_check_failures_total") is None
+    assert value(found, "website_health_check_duration_seconds_count") == 0
+    assert {value(found, "website_health_checks_total", result=r) for r in ("up", "degraded", "down")} == {0}
+
+
+async def test_no_check_is_lost_between_two_looks() -> None:
+    made = metrics(
+        SHOP,
+        results=[
+            of_shop(),
+            of_shop(up=False, reason="status"),
+            of_shop(up=False, reason="status"),
+            of_shop(up=False, reason="connect_refused"),
+            of_shop(degraded=True),
+            of_shop(up=None, reason="monitor_offline"),
+            of_shop(),
+        ],
+    )
+
+    found = await series(made)
+
+    counts = {
+        name: value(found, "website_health_checks_total", result=name)
+        for name in ("up", "degraded", "down", "unknown")
+    }
+    assert counts == {"up": 2, "degraded": 1, "down": 3, "unknown": 1}
+    reasons = {
+        name: value(found, "website_health_check_failures_total", reason=name)
+        for name in ("status", "connect_refused", "monitor_offline", "body")
+    }
+    assert reasons == {"status": 2, "connect_refused": 1, "monitor_offline": 1, "body": None}
+
+
+async def test_each_reason_has_a_count_of_all_monitors_before_the_first_failure() -> None:
+    made = metrics(SHOP, BLOG)
+    name = "website_health_reasons_total"
+
+    before = await series(made)
+    made.observe(of_shop(up=False, reason="status"))
+    made.observe(result(monitor=BLOG.name, up=False, reason="status"))
+    made.observe(result(monitor="unknown", up=False, reason="status"))
+    made.follow([SHOP])
+    after = await series(made)
+
+    assert {value(before, name, reason=reason, location="here") for reason in Reason} == {0}
+    assert value(after, name, reason="status") == 2
+    assert sum(count for (key, _), count in after.items() if key == name) == 2
+
+
+async def test_durations_are_counted_where_they_fall() -> None:
+    made = metrics(SHOP, results=[of_shop(response_time=seconds) for seconds in (0.01, 0.02, 0.3, 99.0)])
+
+    found = await series(made)
+
+    name = "website_health_check_duration_seconds"
+    assert [value(found, f"{name}_bucket", le=le) for le in ("0.01", "0.025", "0.25", "30.0", "+Inf")] == [
+        1,
+        2,
+        2,
+        3,
+        4,
+    ]
+    assert value(found, f"{name}_sum") == pytest.approx(99.33)
+    assert value(found, f"{name}_count") == 4
+
+
+async def test_phases_that_did_not_run_are_counted_nowhere() -> None:
+    made = metrics(SHOP, results=[of_shop(phases=Phases(connect=0.02)), of_shop()])
+
+    found = await series(made)
+
+    name = "website_health_check_phase_duration_seconds_count"
+    counts = {phase: value(found, name, phase=phase) for phase in ("resolve", "connect", "tls")}
+    assert counts == {"resolve": 1, "connect": 2, "tls": None}
+
+
+async def test_a_check_that_says_nothing_of_the_site_leaves_no_latest_one() -> None:
+    found = await series(metrics(SHOP, results=[of_shop(), of_shop(up=None, reason="monitor_offline")]))
+
+    assert value(found, "probe_success") is None
+    assert value(found, "website_health_last_check_timestamp_seconds") == 1.5
+
+
+async def test_conditions_on_json_are_told_where_the_monitor_has_some() -> None:
+    asking = SHOP.model_copy(update={"expect": Expect(json=("ok",))})
+
+    assert value(await series(metrics(asking, results=[of_shop()])), "probe_failed_due_to_cel") == 0
+    assert value(await series(metrics(SHOP, results=[of_shop()])), "probe_failed_due_to_cel") is None
+
+
+async def test_monitors_that_are_gone_or_paused_disappear() -> None:
+    other = Monitor(name="other", url="http://other.test/")
+    made = metrics(SHOP, other, results=[of_shop(), result(monitor="other"), result(monitor="unknown")])
+
+    made.follow([SHOP.model_copy(update={"paused": True})])
+    made.observe(of_shop())
+
+    assert {name for name, _ in await series(made)} == {"website_health_reasons_total"}
+
+
+async def test_counts_outlive_a_change_of_the_monitor() -> None:
+    made = metrics(SHOP, results=[of_shop()])
+
+    made.follow([SHOP.model_copy(update={"group": "moved", "timeout_s": 3.0}), BLOG])
+    made.observe(of_shop())
+
+    found = await series(made)
+    assert value(found, "website_health_checks_total", group="moved", result="up") == 2
+    assert value(found, "probe_timeout_seconds", monitor="shop") == 3
+
+
+async def test_the_page_s_text_is_not_kept() -> None:
+    made = metrics(SHOP, results=[of_shop(response_data="x" * 1000, evidence=Evidence({}, "secret"))])
+
+    latest = made._by_monitor["shop"]._latest
+
+    assert latest
+    assert (latest.response_data, latest.evidence) == ("", None)
+
+
+async def test_other_work_goes_on_while_thousands_of_monitors_are_written() -> None:
+    monitors = [Monitor(name=f"site {n}", url=f"http://{n}.test/") for n in range(2_000)]
+    made = metrics(*monitors, results=[result(monitor=monitor.name) for monitor in monitors])
+    best_s = 1.0
+
+    for _ in range(5):
+        writing = asyncio.create_task(made.parts(openmetrics=True))
+        longest_s = 0.0
+        while not writing.done():
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, time.thread_time() - began)
+        best_s = min(best_s, longest_s)
+
+    assert best_s < 0.1

@@ -1,0 +1,163 @@
+"""The first page."""
+
+import json
+import re
+import time
+
+import pytest
+from markupsafe import escape
+
+from monitor.incidents.store import locked
+from monitor.storage.results import ResultStore
+from monitor.uptime.store import sum_up_days
+from monitor.web.pages.states import PAGE_ROWS
+from tests.web.visitor import Visitor, configured, flapping, outage, result, site_of
+
+DAY_S = 86_400
+
+
+async def row(visitor: Visitor, name: str, query: str = "") -> str:
+    """Read the monitor's row of the table."""
+    page = await visitor.get(f"/{query}")
+    assert page.status == 200
+    found = re.search(rf'<tr data-name="{name}">.*?</tr>', page.text, re.DOTALL)
+    assert found
+    return found[0]
+
+
+async def test_each_monitor_has_its_state_and_the_worst_comes_first(store: ResultStore) -> None:
+    await store.save(
+        [
+            *outage("gone"),
+            *outage("half", location="here"),
+            *(result("half", ago_s, location="there") for ago_s in (240, 180, 120, 60)),
+            *(result("slow", ago_s, degraded=True) for ago_s in (180, 120, 60)),
+            result("fine"),
+        ]
+    )
+    half = {"name": "half", "quorum": 2}
+    config = configured("fine", "slow", half, "gone", "new", {"name": "resting", "paused": True})
+
+    async with site_of(config, store) as visitor:
+        page = await visitor.get("/")
+
+    states = re.findall(r'data-label="State"><span class="state (\w+)">', page.text)
+    assert sorted(states) == sorted(["down", "down", "degraded", "unknown", "up", "paused"])
+    assert states == sorted(states, key=["down", "partial", "degraded", "unknown", "up", "paused"].index)
+    assert "2 of 5 monitors are down: gone, half" in page.text
+    assert "status: status 503" in page.text
+    assert "no result yet" in page.text
+
+
+async def test_a_monitor_that_is_up_and_flapping_says_so(store: ResultStore) -> None:
+    await store.save(flapping())
+
+    async with site_of(configured("shop"), store) as visitor:
+        said = await row(visitor, "shop")
+        state = json.loads((await visitor.get("/api/v1/monitors/shop")).text)
+
+    why = "more than 6 changes between up and down within an hour"
+    assert f'<span class="state up">up</span><small>{why}</small>' in said
+    assert (state["status"], state["since_at"], state["reason"], state["detail"]) == ("up", None, None, why)
+
+
+async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: ResultStore) -> None:
+    await store.save(flapping())
+    await store.save([each for ago_s in (45, 30, 15) for each in outage(ago_s=ago_s, checks=1)[1:]])
+
+    async with site_of(configured("shop"), store) as visitor:
+        said = await row(visitor, "shop")
+
+    assert '<span class="state down">down</span><small>status: status 503</small>' in said
+
+
+async def test_all_is_well_in_one_line(store: ResultStore) -> None:
+    await store.save([result("shop")])
+
+    async with site_of(configured("shop"), store) as visitor:
+        assert "<h1>The monitor is up</h1>" in (await visitor.get("/")).text
+
+
+async def test_what_is_known_of_a_monitor_is_in_its_row(store: ResultStore) -> None:
+    soon = time.time() + 20.5 * DAY_S
+    await store.save([result("shop", 120), result("shop", response_time=0.5, certificate_expires_at=soon)])
+    url = "https://me:hidden-1@shop.example/?token=hidden-2"
+
+    async with site_of(configured({"name": "shop", "url": url}), store) as visitor:
+        said = await row(visitor, "shop")
+
+    assert "500 ms" in said
+    assert '<span class="soon">20 d</span>' in said
+    assert said.count("100 %") >= 4
+    assert "https://shop.example/?token=***" in said
+    assert "hidden" not in said
+
+
+async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
+    await store.save([result("old", 5 * DAY_S), result("old"), result("new", DAY_S), result("new")])
+    await sum_up_days(store.database, locked)
+
+    async with site_of(configured("new", "old"), store) as visitor:
+        assert "last 24 hours" in await bars(visitor, "new", "?q=new")
+        assert "last 90 days" in await bars(visitor, "new", "?q=new&bars=90d")
+        assert "last 90 days" in await bars(visitor, "new")
+        assert "last 90 days" in await bars(visitor, "old", "?q=old")
+        assert "last 24 hours" in await bars(visitor, "old", "?q=old&bars=24h")
+
+
+async def bars(visitor: Visitor, name: str, query: str = "") -> str:
+    said = await row(visitor, name, query)
+    return said[said.index('class="bars"') :].partition("</svg>")[0]
+
+
+async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -> None:
+    labelled = {"name": "shop", "labels": {"team": "web"}, "group": "sales"}
+
+    async with site_of(configured(labelled, "blog"), store) as visitor:
+        page = await visitor.get("/?q=SHO&state=unknown&label=team%3Dweb")
+        nothing = await visitor.get("/?q=nowhere")
+
+    assert "1 of 2 monitors" in page.text
+    assert "<h2>sales</h2>" in page.text
+    assert 'value="SHO"' in page.text
+    assert page.text.count(" selected>") == 2
+    assert "No monitor matches." in nothing.text
+
+
+async def test_many_monitors_are_shown_on_pages_that_keep_the_filter(store: ResultStore) -> None:
+    config = configured(*(f"m{number:03}" for number in range(PAGE_ROWS + 1)))
+
+    async with site_of(config, store) as visitor:
+        first, second = await visitor.get("/?q=m"), await visitor.get("/?q=m&page=2")
+
+    assert first.text.count("data-name=") == PAGE_ROWS
+    assert second.text.count("data-name=") == 1
+    assert 'href="/?q=m&amp;page=2"' in first.text
+
+
+async def test_hundreds_of_monitors_with_a_long_past_are_no_large_page(store: ResultStore) -> None:
+    names = [f"m{number}" for number in range(300)]
+    await store.save([result(name, ago_s) for name in names for ago_s in (60, DAY_S)])
+
+    async with site_of(configured(*names), store) as visitor:
+        page = await visitor.get("/?bars=90d")
+        status = await visitor.get("/status?page=999999999")
+
+    assert len(page.text) < 500_000
+    assert len(status.text) < 500_000
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "\"onmouseover='alert(1)", "{{ 7 * 7 }}"])
+async def test_no_name_can_run(store: ResultStore, name: str) -> None:
+    hostile = {"name": name, "group": name, "labels": {"a": name}}
+    await store.save([result(name, up=False, reason="status", detail=name)])
+
+    async with site_of(
+        configured(hostile, status_page={"title": name, "announcement": name}), store
+    ) as visitor:
+        pages = [await visitor.get(path) for path in ("/", "/incidents", "/status", "/status/rss")]
+
+    for page in pages:
+        assert page.status == 200
+        assert "<script>alert" not in page.text
+        assert str(escape(name)) in page.text or page is pages[-1]

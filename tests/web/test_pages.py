@@ -1,0 +1,125 @@
+"""What all pages have in common."""
+
+import gzip
+
+import aiohttp
+import pytest
+
+from monitor.storage.results import ResultStore
+from monitor.web.pages.base import whole_number
+from tests.postgres import result_store
+from tests.web.visitor import HTML, configured, result, site_of
+
+PATHS = (
+    "/",
+    "/monitors/shop",
+    "/incidents",
+    "/incidents/1",
+    "/status",
+    "/status/rss",
+    "/badges/shop/status.svg",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_program_that_is_starting_says_so(path: str) -> None:
+    async with site_of(configured("shop")) as visitor:
+        page = await visitor.get(path)
+
+    assert (page.status, "The program is starting" in page.text) == (503, True)
+
+
+async def test_what_says_how_the_program_is_answers_before_it_has_started() -> None:
+    async with site_of(configured("shop")) as visitor:
+        answers = {
+            path: (await visitor.get(path)).status
+            for path in ("/healthz", "/metrics", "/pipeline", "/static/page.css", "/api/v1/openapi.json")
+        }
+        ready = await visitor.get("/readyz")
+
+    assert set(answers.values()) == {200}, answers
+    assert (ready.status, ready.text) == (503, "the program is starting\n")
+
+
+async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there() -> None:
+    store = result_store("postgresql://nobody:hidden-1@127.0.0.1:9/x")
+
+    async with site_of(configured("shop"), store) as visitor:
+        pages = [await visitor.get(path) for path in PATHS]
+        pipeline = await visitor.get("/pipeline")
+
+    assert {page.status for page in pages} == {503}
+    assert all("PostgreSQL is unavailable" in page.text for page in pages)
+    assert not any("hidden-1" in page.text or "127.0.0.1" in page.text for page in pages)
+    assert (pipeline.status, "Ready" in pipeline.text) == (200, True)
+
+
+async def test_the_pipeline_says_what_is_missing(store: ResultStore) -> None:
+    async with site_of(
+        configured("shop"), store, missing=lambda: ["Kafka has been unavailable for 3 s"]
+    ) as visitor:
+        page = await visitor.get("/pipeline")
+
+    assert "Not ready" in page.text
+    assert "<li>Kafka has been unavailable for 3 s</li>" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_pipeline_tells_the_facts_of_the_running_program(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        assert "<dt>Checks made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text
+
+
+async def test_a_page_that_is_not_there_is_a_page_for_browsers_and_a_line_for_programs() -> None:
+    async with site_of(configured("shop")) as visitor:
+        for_people = await visitor.get("/nothing", **HTML)
+        for_programs = await visitor.get("/nothing")
+        method = await visitor.post("/pipeline", **HTML)
+
+    assert (for_people.status, "<h1>Not Found</h1>" in for_people.text) == (404, True)
+    assert 'href="/">Overview' in for_people.text
+    assert (for_programs.status, for_programs.text) == (404, "404: Not Found")
+    assert (method.status, method.headers["Allow"]) == (405, "GET,HEAD")
+
+
+async def test_pages_are_compressed_for_those_who_can_read_that(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        plain = await visitor.get("/", Accept_Encoding="identity")
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as client,
+            client.get(visitor.url) as response,
+        ):
+            compressed = await response.read()
+
+    assert "Content-Encoding" not in plain.headers
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(compressed).decode() == plain.text
+    assert plain.headers["Cache-Control"] == "no-store"
+
+
+async def test_what_no_text_of_the_database_can_be_is_a_mistake_of_the_reader(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        answer = await visitor.get("/incidents?monitor=%00")
+
+    assert (answer.status, "This text is not possible" in answer.text) == (400, True)
+
+
+async def test_a_page_is_made_anew_when_something_changes(store: ResultStore) -> None:
+    async with (
+        site_of(configured("shop"), store) as visitor,
+        aiohttp.ClientSession() as client,
+        client.get(f"{visitor.url}/events") as events,
+    ):
+        assert await events.content.readline() == b"event: hello\n"
+        assert "no result yet" in (await visitor.get("/")).text
+        await store.save([result("shop")])
+        while await events.content.readline() != b"event: status\n":
+            pass
+        assert "no result yet" not in (await visitor.get("/")).text
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("0", 1), ("-1", 1), ("", 1), ("x", 1), ("٣", 1), ("9" * 10, 1)]
+)
+def test_what_is_no_number_is_the_least(text: str, number: int) -> None:
+    assert whole_number(text) == number

@@ -1,0 +1,224 @@
+"""`/probe` over HTTP, with the schedule and the probe that the program has."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from monitor.config.model import Monitor
+from monitor.probe.connector import Network
+from monitor.probe.probe import Checker, Probe
+from monitor.result import CheckResult, Message, OwnTroubleError
+from monitor.schedule import Schedule
+from monitor.storage.database import Database
+from monitor.web.metrics.probe import ProbePage
+from monitor.web.running import CheckNow, Program
+from monitor.web.server import serving
+from tests.sites import Serve, answer, hang, ok
+from tests.test_schedule import Site, monitor, until
+from tests.web.test_blackbox import ALWAYS, PHASES, result
+from tests.web.visitor import ANYWHERE, HTML, configured, nobody_logs_in, running_on, site_of
+
+TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
+
+
+def _written(labels: dict[str, str]) -> list[str]:
+    return [f'{name}="{value}"' for name, value in labels.items()]
+
+
+class Asked:
+    """A client of the page; `schedule` and `queue` are behind them."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self.schedule = Schedule(self.queue, max_concurrent_checks=10, max_checks_per_host=6)
+        self.program = Program()
+        self.probe = ProbePage(self.program)
+        self.url = ""
+        self.client: aiohttp.ClientSession
+
+    async def __call__(self, target: str | None, status: int = 200, timeout_s: str | None = None) -> str:
+        headers = {} if timeout_s is None else {TIMEOUT: timeout_s}
+        parameters = {"module": "http_2xx"} | ({} if target is None else {"target": target})
+        async with self.client.get(f"{self.url}probe", params=parameters, headers=headers) as response:
+            text = await response.text()
+            assert response.status == status, text
+        return text
+
+    async def series(self, target: str, timeout_s: str | None = None) -> dict[str, float]:
+        """Ask, and give the samples by name and labels."""
+        text = await self(target, timeout_s=timeout_s)
+        samples = [sample for family in parse_text(text) for sample in family.samples]
+        return {" ".join((each.name, *_written(each.labels))): each.value for each in samples}
+
+    def check_by(self, check: CheckNow) -> None:
+        self.program.started = running_on(Database("postgresql://127.0.0.1:9/x"), probe=check)
+
+    def check(self, of: Monitor, checker: Checker) -> None:
+        self.schedule.add([(of, checker)])
+        self.probe.follow([of])
+
+
+@pytest.fixture
+async def ask(serve: Serve) -> AsyncIterator[Asked]:
+    del serve  # sites outlive the probe's connections
+    async with AsyncExitStack() as stack:
+        asked = Asked()
+        (asked.url,) = await stack.enter_async_context(
+            serving(ANYWHERE, nobody_logs_in(ANYWHERE), asked.probe.routes())
+        )
+        await stack.enter_async_context(asked.schedule)
+        asked.check_by(asked.schedule.check_now)
+        asked.client = await stack.enter_async_context(aiohttp.ClientSession())
+        yield asked
+
+
+@pytest.fixture
+async def network() -> AsyncIterator[Network]:
+    async with Network(4) as made:
+        yield made
+
+
+async def test_a_site_is_checked_now_and_the_result_is_not_recorded(
+    ask: Asked, serve: Serve, network: Network
+) -> None:
+    site = Monitor(name="site", url=serve(answer(ok(b"welcome"))), interval_s=3_600)
+    ask.check(site, Probe(site, "here", network))
+    await ask.queue.get()
+
+    found = await ask.series("site")
+
+    assert found.keys() == ALWAYS | PHASES
+    assert (found["probe_success"], found["probe_http_status_code"]) == (1, 200)
+    assert found["probe_http_uncompressed_body_length"] == 7
+    assert found["probe_timeout_seconds"] == 10
+    assert 0 < found['probe_http_duration_seconds phase="processing"'] < found["probe_duration_seconds"]
+    assert ask.queue.empty()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "shop",
+        "http://shop.example/?key=s3cret",
+        "HTTP://shop.EXAMPLE:80/?key=s3cret#top",
+        "shop.example/?key=s3cret",
+        "http://shop.example/?key=***",
+    ],
+)
+async def test_a_target_is_a_name_or_a_url(ask: Asked, target: str) -> None:
+    shop = Site(Monitor(name="shop", url="http://shop.example/?key=s3cret", interval_s=3_600))
+    ask.check(shop.monitor, shop)
+
+    assert (await ask.series(target))["probe_success"] == 1
+
+
+async def test_a_url_without_a_path_is_the_root(ask: Asked) -> None:
+    shop = Site(Monitor(name="shop", url="https://shop.example", interval_s=3_600))
+    ask.check(shop.monitor, shop)
+
+    assert (await ask.series("https://shop.example/"))["probe_success"] == 1
+
+
+async def test_of_several_monitors_with_one_url_the_first_is_checked(ask: Asked) -> None:
+    first, second = (Site(Monitor(name=name, url="http://shop.example/")) for name in "ab")
+    ask.schedule.add([(site.monitor, site) for site in (first, second)])
+    ask.probe.follow([first.monitor, second.monitor])
+    await until(lambda: bool(first.started and second.started))
+
+    await ask("http://shop.example/")
+
+    assert (len(first.started), len(second.started)) == (2, 1)
+
+
+@pytest.mark.parametrize("target", ["other", "http://shop.example/other", "http://[", "http://127.0.0.1:9/"])
+async def test_what_is_not_configured_is_never_checked(ask: Asked, target: str) -> None:
+    shop = Site(Monitor(name="shop", url="http://shop.example/", interval_s=3_600))
+    ask.check(shop.monitor, shop)
+
+    assert await ask(target, 404) == "no monitor has this name or URL\n"
+
+
+async def test_a_removed_monitor_is_not_checked(ask: Asked) -> None:
+    shop = Site(monitor("shop", 3_600))
+    ask.check(shop.monitor, shop)
+
+    ask.schedule.remove("shop")
+    await ask("shop", 503)
+    ask.probe.follow([])
+    await ask("shop", 404)
+
+
+@pytest.mark.parametrize("target", [None, ""])
+async def test_a_target_is_needed(ask: Asked, target: str | None) -> None:
+    assert await ask(target, 400) == "the parameter target is missing\n"
+
+
+async def test_a_paused_monitor_is_not_checked_and_nothing_is_said_of_it(ask: Asked) -> None:
+    ask.probe.follow([Monitor(name="shop", url="http://shop.example/", paused=True)])
+
+    assert await ask("shop") == "# paused\n"
+
+
+async def test_nothing_is_checked_before_the_program_has_started() -> None:
+    async with site_of(configured("shop")) as visitor:
+        answer = await visitor.get("/probe?target=shop", **HTML)
+
+    assert (answer.status, answer.text) == (503, "the program is starting\n")
+
+
+async def test_a_check_that_outlasts_the_scrape_is_down_in_time(
+    ask: Asked, serve: Serve, network: Network
+) -> None:
+    site = Monitor(name="site", url=serve(hang), interval_s=3_600, timeout_s=2)
+    ask.check(site, Probe(site, "here", network))
+
+    found = await ask.series("site", "0.75")
+
+    assert found.keys() == ALWAYS | PHASES
+    assert {name for name, value in found.items() if value} == {
+        "probe_duration_seconds",
+        "probe_timeout_seconds",
+    }
+    assert found["probe_timeout_seconds"] == 0.25
+    assert 0.25 <= found["probe_duration_seconds"] < 1.5
+    await ask.queue.get()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timeout_s"), [("60", 10), ("5.5", 5), ("0.3", 10), ("0", 10), ("-1", 10)]
+)
+async def test_the_smaller_timeout_holds(ask: Asked, seconds: str, timeout_s: float) -> None:
+    site = Site(monitor("shop", 3_600))
+    ask.check(site.monitor, site)
+
+    assert (await ask.series("shop", seconds))["probe_timeout_seconds"] == timeout_s
+
+
+@pytest.mark.parametrize("seconds", ["ten", "", "nan", "inf"])
+async def test_a_timeout_that_is_no_number_is_refused(ask: Asked, seconds: str) -> None:
+    site = Site(monitor("shop", 3_600))
+    ask.check(site.monitor, site)
+
+    assert await ask("shop", 400, seconds) == f"{TIMEOUT} is no number\n"
+
+
+async def test_trouble_of_this_machine_is_no_site_s_fault(ask: Asked) -> None:
+    site = Site(monitor("shop", 3_600), OwnTroubleError("no free file handle"))
+    ask.check(site.monitor, site)
+
+    assert await ask("shop", 503) == "the check could not be made\n"
+
+
+async def test_a_machine_without_network_says_nothing_of_a_site(ask: Asked) -> None:
+    ask.probe.follow([monitor("shop")])
+
+    async def offline(name: str, _: float) -> CheckResult:
+        return result(monitor=name, up=None, reason="monitor_offline")
+
+    ask.check_by(offline)
+
+    assert await ask("shop", 503) == "this machine has no network\n"

@@ -1,0 +1,111 @@
+from typing import Any
+
+import pytest
+
+from monitor.web.pages.states import PAGE_ROWS, Banner, Filter, MonitorStatus, ShownState, banner_of, page_of
+
+ANY = Filter()
+
+
+def state(name: str, status: MonitorStatus = "up", group: str = "", **more: Any) -> ShownState:
+    return ShownState(name, f"https://{name}.example/", group, more.pop("labels", {}), status, **more)
+
+
+def names(states: list[ShownState], wanted: Filter = ANY, number: int = 1) -> list[str]:
+    return [each.name for _, rows in page_of(states, wanted, number).groups for each in rows]
+
+
+def test_the_worst_comes_first() -> None:
+    statuses: tuple[MonitorStatus, ...] = ("up", "paused", "unknown", "down", "degraded")
+
+    assert names([state(status, status) for status in statuses]) == [
+        "down",
+        "degraded",
+        "unknown",
+        "up",
+        "paused",
+    ]
+
+
+def test_groups_stay_together_and_the_one_with_the_worst_comes_first() -> None:
+    page = page_of(
+        [
+            state("a", group="blog"),
+            state("b", "down", group="shop"),
+            state("c", group="shop"),
+            state("d"),
+        ],
+        ANY,
+        1,
+    )
+
+    assert [(group, [each.name for each in rows]) for group, rows in page.groups] == [
+        ("shop", ["b", "c"]),
+        ("blog", ["a"]),
+        ("", ["d"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter("SHO"), ["shop"]),
+        (Filter("example web"), ["shop"]),
+        (Filter("team=web"), ["shop"]),
+        (Filter("blog.example"), ["blog"]),
+        (Filter("news"), ["blog"]),
+        (Filter(state="down"), ["blog"]),
+        (Filter(label="team=web"), ["shop"]),
+        (Filter(label="team=we"), []),
+        (Filter("shop", "down"), []),
+    ],
+)
+def test_a_filter_admits_what_has_all_that_is_asked_for(wanted: Filter, found: list[str]) -> None:
+    states = [state("shop", labels={"team": "web"}), state("blog", "down", group="news")]
+
+    assert names(states, wanted) == found
+
+
+def test_pages_follow_each_other_and_a_number_too_high_is_the_last() -> None:
+    states = [state(f"m{number:03}") for number in range(PAGE_ROWS + 1)]
+
+    assert names(states)[-1] == "m049"
+    assert names(states, number=2) == names(states, number=9) == ["m050"]
+    assert names(states, number=-1) == names(states)
+    assert page_of(states, Filter(), 2).pages == 2
+    assert page_of([], Filter(), 1).pages == 1
+
+
+@pytest.mark.parametrize(
+    ("states", "banner"),
+    [
+        ([], Banner("unknown", "Nothing is monitored", None)),
+        ([state("a", "paused")], Banner("unknown", "Nothing is monitored", None)),
+        ([state("a")], Banner("up", "The monitor is up", None)),
+        (
+            [state("a"), state("b"), state("c", "paused")],
+            Banner("up", "All 2 monitors are up", None),
+        ),
+        (
+            [
+                state("b", "down", since_at=7.0),
+                state("a", "down", since_at=5.0),
+                state("c", "degraded"),
+            ],
+            Banner("down", "2 of 3 monitors are down: a, b", 5.0),
+        ),
+        (
+            [state("a", "degraded", since_at=5.0), state("b", "unknown")],
+            Banner("degraded", "1 of 2 monitors is degraded: a", 5.0),
+        ),
+        ([state("a", "unknown")], Banner("unknown", "1 of 1 monitors is in an unknown state: a", None)),
+    ],
+)
+def test_one_line_says_whether_all_is_well(states: list[ShownState], banner: Banner) -> None:
+    assert banner_of(states) == banner
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    text = banner_of([state(name, "down") for name in "abcdefg"]).text
+
+    assert text == "7 of 7 monitors are down: a, b, c, d, e and 2 more"
