@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from monitor.cli import report
 from monitor.config.alerts import Maintenance
 from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import Rules
 from monitor.incidents.store import locked
-from monitor.report import report
 from monitor.storage.results import ResultStore
 from monitor.uptime.maintenance import Windows
 from monitor.uptime.report import ReportRow

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from monitor.alerts.decision import decide
 from monitor.alerts.store import AlertStore
+from monitor.cli import report
 from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import READ_EVERY_S, MonitorRules
-from monitor.report import report
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.uptime import maintenance_store
 from monitor.uptime.maintenance import MadeWindow, Scope

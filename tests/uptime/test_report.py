@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.cli import main
+from monitor.cli import ReportError, instant, main, report
 from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked
-from monitor.report import ReportError, instant, report
 from monitor.uptime.accounts import Account, AccountedOutage
 from monitor.uptime.report import ReportRow, rows, written
 from monitor.uptime.store import sum_up_days
