@@ -2,9 +2,9 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports sizes test schemas requirements chaos fuzz
+.PHONY: check format lint types imports test schemas requirements chaos fuzz
 
-check: lint types imports sizes test
+check: lint types imports test
 
 lint:
 	$(BIN)ruff format --check .
@@ -19,11 +19,6 @@ types:
 
 imports:
 	$(BIN)lint-imports --no-cache
-
-# A longer file has two subjects.
-sizes:
-	@wc -l main.py monitor/*.py monitor/web/*.py | awk '$$2 != "total" && $$1 > 300 {print $$2 ": " $$1 " lines, 300 allowed"; bad = 1} END {exit bad}'
-	@wc -l tests/*.py | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, 400 allowed"; bad = 1} END {exit bad}'
 
 test:
 	$(PYTHON) -m pytest -n logical --dist worksteal -m "not kafka and not clients" --cov --cov-report=term-missing

@@ -9,7 +9,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +53,28 @@ def config(monitors: list[dict[str, Any]], level: str = "warning") -> dict[str, 
     return {"location": "chaos", "log_level": level, "max_checks_per_host": 1_000, "monitors": monitors}
 
 
+async def break_in_turns(
+    program: Program,
+    uri: str,
+    site: Site,
+    starvation: Starvation,
+    chance: random.Random,
+    minutes: float,
+    kills: list[tuple[float, float]],
+) -> AsyncIterator[Recovery]:
+    """Break everything in random order, again and again; each time, wait until all results are stored."""
+    ends = time.monotonic() + minutes * 60
+    while time.monotonic() < ends:
+        for name in chance.sample(FAULTS, len(FAULTS)):
+            print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+            began = time.monotonic()
+            await asyncio.to_thread(break_it, name, program, starvation, kills)
+            lasted_s = time.monotonic() - began
+            recovered_s = await caught_up(uri, site.answered, program, LIMIT_S)
+            yield Recovery(name, lasted_s, recovered_s)
+            await asyncio.sleep(chance.uniform(0, 5))
+
+
 async def drain(
     program: Program, uri: str, site: Site, kills: list[tuple[float, float]]
 ) -> tuple[Account, Comparison]:
@@ -67,13 +89,16 @@ async def drain(
             return result, compare(site.outages, site.answered, stored, await incidents(uri))
 
 
-async def main(argv: Sequence[str]) -> int:
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.embedded")
     parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    chosen = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+async def main(argv: Sequence[str]) -> int:
+    chosen = arguments(argv)
     chance = random.Random(chosen.seed)  # noqa: S311 - repeatable, not secret
-    recoveries: list[Recovery] = []
     kills: list[tuple[float, float]] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="whm-", dir="/tmp")))
@@ -89,17 +114,9 @@ async def main(argv: Sequence[str]) -> int:
         program.write(config(monitors))
         await asyncio.to_thread(until, lambda: len(site.answered) == MONITORS, "all are checked")
         await caught_up(uri, site.answered, program, LIMIT_S)
-        ends = time.monotonic() + chosen.minutes * 60
+        rounds = break_in_turns(program, uri, site, starvation, chance, chosen.minutes, kills)
         async with Outages(site, random.Random(chance.random())).running():  # noqa: S311
-            while time.monotonic() < ends:
-                for name in chance.sample(FAULTS, len(FAULTS)):
-                    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-                    began = time.monotonic()
-                    await asyncio.to_thread(break_it, name, program, starvation, kills)
-                    lasted_s = time.monotonic() - began
-                    recovered_s = await caught_up(uri, site.answered, program, LIMIT_S)
-                    recoveries.append(Recovery(name, lasted_s, recovered_s))
-                    await asyncio.sleep(chance.uniform(0, 5))
+            recoveries = [recovery async for recovery in rounds]
         result, compared = await drain(program, uri, site, kills)
         late = await lateness(uri)
         await asyncio.to_thread(program.stop)
