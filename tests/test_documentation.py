@@ -1,7 +1,9 @@
 """The documentation, held against its own links and against the code."""
 
+import ast
 import json
 import re
+import tomllib
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -133,6 +135,91 @@ def test_each_table_has_as_many_cells_in_each_row(page: str) -> None:
     ]
 
     assert all(width == below for width, below in widths)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_file_and_module_that_is_named_is_there(page: str) -> None:
+    named = re.findall(r"`((?:monitor|tests|grafana|benchmarks)/[^`\s]*)`", text_of(page))
+    modules = re.findall(r"-m ((?:tests|benchmarks)[\w.]*)", text_of(page))
+    scripts = [ROOT / each.replace(".", "/") for each in modules]
+
+    missing = [each for each in named if not (ROOT / each).exists()]
+    missing += [str(each) for each in scripts if not each.with_suffix(".py").exists() and not each.is_dir()]
+
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/architecture.md", "The house"), ("CONTRIBUTING.md", "How to work on it")]
+)
+def test_each_room_is_listed_with_a_file_of_it_to_start_at(page: str, title: str) -> None:
+    listed = rows(section(page, title), "room")
+    rooms = [[each.removeprefix("monitor/") for each in code(cells[0])] or [""] for cells in listed]
+
+    assert {room for its in rooms for room in its} == {
+        "",
+        *(f"{path.parent.name}/" for path in (ROOT / "monitor").glob("*/__init__.py")),
+    }
+    for its, cells in zip(rooms, listed, strict=True):
+        starts = code(cells[-1])
+        assert starts
+        assert all(any((ROOT / "monitor" / room / start).is_file() for room in its) for start in starts)
+
+
+def test_the_rule_of_imports_is_the_one_that_is_checked() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    described = section("docs/architecture.md", "Who may import whom")
+    libraries = {
+        library: [each.removesuffix(".py").replace("/", ".") for each in code(rooms)]
+        for library, rooms in rows(described, "library")
+    }
+
+    (layers,) = [each["layers"] for each in contracts if each["type"] == "layers"]
+    edges = {
+        library: [
+            each.split(" -> ")[0].removeprefix("monitor.").rstrip(".*") for each in contract["ignore_imports"]
+        ]
+        for contract in contracts
+        if contract["type"] == "forbidden"
+        for library in contract["forbidden_modules"]
+    }
+
+    fences = [number for number, line in enumerate(described) if line == "```"]
+    assert described[fences[0] + 1 : fences[1]] == [
+        each.replace("monitor.", "").replace(" : ", ", ") for each in layers
+    ]
+    assert libraries == edges
+
+
+def literals() -> Iterator[tuple[str, bool]]:
+    """All texts in the code, and whether each is the format of a log line."""
+    for path in (ROOT / "monitor").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    ast.Attribute(attr="debug" | "info" | "warning" | "error" | "exception"),
+                    [ast.Constant(str(line)), *_],
+                ):
+                    yield line, True
+                case ast.Constant(str(text)):
+                    yield text, False
+
+
+def test_each_log_line_that_is_quoted_can_be_logged() -> None:
+    seen = [cells[1] for cells in rows(section("docs/reliability.md", "What fails, and what then"), "fault")]
+    printed = re.findall(r"(?m)^20\d\d-\S+ \S+ [A-Z]+ (.+)$", text_of("docs/operations.md"))
+    quoted = [line for cell in seen for line in code(cell) if " " in line] + printed
+    texts = {text for text, _ in literals()}
+    formats = [re.split(r"%[\d.]*[sdgf]", line) for line, is_logged in literals() if is_logged]
+    patterns = [re.sub(r"\(\.\+\)$", ".+", "(.+)".join(map(re.escape, parts))) for parts in formats]
+
+    def can_be_logged(line: str) -> bool:
+        """Whether what stands in the place of a `%s` is one word, a text of the code, or at the end."""
+        found = (re.fullmatch(pattern, line) for pattern in patterns)
+        return any(each and all(" " not in part or part in texts for part in each.groups()) for each in found)
+
+    assert len(quoted) > 10
+    assert [line for line in quoted if not can_be_logged(line)] == []
 
 
 def test_the_readme_leads_to_each_page() -> None:
