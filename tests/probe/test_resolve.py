@@ -132,7 +132,7 @@ async def test_there_are_no_more_threads_than_allowed() -> None:
 def test_a_look_up_that_hangs_does_not_hold_up_the_end_of_the_program() -> None:
     program = """
 import asyncio, threading
-from monitor.resolve import Resolver
+from monitor.probe.dns import Resolver
 
 async def main():
     resolver = Resolver(1, lambda *_, **__: threading.Event().wait())
