@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -124,9 +124,18 @@ async def _pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[P
         async with pipeline(config, alerting=alerting) as running:
             yield running
     except* (CannotGoOnError, DataDirError, EmbeddedError, OutboxError, SchemaError) as group:
-        reasons = [str(error) for error in group.exceptions]
+        reasons = [str(error) for error in _errors_of(group)]
     if reasons:
         raise CannotGoOnError("; ".join(reasons))
+
+
+def _errors_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the errors of a group and of the groups in it: each embedded server adds a group of its own."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _errors_of(error)
+        else:
+            yield error
 
 
 def _schedule(

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -27,3 +28,19 @@ async def test_once_says_so_when_nothing_gets_stored(
     outbox = await open_outbox(short_dir / "outbox.sqlite", 10**6)
     assert outbox.rows == 1
     await outbox.close()
+
+
+async def test_the_reason_is_given_also_within_the_embedded_servers(database: str, short_dir: Path) -> None:
+    connection = await asyncpg.connect(database)
+    await connection.execute("INSERT INTO health_schema VALUES (9999, 'from_the_future', '')")
+    await connection.close()
+    config = Config(
+        monitors=(Monitor(name="gone", url="http://127.0.0.1:9/"),),
+        data_dir=short_dir,
+        kafka_bootstrap="embedded",
+        pg_uri=SecretStr(database),
+        shutdown_grace_s=2,
+    )
+
+    with pytest.raises(CannotGoOnError, match="newer than this program"):
+        await check_once(config, short_dir / "config.json", {})
