@@ -368,7 +368,7 @@ def test_postgresql_that_is_away_at_start_is_waited_for(program: Start) -> None:
     monitor.start()
 
     monitor.prints("Message produced", times=5)
-    monitor.prints("PostgreSQL is away")
+    monitor.prints("PostgreSQL is unavailable")
 
     assert monitor.stop() == 0
     assert "hunter2" not in monitor.printed()
@@ -379,7 +379,7 @@ def test_kafka_that_is_away_at_start_is_waited_for(program: Start, database: str
     monitor.start()
 
     monitor.prints("Message produced", times=5)
-    monitor.prints("Kafka is away")
+    monitor.prints("Kafka is unavailable")
 
     assert monitor.stop() == 0
 

@@ -87,7 +87,7 @@ async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
                     await ingestion.run(consumer)
             except (KafkaError, OSError) as error:
                 delay_s = next(delays_s)
-                _log.warning("Kafka is away, trying again in %s s: %s", delay_s, one_line(error))
+                _log.warning("Kafka is unavailable, trying again in %s s: %s", delay_s, one_line(error))
                 await pause(stop, delay_s)
 
 
@@ -203,7 +203,10 @@ class _Ingestion:
                 delay_s = next(delays_s)
                 availability.failed()
                 _log.warning(
-                    "%s is away, trying again in %s s: %s", availability.name, delay_s, one_line(error)
+                    "%s is unavailable, trying again in %s s: %s",
+                    availability.name,
+                    delay_s,
+                    one_line(error),
                 )
                 await self._hold(consumer, delay_s)
             except RefusedError:

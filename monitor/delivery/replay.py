@@ -92,7 +92,7 @@ class _Replay:
         make_producer: Callable[[Config, str], Any],
         go_on: Callable[[], None],
     ) -> None:
-        """Replay all; wait for a cluster that is away until this is cancelled."""
+        """Replay all; wait for a cluster that is unavailable until this is cancelled."""
         servers = self._config.kafka_bootstrap
         group = f"{self._config.kafka_group}.replay"
         reading = self._config.model_copy(update={"kafka_topic": self._dead_topic, "kafka_group": group})
@@ -111,7 +111,7 @@ class _Replay:
                 raise ReplayError(f"{self.told}; {servers} has no topic {both}") from None
             except (KafkaError, OSError) as error:
                 self.trouble = one_line(error)
-                _log.warning("Kafka is away, trying again in %s s: %s", _RETRY_S, self.trouble)
+                _log.warning("Kafka is unavailable, trying again in %s s: %s", _RETRY_S, self.trouble)
             await pause(self._stop, _RETRY_S)
 
     async def _run(self, source: Any, target: Any, in_hand: asyncio.Lock, go_on: Callable[[], None]) -> None:

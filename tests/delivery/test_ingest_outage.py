@@ -41,7 +41,7 @@ async def test_a_store_that_is_away_is_waited_for(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(300, first=300))
-        await eventually("it is said", said(caplog, "PostgreSQL is away", 2))
+        await eventually("it is said", said(caplog, "PostgreSQL is unavailable", 2))
         assert await stream.committed() == 300
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await stored(database, 600)
@@ -63,7 +63,7 @@ async def test_all_of_a_large_batch_waits_for_the_store(
     await stream.send(*[encode(each).value for each in of_many_monitors(1_000)], key=b"one")
 
     async with stream.ingested(store):
-        await eventually("it is said", said(caplog, "PostgreSQL is away", 2))
+        await eventually("it is said", said(caplog, "PostgreSQL is unavailable", 2))
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await stored(database, 1_000)
         await committed(stream, 1_000)
@@ -83,7 +83,7 @@ async def test_a_server_that_is_killed_loses_nothing(
         sending = asyncio.create_task(stream.send(*values(2_000, first=500)))
         own_postgres_server.kill()
         await sending
-        await eventually("it is said", said(caplog, "PostgreSQL is away"))
+        await eventually("it is said", said(caplog, "PostgreSQL is unavailable"))
         own_postgres_server.start()
         await stored(own_postgres_server.uri(), 2_500)
         await committed(stream, 2_500)
@@ -99,7 +99,7 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_away(
     await stream.send(*values(10))
 
     async with stream.ingested(result_store(own_postgres_server.uri())) as stop:
-        await eventually("it is said", said(caplog, "PostgreSQL is away", 4))
+        await eventually("it is said", said(caplog, "PostgreSQL is unavailable", 4))
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         stop.set()
@@ -129,7 +129,7 @@ async def test_a_rebalance_during_an_outage_loses_nothing(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(2_000))
-        await eventually("it is said", said(caplog, "PostgreSQL is away"))
+        await eventually("it is said", said(caplog, "PostgreSQL is unavailable"))
 
         async with stream.ingested(store, open_consumer=open_consumer):
             await eventually("both have partitions", shared)
@@ -147,7 +147,7 @@ async def test_a_broker_that_comes_late_is_waited_for(
     database: str, store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unstarted_stream.ingested(store):
-        await eventually("it is said", said(caplog, "Kafka is away", 2))
+        await eventually("it is said", said(caplog, "Kafka is unavailable", 2))
         await unstarted_stream.start()
         await unstarted_stream.send(*values(10))
         await stored(database, 10)
@@ -176,7 +176,7 @@ async def test_a_broker_that_dies_in_the_middle_of_a_batch_is_waited_for(
     await stream.send(*values(10))
 
     async with stream.ingested(store, on_stored=die):
-        await eventually("it is said", said(caplog, "Kafka is away"))
+        await eventually("it is said", said(caplog, "Kafka is unavailable"))
         await stream.start()
         await stream.send(*values(20))
         await stored(database, 20)
@@ -187,7 +187,7 @@ async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
     store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unstarted_stream.ingested(store) as stop:
-        await eventually("it is said", said(caplog, "Kafka is away", 3))
+        await eventually("it is said", said(caplog, "Kafka is unavailable", 3))
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         stop.set()
@@ -210,7 +210,7 @@ async def test_setting_aside_waits_for_kafka(
     await stream.send(b"bad", *values(10))
 
     async with stream.ingested(store, aside=aside):
-        await eventually("it is said", said(caplog, "Kafka is away"))
+        await eventually("it is said", said(caplog, "Kafka is unavailable"))
         await committed(stream, 11)
 
     assert await count(database) == 10

@@ -86,8 +86,8 @@ def test_a_wrong_authority_gives_a_clear_line_and_checks_go_on(
 
     monitor.start()
 
-    monitor.prints("Kafka is away", times=2)
-    lines = re.findall("Kafka is away.*", monitor.printed())
+    monitor.prints("Kafka is unavailable", times=2)
+    lines = re.findall("Kafka is unavailable.*", monitor.printed())
     assert all("certificate is not accepted" in line and "ca.pem" in line for line in lines)
     monitor.prints("Message produced", times=4)
     assert monitor.stop() == 0

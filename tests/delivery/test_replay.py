@@ -211,7 +211,7 @@ async def test_a_cluster_that_is_away_at_the_start_is_waited_for(
     replaying = asyncio.ensure_future(replay(unstarted_stream))
 
     async def told() -> bool:
-        return "Kafka is away, trying again in 2.0 s" in caplog.text
+        return "Kafka is unavailable, trying again in 2.0 s" in caplog.text
 
     await eventually("the outage is told", told)
     await unstarted_stream.start()
@@ -255,7 +255,7 @@ def test_with_the_embedded_broker_one_line_says_why_not(program: Start) -> None:
 def test_a_signal_ends_the_wait_for_a_cluster(program: Start) -> None:
     replaying = program(url_to_monitor=DOWN, kafka_bootstrap="127.0.0.1:9")
     replaying.start("--replay-dead-letters")
-    replaying.prints("Kafka is away, trying again")
+    replaying.prints("Kafka is unavailable, trying again")
 
     assert replaying.stop() == 1
 
