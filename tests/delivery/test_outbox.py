@@ -232,7 +232,7 @@ def largest_file(size: int) -> Iterator[None]:
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from monitor.outbox import open_outbox
+from monitor.delivery.outbox import open_outbox
 from monitor.result import Message
 
 async def main():

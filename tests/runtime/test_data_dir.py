@@ -11,7 +11,7 @@ from monitor.runtime.data_dir import DataDirError, locked
 
 HOLD = """
 import pathlib, sys
-from monitor.data_dir import locked
+from monitor.runtime.data_dir import locked
 with locked(pathlib.Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
