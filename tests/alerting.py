@@ -17,7 +17,7 @@ def monitor(name: str, **settings: Any) -> Monitor:
 
 def plan(*monitors: Monitor, channels: tuple[str, ...] = ("mail", "chat"), **settings: Any) -> Plan:
     alerts = Alerts.model_validate({"channels": dict.fromkeys(channels, "json://alerts.example/")})
-    return Plan.of(Config(monitors=monitors, alerts=alerts, **settings))
+    return Plan(Config(monitors=monitors, alerts=alerts, **settings))
 
 
 def incident(number: int = 1, monitor: str = "shop", **facts: Any) -> IncidentRow:
@@ -46,7 +46,7 @@ def change(of: IncidentRow, kind: str = "opened", **facts: Any) -> UndecidedChan
     return UndecidedChange(incident=of, **{**given, **facts})
 
 
-def told(
+def alerted(
     *channels: str, at: float = NOW - 3_600, reminded_at: float = 0, together: int | None = None
 ) -> list[Notified]:
     return [Notified(channel, at, reminded_at or at, together) for channel in channels]
@@ -61,7 +61,7 @@ def situation(
 
 
 def messages(decision: Decision) -> list[tuple[str, str]]:
-    """Give who gets which title."""
+    """Return who gets which title."""
     return [(delivery.channel, delivery.alert.title) for delivery in decision.deliveries]
 
 

@@ -1,4 +1,4 @@
-"""A process that only tells people: `python -m tests.alerting_process DATABASE WEBHOOK LEASE_S`."""
+"""A process that only sends alerts: `python -m tests.alerting_process DATABASE WEBHOOK LEASE_S`."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from monitor.storage.database import Database
 MONITORS = tuple(Monitor(name=f"s{number}", url=f"https://s{number}.example/") for number in range(10))
 
 
-async def tell(database: str, webhook: str, lease_s: float) -> None:
+async def send(database: str, webhook: str, lease_s: float) -> None:
     """Send alerts until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -28,4 +28,4 @@ async def tell(database: str, webhook: str, lease_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(tell(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    asyncio.run(send(sys.argv[1], sys.argv[2], float(sys.argv[3])))

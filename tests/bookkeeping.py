@@ -1,4 +1,4 @@
-"""Incidents and changes as the storing side writes them, for tests of what is told of them."""
+"""Incidents and changes as the storing side writes them, for tests of the alerts about them."""
 
 import json
 from collections.abc import AsyncIterator
@@ -66,19 +66,19 @@ class Book:
         await self.connection.execute(_RESOLVED, incident_id, at)
 
     async def state(self, monitor: str, at: float, status: str, failed_at: float | None = None) -> None:
-        """Set what the newest result says; that of another location, `failed_at`, was the last one there."""
+        """Set the status of the newest result; another location failed last at `failed_at`."""
         locations = {"Vienna": {"at": at, "until": at + 180, "status": status}}
         if failed_at is not None:
             locations["Graz"] = {"at": failed_at, "until": failed_at + 180, "status": "down"}
         await self.connection.execute(_STATE, monitor, at, json.dumps({"locations": locations}), status)
 
     async def deliveries(self) -> list[Any]:
-        """Give all, with their titles."""
+        """Return all, with their titles."""
         query = "SELECT *, alert->>'title' AS title FROM health_deliveries ORDER BY id"
         return list(await self.connection.fetch(query))
 
     async def outcome(self) -> list[tuple[str, str, str]]:
-        """Give each delivery's channel, title and fate."""
+        """Return each delivery's channel, title and fate."""
         return [
             (each["channel"], each["title"], "sent" if each["sent_at"] else each["error"] or "waits")
             for each in await self.deliveries()

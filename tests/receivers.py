@@ -67,7 +67,7 @@ async def receiver() -> AsyncIterator[HttpReceiver]:
 
 
 class MailServer:
-    """Keeps mails; refuses recipients by what their name says: `unknown@`, `busy@`."""
+    """Keeps mails; refuses recipients by their name: `unknown@`, `busy@`."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -105,6 +105,6 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 @pytest.fixture
 def silent_receiver() -> Iterator[str]:
-    """The host and port of one that takes connections, and never says a word until the test ends."""
+    """The host and port of one that takes connections, and never answers until the test ends."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"127.0.0.1:{listening.getsockname()[1]}"

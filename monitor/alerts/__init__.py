@@ -1,4 +1,4 @@
-"""Who is told of a change, by which channel, and when.
+"""Who is alerted of a change, by which channel, and when.
 
 Start at `sender.py`: decide, claim, send, retry. `decision.py` is pure.
 It reads stored changes, so that a crash can repeat an alert but never lose one.

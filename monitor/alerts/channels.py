@@ -11,7 +11,7 @@ import hmac
 import logging
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -23,10 +23,16 @@ from monitor.alerts.message import Alert, Event
 from monitor.config.alerts import Webhook
 from monitor.config.apprise import load_apprise
 
-DEADLINE_S = 60.0
-
-
+_DEADLINE_S = 60.0
+_SUCCESS = range(200, 300)
 _TEMPORARY = frozenset({408, 425, 429})
+_PERMANENT_FOR_SMTP = 500
+
+# The codes in apprise's log lines.
+_HTTP_CODE = re.compile(r"\berror=(\d{3})\b")
+_SMTP_CODE = re.compile(r"\((\d{3}), b['\"]|was refused: (\d{3})\b")
+
+_NOTIFY_TYPES: dict[Event, str] = {"resolved": "success", "past": "warning", "certificate": "warning"}
 
 
 class NotDeliveredError(Exception):
@@ -45,18 +51,14 @@ class Channel(Protocol):
         """Send it within a minute or raise `NotDeliveredError`; a repetition has the same `delivery_id`."""
 
 
-def is_permanent(http_status: int) -> bool:
-    """Return whether another attempt would get the same answer, given one that is no success."""
-    return http_status < 500 and http_status not in _TEMPORARY  # noqa: PLR2004 - the server's own trouble
-
-
-_SUCCESS = range(200, 300)
+def open_channel(settings: SecretStr | Webhook) -> Channel:
+    return WebhookChannel(settings) if isinstance(settings, Webhook) else AppriseChannel(settings)
 
 
 class WebhookChannel:
     """Posts `{"id": …, "event": …, …}`; the id is the same when an alert is delivered again."""
 
-    def __init__(self, webhook: Webhook, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, webhook: Webhook, deadline_s: float = _DEADLINE_S) -> None:
         self._url = webhook.webhook.get_secret_value()
         self._secret = webhook.secret.get_secret_value().encode()
         self._timeout = aiohttp.ClientTimeout(total=deadline_s)
@@ -77,25 +79,13 @@ class WebhookChannel:
         except (aiohttp.ClientError, OSError) as error:
             raise NotDeliveredError(f"no connection: {type(error).__name__}", permanent=False) from None
         if status not in _SUCCESS:
-            raise NotDeliveredError(f"the answer was {status}", permanent=is_permanent(status))
-
-
-_NOTIFY_TYPES: dict[Event, str] = {"resolved": "success", "past": "warning", "certificate": "warning"}
-
-
-_HTTP = re.compile(r"\berror=(\d{3})\b")
-
-
-_SMTP = re.compile(r"\((\d{3}), b['\"]|was refused: (\d{3})\b")
-
-
-_SMTP_PERMANENT = 500
+            raise NotDeliveredError(f"the answer was {status}", permanent=_is_permanent(status))
 
 
 class AppriseChannel:
     """One URL of apprise; an alert that hangs blocks only its own channel."""
 
-    def __init__(self, url: SecretStr, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, url: SecretStr, deadline_s: float = _DEADLINE_S) -> None:
         self._url = url
         self._deadline_s = deadline_s
         self._service: Any = None
@@ -106,25 +96,26 @@ class AppriseChannel:
         if self._is_sending:
             raise NotDeliveredError("an earlier alert still hangs", permanent=False)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[NotDeliveredError | None] = loop.create_future()
+        done = asyncio.Event()
+        errors: list[NotDeliveredError] = []
 
         def work() -> None:
-            outcome = self._notify(alert)
+            errors.extend(self._notify(alert))
             self._is_sending = False
             with suppress(RuntimeError):  # the program has ended meanwhile
-                loop.call_soon_threadsafe(_resolve, done, outcome)
+                loop.call_soon_threadsafe(done.set)
 
         self._is_sending = True
         threading.Thread(target=work, name="alert", daemon=True).start()
         try:
             async with asyncio.timeout(self._deadline_s):
-                error = await done
+                await done.wait()
         except TimeoutError:
             raise NotDeliveredError("no answer in time", permanent=False) from None
-        if error:
-            raise error
+        if errors:
+            raise errors[0]
 
-    def _notify(self, alert: Alert) -> NotDeliveredError | None:
+    def _notify(self, alert: Alert) -> Sequence[NotDeliveredError]:
         apprise = load_apprise()
         if self._service is None:
             # It must use neither threads nor a time limit of its own.
@@ -138,22 +129,22 @@ class AppriseChannel:
             body_format="text",
             log_level=logging.DEBUG,
         ) as result:
-            return None if result else failure_in(entry.message for entry in result.logs())
-
-
-def _resolve(done: "asyncio.Future[NotDeliveredError | None]", outcome: NotDeliveredError | None) -> None:
-    if not done.done():
-        done.set_result(outcome)
+            return [] if result else [failure_in(entry.message for entry in result.logs())]
 
 
 def failure_in(lines: Iterable[str]) -> NotDeliveredError:
     """Return the error that log lines show; it is permanent only if all codes in them are."""
     permanent_by_text = {}
     for line in lines:
-        for code in map(int, _HTTP.findall(line)):
-            permanent_by_text[f"the answer was {code}"] = is_permanent(code)
-        for code in (int(first or second) for first, second in _SMTP.findall(line)):
-            permanent_by_text[f"the mail server said {code}"] = code >= _SMTP_PERMANENT
+        for code in map(int, _HTTP_CODE.findall(line)):
+            permanent_by_text[f"the answer was {code}"] = _is_permanent(code)
+        for code in (int(first or second) for first, second in _SMTP_CODE.findall(line)):
+            permanent_by_text[f"the mail server answered {code}"] = code >= _PERMANENT_FOR_SMTP
     if not permanent_by_text:
         return NotDeliveredError("no connection, or it was not accepted", permanent=False)
     return NotDeliveredError(", ".join(permanent_by_text), permanent=all(permanent_by_text.values()))
+
+
+def _is_permanent(http_status: int) -> bool:
+    """Return whether another attempt would get the same answer, given one that is no success."""
+    return http_status < 500 and http_status not in _TEMPORARY  # noqa: PLR2004 - the server's own trouble

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from monitor.alerts.holding import is_held, is_silenced, waits_for_dependency
 from monitor.alerts.mass_outage import WITHIN_S, MassOutage, judge_outage
@@ -27,13 +27,6 @@ class Delivery(NamedTuple):
     alert: Alert
 
 
-class NewNotified(NamedTuple):
-    """What to store of a channel that is alerted; if it was before, only `reminded_at` is stored."""
-
-    incident_id: int
-    notified: Notified
-
-
 @dataclass(slots=True)
 class Decision:
     """What to store: deliveries, and what was decided by them."""
@@ -41,13 +34,8 @@ class Decision:
     decided: set[int] = field(default_factory=set)
     """Changes that need no further decision."""
     deliveries: list[Delivery] = field(default_factory=list)
-    notified: list[NewNotified] = field(default_factory=list)
-
-    def without_repetitions(self) -> Self:
-        """Keep only the last of `notified` for each channel and incident."""
-        last = {(each.incident_id, each.notified.channel): each for each in self.notified}
-        self.notified = list(last.values())
-        return self
+    notified: dict[tuple[int, str], Notified] = field(default_factory=dict)
+    """By incident and channel; of one that was alerted before, only `reminded_at` is stored."""
 
 
 def decide(plan: Plan, situation: Situation) -> Decision:
@@ -60,7 +48,7 @@ def decide(plan: Plan, situation: Situation) -> Decision:
     deciding.decide_past()
     deciding.decide_opened()
     deciding.remind_and_escalate()
-    return deciding.decision.without_repetitions()
+    return deciding.decision
 
 
 class _Deciding:
@@ -130,7 +118,7 @@ class _Deciding:
             known = {each.channel for each in its}
             new = [each._replace(together=None) for each in notified if each.channel not in known]
             its += new
-            self.decision.notified += [NewNotified(continuation.id, each) for each in new]
+            self.decision.notified |= {(continuation.id, each.channel): each for each in new}
 
     def _resolve_together(self, outage: int, changes: list[UndecidedChange]) -> None:
         is_over = not any(
@@ -163,8 +151,7 @@ class _Deciding:
             if not self._is_quiet(incident):
                 notified = self._situation.notified.get(incident.id, ())
                 together = next((each.together for each in notified), None)
-                repeats = (*self._reminders(incident, notified), *self._escalations(incident, notified))
-                for event, channel in repeats:
+                for event, channel in self._repeats(incident, notified):
                     due[event, channel, together or incident.id, together is None].append(incident)
         for (event, channel, subject, is_alone), incidents in due.items():
             about = f"{subject} {self._situation.now}" if event == "reminder" else None
@@ -182,18 +169,14 @@ class _Deciding:
             or waits_for_dependency(incident, self._plan, self._situation)
         )
 
-    def _reminders(self, incident: IncidentRow, notified: Sequence[Notified]) -> Iterator[tuple[Event, str]]:
-        every_s = self._plan.notify(incident.monitor).remind_every_s
+    def _repeats(self, incident: IncidentRow, notified: Sequence[Notified]) -> Iterator[tuple[Event, str]]:
+        """Yield the channels that get a reminder, then those that the incident escalates to."""
+        notify, now = self._plan.notify(incident.monitor), self._situation.now
         for each in notified:
-            if every_s is not None and self._situation.now >= each.reminded_at + every_s:
+            if notify.remind_every_s is not None and now >= each.reminded_at + notify.remind_every_s:
                 yield "reminder", each.channel
-
-    def _escalations(
-        self, incident: IncidentRow, notified: Sequence[Notified]
-    ) -> Iterator[tuple[Event, str]]:
-        notify = self._plan.notify(incident.monitor)
-        since = min((each.told_at for each in notified), default=incident.noticed_at)
-        if notify.escalate_after_s is not None and self._situation.now >= since + notify.escalate_after_s:
+        since = min((each.alerted_at for each in notified), default=incident.noticed_at)
+        if notify.escalate_after_s is not None and now >= since + notify.escalate_after_s:
             known = {each.channel for each in notified}
             yield from (("escalation", channel) for channel in notify.escalate_to if channel not in known)
 
@@ -257,7 +240,7 @@ class _Deciding:
             self.decision.deliveries.append(Delivery(channel, f"{event} {about}", subject, alert))
             if event in {"opened", "escalation", "reminder"}:
                 notified = Notified(channel, now, now, together)
-                self.decision.notified += [NewNotified(incident.id, notified) for incident in incidents]
+                self.decision.notified |= {(incident.id, channel): notified for incident in incidents}
 
     def _subject(self, incident: IncidentRow) -> Subject:
         monitor = self._plan.monitors.get(incident.monitor)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 import aiohttp
@@ -61,13 +62,11 @@ async def send_heartbeats(
 async def _all_works(recent: RecentResults, database: Database, config: Config) -> bool:
     turns = [monitor.interval_s + monitor.timeout_s for monitor in config.monitors if not monitor.paused]
     ids = recent.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
-    try:
-        arrived = await stored(database, ids)
-    except StoreUnavailableError:
-        arrived = set()
-    if not arrived:
-        log.warning("no heartbeat: no result of the last minutes is stored")
-    return bool(arrived)
+    with suppress(StoreUnavailableError):
+        if await stored(database, ids):
+            return True
+    log.warning("no heartbeat: no result of the last minutes is stored")
+    return False
 
 
 async def _request(url: SecretStr) -> None:

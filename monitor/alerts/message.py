@@ -9,6 +9,10 @@ import msgspec
 from monitor.result import Reason
 from monitor.runtime.text import duration, instant
 
+Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
+
+_MAX_LISTED = 50  # in the text; `monitors` has all
+
 _REASONS = {
     Reason.DNS_NOT_FOUND: "its name is not in DNS",
     Reason.DNS_ERROR: "DNS could not be asked",
@@ -38,17 +42,36 @@ _REASONS = {
     Reason.MONITOR_OFFLINE: "the monitor has no network",
 }
 
+# By kind: while it lasts, afterwards (past), and when it is over (resolved).
+_TITLES = {
+    "down": ("{} is down", "{} was down", "{} is up again"),
+    "partial": (
+        "{} is down from some locations only",
+        "{} was down from some locations only",
+        "{} is up everywhere again",
+    ),
+    "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again"),
+    "flapping": ("{} is flapping", "{} was flapping", "{} has settled"),
+}
 
-def why(reason: str | None, detail: str | None) -> str:
-    """Return a reason and its detail in words; a reason of a later version stays as it is."""
-    words = _REASONS[Reason(reason)] if reason in set(Reason) else reason
-    return ": ".join(part for part in (words, detail) if part) or "no reason is known"
+_TITLES_OF_MANY = {
+    "down": ("{} are down", "{} were down", "{} are up again"),
+    "partial": (
+        "{} are down from some locations only",
+        "{} were down from some locations only",
+        "{} are up everywhere again",
+    ),
+    "no_data": _TITLES["no_data"],
+    "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
+}
 
+_WORDS = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
 
-Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
-
-
-MAX_LISTED = 50  # in the text; `monitors` has all
+_MEANINGS = {
+    "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
+    "partial": "From the other locations it is up.",
+    "flapping": "It goes up and down often; there are no more alerts of that until it settles.",
+}
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,39 +107,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Monitors that depend on these, and whose alerts are held back while these are down."""
 
 
-# By kind: while it lasts, afterwards (past), and when it is over (resolved).
-_TITLES = {
-    "down": ("{} is down", "{} was down", "{} is up again"),
-    "partial": (
-        "{} is down from some locations only",
-        "{} was down from some locations only",
-        "{} is up everywhere again",
-    ),
-    "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again"),
-    "flapping": ("{} is flapping", "{} was flapping", "{} has settled"),
-}
-
-
-_TITLES_OF_MANY = {
-    "down": ("{} are down", "{} were down", "{} are up again"),
-    "partial": (
-        "{} are down from some locations only",
-        "{} were down from some locations only",
-        "{} are up everywhere again",
-    ),
-    "no_data": _TITLES["no_data"],
-    "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
-}
-
-
-_WORDS = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
-
-
-_MEANINGS = {
-    "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
-    "partial": "From the other locations it is up.",
-    "flapping": "It goes up and down often; there are no more alerts of that until it settles.",
-}
+def why(reason: str | None, detail: str | None) -> str:
+    """Return a reason and its detail in words; a reason of a later version stays as it is."""
+    words = _REASONS[Reason(reason)] if reason in set(Reason) else reason
+    return ": ".join(part for part in (words, detail) if part) or "no reason is known"
 
 
 def link(page_url: str | None, monitor: str) -> str | None:
@@ -162,7 +156,7 @@ def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
         f"{names}: a certificate of the chain {when}",
         f"Expires: {_utc(expires_at)}",
         *([f"Certificate: {first.detail}"] if first.detail else []),
-        *[line for subject in subjects[:MAX_LISTED] for line in (subject.url, subject.link) if line],
+        *[line for subject in subjects[:_MAX_LISTED] for line in (subject.url, subject.link) if line],
     ]
     return Alert(event="certificate", at=now, title=lines[0], text="\n".join(lines), monitors=subjects)
 
@@ -184,7 +178,7 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
     if event != "resolved":
         lines.append(f"Noticed after: {_seconds(subject.noticed_at - subject.started_at)}")
     if event == "past":
-        lines.append("It was over before anybody could be told.")
+        lines.append("It was over before an alert could be sent.")
     elif ended_at is None and subject.kind in _MEANINGS:
         lines.append(_MEANINGS[subject.kind])
     if subject.locations:
@@ -196,12 +190,12 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
 
 def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     lines = []
-    for subject in subjects[:MAX_LISTED]:
+    for subject in subjects[:_MAX_LISTED]:
         until = "" if subject.ended_at is None else f" to {_utc(subject.ended_at)}"
         reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
         lines.append(f"- {subject.monitor}, {_utc(subject.started_at)}{until}{reason}")
-    if len(subjects) > MAX_LISTED:
-        lines.append(f"and {len(subjects) - MAX_LISTED} more")
+    if len(subjects) > _MAX_LISTED:
+        lines.append(f"and {len(subjects) - _MAX_LISTED} more")
     locations = sorted({location for subject in subjects for location in subject.locations})
     if locations:
         lines.append(f"From: {', '.join(locations)}")
@@ -220,5 +214,5 @@ def _utc(at: float) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_LISTED
+    return ", ".join(names[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

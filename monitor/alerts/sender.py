@@ -9,12 +9,13 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import SecretStr
 
 from monitor.alerts.certificates import warnings
-from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
+from monitor.alerts.channels import Channel, NotDeliveredError, open_channel
 from monitor.alerts.decision import decide
 from monitor.alerts.situation import Plan
 from monitor.alerts.store import LEASE_S, AlertStore, Claimed
@@ -32,17 +33,13 @@ _WARN_S = 60.0
 _WARN_OF_S = 300.0  # certificates in older results were looked at before, but for late results
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
 
-log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def retry_after_s(attempts: int) -> float:
     return float(min(_FIRST_RETRY_S * 2 ** min(attempts - 1, 10), _LAST_RETRY_S))
-
-
-def open_channel(settings: SecretStr | Webhook) -> Channel:
-    return WebhookChannel(settings) if isinstance(settings, Webhook) else AppriseChannel(settings)
 
 
 async def send_alerts(
@@ -72,82 +69,71 @@ async def send_alerts(
                 await within(_UNAVAILABLE_S, stop.wait())
             else:
                 progress.end()
-                await within(look_s, sender.wait())
+                await within(look_s, first_of(sender.one_free, stop))
 
 
+@dataclass
 class _Sender:
     """The decisions and deliveries of one process."""
 
-    def __init__(
-        self,
-        store: AlertStore,
-        sending: Tasks,
-        stop: asyncio.Event,
-        clock: Callable[[], float],
-        retry_after_s: Callable[[int], float],
-        lease_s: float,
-        progress: Progress,
-    ) -> None:
-        self._store = store
-        self._sending = sending
-        self._stop = stop
-        self._clock = clock
-        self._retry_after_s = retry_after_s
-        self._lease_s = lease_s
-        self._progress = progress
-        self._config: Config | None = None
-        self._plan = Plan({}, (), None)
-        self._channels: Mapping[str, tuple[SecretStr | Webhook, Channel]] = {}
-        self._busy: set[str] = set()
-        self._done = asyncio.Event()
-        self._warned_at = self._tidied_at = -math.inf
+    store: AlertStore
+    sending: Tasks
+    stop: asyncio.Event
+    clock: Callable[[], float]
+    retry_after_s: Callable[[int], float]
+    lease_s: float
+    progress: Progress
+    config: Config | None = None
+    plan: Plan = field(init=False)
+    channels: Mapping[str, tuple[SecretStr | Webhook, Channel]] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)
+    one_free: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a channel has nothing more to send."""
+    warned_at: float = -math.inf
+    tidied_at: float = -math.inf
 
     def follow(self, config: Config) -> None:
         """Use a configuration; channels that did not change stay as they are."""
-        if config is self._config:
+        if config is self.config:
             return
-        self._config = config
-        self._plan = Plan.of(config)
-        self._channels = {
-            name: self._channels[name]
-            if name in self._channels and self._channels[name][0] == settings
+        self.config = config
+        self.plan = Plan(config)
+        self.channels = {
+            name: self.channels[name]
+            if name in self.channels and self.channels[name][0] == settings
             else (settings, open_channel(settings))
             for name, settings in config.alerts.channels.items()
         }
 
     async def look(self) -> None:
         """Decide on new changes, and start sending what is due."""
-        self._done.clear()
-        now = self._clock()
-        await self._store.decide(self._plan, now, decide)
-        await self._store.count_waiting()
-        if _is_due(self._warned_at, _WARN_S, now):
+        self.one_free.clear()
+        now = self.clock()
+        await self.store.decide(self.plan, now, decide)
+        await self.store.count_waiting()
+        if _is_due(self.warned_at, _WARN_S, now):
             await self._upkeep(now)
-            self._warned_at = now
-        idle = [name for name in self._channels if name not in self._busy]
+            self.warned_at = now
+        idle = [name for name in self.channels if name not in self.busy]
         if idle:
-            for claimed in await self._store.claim(idle, self._lease_s):
-                self._busy.add(claimed.channel)
-                _, channel = self._channels[claimed.channel]
-                self._sending.start(f"the alert to {claimed.channel}", self._send(claimed, channel))
-
-    async def wait(self) -> None:
-        """Return when a channel is free again, or at `stop`."""
-        await first_of(self._done, self._stop)
+            for claimed in await self.store.claim(idle, self.lease_s):
+                self.busy.add(claimed.channel)
+                _, channel = self.channels[claimed.channel]
+                self.sending.start(f"the alert to {claimed.channel}", self._send(claimed, channel))
 
     async def _upkeep(self, now: float) -> None:
         """Warn of certificates; once an hour also of those in late results, and then tidy the store."""
-        is_hourly = _is_due(self._tidied_at, HOUR_S, now)
-        every = self._plan.monitors
-        https = [name for name, each in every.items() if each.url.lower().startswith("https:")]
+        is_hourly = _is_due(self.tidied_at, HOUR_S, now)
+        every = self.plan.monitors.items()
         if is_hourly:  # a day of results without any certificate takes long to go through
-            seen = await self._store.chains(https, now - DAY_S)
+            https = [name for name, monitor in every if monitor.url.lower().startswith("https:")]
+            seen = await self.store.chains(https, now - DAY_S)
         else:
-            seen = await self._store.chains(list(every), now - _WARN_OF_S)
-        await self._store.add(warnings(self._plan, seen, now), now)
+            seen = await self.store.chains([name for name, _ in every], now - _WARN_OF_S)
+        await self.store.add(warnings(self.plan, seen, now), now)
         if is_hourly:
-            given_up = await self._store.tidy()
-            self._tidied_at = now
+            given_up = await self.store.tidy()
+            self.tidied_at = now
             if given_up:
                 log.error("%d alerts could not be sent for a day, and are given up", given_up)
 
@@ -157,46 +143,37 @@ class _Sender:
         waiting = [claimed]
         while waiting:
             await self._send_one(waiting[0], channel)
-            goes_on = not self._stop.is_set() and self._channels.get(name, (None, None))[1] is channel
-            waiting = (
-                await _until_available(lambda: self._store.claim([name], self._lease_s)) if goes_on else []
-            )
-        self._busy.discard(name)
-        self._done.set()
+            if self.stop.is_set() or self.channels.get(name, (None, None))[1] is not channel:
+                break
+            waiting = await _until_available(lambda: self.store.claim([name], self.lease_s))
+        self.busy.discard(name)
+        self.one_free.set()
 
     async def _send_one(self, claimed: Claimed, channel: Channel) -> None:
-        self._progress.begin(f"the channel {claimed.channel}", claimed.channel, self._lease_s)
+        self.progress.begin(f"the channel {claimed.channel}", claimed.channel, self.lease_s)
         try:
             await channel.send(claimed.id, claimed.alert)
         except NotDeliveredError as error:
-            self._progress.end(claimed.channel)
+            self.progress.end(claimed.channel)
             await self._note_failure(claimed, error)
         else:
-            self._progress.end(claimed.channel)
+            self.progress.end(claimed.channel)
             log.info("alert sent to %s: %s", claimed.channel, claimed.alert.title)
-            await _until_available(lambda: self._store.mark_sent(claimed))
+            await _until_available(lambda: self.store.mark_sent(claimed))
 
     async def _note_failure(self, claimed: Claimed, error: NotDeliveredError) -> None:
+        to, title = claimed.channel, claimed.alert.title
         if error.permanent:
-            title = claimed.alert.title
-            log.error("alert not sent to %s, and it never will be: %s: %s", claimed.channel, title, error)
-            await _until_available(lambda: self._store.fail(claimed, str(error)))
+            log.error("alert not sent to %s, and it never will be: %s: %s", to, title, error)
+            await _until_available(lambda: self.store.fail(claimed, str(error)))
         else:
-            delay_s = self._retry_after_s(claimed.attempts)
-            log.warning(
-                "alert not sent to %s, trying again in %g s: %s: %s",
-                claimed.channel,
-                delay_s,
-                claimed.alert.title,
-                error,
-            )
-            if await _until_available(lambda: self._store.postpone(claimed, str(error), delay_s)):
-                log.error(
-                    "alert to %s given up, as it takes others: %s", claimed.channel, claimed.alert.title
-                )
+            delay_s = self.retry_after_s(claimed.attempts)
+            log.warning("alert not sent to %s, trying again in %g s: %s: %s", to, delay_s, title, error)
+            if await _until_available(lambda: self.store.postpone(claimed, str(error), delay_s)):
+                log.error("alert to %s given up, as it takes others: %s", to, title)
 
 
-async def _until_available(attempt: Callable[[], Awaitable[T]]) -> T:
+async def _until_available(attempt: Callable[[], Awaitable[_T]]) -> _T:
     """Attempt it until the database is available, and return the result."""
     while True:
         try:

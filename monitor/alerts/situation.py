@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 from monitor.config.alerts import Notify
-from monitor.config.model import Config, Monitor
+from monitor.config.model import Config
 from monitor.uptime.maintenance import MadeWindows, Windows
 
 _OUTAGES = {"down", "partial"}
@@ -44,7 +44,7 @@ class Notified(NamedTuple):
     """A channel that was alerted of an incident; `together` is the same for incidents in one message."""
 
     channel: str
-    told_at: float
+    alerted_at: float
     reminded_at: float
     together: int | None
 
@@ -118,26 +118,17 @@ class Situation:
 
 
 class Plan:
-    """Who wants to be alerted of what, by the configuration."""
+    """Who wants to be alerted of what, by the configuration; paused monitors are not in it."""
 
-    def __init__(
-        self, monitors: Mapping[str, Monitor], channels: Sequence[str], page_url: str | None
-    ) -> None:
-        self.monitors = monitors
-        self.channels = channels
-        self.page_url = page_url
-        self._dependencies: dict[str, frozenset[str]] = {}
-        self._windows = {name: Windows(monitor.maintenance) for name, monitor in monitors.items()}
-
-    @classmethod
-    def of(cls, config: Config) -> Self:
-        """Make the plan of a configuration; paused monitors are not in it."""
-        monitors = {monitor.name: monitor for monitor in config.monitors if not monitor.paused}
-        page_url = config.alerts.page_url
-        if page_url is None and config.web_port:
+    def __init__(self, config: Config) -> None:
+        self.monitors = {monitor.name: monitor for monitor in config.monitors if not monitor.paused}
+        self.channels = tuple(config.alerts.channels)
+        self.page_url = config.alerts.page_url
+        if self.page_url is None and config.web_port:
             host = f"[{config.web_host}]" if ":" in config.web_host else config.web_host
-            page_url = f"http://{host}:{config.web_port}"
-        return cls(monitors, tuple(config.alerts.channels), page_url)
+            self.page_url = f"http://{host}:{config.web_port}"
+        self._dependencies: dict[str, frozenset[str]] = {}
+        self._windows = {name: Windows(monitor.maintenance) for name, monitor in self.monitors.items()}
 
     def notify(self, monitor: str) -> Notify:
         return self.monitors[monitor].notify if monitor in self.monitors else Notify()

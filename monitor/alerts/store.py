@@ -73,7 +73,7 @@ _alert = msgspec.json.Decoder(Alert)
 
 
 class AlertStore:
-    """Alerts and what people say of incidents, in one database."""
+    """Alerts, and what people do about incidents, in one database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -99,15 +99,14 @@ class AlertStore:
 
     async def claim(self, channels: Sequence[str], lease_s: float = LEASE_S) -> list[Claimed]:
         """Return the next delivery of each channel; nobody else gets it before the lease ends."""
-        async with self.database.transaction() as connection:
-            rows = await connection.fetch(sql.CLAIM, channels, lease_s)
+        rows = await self._fetch(sql.CLAIM, channels, lease_s)
         return [
-            Claimed(row["id"], row["channel"], row["attempts"], _alert.decode(row["alert"])) for row in rows
+            Claimed(number, channel, attempts, _alert.decode(alert))
+            for number, channel, attempts, alert in rows
         ]
 
     async def mark_sent(self, claimed: Claimed) -> None:
-        async with self.database.transaction() as connection:
-            await connection.execute(sql.DELIVERED, claimed.id)
+        await self._fetch(sql.DELIVERED, claimed.id)
         self.counts.sent[claimed.channel] += 1
 
     async def postpone(self, claimed: Claimed, error: str, delay_s: float) -> bool:
@@ -125,8 +124,7 @@ class AlertStore:
 
     async def fail(self, claimed: Claimed, error: str) -> None:
         """Store that it can never be sent."""
-        async with self.database.transaction() as connection:
-            await connection.execute(sql.FAILED, claimed.id, claimed.attempts, error)
+        await self._fetch(sql.FAILED, claimed.id, claimed.attempts, error)
         self.counts.failed_attempts[claimed.channel] += 1
         self.counts.failed[claimed.channel] += 1
 
@@ -141,36 +139,28 @@ class AlertStore:
     async def count_waiting(self) -> None:
         """Count the deliveries that wait, unless that was just done."""
         if self.counts.is_due():
-            async with self.database.transaction() as connection:
-                rows = await connection.fetch(sql.WAITING)
+            rows = await self._fetch(sql.WAITING)
             self.counts.note_waiting({channel: Waiting(*facts) for channel, *facts in rows})
 
     async def chains(self, monitors: Sequence[str], since: float) -> list[SeenChain]:
         """Return the certificate chains that the newest checks after `since` saw."""
-        async with self.database.transaction() as connection:
-            rows = await connection.fetch(sql.CHAINS, monitors, since)
-        return [SeenChain(*row) for row in rows]
+        return [SeenChain(*row) for row in await self._fetch(sql.CHAINS, monitors, since)]
 
     async def acknowledge(self, incident_id: int, who: str, why: str, now: float) -> bool:
         """Stop reminders and escalation of an incident; false if it is not open, or is acknowledged."""
-        async with self.database.transaction() as connection:
-            return bool(await connection.fetchval(sql.ACKNOWLEDGE, incident_id, now, who, why))
+        return bool(await self._fetch(sql.ACKNOWLEDGE, incident_id, now, who, why))
 
     async def acknowledgement(self, incident_id: int) -> Acknowledgement | None:
-        async with self.database.transaction() as connection:
-            row = await connection.fetchrow(sql.ACKNOWLEDGEMENT, incident_id)
-        return Acknowledgement(*row) if row else None
+        rows = await self._fetch(sql.ACKNOWLEDGEMENT, incident_id)
+        return Acknowledgement(*rows[0]) if rows else None
 
     async def silence(self, silence: Silence) -> None:
         """Hold back alerts of a monitor until a time; a later silence replaces it, also by an earlier end."""
-        async with self.database.transaction() as connection:
-            await connection.execute(sql.SILENCE, *msgspec.structs.astuple(silence))
+        await self._fetch(sql.SILENCE, *msgspec.structs.astuple(silence))
 
     async def silences(self, now: float) -> list[Silence]:
         """Return the silences that have not ended."""
-        async with self.database.transaction() as connection:
-            rows = await connection.fetch(sql.SILENCES, None, now)
-        return [Silence(*row) for row in rows]
+        return [Silence(*row) for row in await self._fetch(sql.SILENCES, None, now)]
 
     async def make_maintenance(self, window: MadeWindow) -> MadeWindow:
         """Store a maintenance window and return it with its number."""
@@ -181,6 +171,12 @@ class AlertStore:
         """End a window now, or cancel it; `None` if it is over, or there is none of this number."""
         async with self.database.transaction() as connection:
             return await maintenance_store.end(connection, number, now)
+
+    async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
+        """Return the rows of a statement that is a transaction by itself."""
+        async with self.database.transaction() as connection:
+            rows: list[Any] = await connection.fetch(statement, *arguments)
+        return rows
 
 
 async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
@@ -203,9 +199,8 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
     silenced = {row[0]: row[1] for row in await connection.fetch(sql.SILENCES, list(concerned), now)}
     newest = {}
     if any(change.change == "opened" for change in changes):
-        newest = {
-            name: _newest(text) for name, text in await connection.fetch(sql.STATES, list(plan.monitors))
-        }
+        rows = await connection.fetch(sql.STATES, list(plan.monitors))
+        newest = {name: _newest(health) for name, health in rows}
     resolved = [change.incident.monitor for change in changes if change.change == "resolved"]
     down = frozenset(row[0] for row in await connection.fetch(sql.DOWN_OR_PARTIAL, resolved))
     made = MadeWindows(await maintenance_store.made(connection, first_at))
@@ -225,7 +220,7 @@ async def _store(connection: Any, decision: Decision, now: float) -> None:
         await connection.execute(sql.DECIDED, list(decision.decided), now)
     await _deliver(connection, decision.deliveries, now)
     if decision.notified:
-        rows = [(incident_id, *notified) for incident_id, notified in decision.notified]
+        rows = [(incident_id, *notified) for (incident_id, _), notified in decision.notified.items()]
         await connection.execute(sql.STORE_NOTIFIED, *map(list, zip(*rows, strict=True)))
 
 

@@ -61,7 +61,7 @@ async def test_a_webhook_gets_signed_json(receiver: HttpReceiver) -> None:
         (503, False),
     ],
 )
-async def test_answers_of_a_webhook_are_told_apart(
+async def test_answers_of_a_webhook_are_distinguished(
     receiver: HttpReceiver, status: int, permanent: bool
 ) -> None:
     receiver.statuses = [status]
@@ -86,9 +86,9 @@ async def test_a_mail_has_the_alert(mail_server: MailServer) -> None:
     assert mail.get_content().splitlines()[:2] == ["https://café.example/", "Since: 2027-01-15 06:57:50 UTC"]
 
 
-async def test_refusals_of_a_mail_server_are_told_apart(mail_server: MailServer) -> None:
-    assert await failed(by_apprise(mail_server.url("unknown"))) == ("the mail server said 550", True)
-    assert await failed(by_apprise(mail_server.url("busy"))) == ("the mail server said 451", False)
+async def test_refusals_of_a_mail_server_are_distinguished(mail_server: MailServer) -> None:
+    assert await failed(by_apprise(mail_server.url("unknown"))) == ("the mail server answered 550", True)
+    assert await failed(by_apprise(mail_server.url("busy"))) == ("the mail server answered 451", False)
     assert await failed(
         by_apprise("mailto://127.0.0.1:1/?from=a@b.example&to=c@d.example&mode=insecure")
     ) == (
@@ -98,7 +98,7 @@ async def test_refusals_of_a_mail_server_are_told_apart(mail_server: MailServer)
 
 
 @pytest.mark.parametrize(("status", "permanent"), [(400, True), (429, False), (500, False)])
-async def test_answers_of_other_services_are_told_apart(
+async def test_answers_of_other_services_are_distinguished(
     receiver: HttpReceiver, status: int, permanent: bool
 ) -> None:
     receiver.statuses = [status]
@@ -148,4 +148,4 @@ async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
 def test_where_any_code_says_try_again_it_is_tried_again() -> None:
     found = failure_in(["Failed to send: error=400.", "SMTP recipient a@b was refused: 451 b'later'", "x"])
 
-    assert (str(found), found.permanent) == ("the answer was 400, the mail server said 451", False)
+    assert (str(found), found.permanent) == ("the answer was 400, the mail server answered 451", False)

@@ -110,7 +110,7 @@ async def test_prometheus_and_the_page_see_each_channel_from_the_start(
             ("mail", 0),
         ]
     await book.past("shop", NOW - 1_000)
-    await eventually("it is told", book.all_done)
+    await eventually("it is sent", book.all_done)
     await asyncio.to_thread(
         until, lambda: one(monitor, "website_health_alerts_sent_total", channel="chat") == 1, "counted"
     )
@@ -125,7 +125,7 @@ async def test_prometheus_and_the_page_see_each_channel_from_the_start(
     assert await asyncio.to_thread(monitor.stop) == 0
 
 
-def test_what_waits_is_absent_while_the_database_is_away(program: Start) -> None:
+def test_what_waits_is_absent_while_the_database_is_unavailable(program: Start) -> None:
     monitor = program(
         pg_uri="postgresql://127.0.0.1:9/x",
         kafka_bootstrap="127.0.0.1:9",

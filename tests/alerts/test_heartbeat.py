@@ -50,11 +50,11 @@ async def beats(receiver: HttpReceiver, count: int = 2) -> None:
     await eventually("it beats", came)
 
 
-async def says(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    async def said() -> bool:
+async def logs(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    async def is_logged() -> bool:
         return text in caplog.text
 
-    await eventually("it says so", said)
+    await eventually("it is logged", is_logged)
 
 
 NOT_STORED = "no heartbeat: no result of the last minutes is stored"
@@ -79,7 +79,7 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
     clock.now += 141
 
     async with beating(recent, store.database, receiver.url, interval_s=120, timeout_s=10):
-        await says(caplog, NOT_STORED)
+        await logs(caplog, NOT_STORED)
         assert receiver.requests == []
         clock.now -= 1
         await beats(receiver)
@@ -92,7 +92,7 @@ async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
     recent.add(result())
 
     async with beating(recent, store.database, receiver.url):
-        await says(caplog, NOT_STORED)
+        await logs(caplog, NOT_STORED)
         assert receiver.requests == []
 
 
@@ -103,18 +103,18 @@ async def test_it_does_not_beat_without_the_database(
     recent.add(result())
 
     async with beating(recent, Database("postgresql://127.0.0.1:1/none"), receiver.url):
-        await says(caplog, NOT_STORED)
+        await logs(caplog, NOT_STORED)
         assert receiver.requests == []
 
 
-async def test_without_a_url_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_url_it_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with beating(RecentResults(Clock()), Database("postgresql://127.0.0.1:1/none"), None):
         await asyncio.sleep(0.05)
 
     assert caplog.text == ""
 
 
-async def test_an_outside_service_in_trouble_is_told_without_its_url(
+async def test_an_outside_service_in_trouble_is_logged_without_its_url(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     recent = RecentResults(Clock())
@@ -123,9 +123,9 @@ async def test_an_outside_service_in_trouble_is_told_without_its_url(
     receiver.statuses = [500]
 
     async with beating(recent, store.database, f"{receiver.url}/s3cret"):
-        await says(caplog, "the heartbeat was answered with 500")
+        await logs(caplog, "the heartbeat was answered with 500")
     async with beating(recent, store.database, "http://127.0.0.1:1/s3cret"):
-        await says(caplog, "the heartbeat did not arrive: ClientConnectorError")
+        await logs(caplog, "the heartbeat did not arrive: ClientConnectorError")
 
     ours = [record.getMessage() for record in caplog.records if record.name == "monitor.alerts.heartbeat"]
     assert "s3cret" not in "".join(ours)

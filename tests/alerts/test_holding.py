@@ -4,7 +4,7 @@ import pytest
 
 from monitor.alerts.decision import decide
 from monitor.alerts.situation import Newest
-from tests.alerting import NOW, change, incident, monitor, outcome, plan, situation, told
+from tests.alerting import NOW, alerted, change, incident, monitor, outcome, plan, situation
 
 WINDOW = {"starts_at": "2027-01-15T07:59:00Z", "ends_at": "2027-01-15T08:01:00Z"}
 ENDS_AT = NOW + 60
@@ -14,7 +14,7 @@ SHOP = monitor("shop", depends_on="gateway", interval_s=60, timeout_s=10)
 BOTH = plan(GATEWAY, SHOP, channels=("mail",))
 
 
-def test_in_maintenance_nobody_is_told_until_it_ends() -> None:
+def test_in_maintenance_nobody_is_alerted_until_it_ends() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW), channels=("mail",))
     opened = change(incident())
 
@@ -25,7 +25,7 @@ def test_in_maintenance_nobody_is_told_until_it_ends() -> None:
     assert [each.alert.title for each in after.deliveries] == ["shop is down"]
 
 
-def test_what_began_and_ended_in_maintenance_is_never_told() -> None:
+def test_what_began_and_ended_in_maintenance_is_never_sent() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW))
     over = incident(started_at=NOW - 50, ended_at=NOW + 50)
     changes = change(over, at=NOW - 30), change(over, "resolved", at=NOW + 50)
@@ -35,7 +35,7 @@ def test_what_began_and_ended_in_maintenance_is_never_told() -> None:
     assert (decision.deliveries, decision.decided) == ([], {10, 11})
 
 
-def test_a_past_incident_in_maintenance_is_not_told() -> None:
+def test_a_past_incident_in_maintenance_is_not_sent() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW))
     past = change(incident(started_at=NOW - 50, ended_at=NOW + 50), "past")
 
@@ -44,19 +44,19 @@ def test_a_past_incident_in_maintenance_is_not_told() -> None:
     assert (decision.deliveries, decision.decided) == ([], {12})
 
 
-def test_a_past_incident_that_only_ended_in_maintenance_is_told() -> None:
+def test_a_past_incident_that_only_ended_in_maintenance_is_sent() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW), channels=("mail",))
     past = change(incident(started_at=NOW - 7_200, ended_at=NOW + 50), "past")
 
     assert outcome(maintained, situation(past, now=ENDS_AT + 1_000)) == [("mail", "shop was down")]
 
 
-def test_the_end_is_told_in_maintenance_and_silence_where_the_beginning_was() -> None:
+def test_the_end_is_sent_in_maintenance_and_silence_where_the_beginning_was() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW))
     resolved = change(incident(ended_at=NOW - 1), "resolved")
 
     found = outcome(
-        maintained, situation(resolved, notified={1: told("mail")}, silenced_until={"shop": NOW + 9})
+        maintained, situation(resolved, notified={1: alerted("mail")}, silenced_until={"shop": NOW + 9})
     )
 
     assert found == [("mail", "shop is up again")]
@@ -69,7 +69,7 @@ def test_a_silence_holds_alerts_until_its_time() -> None:
     assert outcome(BOTH, situation(opened, silenced_until={"shop": NOW})) == [("mail", "shop is down")]
 
 
-def test_while_the_parent_is_down_the_childs_alert_is_held_back_and_said_with_the_parents() -> None:
+def test_while_the_parent_is_down_the_childs_alert_is_held_back_and_named_in_the_parents() -> None:
     parent, child = change(incident(1, "gateway")), change(incident(2, "shop"))
 
     decision = decide(BOTH, situation(parent, child))
@@ -81,7 +81,7 @@ def test_while_the_parent_is_down_the_childs_alert_is_held_back_and_said_with_th
     assert "Held back while it is down, since they depend on it: shop" in delivery.alert.text
 
 
-def test_a_child_that_fails_and_is_not_down_yet_is_said_with_the_parents_alert() -> None:
+def test_a_child_that_fails_and_is_not_down_yet_is_named_in_the_parents_alert() -> None:
     parent = change(incident(1, "gateway"))
 
     decision = decide(BOTH, situation(parent, newest={"shop": Newest(NOW, failed=True)}))
@@ -129,7 +129,7 @@ def test_a_child_gets_time_to_recover_after_the_parent(ended_at: float, expected
     assert [title for _, title in found] == expected
 
 
-def test_a_child_that_recovered_with_its_parent_is_never_told() -> None:
+def test_a_child_that_recovered_with_its_parent_is_never_sent() -> None:
     parent = incident(1, "gateway", started_at=NOW - 900, ended_at=NOW - 100)
     child = incident(2, "shop", started_at=NOW - 850, ended_at=NOW - 60)
     changes = change(child, at=NOW - 700), change(child, "resolved")
@@ -139,7 +139,7 @@ def test_a_child_that_recovered_with_its_parent_is_never_told() -> None:
     assert (decision.deliveries, decision.decided) == ([], {20, 21})
 
 
-def test_a_child_that_was_down_before_its_parent_is_told() -> None:
+def test_a_child_that_was_down_before_its_parent_is_alerted_of() -> None:
     parent = incident(1, "gateway", started_at=NOW - 100)
     child = incident(2, "shop", started_at=NOW - 850, ended_at=NOW - 300)
 
@@ -164,4 +164,4 @@ def test_reminders_of_a_child_stop_while_the_parent_is_down() -> None:
     shop = monitor("shop", depends_on="gateway", notify={"remind_every_s": 60})
     open_ones = (incident(1, "gateway"), incident(2, "shop"))
 
-    assert outcome(plan(GATEWAY, shop), situation(incidents=open_ones, notified={2: told("mail")})) == []
+    assert outcome(plan(GATEWAY, shop), situation(incidents=open_ones, notified={2: alerted("mail")})) == []

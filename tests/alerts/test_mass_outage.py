@@ -2,7 +2,7 @@ import pytest
 
 from monitor.alerts.decision import decide
 from monitor.alerts.situation import Newest, Plan, Situation
-from tests.alerting import NOW, change, incident, messages, monitor, outcome, plan, situation, told
+from tests.alerting import NOW, alerted, change, incident, messages, monitor, outcome, plan, situation
 
 
 def sites(count: int) -> Plan:
@@ -35,7 +35,7 @@ def test_half_of_the_monitors_or_fewer_than_five_are_each_for_itself(of: int, co
     assert len(outcome(sites(of), down(*range(count)))) == count
 
 
-def test_while_more_may_join_nobody_is_told() -> None:
+def test_while_more_may_join_nobody_is_alerted() -> None:
     assert outcome(sites(10), down(*range(6), noticed_at=NOW - 9)) == []
     assert outcome(sites(10), down(0, failing=(1, 2, 3, 4, 5))) == []
     assert len(outcome(sites(10), down(*range(6), noticed_at=NOW - 10))) == 1
@@ -57,15 +57,15 @@ def test_waiting_ends_after_a_minute() -> None:
     ]
 
 
-def test_those_that_were_told_within_the_minute_count() -> None:
+def test_those_that_were_sent_within_the_minute_count() -> None:
     before = tuple(incident(number, f"s{number}", noticed_at=NOW - 50) for number in range(5))
-    known = {number: told("mail") for number in range(5)}
+    known = {number: alerted("mail") for number in range(5)}
     last = change(incident(5, "s5", noticed_at=NOW - 20))
 
     found = decide(sites(10), situation(last, incidents=before, notified=known))
 
     assert messages(found) == [("mail", "s5 is down")]
-    assert found.notified[0].notified.together == 5
+    assert found.notified[5, "mail"].together == 5
 
 
 def test_those_that_wait_for_a_parent_are_no_mass_outage() -> None:
@@ -103,7 +103,7 @@ def test_each_channel_gets_the_list_of_its_own_monitors() -> None:
 def test_its_end_is_one_message_as_well() -> None:
     over = [incident(n, f"s{n}", ended_at=NOW - 5, noticed_at=NOW - 900) for n in range(5)]
     resolved = [change(each, "resolved", noticed_at=NOW - 5) for each in over]
-    known = {n: told("mail", together=0) for n in range(6)}
+    known = {n: alerted("mail", together=0) for n in range(6)}
     still = incident(5, "s5")
 
     early = situation(*resolved, incidents=(still,), notified=known)
@@ -118,10 +118,10 @@ def test_its_end_is_one_message_as_well() -> None:
     assert decision.decided == {each.id for each in resolved}
 
 
-def test_its_end_is_told_at_once_before_one_of_them_is_down_again() -> None:
+def test_its_end_is_sent_at_once_before_one_of_them_is_down_again() -> None:
     over = [incident(n, f"s{n}", ended_at=NOW - 30) for n in range(2)]
     resolved = [change(each, "resolved", noticed_at=NOW - 30) for each in over]
-    known = {n: told("mail", together=0) for n in range(6)}
+    known = {n: alerted("mail", together=0) for n in range(6)}
     changes = *resolved, change(incident(9, "s0"))
 
     found = outcome(sites(10), situation(*changes, incidents=(incident(5, "s5"),), notified=known))
@@ -135,8 +135,8 @@ def test_reminders_of_it_are_one_message() -> None:
 
     decision = decide(
         plan(*reminded),
-        situation(incidents=open_ones, notified={n: told("mail", together=1) for n in range(1, 7)}),
+        situation(incidents=open_ones, notified={n: alerted("mail", together=1) for n in range(1, 7)}),
     )
 
     assert messages(decision) == [("mail", "6 of 9 monitors are down, since 2 min 10 s")]
-    assert {known.notified.together for known in decision.notified} == {1}
+    assert {known.together for known in decision.notified.values()} == {1}

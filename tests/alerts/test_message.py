@@ -52,27 +52,27 @@ def test_the_end_says_how_long_it_was() -> None:
     ]
 
 
-def test_what_is_past_is_told_as_past() -> None:
+def test_a_past_outage_is_sent_as_past() -> None:
     alert = written("past", subject(ended_at=NOW - 130, locations=(), link=None))
 
     assert alert.title == "shop was down"
     assert alert.text.splitlines()[-2:] == [
         "Noticed after: 2 min 10 s",
-        "It was over before anybody could be told.",
+        "It was over before an alert could be sent.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "meaning"),
     [
         ("no_data", "Nobody has checked it, or no result arrives: that says nothing about the site."),
         ("partial", "From the other locations it is up."),
         ("flapping", "It goes up and down often; there are no more alerts of that until it settles."),
     ],
 )
-def test_other_kinds_than_down_say_what_they_mean(kind: str, says: str) -> None:
-    assert says in written("opened", subject(kind=kind)).text.splitlines()
-    assert says not in written("resolved", subject(kind=kind, ended_at=NOW)).text.splitlines()
+def test_other_kinds_than_down_say_what_they_mean(kind: str, meaning: str) -> None:
+    assert meaning in written("opened", subject(kind=kind)).text.splitlines()
+    assert meaning not in written("resolved", subject(kind=kind, ended_at=NOW)).text.splitlines()
 
 
 def test_reminders_and_escalations_say_for_how_long() -> None:
@@ -104,7 +104,7 @@ def test_the_end_of_many_says_when_each_was_over() -> None:
     ]
 
 
-def test_no_secret_of_the_url_is_told() -> None:
+def test_no_secret_of_the_url_is_sent() -> None:
     assert monitor("shop", url="https://user:s3cret@shop.example/?token=s3cret").public_url == (
         "https://shop.example/?token=***"
     )
@@ -123,7 +123,7 @@ def test_no_secret_of_the_url_is_told() -> None:
 def test_the_link_leads_to_the_page(settings: dict[str, Any], page: str | None) -> None:
     config = Config.model_validate({"monitors": (), **settings})
 
-    assert link(Plan.of(config).page_url, "a/b") == page
+    assert link(Plan(config).page_url, "a/b") == page
 
 
 def test_every_reason_has_words() -> None:

@@ -42,7 +42,7 @@ def ids(receiver: HttpReceiver) -> Counter[int]:
     return Counter(json.loads(body)["id"] for _, body in receiver.requests)
 
 
-async def test_two_processes_tell_each_of_a_thousand_changes_once(
+async def test_two_processes_send_each_of_a_thousand_changes_once(
     start: Start, receiver: HttpReceiver, book: Book
 ) -> None:
     await book.many_past(500)
@@ -51,15 +51,15 @@ async def test_two_processes_tell_each_of_a_thousand_changes_once(
     await asyncio.wait_for(receiver.came.wait(), 60)
     await book.many_past(500)
 
-    await eventually("all is told", book.all_done, 90)
+    await eventually("all is sent", book.all_done, 90)
 
-    told = ids(receiver)
-    assert len(told) == 1_000
-    assert set(told.values()) == {1}
+    sent = ids(receiver)
+    assert len(sent) == 1_000
+    assert set(sent.values()) == {1}
     assert {each["attempts"] for each in await book.deliveries()} == {1}
 
 
-async def test_what_a_process_had_decided_and_not_sent_when_it_was_killed_is_told(
+async def test_what_a_process_had_decided_and_not_sent_when_it_was_killed_is_sent(
     start: Start, receiver: HttpReceiver, book: Book, alert_store: AlertStore
 ) -> None:
     await book.opened("s1")
@@ -67,11 +67,11 @@ async def test_what_a_process_had_decided_and_not_sent_when_it_was_killed_is_tol
 
     start(receiver.url)
 
-    await eventually("all is told", book.all_done)
+    await eventually("all is sent", book.all_done)
     assert set(ids(receiver).values()) == {1}
 
 
-async def test_what_a_process_was_sending_when_it_was_killed_is_told_again(
+async def test_what_a_process_was_sending_when_it_was_killed_is_sent_again(
     start: Start, receiver: HttpReceiver, book: Book
 ) -> None:
     receiver.hold = asyncio.Event()
@@ -85,6 +85,6 @@ async def test_what_a_process_was_sending_when_it_was_killed_is_told_again(
     assert not await book.all_done()
     start(receiver.url, 180)
 
-    await eventually("all is told", book.all_done)
+    await eventually("all is sent", book.all_done)
     assert list(ids(receiver).values()) == [2]
     assert [each["attempts"] for each in await book.deliveries()] == [2]

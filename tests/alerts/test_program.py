@@ -17,7 +17,7 @@ from tests.stream import eventually
 SITE = {"name": "shop", "url": "http://127.0.0.1:1/", "interval_s": 3_600}
 
 
-async def test_the_program_tells_what_the_tables_say_and_follows_its_configuration(
+async def test_the_program_sends_what_is_in_the_tables_and_follows_its_configuration(
     program: Start, database: str, book: Book, receiver: HttpReceiver
 ) -> None:
     monitor = program(pg_uri=database, monitors=[SITE])
@@ -28,12 +28,12 @@ async def test_the_program_tells_what_the_tables_say_and_follows_its_configurati
     monitor.write({"pg_uri": database, "monitors": [SITE], "alerts": {"channels": {"hook": channel}}})
     await asyncio.to_thread(monitor.prints, "configuration taken")
 
-    async def something_is_told() -> bool:
+    async def something_is_sent() -> bool:
         await book.past("shop", NOW - 1_000)  # the first may be decided by the old configuration
         return bool(receiver.requests)
 
-    await eventually("something is told", something_is_told)
-    await eventually("all is told", book.all_done)
+    await eventually("something is sent", something_is_sent)
+    await eventually("all is sent", book.all_done)
     assert {json.loads(body)["title"] for _, body in receiver.requests} == {"shop was down"}
     assert await asyncio.to_thread(monitor.stop) == 0
     assert "alert sent to hook: shop was down" in monitor.printed()
@@ -59,7 +59,7 @@ async def test_a_channel_that_hangs_does_not_keep_the_program_from_ending(
     assert await book.outcome() == [("hangs", "shop is down", "waits")]
 
 
-async def test_checking_once_tells_nobody(
+async def test_checking_once_alerts_nobody(
     program: Start, database: str, book: Book, receiver: HttpReceiver
 ) -> None:
     channels = {"hook": {"webhook": receiver.url, "secret": "s3cret"}}
@@ -72,7 +72,7 @@ async def test_checking_once_tells_nobody(
     assert await book.deliveries() == []
 
 
-async def test_in_a_window_that_people_made_nobody_is_told_until_somebody_ends_it(
+async def test_in_a_window_that_people_made_nobody_is_alerted_until_somebody_ends_it(
     program: Start, database: str, alert_store: AlertStore, book: Book, receiver: HttpReceiver
 ) -> None:
     now = time.time()
@@ -83,7 +83,7 @@ async def test_in_a_window_that_people_made_nobody_is_told_until_somebody_ends_i
     monitor = program(pg_uri=database, monitors=sites, alerts={"channels": {"hook": channel}})
     monitor.start()
 
-    def told() -> set[str]:
+    def alerted() -> set[str]:
         return {json.loads(body)["title"] for _, body in receiver.requests}
 
     async def seconds(name: str, what: str) -> float:
@@ -93,10 +93,10 @@ async def test_in_a_window_that_people_made_nobody_is_told_until_somebody_ends_i
     async def is_known() -> bool:
         opened = "SELECT count(*) FROM health_incidents WHERE monitor = 'shop' AND kind = 'down'"
         is_down = bool(await book.connection.fetchval(opened))
-        return is_down and "blog is down" in told() and await seconds("shop", "maintenance_s") > 1
+        return is_down and "blog is down" in alerted() and await seconds("shop", "maintenance_s") > 1
 
-    await eventually("it is down, and only the other is told", is_known)
-    assert told() == {"blog is down"}
+    await eventually("it is down, and only the other is sent", is_known)
+    assert alerted() == {"blog is down"}
     assert (await seconds("shop", "down_s"), await seconds("blog", "maintenance_s")) == (0, 0)
 
     url = (await asyncio.to_thread(monitor.prints, r"web: (http://\S+)/"))[1]
@@ -104,8 +104,8 @@ async def test_in_a_window_that_people_made_nobody_is_told_until_somebody_ends_i
     async with aiohttp.ClientSession() as session, session.post(end) as response:
         assert response.status == 200
 
-    async def is_told() -> bool:
-        return "shop is down" in told() and await seconds("shop", "down_s") > 0
+    async def is_sent() -> bool:
+        return "shop is down" in alerted() and await seconds("shop", "down_s") > 0
 
-    await eventually("it is told, and time counts again", is_told)
+    await eventually("it is sent, and time counts again", is_sent)
     assert await asyncio.to_thread(monitor.stop) == 0

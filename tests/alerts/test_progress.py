@@ -1,4 +1,4 @@
-"""Whether telling gets on, as the watch of the stages sees it."""
+"""Whether alerting makes progress, as the watch of the stages sees it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.stream import eventually
 
 
 class Watched:
-    """Telling, and a clock that a test sets."""
+    """The alerts, and a clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -32,7 +32,7 @@ class Watched:
 
 
 @asynccontextmanager
-async def telling(store: AlertStore, url: str) -> AsyncIterator[Watched]:
+async def sending(store: AlertStore, url: str) -> AsyncIterator[Watched]:
     config = Config(monitors=(monitor("shop"),), alerts=Alerts.model_validate({"channels": {"pager": url}}))
     watched, stop = Watched(), asyncio.Event()
     task = asyncio.create_task(
@@ -46,7 +46,7 @@ async def telling(store: AlertStore, url: str) -> AsyncIterator[Watched]:
 async def test_a_channel_that_takes_longer_than_any_should_is_named(
     alert_store: AlertStore, book: Book, silent_receiver: str
 ) -> None:
-    async with telling(alert_store, f"json://{silent_receiver}/?rto=5&cto=5") as watched:
+    async with sending(alert_store, f"json://{silent_receiver}/?rto=5&cto=5") as watched:
         await book.opened("shop")
         await watched.waits_for("the channel pager", limit_s=-60)
         watched.now = 59
@@ -59,16 +59,16 @@ async def test_a_channel_that_takes_longer_than_any_should_is_named(
 async def test_a_channel_that_took_its_alert_is_waited_for_no_more(
     alert_store: AlertStore, book: Book, receiver: HttpReceiver
 ) -> None:
-    async with telling(alert_store, receiver.url.replace("http", "json")) as watched:
+    async with sending(alert_store, receiver.url.replace("http", "json")) as watched:
         await book.opened("shop")
-        await eventually("it is told", book.all_done)
+        await eventually("it is sent", book.all_done)
         watched.now = 3_600
         await watched.waits_for(None, limit_s=0.5)
 
 
-async def test_a_database_that_is_away_is_what_alerts_wait_for() -> None:
+async def test_a_database_that_is_unavailable_is_what_alerts_wait_for() -> None:
     store = AlertStore(Database("postgresql://127.0.0.1:9/x"))
-    async with telling(store, "json://127.0.0.1:9/") as watched:
+    async with sending(store, "json://127.0.0.1:9/") as watched:
         await watched.waits_for("PostgreSQL", limit_s=0)
         watched.now = 61
         await watched.waits_for("PostgreSQL", limit_s=60)

@@ -66,7 +66,7 @@ def hook(receiver: HttpReceiver) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def telling(
+async def sending(
     store: AlertStore, settings: Config | Callable[[], Config], clock: Callable[[], float] = lambda: NOW
 ) -> AsyncIterator[None]:
     """Send alerts while the block runs."""
@@ -96,11 +96,11 @@ def titles(receiver: HttpReceiver) -> list[str]:
 async def test_an_incident_reaches_a_mailbox_and_a_program_and_so_does_its_end(
     alert_store: AlertStore, book: Book, mail_server: MailServer, receiver: HttpReceiver
 ) -> None:
-    async with telling(alert_store, config({"mail": mail_server.url("me"), "hook": hook(receiver)})):
+    async with sending(alert_store, config({"mail": mail_server.url("me"), "hook": hook(receiver)})):
         number = await book.opened("shop")
-        await eventually("the beginning is told", book.all_done)
+        await eventually("the beginning is sent", book.all_done)
         await book.resolved(number)
-        await eventually("the end is told", book.all_done)
+        await eventually("the end is sent", book.all_done)
 
     assert [mail["Subject"] for mail in mail_server.mails] == ["shop is down", "shop is up again"]
     assert titles(receiver) == ["shop is down", "shop is up again"]
@@ -110,14 +110,14 @@ async def test_a_channel_that_hangs_delays_no_other(
     alert_store: AlertStore, book: Book, silent_receiver: str, receiver: HttpReceiver
 ) -> None:
     both = config({"hangs": f"json://{silent_receiver}/?rto=3&cto=3", "hook": hook(receiver)})
-    async with telling(alert_store, both):
+    async with sending(alert_store, both):
         for _ in range(3):
             await book.past("shop", NOW - 1_000)
 
-        async def others_are_told() -> bool:
+        async def others_are_sent() -> bool:
             return len(receiver.requests) == 3
 
-        await eventually("the other channel has all", others_are_told)
+        await eventually("the other channel has all", others_are_sent)
         assert ("hangs", "shop was down", "waits") in await book.outcome()
 
 
@@ -127,8 +127,8 @@ async def test_a_failure_that_passes_is_tried_again_until_it_has(
     receiver.statuses = [500] * 5
     await book.opened("shop")
 
-    async with telling(alert_store, config({"hook": hook(receiver)})):
-        await eventually("it is told", book.all_done)
+    async with sending(alert_store, config({"hook": hook(receiver)})):
+        await eventually("it is sent", book.all_done)
 
     assert titles(receiver) == ["shop is down"] * 6
     assert len({json.loads(body)["id"] for _, body in receiver.requests}) == 1
@@ -139,7 +139,7 @@ async def test_a_failure_that_passes_is_tried_again_until_it_has(
     )
 
 
-async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_of_its_monitor_told(
+async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_of_its_monitor_sent(
     alert_store: AlertStore,
     book: Book,
     receiver: HttpReceiver,
@@ -151,10 +151,10 @@ async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_
     number = await book.opened("shop")
     await book.opened("blog")
 
-    async with telling(alert_store, config({"hook": hook(receiver)}, monitor("shop"), monitor("blog"))):
+    async with sending(alert_store, config({"hook": hook(receiver)}, monitor("shop"), monitor("blog"))):
         await eventually("one is given up", book.all_done)
         await book.resolved(number)
-        await eventually("the end is told", book.all_done)
+        await eventually("the end is sent", book.all_done)
 
     assert titles(receiver).count("shop is down") >= REFUSALS
     assert [title for title in titles(receiver) if title != "shop is down"] == [
@@ -170,10 +170,10 @@ async def test_a_failure_for_good_is_shown_and_not_tried_again(
     receiver.statuses = [400]
     number = await book.opened("shop")
 
-    async with telling(alert_store, config({"hook": hook(receiver)})):
+    async with sending(alert_store, config({"hook": hook(receiver)})):
         await eventually("it is given up", book.all_done)
         await book.resolved(number)
-        await eventually("the end is told", book.all_done)
+        await eventually("the end is sent", book.all_done)
 
     assert titles(receiver) == ["shop is down", "shop is up again"]
     assert await book.outcome() == [
@@ -192,19 +192,19 @@ async def test_reminders_come_until_somebody_acknowledges(
     number = await book.opened("shop")
     reminded = config({"hook": hook(receiver)}, monitor("shop", notify={"remind_every_s": 60}))
 
-    async with telling(alert_store, reminded, clock):
+    async with sending(alert_store, reminded, clock):
         for count in (1, 2, 3):
 
-            async def is_told(count: int = count) -> bool:
+            async def is_sent(count: int = count) -> bool:
                 return len(receiver.requests) == count
 
-            await eventually("it is told again", is_told)
+            await eventually("it is sent again", is_sent)
             clock.now += 60
         await alert_store.acknowledge(number, "ann", "on it", clock.now)
         before = len(receiver.requests)
         clock.now += 600
         await book.opened("shop", "no_data")
-        await eventually("something later is told", book.all_done)
+        await eventually("something later is sent", book.all_done)
 
     assert titles(receiver)[:3] == [
         "shop is down",
@@ -220,13 +220,13 @@ async def test_certificates_are_warned_of_once(
 ) -> None:
     clock = Clock()
     await store.save([result(NOW - 60, certificate_expires_at=NOW + 6 * 86_400)])
-    told = config({"hook": hook(receiver)}, monitor("shop"))
+    with_hook = config({"hook": hook(receiver)}, monitor("shop"))
 
-    async with telling(alert_store, told, clock):
-        await eventually("it is told", book.deliveries)
+    async with sending(alert_store, with_hook, clock):
+        await eventually("it is sent", book.deliveries)
         clock.now += 3_600
         number = await book.opened("shop")
-        await eventually("something later is told", book.all_done)
+        await eventually("something later is sent", book.all_done)
         assert number
 
     assert sorted(titles(receiver)) == ["shop is down", "shop: a certificate of the chain expires in 6 d"]
@@ -251,14 +251,14 @@ async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned
     step_s: float,
 ) -> None:
     clock = Clock()
-    told = config({"hook": hook(receiver)}, monitor("shop", url=url))
-    settings = Settings(told)
+    with_hook = config({"hook": hook(receiver)}, monitor("shop", url=url))
+    settings = Settings(with_hook)
 
-    async with telling(alert_store, settings, clock):
-        await settings.change(told)
+    async with sending(alert_store, settings, clock):
+        await settings.change(with_hook)
         await store.save([result(seen_at, certificate_expires_at=NOW + 6.5 * 86_400)])
         clock.now += step_s
-        await eventually("it is told", book.deliveries)
+        await eventually("it is sent", book.deliveries)
         await eventually("it was sent", book.all_done)
 
     assert len(titles(receiver)) == 1
@@ -270,11 +270,11 @@ async def test_what_could_not_be_sent_for_a_day_is_given_up(
 ) -> None:
     clock = Clock()
     await book.opened("shop")
-    async with telling(alert_store, config({"mail": "json://127.0.0.1:1"}), clock):
+    async with sending(alert_store, config({"mail": "json://127.0.0.1:1"}), clock):
         await eventually("it waits", book.deliveries)
     await book.connection.execute("UPDATE health_deliveries SET created_at = 0")
 
-    async with telling(alert_store, config({"hook": hook(receiver)}), clock):
+    async with sending(alert_store, config({"hook": hook(receiver)}), clock):
         await eventually("it is given up", book.all_done)
 
     assert "1 alerts could not be sent for a day, and are given up" in caplog.text
@@ -285,15 +285,15 @@ async def test_the_configuration_may_change_meanwhile(
 ) -> None:
     settings = Settings(config({}))
 
-    async with telling(alert_store, settings):
+    async with sending(alert_store, settings):
         await settings.change(config({"hook": hook(receiver)}))
         await book.opened("shop", "no_data")
-        await eventually("it is told", book.deliveries)
-        await eventually("it is told", book.all_done)
+        await eventually("it is sent", book.deliveries)
+        await eventually("it is sent", book.all_done)
         both = {"hook": hook(receiver), "more": hook(receiver)}
         await settings.change(config(both, monitor("shop", interval_s=9)))
         await book.opened("shop", "flapping")
-        await eventually("it is told", book.all_done)
+        await eventually("it is sent", book.all_done)
 
     assert titles(receiver) == ["shop: no data", "shop is flapping", "shop is flapping"]
 
@@ -305,17 +305,17 @@ async def test_a_silence_holds_until_it_ends(
     await alert_store.silence(Silence("shop", NOW + 60, NOW, "ann", "deploy"))
     quiet, loud = monitor("shop"), monitor("blog")
 
-    async with telling(alert_store, config({"hook": hook(receiver)}, quiet, loud), clock):
+    async with sending(alert_store, config({"hook": hook(receiver)}, quiet, loud), clock):
         await book.opened("shop")
         await book.opened("blog")
-        await eventually("the other is told", book.deliveries)
+        await eventually("the other is sent", book.deliveries)
         clock.now += 60
-        await eventually("both are told", book.all_done)
+        await eventually("both are sent", book.all_done)
 
     assert sorted(titles(receiver)) == ["blog is down", "shop is down"]
 
 
-async def test_a_database_that_is_away_is_waited_for(
+async def test_a_database_that_is_unavailable_is_waited_for(
     own_postgres_server: PostgresServer, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -329,15 +329,15 @@ async def test_a_database_that_is_away_is_waited_for(
         " VALUES (1, 'shop', 'down', 'opened', 0, 0)"
     )
 
-    async with telling(store, config({"hook": hook(receiver)})):
+    async with sending(store, config({"hook": hook(receiver)})):
         await asyncio.wait_for(receiver.came.wait(), 30)
         server.kill()
         receiver.hold.set()
 
-        async def says_so() -> bool:
+        async def is_logged() -> bool:
             return "no alerts for now" in caplog.text and "cannot be stored for now" in caplog.text
 
-        await eventually("it says so", says_so)
+        await eventually("it is logged", is_logged)
         server.start()
 
         async def is_noted() -> bool:
@@ -352,14 +352,14 @@ async def test_a_database_that_is_away_is_waited_for(
 async def test_it_may_begin_without_the_database(
     receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with telling(
+    async with sending(
         AlertStore(Database("postgresql://127.0.0.1:1/none")), config({"hook": hook(receiver)})
     ):
 
-        async def says_so() -> bool:
+        async def is_logged() -> bool:
             return "no alerts for now: " in caplog.text
 
-        await eventually("it says so", says_so)
+        await eventually("it is logged", is_logged)
 
 
 def test_waiting_grows_up_to_ten_minutes() -> None:

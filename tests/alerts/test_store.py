@@ -56,7 +56,7 @@ async def test_one_process_decides_at_a_time(alert_store: AlertStore, database: 
     assert len([each for each in situations if each.changes]) == 1
 
 
-async def test_a_decision_sees_what_is_told_acknowledged_silent_and_newest(
+async def test_a_decision_sees_what_is_sent_acknowledged_silenced_and_newest(
     alert_store: AlertStore, book: Book
 ) -> None:
     family = plan(monitor("gateway"), monitor("shop", depends_on="gateway"), channels=("mail",))
@@ -88,7 +88,7 @@ async def test_a_decision_sees_what_is_told_acknowledged_silent_and_newest(
     ]
     assert {each.id for each in situation.incidents} == {shop, over}
     assert [each.id for each in situation.open] == [shop]
-    assert [(told.channel, told.told_at) for told in situation.notified[shop]] == [("mail", NOW)]
+    assert [(each.channel, each.alerted_at) for each in situation.notified[shop]] == [("mail", NOW)]
     assert situation.acknowledged == {shop}
     assert situation.silenced_until == {"gateway": NOW + 9}
     assert situation.newest == {"gateway": (NOW - 7, True), "shop": (NOW - 3, False)}
@@ -141,7 +141,7 @@ async def test_one_that_a_channel_refuses_again_and_again_while_it_takes_others_
         assert refused.id == 1
         return await alert_store.postpone(refused, "the answer was 500", 600)
 
-    assert [await refuse() for _ in range(REFUSALS)] == [False] * REFUSALS  # the channel may be away
+    assert [await refuse() for _ in range(REFUSALS)] == [False] * REFUSALS  # the channel may be unavailable
     (other,) = await alert_store.claim(["mail"])
     await alert_store.mark_sent(other)
     assert (other.id, await claim(alert_store)) == (3, [])

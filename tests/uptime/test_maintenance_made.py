@@ -4,7 +4,7 @@ import pytest
 
 from monitor.alerts.decision import decide
 from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, Windows, intervals, mistakes
-from tests.alerting import NOW, change, incident, monitor, plan, situation, told
+from tests.alerting import NOW, alerted, change, incident, monitor, plan, situation
 
 DAY_S = 86_400
 SHOP, BLOG, LONE = monitor("shop", group="web"), monitor("blog", group="web"), monitor("lone")
@@ -97,7 +97,7 @@ def test_a_window_is_of_the_future_and_not_too_long(since: float, until: float, 
     assert [name for name, _ in mistakes(NOW + since, NOW + until, NOW)] == wrong
 
 
-def test_nobody_is_told_until_it_ends() -> None:
+def test_nobody_is_alerted_until_it_ends() -> None:
     known = plan(SHOP, channels=("mail",))
     opened, windows = change(incident()), MadeWindows([OF_WEB])
 
@@ -113,7 +113,7 @@ def test_it_stops_reminders() -> None:
     down = incident(started_at=NOW - 7_000, noticed_at=NOW - 6_900)
 
     def titles(*windows: MadeWindow) -> list[str]:
-        now = situation(incidents=(down,), notified={1: told("mail")}, made_windows=MadeWindows(windows))
+        now = situation(incidents=(down,), notified={1: alerted("mail")}, made_windows=MadeWindows(windows))
         return [each.alert.title for each in decide(known, now).deliveries]
 
     assert len(titles()) == 1
