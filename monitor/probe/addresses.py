@@ -3,24 +3,14 @@
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from aiohttp.abc import ResolveResult
 
 from monitor.config.addresses import IPV4_MAPPED, PRIVATE, network
 from monitor.result import Reason
 
-
-class NoAddressError(OSError):
-    """The check can connect to no address of the host; `detail` says why, for a person."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 # From IANA's special-purpose registries. What Python calls private depends on its version.
 _NOT_PUBLIC = tuple(
@@ -47,20 +37,26 @@ _NOT_PUBLIC = tuple(
         ),
     )
 )
-
-
 _PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
-
-
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
 # IPv6 addresses that contain an IPv4 address in their last 32 bits and lead to it.
 _TRANSLATED = (
     IPV4_MAPPED,
     _NAT64,
     *map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")),
 )
+
+_MAX_ADDRESSES = 32
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class NoAddressError(OSError):
+    """The check can connect to no address of the host; `detail` is the cause, for a person."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
 
 
 class Denied:
@@ -100,12 +96,7 @@ def _forms(address: _Address) -> Iterator[_Address]:
             yield from address.teredo
 
 
-_MAX_ADDRESSES = 32
-
-
-_RESOLVED = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-
-
+@dataclass(slots=True, eq=False)
 class OneAddress:
     """Keeps a check to one address of `host`, on each hop to that host.
 
@@ -113,17 +104,9 @@ class OneAddress:
     The order is IPv4 first, then by number.
     """
 
-    __slots__ = ("_on_others", "address", "host")
-
-    def __init__(
-        self,
-        host: str,
-        address: str | None = None,
-        on_others: Callable[[list[str]], None] = lambda _: None,
-    ) -> None:
-        self.host = host
-        self.address = address
-        self._on_others = on_others
+    host: str
+    address: str | None = None
+    on_others: Callable[[list[str]], None] = lambda _: None
 
     def choose(self, found: Iterable[ResolveResult]) -> None:
         """Keep to the first of these addresses from now on, and pass the others to `on_others`.
@@ -139,7 +122,7 @@ class OneAddress:
                 f"{self.host} has {len(addresses)} addresses, at most {_MAX_ADDRESSES} are checked",
             )
         self.address = addresses[0]
-        self._on_others(addresses[1:])
+        self.on_others(addresses[1:])
 
     def resolved(self, port: int) -> ResolveResult:
         """Return the chosen address as a resolver's result."""
@@ -148,9 +131,9 @@ class OneAddress:
 
 
 def resolved(host: str, address: str, port: int) -> ResolveResult:
-    """Return the address in the form in which aiohttp wants it from a resolver."""
+    """Return the address as aiohttp wants it from a resolver."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=_RESOLVED)
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=_NUMERIC)
 
 
 def _order(address: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Whether a failed check says something about the site, or only about our own network."""
+"""Whether a failed check is the fault of the site, or of our own network."""
 
 import asyncio
 import socket
@@ -21,21 +21,19 @@ _SERVER_ERROR = 500
 _clock = time.monotonic  # the clock of uvloop's loop only counts milliseconds
 
 # With these reasons, somebody outside of our own network has answered.
-_NETWORK_WORKS = frozenset(
-    (
-        Reason.TLS_EXPIRED,
-        Reason.PROTOCOL_ERROR,
-        Reason.TOO_MANY_REDIRECTS,
-        Reason.STATUS,
-        Reason.HEADER,
-        Reason.BODY,
-        Reason.JSON,
-        Reason.BODY_TOO_LARGE,
-        Reason.TOO_SLOW,
-        Reason.CERTIFICATE_EXPIRING,
-        Reason.BLOCKED_ADDRESS,
-    )
-)
+_NETWORK_WORKS = {
+    Reason.TLS_EXPIRED,
+    Reason.PROTOCOL_ERROR,
+    Reason.TOO_MANY_REDIRECTS,
+    Reason.STATUS,
+    Reason.HEADER,
+    Reason.BODY,
+    Reason.JSON,
+    Reason.BODY_TOO_LARGE,
+    Reason.TOO_SLOW,
+    Reason.CERTIFICATE_EXPIRING,
+    Reason.BLOCKED_ADDRESS,
+}
 
 
 class Connectivity:
@@ -72,15 +70,13 @@ class Connectivity:
                 return None
             await asyncio.sleep(self._tried_at + _SPACING_S - _clock())
             self._tried_at = _clock()
-            trouble = await self._try(self.target)
+            attempt = self._request if "://" in self.target else self._connect
+            trouble = await attempt(self.target)
             if trouble is None:
                 self._passed_at = self._tried_at
             else:
                 self._failed_at, self._trouble = _clock(), trouble
             return trouble
-
-    async def _try(self, target: str) -> str | None:
-        return await (self._request(target) if "://" in target else self._connect(target))
 
     async def _request(self, url: str) -> str | None:
         settings: dict[str, Any] = {"timeout_s": LIMIT_S, "follow_redirects": False, "max_body_bytes": 0}
@@ -99,8 +95,11 @@ class Connectivity:
         host, _, port = target.rpartition(":")
         try:
             async with asyncio.timeout(LIMIT_S):
-                found = await self._network.resolver.resolve(host.strip("[]"))
-                places = [_place(each["host"], int(port)) for each in found]
+                found = await self._network.resolver.resolve(host.strip("[]"), int(port))
+                places: list[aiohappyeyeballs.AddrInfoType] = [
+                    (each["family"], socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (each["host"], each["port"]))
+                    for each in found
+                ]
                 sock = await aiohappyeyeballs.start_connection(
                     places, happy_eyeballs_delay=_HAPPY_EYEBALLS_S, interleave=1
                 )
@@ -112,11 +111,6 @@ class Connectivity:
             raise OwnTroubleError(f"cannot try to reach {target}: {error}") from error
         sock.close()
         return None
-
-
-def _place(address: str, port: int) -> aiohappyeyeballs.AddrInfoType:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
 
 
 class GuardedProbe:

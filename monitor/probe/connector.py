@@ -4,7 +4,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Self, cast
 
 import aiohttp
@@ -15,7 +14,7 @@ from yarl import URL
 
 from monitor.config.model import Monitor
 from monitor.probe.addresses import Denied, NoAddressError
-from monitor.probe.dns import DnsResolver, GetAddrInfo, Resolver
+from monitor.probe.dns import DnsResolver, GetAddrInfo, SystemResolver
 from monitor.probe.timing import Phase, current
 from monitor.probe.tls import TlsContexts
 from monitor.result import Reason
@@ -23,7 +22,6 @@ from monitor.result import Reason
 _FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 _LOOK_UP_SHARE = 0.5  # of the timeout, for DNS servers that do not answer
 _KEPT_S = 120  # for which an unused connection is kept
-
 _HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
 
 
@@ -31,16 +29,14 @@ class Network:
     """What all probes share: look-ups, connectors and TLS contexts (these are large)."""
 
     def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
-        self.resolver = Resolver(max_lookups, getaddrinfo)
+        self.resolver = SystemResolver(max_lookups, getaddrinfo)
         self.tls = TlsContexts()
         self._connectors: dict[tuple[object, ...], TimedConnector] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for connector in self._connectors.values():
             await connector.close()
         await self.resolver.close()
@@ -68,7 +64,7 @@ class Network:
 class TimedConnector(aiohttp.TCPConnector):
     """A connector that reports to the `current` check's `Timing`.
 
-    aiohttp's own events surround DNS, TCP and TLS together. This one tells them apart: aiohttp first opens
+    aiohttp's own events surround DNS, TCP and TLS together. This one times each: aiohttp first opens
     the TCP socket and then, when it starts TLS, makes the protocol that the connection will talk to.
 
     No DNS cache, no limits. Connections are closed after one request unless `keep`.

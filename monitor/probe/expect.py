@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from monitor.config.expressions import compile_pattern
+from monitor.config.public_url import public_text
 from monitor.probe.response import decoded
 from monitor.result import Reason
-from monitor.runtime.text import DAY_S
+from monitor.runtime.text import DAY_S, quoted
 
 Failure = tuple[Reason, str]
 """The reason, and the detail for a person."""
@@ -62,6 +64,31 @@ def status_in(allowed: Sequence[str | int]) -> Expectation:
     return Expectation(judge)
 
 
+def header_has(name: str, pattern: str) -> Expectation:
+    """Expect a header with a value in which this is found."""
+    compiled = compile_pattern(pattern)
+
+    def judge(response: Response) -> Iterable[Failure]:
+        values = response.headers.get(name.lower(), ())
+        if not values:
+            yield Reason.HEADER, f"there is no header {name}"
+        elif not any(compiled.search(_encoded(value)) for value in values):
+            yield Reason.HEADER, f"the header {name} does not match {shown(pattern)}"
+
+    return Expectation(judge, compiled.programsize)
+
+
+def header_lacks(name: str, pattern: str) -> Expectation:
+    """Expect no header with a value in which this is found."""
+    compiled = compile_pattern(pattern)
+
+    def judge(response: Response) -> Iterable[Failure]:
+        if any(compiled.search(_encoded(value)) for value in response.headers.get(name.lower(), ())):
+            yield Reason.HEADER, f"the header {name} matches {shown(pattern)}"
+
+    return Expectation(judge, compiled.programsize)
+
+
 def answered_within(max_response_time_s: float) -> Expectation:
     """Expect the last byte within this time, from the start of the check."""
 
@@ -102,6 +129,15 @@ def judged(expectations: Iterable[Expectation], response: Response) -> Failure |
         return None
     failures.sort(key=lambda failure: failure[0] is Reason.BODY_TOO_LARGE)
     return failures[0][0], "; ".join(detail for _, detail in failures)[:MAX_DETAIL]
+
+
+def shown(expected: str) -> str:
+    """Return a pattern or an expression of the configuration as it may stand in a detail."""
+    return quoted(public_text(expected))
+
+
+def _encoded(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
 
 
 def _range(allowed: str) -> range:

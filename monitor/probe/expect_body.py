@@ -1,15 +1,21 @@
-"""Expectations of a response's body and headers: patterns, and expressions on JSON. Pure."""
+"""Expectations of a response's body: patterns, and expressions on JSON. Pure."""
 
 from collections.abc import Iterable, Sequence
+from types import NoneType
 
 import jmespath  # type: ignore[import-untyped]
 import msgspec
 
 from monitor.config.expressions import compile_pattern
-from monitor.config.public_url import public_text
-from monitor.probe.expect import Expectation, Failure, Response
+from monitor.probe.expect import Expectation, Failure, Response, shown
 from monitor.result import Reason
-from monitor.runtime.text import quoted
+
+# Measured: an expression takes up to 6 us for each element of a list, whose two bytes are "1,".
+_EFFORT = 200
+# What an expression can raise on values that it was not written for.
+_UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError)
+# What an expression can return instead of `true`, beside numbers.
+_KINDS = {NoneType: "null", bool: "false", str: "a string", list: "a list", dict: "an object"}
 
 
 def body_has(pattern: str) -> Expectation:
@@ -38,50 +44,8 @@ def body_lacks(pattern: str) -> Expectation:
     return Expectation(judge, compiled.programsize)
 
 
-def header_has(name: str, pattern: str) -> Expectation:
-    """Expect a header with a value in which this is found."""
-    compiled = compile_pattern(pattern)
-
-    def judge(response: Response) -> Iterable[Failure]:
-        values = response.headers.get(name.lower(), ())
-        if not values:
-            yield Reason.HEADER, f"there is no header {name}"
-        elif not any(compiled.search(_encoded(value)) for value in values):
-            yield Reason.HEADER, f"the header {name} does not match {shown(pattern)}"
-
-    return Expectation(judge, compiled.programsize)
-
-
-def header_lacks(name: str, pattern: str) -> Expectation:
-    """Expect no header with a value in which this is found."""
-    compiled = compile_pattern(pattern)
-
-    def judge(response: Response) -> Iterable[Failure]:
-        if any(compiled.search(_encoded(value)) for value in response.headers.get(name.lower(), ())):
-            yield Reason.HEADER, f"the header {name} matches {shown(pattern)}"
-
-    return Expectation(judge, compiled.programsize)
-
-
-def _encoded(value: str) -> bytes:
-    return value.encode("utf-8", "surrogateescape")
-
-
 def _undecided(pattern: str) -> Failure:
     return Reason.BODY_TOO_LARGE, f"the part of the body that was read does not match {shown(pattern)}"
-
-
-def shown(expected: str) -> str:
-    """Return a pattern or an expression of the configuration as it may stand in a detail."""
-    return quoted(public_text(expected))
-
-
-# Measured: an expression takes up to 6 us for each element of a list, whose two bytes are "1,".
-_EFFORT = 200
-
-
-# What an expression can raise on values that it was not written for.
-_UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError)
 
 
 def json_is_true(expressions: Sequence[str]) -> Expectation:
@@ -107,13 +71,6 @@ def json_is_true(expressions: Sequence[str]) -> Expectation:
                 yield Reason.JSON, f"{written} does not fit this JSON"
             else:
                 if found is not True:
-                    yield Reason.JSON, f"{written} is {_kind(found)}, expected true"
+                    yield Reason.JSON, f"{written} is {_KINDS.get(type(found), 'a number')}, expected true"
 
     return Expectation(judge, _EFFORT * len(compiled))
-
-
-def _kind(found: object) -> str:
-    if found is None or found is False:
-        return "null" if found is None else "false"
-    kinds: dict[type, str] = {str: "a string", list: "a list", dict: "an object"}
-    return kinds.get(type(found), "a number")

@@ -1,7 +1,7 @@
-"""What an exception during a check says about the site.
+"""The reason and the detail of a check that ended with an exception.
 
-Own trouble (no file descriptor, port, thread or memory left) says nothing about the
-site and becomes an `OwnTroubleError`. Any other exception is a bug of ours and is raised
+Own trouble (no file descriptor, port, thread or memory left) is no failure of the
+site: it becomes an `OwnTroubleError`. Any other exception is a bug of ours and is raised
 as it is. The details are written here, for a person. Texts of exceptions can contain URLs
 with secrets, so only the peer's own words are taken from them, escaped and cut.
 """

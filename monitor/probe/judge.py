@@ -12,10 +12,12 @@ from monitor.probe.expect import (
     Response,
     answered_within,
     certificates_last,
+    header_has,
+    header_lacks,
     judged,
     status_in,
 )
-from monitor.probe.expect_body import body_has, body_lacks, header_has, header_lacks, json_is_true
+from monitor.probe.expect_body import body_has, body_lacks, json_is_true
 from monitor.result import OwnTroubleError
 
 # RE2 takes up to 20 ns for a step, so that the event loop is blocked for 10 ms at most.
@@ -28,8 +30,7 @@ class Judge:
     def __init__(self, expect: Expect) -> None:
         self.header_names = tuple({name.lower() for name in (*expect.header_regex, *expect.header_not_regex)})
         self._expectations = tuple(_compiled(expect))
-        effort = sum(each.effort for each in self._expectations)
-        self._max_bytes_on_loop = _STEPS_ON_LOOP // effort if effort else None
+        self._effort = sum(each.effort for each in self._expectations)
 
     async def judge(self, response: Response) -> Failure | None:
         """Return why the response does not satisfy the expectations; `None` if it satisfies all.
@@ -41,7 +42,7 @@ class Judge:
             OwnTroubleError: there is no thread left.
 
         """
-        if self._max_bytes_on_loop is None or _size(response) <= self._max_bytes_on_loop:
+        if self._effort * _size(response) <= _STEPS_ON_LOOP:
             return judged(self._expectations, response)
         return await _in_thread(lambda: judged(self._expectations, response))
 
@@ -54,8 +55,8 @@ def _compiled(expect: Expect) -> list[Expectation]:
         *map(body_has, expect.body_regex),
         *map(body_lacks, expect.body_not_regex),
     ]
-    if expressions := tuple(expect.json):
-        compiled.append(json_is_true(expressions))
+    if expect.json:
+        compiled.append(json_is_true(tuple(expect.json)))
     if expect.max_response_time_s is not None:
         compiled.append(answered_within(expect.max_response_time_s))
     if expect.min_certificate_days is not None:

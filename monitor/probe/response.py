@@ -6,6 +6,7 @@ Headers are kept without credentials.
 import codecs
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -16,11 +17,88 @@ from monitor.config.public_url import MASK, mask_urls, names_a_secret
 from monitor.probe.tls import SeenTls
 from monitor.result import Evidence
 
-# No text is written in these: they are slow, or decode to what no text may contain.
-_REFUSED = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
-
+BODY_BYTES = 1_024
+HEADERS_LENGTH = 8_192  # characters of names and values
 
 _CHARSET = re.compile(r"""charset\s{0,9}=\s{0,9}["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
+# No text is written in these: they are slow, or decode to what no text may contain.
+_REFUSED = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
+# A URL that was cut may have lost the @ that shows that it contains a password.
+_CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
+_LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
+_MAX_DATE_LENGTH = 64
+
+
+@dataclass(slots=True, eq=False)
+class Received:
+    """What a check has received of the final response, so far."""
+
+    status: int | None = None
+    version: str | None = None
+    redirects: int | None = None
+    headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
+    charset: str | None = None
+    body: bytearray = field(default_factory=bytearray)
+    complete: bool = False
+    truncated: bool = False
+    tls: SeenTls = field(default_factory=SeenTls)
+
+    @property
+    def content_length(self) -> int | None:
+        """The length before decompression, from the header."""
+        length = self.headers.get("Content-Length", "")
+        return int(length) if _LENGTH.fullmatch(length) else None
+
+    @property
+    def last_modified_at(self) -> float | None:
+        """The header's date, in Unix seconds."""
+        date = self.headers.get("Last-Modified", "")
+        return _parsed_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
+
+    def evidence(self, *, keep_body: bool) -> Evidence | None:
+        """Return what is kept of the response; `None` if there was none."""
+        if self.status is None:
+            return None
+        return evidence(self.headers.items(), self.body if keep_body else b"", self.charset)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_date(text: str) -> float | None:
+    try:
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def evidence(headers: Iterable[tuple[str, str]], body: bytes | bytearray, charset: str | None) -> Evidence:
+    """Return what is kept, in characters that PostgreSQL's `jsonb` accepts.
+
+    The header at the limit of all headers is cut, those after it are left out.
+    """
+    kept: dict[str, str] = {}
+    spelled: dict[str, str] = {}
+    left = HEADERS_LENGTH
+    for name, value in headers:
+        left -= len(name)
+        if left <= 0:
+            break
+        shown = MASK if _is_secret(name) else _cut(value, left)
+        left -= len(shown)
+        raw = mask_urls(shown).encode("utf-8", "surrogateescape")
+        shown, _ = as_text(raw, None, 4 * HEADERS_LENGTH)
+        as_before = spelled.setdefault(name.lower(), name)
+        kept[as_before] = f"{kept[as_before]}, {shown}" if as_before in kept else shown
+    return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES)[0])
+
+
+def _cut(value: str, length: int) -> str:
+    return value if len(value) <= length else _CUT_AUTHORITY.sub("://", value[:length])
+
+
+def _is_secret(name: str) -> bool:
+    lowered = name.lower()
+    return "cookie" in lowered or (names_a_secret(name) and not lowered.endswith("-code"))
 
 
 def charset_in(content_type: str) -> str | None:
@@ -51,110 +129,3 @@ def decoded(body: bytes | bytearray, charset: str | None) -> str:
         except (LookupError, ValueError):
             pass
     return body.decode("utf-8", "replace")
-
-
-BODY_BYTES = 1_024
-
-
-HEADERS_LENGTH = 8_192  # characters of names and values
-
-
-# A URL that was cut may have lost the @ that shows that it contains a password.
-_CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
-
-
-def evidence(headers: Iterable[tuple[str, str]], body: bytes | bytearray, charset: str | None) -> Evidence:
-    """Return what is kept, in characters that PostgreSQL's `jsonb` accepts.
-
-    The header at the limit of all headers is cut, those after it are left out.
-    """
-    kept: dict[str, str] = {}
-    spelled: dict[str, str] = {}
-    left = HEADERS_LENGTH
-    for name, value in headers:
-        left -= len(name)
-        if left <= 0:
-            break
-        shown = MASK if _is_secret(name) else _cut(value, left)
-        left -= len(shown)
-        shown = _stored(mask_urls(shown))
-        as_before = spelled.setdefault(name.lower(), name)
-        kept[as_before] = f"{kept[as_before]}, {shown}" if as_before in kept else shown
-    return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES)[0])
-
-
-def _cut(value: str, length: int) -> str:
-    return value if len(value) <= length else _CUT_AUTHORITY.sub("://", value[:length])
-
-
-def _is_secret(name: str) -> bool:
-    lowered = name.lower()
-    return "cookie" in lowered or (names_a_secret(name) and not lowered.endswith("-code"))
-
-
-def _stored(value: str) -> str:
-    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-_NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
-
-
-_LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
-
-
-_MAX_DATE_LENGTH = 64
-
-
-class Received:
-    """What a check has received of the final response, so far."""
-
-    __slots__ = (
-        "body",
-        "charset",
-        "complete",
-        "headers",
-        "redirects",
-        "status",
-        "tls",
-        "truncated",
-        "version",
-    )
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self.version: str | None = None
-        self.redirects: int | None = None
-        self.headers = _NO_HEADERS
-        self.charset: str | None = None
-        self.body = bytearray()
-        self.complete = False
-        self.truncated = False
-        self.tls = SeenTls()
-
-    @property
-    def content_length(self) -> int | None:
-        """The length before decompression, from the header."""
-        length = self.headers.get("Content-Length", "")
-        return int(length) if _LENGTH.fullmatch(length) else None
-
-    @property
-    def last_modified_at(self) -> float | None:
-        """The header's date, in Unix seconds."""
-        date = self.headers.get("Last-Modified", "")
-        return _parsed_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
-
-    def evidence(self, *, keep_body: bool) -> Evidence | None:
-        """Return what is kept of the response; `None` if there was none."""
-        if self.status is None:
-            return None
-        return evidence(self.headers.items(), self.body if keep_body else b"", self.charset)
-
-
-@lru_cache(maxsize=4096)
-def _parsed_date(text: str) -> float | None:
-    try:
-        date = parsedate_to_datetime(text)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -1,19 +1,16 @@
 """Which part of a check runs now, and how long each part took."""
 
 import time
+from asyncio import Transport
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
+from aiohttp.client_proto import ResponseHandler
+
+from monitor.probe.addresses import OneAddress
+from monitor.probe.tls import Peer
 from monitor.result import Phases
-
-if TYPE_CHECKING:
-    from asyncio import Transport
-
-    from aiohttp.client_proto import ResponseHandler
-
-    from monitor.probe.addresses import OneAddress
-    from monitor.probe.tls import Peer
 
 
 class Phase(IntEnum):
@@ -27,61 +24,42 @@ class Phase(IntEnum):
     BETWEEN = 5
 
 
-_clock = time.monotonic
-
-
+@dataclass(slots=True, eq=False)
 class Timing:
     """The course of one check: each moment of it belongs to one phase."""
 
-    __slots__ = (
-        "_since",
-        "_spent",
-        "began",
-        "connections",
-        "ip",
-        "left_origin",
-        "one_address",
-        "phase",
-        "protocol",
-        "response_time",
-        "reused",
-        "sockets",
-        "timestamp",
-        "tls",
-        "transport",
-    )
+    one_address: OneAddress | None = None
+    phase: Phase = Phase.BETWEEN
+    connections: int = 0  # asked for until now: one for each hop
+    left_origin: bool = False  # a redirect has led to another origin
+    reused: bool = False  # the last connection had been kept from an earlier check
+    sockets: int = 0  # opened for the last connection: one for each address that was tried
+    ip: str | None = None  # the peer, or the address that was tried last
+    protocol: ResponseHandler | None = None
+    transport: Transport | None = None
+    tls: Peer | None = None  # the last peer's
+    timestamp: float = field(default_factory=time.time)  # when the check started, Unix seconds
+    began: float = field(default_factory=time.monotonic)
+    response_time: float = 0.0  # seconds from the start to the end
+    _since: float = field(init=False)
+    _spent: list[float | None] = field(default_factory=lambda: [None] * len(Phase))
 
-    def __init__(self, one_address: "OneAddress | None" = None) -> None:
-        self.one_address = one_address
-        self.phase = Phase.BETWEEN
-        self.connections = 0  # asked for until now: one for each hop
-        self.left_origin = False  # a redirect has led to another origin
-        self.reused = False  # the last connection had been kept from an earlier check
-        self.sockets = 0  # opened for the last connection: one for each address that was tried
-        self.ip: str | None = None  # the peer, or the address that was tried last
-        self.protocol: ResponseHandler | None = None
-        self.transport: Transport | None = None
-        self.tls: Peer | None = None  # the last peer's
-        self._spent: list[float | None] = [None] * len(Phase)
-        self.timestamp = time.time()  # when the check started, Unix seconds
-        self.began = self._since = _clock()
-        self.response_time = 0.0  # seconds from the start to the end
+    def __post_init__(self) -> None:
+        self._since = self.began
 
-    def for_another(self, one_address: "OneAddress") -> "Timing":
+    def for_another(self, one_address: OneAddress) -> "Timing":
         """Begin the check of another address, with the start and the look-up of this check."""
-        other = Timing(one_address)
-        other.timestamp = self.timestamp
-        other.began = self.began
+        other = Timing(one_address, timestamp=self.timestamp, began=self.began)
         other._spent[Phase.RESOLVE] = self._spent[Phase.RESOLVE]
         return other
 
     def so_far(self) -> float:
         """Return the seconds since the check began."""
-        return _clock() - self.began
+        return time.monotonic() - self.began
 
     def enter(self, phase: Phase) -> None:
         """End the phase that runs and begin this one."""
-        now = _clock()
+        now = time.monotonic()
         spent = self._spent
         spent[self.phase] = (spent[self.phase] or 0.0) + now - self._since
         self.phase = phase
@@ -100,7 +78,7 @@ class Timing:
         """Return how long each phase took, without the phase that still runs."""
         return Phases(*self._spent[: Phase.BETWEEN])
 
-    def connected(self, protocol: "ResponseHandler") -> None:
+    def connected(self, protocol: ResponseHandler) -> None:
         """Record the connection that is ready for a request, and begin to wait for the response."""
         self.reused = self.phase is Phase.BETWEEN
         self.protocol = protocol

@@ -1,7 +1,7 @@
-"""TLS of a check: the contexts of monitors, what a peer presented, and what its certificates say.
+"""TLS of a check: the contexts of monitors, what a peer presented, and what is in its certificates.
 
-A context is large, so monitors share it. It is made again when one of its files has been renewed. A
-certificate is in DER and is read once.
+A context is large, so monitors share it. It is made again when one of its files has been renewed.
+Certificates are in DER.
 """
 
 import _ssl
@@ -22,59 +22,50 @@ from monitor.runtime.tls import trusting
 _UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
-class Identity(NamedTuple):
-    """Whose certificate it is, as the `cryptography` library writes it; empty where it cannot be read."""
+class TlsSettings(NamedTuple):
+    """A monitor's settings for TLS; `ca_file` replaces the system's authorities."""
 
-    sha256: str
-    subject: str
-    issuer: str
-    alternatives: str
-    """DNS names, joined by commas."""
-    serial_number: str
+    verify: bool
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
 
-
-@lru_cache(maxsize=4096)
-def expires_at(der: bytes) -> float | None:
-    """Return when the certificate expires (Unix seconds); `None` if it cannot be read."""
-    try:
-        return _read(der).not_valid_after_utc.timestamp()
-    except ValueError:
-        return None
+    def stamps(self) -> list[tuple[int, int, int]]:
+        """Return what changes when one of the files does."""
+        stats = [path.stat() for path in self[1:] if path is not None]
+        return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats]
 
 
-def earliest_expiry(chain: Iterable[bytes]) -> float | None:
-    """Return when the first certificate of the chain expires (Unix seconds); `None` if none can be read."""
-    return min(filter(None, map(expires_at, chain)), default=None)
+class TlsContexts:
+    """One context for all monitors with the same settings."""
+
+    def __init__(self) -> None:
+        self._made: dict[TlsSettings, tuple[ssl.SSLContext, list[tuple[int, int, int]]]] = {}
+
+    def get(self, settings: TlsSettings) -> ssl.SSLContext:
+        """Return the context for these settings and the present files.
+
+        Raises:
+            OSError: a file cannot be read, or its content is not what it should be.
+
+        """
+        stamps = settings.stamps()
+        if settings not in self._made or self._made[settings][1] != stamps:
+            self._made[settings] = _make(settings), stamps
+        return self._made[settings][0]
 
 
-@lru_cache(maxsize=4096)
-def identity(der: bytes) -> Identity:
-    fingerprint = sha256(der).hexdigest()
-    try:
-        certificate = _read(der)
-        return Identity(
-            fingerprint,
-            certificate.subject.rfc4514_string(),
-            certificate.issuer.rfc4514_string(),
-            ",".join(_alternatives(certificate)),
-            f"{certificate.serial_number:x}",
-        )
-    except _UNREADABLE:
-        return Identity(fingerprint, "", "", "", "")
-
-
-def _alternatives(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return names.value.get_values_for_type(x509.DNSName)
-
-
-def _read(der: bytes) -> x509.Certificate:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a certificate that we only display
-        return x509.load_der_x509_certificate(der)
+def _make(settings: TlsSettings) -> ssl.SSLContext:
+    context = trusting(settings.ca_file)
+    context.sslobject_class = Peer
+    context.set_alpn_protocols(["http/1.1"])
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.client_cert is not None:
+        # Without a password, OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(settings.client_cert, settings.client_key, password="")
+    return context
 
 
 class SeenTls(NamedTuple):
@@ -127,56 +118,53 @@ def _der(chain: list[_ssl.Certificate] | None) -> tuple[bytes, ...]:
 def _described(chain: tuple[bytes, ...], trusted: tuple[bytes, ...], version: str, cipher: str) -> SeenTls:
     if not chain:
         return SeenTls()
+    fingerprint = sha256(chain[0]).hexdigest()
     tls = Tls(
-        version=version.replace("TLSv", "TLS "),
-        cipher=cipher,
-        chain_expires_at=earliest_expiry(trusted),
-        **identity(chain[0])._asdict(),
+        version.replace("TLSv", "TLS "), cipher, fingerprint, *names_of(chain[0]), earliest_expiry(trusted)
     )
     return SeenTls(earliest_expiry(chain), tls)
 
 
-class TlsSettings(NamedTuple):
-    """A monitor's settings for TLS; `ca_file` replaces the system's authorities."""
+def names_of(der: bytes) -> tuple[str, str, str, str]:
+    """Return a certificate's subject, issuer, DNS names (joined by commas) and serial number (hex digits).
 
-    verify: bool
-    ca_file: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-
-    def stamps(self) -> list[tuple[int, int, int]]:
-        """Return what changes when one of the files does."""
-        stats = [path.stat() for path in self[1:] if path is not None]
-        return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats]
-
-
-class TlsContexts:
-    """One context for all monitors with the same settings."""
-
-    def __init__(self) -> None:
-        self._made: dict[TlsSettings, tuple[ssl.SSLContext, list[tuple[int, int, int]]]] = {}
-
-    def get(self, settings: TlsSettings) -> ssl.SSLContext:
-        """Return the context for these settings and the present files.
-
-        Raises:
-            OSError: a file cannot be read, or its content is not what it should be.
-
-        """
-        stamps = settings.stamps()
-        if settings not in self._made or self._made[settings][1] != stamps:
-            self._made[settings] = _make(settings), stamps
-        return self._made[settings][0]
+    All are empty where it cannot be read.
+    """
+    try:
+        certificate = _read(der)
+        return (
+            certificate.subject.rfc4514_string(),
+            certificate.issuer.rfc4514_string(),
+            ",".join(_alternatives(certificate)),
+            f"{certificate.serial_number:x}",
+        )
+    except _UNREADABLE:
+        return "", "", "", ""
 
 
-def _make(settings: TlsSettings) -> ssl.SSLContext:
-    context = trusting(settings.ca_file)
-    context.sslobject_class = Peer
-    context.set_alpn_protocols(["http/1.1"])
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.client_cert is not None:
-        # Without a password, OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(settings.client_cert, settings.client_key, password="")
-    return context
+@lru_cache(maxsize=4096)
+def expires_at(der: bytes) -> float | None:
+    """Return when the certificate expires (Unix seconds); `None` if it cannot be read."""
+    try:
+        return _read(der).not_valid_after_utc.timestamp()
+    except ValueError:
+        return None
+
+
+def earliest_expiry(chain: Iterable[bytes]) -> float | None:
+    """Return when the first certificate of the chain expires (Unix seconds); `None` if none can be read."""
+    return min(filter(None, map(expires_at, chain)), default=None)
+
+
+def _alternatives(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return names.value.get_values_for_type(x509.DNSName)
+
+
+def _read(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a certificate that we only display
+        return x509.load_der_x509_certificate(der)

@@ -3,7 +3,8 @@ import warnings
 
 import pytest
 
-from monitor.probe.tls import Identity, SeenTls, earliest_expiry, expires_at, identity, seen_of_refused
+from monitor.probe.tls import SeenTls, earliest_expiry, expires_at, names_of, seen_of_refused
+from monitor.result import Tls
 from tests.certificates import DAY, NOW, issue
 
 
@@ -12,9 +13,13 @@ def test_the_expiry_of_a_certificate_is_read() -> None:
 
 
 def test_a_certificate_that_cannot_be_read_has_no_expiry() -> None:
+    refused = ssl.SSLCertVerificationError()
+    refused.presented = (b"",)  # type: ignore[attr-defined]
+
     assert expires_at(b"no certificate") is None
-    assert identity(b"") == Identity(
-        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "", "", "", ""
+    assert seen_of_refused(refused) == SeenTls(
+        None,
+        Tls("", "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "", "", "", "", None),
     )
 
 
@@ -26,7 +31,7 @@ def test_the_first_of_a_chain_to_expire_counts() -> None:
 
 
 def test_a_certificate_without_names_has_no_alternatives() -> None:
-    assert identity(issue("CN=a,O=b").der)[1:4] == ("CN=a,O=b", "CN=a,O=b", "")
+    assert names_of(issue("CN=a,O=b").der)[:3] == ("CN=a,O=b", "CN=a,O=b", "")
 
 
 def test_a_refusal_without_a_chain_shows_no_tls() -> None:
@@ -42,5 +47,5 @@ def test_a_name_that_cannot_be_read_is_empty(part: bytes, damaged: bytes) -> Non
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert identity(der).subject == ""
+        assert names_of(der)[0] == ""
     assert expires_at(der) is not None

@@ -1,8 +1,17 @@
 import pytest
 
 from monitor.config.model import Expect
-from monitor.probe.expect import MAX_DETAIL, Response, answered_within, certificates_last, judged, status_in
-from monitor.probe.expect_body import body_has, body_lacks, header_has, header_lacks, json_is_true
+from monitor.probe.expect import (
+    MAX_DETAIL,
+    Response,
+    answered_within,
+    certificates_last,
+    header_has,
+    header_lacks,
+    judged,
+    status_in,
+)
+from monitor.probe.expect_body import body_has, body_lacks, json_is_true
 from monitor.probe.judge import Judge
 from monitor.result import Reason
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.probe.dns import Resolver
+from monitor.probe.dns import SystemResolver
 
 Place = tuple[Any, ...]
 
@@ -35,12 +35,12 @@ class Names:
         ]
 
 
-async def addresses(resolver: Resolver, host: str) -> list[str]:
+async def addresses(resolver: SystemResolver, host: str) -> list[str]:
     return [each["host"] for each in await resolver.resolve(host, 80)]
 
 
 async def test_all_addresses_of_a_name_are_found() -> None:
-    resolver = Resolver(2, Names().getaddrinfo)
+    resolver = SystemResolver(2, Names().getaddrinfo)
 
     assert await addresses(resolver, "a.test") == ["10.0.0.1", "2001:db8::1"]
     assert await addresses(resolver, "local") == ["fe80::1%2"]
@@ -48,14 +48,14 @@ async def test_all_addresses_of_a_name_are_found() -> None:
 
 
 async def test_the_system_finds_localhost() -> None:
-    resolver = Resolver(1)
+    resolver = SystemResolver(1, socket.getaddrinfo)
 
     assert set(await addresses(resolver, "localhost")) <= {"127.0.0.1", "::1"}
     await resolver.close()
 
 
 async def test_something_that_is_no_name_is_not_found() -> None:
-    resolver = Resolver(1)
+    resolver = SystemResolver(1, socket.getaddrinfo)
 
     with pytest.raises(socket.gaierror) as error:
         await resolver.resolve("a" * 64)
@@ -66,7 +66,7 @@ async def test_something_that_is_no_name_is_not_found() -> None:
 
 async def test_a_name_that_hangs_delays_no_other_and_takes_one_thread() -> None:
     names = Names()
-    resolver = Resolver(2, names.getaddrinfo)
+    resolver = SystemResolver(2, names.getaddrinfo)
     waiting = [asyncio.create_task(addresses(resolver, "hanging.test")) for _ in range(5)]
     given_up = asyncio.create_task(addresses(resolver, "hanging.test"))
     await asyncio.sleep(0)
@@ -87,7 +87,7 @@ async def test_a_failure_reaches_all_who_wait() -> None:
     def getaddrinfo(*_: Any, **__: Any) -> list[Place]:
         raise socket.gaierror(socket.EAI_AGAIN, "try again")
 
-    resolver = Resolver(1, getaddrinfo)
+    resolver = SystemResolver(1, getaddrinfo)
 
     failures = await asyncio.gather(
         resolver.resolve("a.test"), resolver.resolve("a.test"), return_exceptions=True
@@ -99,7 +99,7 @@ async def test_a_failure_reaches_all_who_wait() -> None:
 
 async def test_names_beyond_the_threads_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     names = Names()
-    resolver = Resolver(2, names.getaddrinfo)
+    resolver = SystemResolver(2, names.getaddrinfo)
     waiting = [asyncio.create_task(addresses(resolver, "hanging.test"))]
     await asyncio.sleep(0)
 
@@ -118,7 +118,7 @@ async def test_names_beyond_the_threads_wait_for_their_turn(monkeypatch: pytest.
 async def test_there_are_no_more_threads_than_allowed() -> None:
     before = set(threading.enumerate())
     names = Names()
-    resolver = Resolver(1, names.getaddrinfo)
+    resolver = SystemResolver(1, names.getaddrinfo)
     waiting = [asyncio.create_task(addresses(resolver, f"hanging-{each}.test")) for each in range(3)]
     await asyncio.sleep(0)
 
@@ -132,10 +132,10 @@ async def test_there_are_no_more_threads_than_allowed() -> None:
 def test_a_look_up_that_hangs_does_not_hold_up_the_end_of_the_program() -> None:
     program = """
 import asyncio, threading
-from monitor.probe.dns import Resolver
+from monitor.probe.dns import SystemResolver
 
 async def main():
-    resolver = Resolver(1, lambda *_, **__: threading.Event().wait())
+    resolver = SystemResolver(1, lambda *_, **__: threading.Event().wait())
     try:
         async with asyncio.timeout(0.1):
             await resolver.resolve("hanging.test")
@@ -163,7 +163,7 @@ def test_an_answer_after_the_end_of_the_event_loop_is_dropped() -> None:
     names = Names()
 
     async def give_up() -> None:
-        resolver = Resolver(1, names.getaddrinfo)
+        resolver = SystemResolver(1, names.getaddrinfo)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(resolver.resolve("hanging.test"), 0.05)
         await resolver.close()
