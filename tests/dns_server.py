@@ -13,16 +13,16 @@ import dns.rrset
 import pytest
 
 Reply = bytes | None
-Say = Callable[[dns.message.Message], Reply]
-StartDns = Callable[[Say], "DnsServer"]
+Respond = Callable[[dns.message.Message], Reply]
+StartDns = Callable[[Respond], "DnsServer"]
 
 
 class DnsServer:
-    """Answers datagrams with what `say` returns (`None`: no answer), and over TCP with `say_on_stream`."""
+    """Sends what `respond` returns (`None`: nothing), and over TCP what `respond_on_stream` returns."""
 
-    def __init__(self, say: Say) -> None:
-        self.say = say
-        self.say_on_stream: Say = lambda _: None
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+        self.respond_on_stream: Respond = lambda _: None
         self.asked: list[str] = []
         self._socket, self._stream = _one_port_for_both()
         self.address = "{}:{}".format(*self._socket.getsockname())
@@ -47,7 +47,7 @@ class DnsServer:
             if wire:
                 question = dns.message.from_wire(wire)
                 self.asked.append(question.question[0].to_text())
-                reply = self.say(question)
+                reply = self.respond(question)
                 if reply is not None:
                     self._socket.sendto(reply, client)
 
@@ -56,7 +56,7 @@ class DnsServer:
             connection, _ = self._stream.accept()
             with connection, suppress(OSError):
                 if wire := connection.recv(65535):
-                    reply = self.say_on_stream(dns.message.from_wire(wire[2:]))
+                    reply = self.respond_on_stream(dns.message.from_wire(wire[2:]))
                     if reply is not None:
                         connection.sendall(len(reply).to_bytes(2) + reply)
 
@@ -75,10 +75,12 @@ def _one_port_for_both() -> tuple[socket.socket, socket.socket]:
             return datagrams, stream
 
 
-def says(*addresses: str, alias: str | None = None, code: int = dns.rcode.NOERROR, flags: int = 0) -> Say:
-    """Answer every name with these addresses, each for its type of question, or with a code."""
+def responding_with(
+    *addresses: str, alias: str | None = None, code: int = dns.rcode.NOERROR, flags: int = 0
+) -> Respond:
+    """Return what responds to every question with the addresses of its type, or with a code."""
 
-    def say(question: dns.message.Message) -> Reply:
+    def respond(question: dns.message.Message) -> Reply:
         response = dns.message.make_response(question)
         response.set_rcode(dns.rcode.Rcode(code))
         response.flags |= flags
@@ -95,10 +97,10 @@ def says(*addresses: str, alias: str | None = None, code: int = dns.rcode.NOERRO
             response.answer.append(dns.rrset.from_text(name, 60, "IN", asked.to_text().split()[-1], *fitting))
         return response.to_wire()
 
-    return say
+    return respond
 
 
-def silent(_: dns.message.Message) -> Reply:
+def no_response(_: dns.message.Message) -> Reply:
     """Do not answer."""
     return None
 
@@ -107,8 +109,8 @@ def silent(_: dns.message.Message) -> Reply:
 def start_dns() -> Iterator[StartDns]:
     with ExitStack() as stack:
 
-        def start(say: Say) -> DnsServer:
-            server = DnsServer(say)
+        def start(respond: Respond) -> DnsServer:
+            server = DnsServer(respond)
             stack.callback(server.end)
             return server
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import socketserver
 import ssl
@@ -106,6 +107,29 @@ def ok(body: bytes = b"", *headers: str) -> bytes:
     """Return a good response."""
     lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+def redirect(place: str, *headers: str, status: int = 302) -> bytes:
+    """Return a response without a body that leads to a place."""
+    lines = [f"HTTP/1.1 {status} Moved", f"Location: {place}", "Content-Length: 0", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
+
+
+@contextmanager
+def no_file_descriptor() -> Iterator[None]:
+    """Leave this process no file descriptor to open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Site(socketserver.ThreadingTCPServer):

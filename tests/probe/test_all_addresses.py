@@ -14,8 +14,8 @@ from monitor.config.model import Monitor
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connector import Network
 from monitor.result import CheckResult, OwnTroubleError, Reason
-from tests.dns_server import Reply, StartDns, says
-from tests.sites import Authority, Script, Site, answer, hang, ok, read_request
+from tests.dns_server import Reply, StartDns, responding_with
+from tests.sites import Authority, Script, Site, answer, hang, ok, read_request, redirect
 
 NO_TLS: Mapping[str, ssl.SSLContext] = {}
 CheckAll = Callable[..., Awaitable[CheckResult]]
@@ -51,7 +51,11 @@ async def check_all(serve_at: ServeAt, start_dns: StartDns) -> AsyncIterator[Che
     async with Network(4) as network:
 
         async def check_once(addresses: tuple[str, ...], port: int, **settings: Any) -> CheckResult:
-            chosen = {"resolver": start_dns(says(*addresses)).address, "timeout_s": 5.0, **settings}
+            chosen = {
+                "resolver": start_dns(responding_with(*addresses)).address,
+                "timeout_s": 5.0,
+                **settings,
+            }
             monitor = Monitor(name="site", url=f"http://site.test:{port}/", addresses="all", **chosen)
             probe = AddressesProbe(monitor, "here", network)
             try:
@@ -147,8 +151,7 @@ async def test_a_redirect_to_the_same_host_stays_at_the_address(
     def site(connection: Any, _: Any) -> None:
         request = read_request(connection)
         asked.append((connection.getsockname()[0], request.split()[1]))
-        moved = b"HTTP/1.1 302 Found\r\nLocation: /in\r\nContent-Length: 0\r\n\r\n"
-        connection.sendall(ok() if b"/in" in request else moved)
+        connection.sendall(ok() if b"/in" in request else redirect("/in"))
 
     port = serve_at(_1=site, _2=site)
 
@@ -164,8 +167,7 @@ async def test_a_redirect_to_another_host_goes_where_its_name_leads(
     def site(connection: Any, _: Any) -> None:
         request = read_request(connection)
         here = request.partition(b"Host: site.test:")[2].split(b"\r\n")[0].decode()
-        moved = f"HTTP/1.1 302 Found\r\nLocation: http://{at(1)}:{here}/\r\nContent-Length: 0\r\n\r\n"
-        connection.sendall(moved.encode() if here else ok())
+        connection.sendall(redirect(f"http://{at(1)}:{here}/") if here else ok())
 
     port = serve_at(_1=site, _2=site)
 
@@ -215,11 +217,11 @@ async def test_a_probe_goes_on_when_the_addresses_change(serve_at: ServeAt, star
     port = serve_at(_1=answer(ok()), _2=answer(ok()))
     known = [at(1)]
 
-    def say(question: Any) -> Reply:
-        return says(*known)(question)
+    def respond(question: Any) -> Reply:
+        return responding_with(*known)(question)
 
     monitor = Monitor(
-        name="site", url=f"http://site.test:{port}/", addresses="all", resolver=(start_dns(say).address,)
+        name="site", url=f"http://site.test:{port}/", addresses="all", resolver=(start_dns(respond).address,)
     )
     async with Network(4) as network:
         probe = AddressesProbe(monitor, "here", network)
@@ -281,7 +283,7 @@ async def test_the_certificate_of_each_address_must_name_the_host(
         url=f"https://site.test:{port}/",
         addresses="all",
         ca_file=authority.file,
-        resolver=(start_dns(says(at(1), at(2))).address,),
+        resolver=(start_dns(responding_with(at(1), at(2))).address,),
     )
     async with Network(1) as network:
         probe = AddressesProbe(monitor, "here", network)

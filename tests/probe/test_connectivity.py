@@ -15,16 +15,9 @@ from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult, OwnTroubleError, Reason
-from tests.sites import Script, Serve, answer, ok, read_request
+from tests.sites import Script, Serve, answer, closed_port, ok, read_request, redirect
 
 Guarded = Callable[..., Awaitable[CheckResult]]
-
-
-def closed_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 class Target:
@@ -56,7 +49,7 @@ async def checked(url: str, target: str | None, network: Network, **settings: An
         await probe.close()
 
 
-async def test_a_failure_while_nothing_can_be_reached_says_nothing_about_the_site() -> None:
+async def test_a_failure_while_nothing_can_be_reached_is_not_the_site_s() -> None:
     down, target = f"http://127.0.0.1:{closed_port()}/", f"127.0.0.1:{closed_port()}"
     async with Network(1) as network:
         result = await checked(down, target, network)
@@ -156,9 +149,10 @@ async def test_a_url_that_cannot_be_used_is_reported() -> None:
 
 
 async def test_a_redirect_is_an_answer(serve: Serve) -> None:
-    moved = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{closed_port()}/\r\nContent-Length: 0\r\n\r\n"
+    moved = redirect(f"http://127.0.0.1:{closed_port()}/")
+
     async with Network(1) as network:
-        assert await Connectivity(serve(answer(moved.encode())), network).trouble(0) is None
+        assert await Connectivity(serve(answer(moved)), network).trouble(0) is None
 
 
 async def test_a_name_without_an_address_cannot_be_reached() -> None:
@@ -228,14 +222,16 @@ async def test_only_an_attempt_that_began_after_the_failure_shows_that_the_netwo
 
         first = await asyncio.gather(*(connectivity.trouble(time.monotonic()) for _ in range(20)))
         target.well = False
-        after_it_went_away = await connectivity.trouble(time.monotonic())
+        when_it_was_down = await connectivity.trouble(time.monotonic())
 
     assert first == [None] * 20
-    assert after_it_went_away is not None
+    assert when_it_was_down is not None
     assert target.count == 2
 
 
-async def test_a_check_during_which_the_target_was_away_is_excused_although_it_is_back(serve: Serve) -> None:
+async def test_a_check_during_which_the_target_was_unavailable_is_excused_although_it_is_back(
+    serve: Serve,
+) -> None:
     target = Target()
     async with Network(1) as network:
         connectivity = Connectivity(serve(target.script()), network)

@@ -1,7 +1,6 @@
 """Look-ups by DNS servers of the monitor's choice, in a check and by themselves."""
 
 import asyncio
-import resource
 import socket
 from contextlib import suppress
 from typing import Any
@@ -14,8 +13,8 @@ import pytest
 from monitor.probe.addresses import NoAddressError
 from monitor.probe.dns import DnsResolver
 from monitor.result import OwnTroubleError, Reason
-from tests.dns_server import Reply, StartDns, says, silent
-from tests.sites import Check, Serve, answer, ok
+from tests.dns_server import Reply, StartDns, no_response, responding_with
+from tests.sites import Check, Serve, answer, no_file_descriptor, ok
 from tests.stream import eventually
 
 
@@ -32,7 +31,7 @@ async def failure(*servers: str, limit_s: float = 5.0, host: str = "a.test") -> 
 
 
 async def test_a_check_asks_the_monitor_s_own_server(start_dns: StartDns, serve: Serve, check: Check) -> None:
-    server = start_dns(says("127.0.0.1"))
+    server = start_dns(responding_with("127.0.0.1"))
     url = serve(answer(ok(b"here")), host="shop.test")
 
     result = await check(url, resolver=[server.address])
@@ -43,7 +42,7 @@ async def test_a_check_asks_the_monitor_s_own_server(start_dns: StartDns, serve:
 
 
 async def test_only_the_allowed_family_is_asked_for(start_dns: StartDns) -> None:
-    server = start_dns(says("10.0.0.1", "2001:db8::1"))
+    server = start_dns(responding_with("10.0.0.1", "2001:db8::1"))
     resolver = DnsResolver([server.address], 5.0)
 
     assert await addresses(resolver) == ["2001:db8::1", "10.0.0.1"]
@@ -52,13 +51,13 @@ async def test_only_the_allowed_family_is_asked_for(start_dns: StartDns) -> None
 
 
 async def test_an_alias_is_followed(start_dns: StartDns) -> None:
-    server = start_dns(says("10.0.0.1", alias="b.test."))
+    server = start_dns(responding_with("10.0.0.1", alias="b.test."))
 
     assert await addresses(DnsResolver([server.address], 5.0)) == ["10.0.0.1"]
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "said"),
+    ("code", "reason", "answered"),
     [
         (dns.rcode.NXDOMAIN, Reason.DNS_NOT_FOUND, "says that there is no a.test"),
         (dns.rcode.NOERROR, Reason.DNS_NOT_FOUND, "has no address of a.test"),
@@ -67,19 +66,19 @@ async def test_an_alias_is_followed(start_dns: StartDns) -> None:
     ],
 )
 async def test_the_answer_of_a_server_is_reported_with_its_address(
-    code: int, reason: Reason, said: str, start_dns: StartDns, check: Check
+    code: int, reason: Reason, answered: str, start_dns: StartDns, check: Check
 ) -> None:
-    server = start_dns(says(code=code))
+    server = start_dns(responding_with(code=code))
 
     result = await check("http://a.test/", resolver=[server.address])
 
-    assert (result.reason, result.detail) == (reason, f"{server.address} {said}")
+    assert (result.reason, result.detail) == (reason, f"{server.address} {answered}")
 
 
 async def test_no_answer_ends_within_the_timeout_and_names_all_servers(
     start_dns: StartDns, check: Check
 ) -> None:
-    servers = [start_dns(silent).address for _ in range(2)]
+    servers = [start_dns(no_response).address for _ in range(2)]
 
     result = await check("http://a.test/", resolver=servers, timeout_s=2.0)
 
@@ -87,15 +86,15 @@ async def test_no_answer_ends_within_the_timeout_and_names_all_servers(
     assert result.detail == f"no answer about a.test from {servers[0]}, {servers[1]}"
 
 
-@pytest.mark.parametrize("first", [silent, says(code=dns.rcode.SERVFAIL)])
-async def test_the_next_server_is_asked_when_one_cannot_say(first: Any, start_dns: StartDns) -> None:
-    deaf, good = start_dns(first), start_dns(says("10.0.0.1"))
+@pytest.mark.parametrize("first", [no_response, responding_with(code=dns.rcode.SERVFAIL)])
+async def test_the_next_server_is_asked_when_one_does_not_know(first: Any, start_dns: StartDns) -> None:
+    deaf, good = start_dns(first), start_dns(responding_with("10.0.0.1"))
 
     assert await addresses(DnsResolver([deaf.address, good.address], 2.0)) == ["10.0.0.1"]
 
 
-async def test_a_server_that_says_no_is_believed(start_dns: StartDns) -> None:
-    sure, other = start_dns(says(code=dns.rcode.NXDOMAIN)), start_dns(says("10.0.0.1"))
+async def test_a_server_that_knows_of_no_such_name_is_believed(start_dns: StartDns) -> None:
+    sure, other = start_dns(responding_with(code=dns.rcode.NXDOMAIN)), start_dns(responding_with("10.0.0.1"))
 
     reason, _ = await failure(sure.address, other.address)
 
@@ -106,45 +105,49 @@ async def test_a_server_that_says_no_is_believed(start_dns: StartDns) -> None:
 async def test_a_lost_datagram_is_no_failure(start_dns: StartDns) -> None:
     lost = set()
 
-    def say(question: dns.message.Message) -> Reply:
+    def respond(question: dns.message.Message) -> Reply:
         kind = question.question[0].to_text()
         if kind in lost:
-            return says("10.0.0.1")(question)
+            return responding_with("10.0.0.1")(question)
         lost.add(kind)
         return None
 
-    server = start_dns(say)
+    server = start_dns(respond)
 
     assert await addresses(DnsResolver([server.address], 4.0)) == ["10.0.0.1"]
 
 
 async def test_one_family_is_enough_when_the_other_fails(start_dns: StartDns) -> None:
-    def say(question: dns.message.Message) -> Reply:
+    def respond(question: dns.message.Message) -> Reply:
         six = "AAAA" in question.question[0].to_text()
-        return says(code=dns.rcode.SERVFAIL)(question) if six else says("10.0.0.1")(question)
+        return (
+            responding_with(code=dns.rcode.SERVFAIL)(question)
+            if six
+            else responding_with("10.0.0.1")(question)
+        )
 
-    assert await addresses(DnsResolver([start_dns(say).address], 5.0)) == ["10.0.0.1"]
+    assert await addresses(DnsResolver([start_dns(respond).address], 5.0)) == ["10.0.0.1"]
 
 
 @pytest.mark.parametrize("kind", ["A", "AAAA"])
-async def test_a_trouble_of_dns_is_told_before_an_empty_answer(kind: str, start_dns: StartDns) -> None:
-    def say(question: dns.message.Message) -> Reply:
+async def test_trouble_of_dns_is_reported_before_an_empty_answer(kind: str, start_dns: StartDns) -> None:
+    def respond(question: dns.message.Message) -> Reply:
         troubled = question.question[0].to_text().split()[-1] == kind
-        return says(code=dns.rcode.SERVFAIL)(question) if troubled else says()(question)
+        return responding_with(code=dns.rcode.SERVFAIL)(question) if troubled else responding_with()(question)
 
-    assert (await failure(start_dns(say).address))[0] == Reason.DNS_ERROR
+    assert (await failure(start_dns(respond).address))[0] == Reason.DNS_ERROR
 
 
 async def test_a_long_answer_is_fetched_over_tcp(start_dns: StartDns) -> None:
-    server = start_dns(says(flags=dns.flags.TC))
+    server = start_dns(responding_with(flags=dns.flags.TC))
     many = [f"10.0.0.{each}" for each in range(100)]
-    server.say_on_stream = says(*many)
+    server.respond_on_stream = responding_with(*many)
 
     assert sorted(await addresses(DnsResolver([server.address], 5.0))) == sorted(many)
 
 
-async def test_a_connection_that_is_closed_instead_of_an_answer_is_told(start_dns: StartDns) -> None:
-    server = start_dns(says(flags=dns.flags.TC))
+async def test_a_connection_that_is_closed_instead_of_an_answer_is_reported(start_dns: StartDns) -> None:
+    server = start_dns(responding_with(flags=dns.flags.TC))
 
     reason, detail = await failure(server.address)
 
@@ -152,7 +155,7 @@ async def test_a_connection_that_is_closed_instead_of_an_answer_is_told(start_dn
     assert detail == f"{server.address} closed the connection when asked about a.test"
 
 
-async def test_a_server_that_cannot_be_reached_is_told() -> None:
+async def test_a_server_that_cannot_be_reached_is_reported() -> None:
     reason, detail = await failure("255.255.255.255:53")
 
     assert reason == Reason.DNS_ERROR
@@ -160,16 +163,16 @@ async def test_a_server_that_cannot_be_reached_is_told() -> None:
 
 
 async def test_noise_and_answers_to_other_questions_are_no_answers(start_dns: StartDns) -> None:
-    def say(question: dns.message.Message) -> Reply:
+    def respond(question: dns.message.Message) -> Reply:
         question.id ^= 1
-        return says("10.0.0.1")(question)
+        return responding_with("10.0.0.1")(question)
 
-    assert (await failure(start_dns(say).address, limit_s=0.2))[0] == Reason.DNS_TIMEOUT
+    assert (await failure(start_dns(respond).address, limit_s=0.2))[0] == Reason.DNS_TIMEOUT
     assert (await failure(start_dns(lambda _: b"noise").address, limit_s=0.2))[0] == Reason.DNS_TIMEOUT
 
 
 async def test_an_alias_of_itself_makes_no_sense(start_dns: StartDns) -> None:
-    server = start_dns(says(alias="a.test."))
+    server = start_dns(responding_with(alias="a.test."))
 
     reason, detail = await failure(server.address)
 
@@ -185,17 +188,12 @@ async def test_what_is_no_name_is_not_found(host: str) -> None:
 
 
 async def test_no_file_descriptor_left_is_no_result(check: Check) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-    try:
-        with pytest.raises(OwnTroubleError, match="Too many open files"):
-            await check("http://a.test/", resolver=["127.0.0.1:9"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with pytest.raises(OwnTroubleError, match="Too many open files"), no_file_descriptor():
+        await check("http://a.test/", resolver=["127.0.0.1:9"])
 
 
 async def test_a_look_up_can_be_given_up(start_dns: StartDns) -> None:
-    server = start_dns(silent)
+    server = start_dns(no_response)
     asking = asyncio.create_task(addresses(DnsResolver([server.address], 20.0)))
 
     async def asked() -> object:

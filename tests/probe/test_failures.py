@@ -24,7 +24,7 @@ def at(phase: Phase, ip: str = "10.0.0.1") -> Timing:
 
 
 def refused(code: int) -> aiohttp.ClientConnectorError:
-    return aiohttp.ClientConnectorError(KEY, OSError(code, "told by the system"))
+    return aiohttp.ClientConnectorError(KEY, OSError(code, "the text of the system"))
 
 
 def test_no_local_port_left_is_our_trouble() -> None:
@@ -63,7 +63,7 @@ def test_memory_that_ran_out_is_our_trouble() -> None:
 
 def test_no_buffer_left_to_send_from_is_our_trouble() -> None:
     with pytest.raises(OwnTroubleError, match="No buffer space available"):
-        explain(aiohttp.ClientOSError(errno.ENOBUFS, "told by the system"), at(Phase.PROCESSING))
+        explain(aiohttp.ClientOSError(errno.ENOBUFS, "the text of the system"), at(Phase.PROCESSING))
 
 
 @pytest.mark.parametrize("bug", [RuntimeError("a bug"), ValueError("a bug")])

@@ -13,7 +13,7 @@ from monitor.config.model import BasicAuth, Monitor
 from monitor.probe.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import Reason, result_id
-from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, tunnel
+from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, redirect, tunnel
 
 DELAY_S = 0.1
 
@@ -28,11 +28,6 @@ def site(pages: dict[str, bytes], requests: list[bytes] | None = None) -> Script
         connection.sendall(pages[request.split()[1].decode()])
 
     return script
-
-
-def redirect(place: str, *headers: str, status: int = 302) -> bytes:
-    lines = [f"HTTP/1.1 {status} Moved", f"Location: {place}", "Content-Length: 0", *headers, "", ""]
-    return "\r\n".join(lines).encode()
 
 
 async def test_a_good_answer_is_up(serve: Serve, check: Check) -> None:

@@ -1,4 +1,4 @@
-"""What the chain that a site presents says, accepted or not."""
+"""What is recorded of the chain that a site presents, accepted or not."""
 
 import ssl
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from cryptography import x509
 
 from monitor.result import CheckResult, Reason
 from tests.certificates import DAY, NOW, Certificate, issue, serving
-from tests.sites import Check, Serve, answer, ok, tunnel
+from tests.sites import Check, Serve, answer, ok, redirect, tunnel
 
 
 def ends(days: float) -> float:
@@ -264,10 +264,6 @@ async def test_the_last_hop_is_the_one_that_is_recorded(serve: Serve, check: Che
 
     assert (to_plain.up, to_plain.certificate_expires_at, to_plain.tls) == (True, None, None)
     assert (to_closed.reason, to_closed.tls) == (Reason.DISCONNECTED, None)
-
-
-def redirect(place: str) -> bytes:
-    return f"HTTP/1.1 302 Moved\r\nLocation: {place}/\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 @pytest.mark.parametrize(("days", "up"), [(39, True), (41, False), (50, False)])

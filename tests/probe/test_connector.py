@@ -1,17 +1,15 @@
 """Why there is no connection to a site: DNS, TCP, TLS, the proxy."""
 
-import resource
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from monitor.probe.connector import Network
 from monitor.result import OwnTroubleError, Reason
-from tests.sites import Check, Serve, answer, ok
+from tests.sites import Check, Serve, answer, closed_port, no_file_descriptor, ok
 
 
 def fail_by(error: BaseException) -> Any:
@@ -99,13 +97,6 @@ async def test_an_address_that_is_none_cannot_be_used(check: Check) -> None:
     assert (result.reason, result.detail) == (Reason.PROTOCOL_ERROR, "the URL cannot be used")
 
 
-def closed_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
-
-
 async def test_a_connection_is_refused(check: Check) -> None:
     port = closed_port()
 
@@ -178,16 +169,6 @@ async def test_a_connection_that_is_not_accepted_ends_with_the_timeout(
     result = await check(full_backlog, timeout_s=0.3)
 
     assert (result.reason, result.detail) == (Reason.CONNECT_TIMEOUT, "no connection within 0.3 s")
-
-
-@contextmanager
-def no_file_descriptor() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_no_file_descriptor_left_is_no_result(serve: Serve, check: Check) -> None:

@@ -39,7 +39,7 @@ def bad_chunk_later(connection: socket.socket, test_ended: threading.Event) -> N
 
 
 SITES: dict[str, tuple[Script, Reason | None, str]] = {
-    "says nothing": (hang, Reason.RESPONSE_TIMEOUT, "no response within 0.5 s"),
+    "sends nothing": (hang, Reason.RESPONSE_TIMEOUT, "no response within 0.5 s"),
     "closes at once": (answer(), Reason.DISCONNECTED, "the connection was closed before a response"),
     "resets at once": (
         answer(then="reset"),

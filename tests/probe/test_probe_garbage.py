@@ -5,7 +5,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from socket import create_server, socket
+from socket import socket
 from typing import Any
 
 import pytest
@@ -15,8 +15,8 @@ from monitor.config.model import Monitor
 from monitor.probe.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import Reason
-from tests.probe.test_probe import keeping, redirect
-from tests.sites import Authority, Serve, answer, ok
+from tests.probe.test_probe import keeping
+from tests.sites import Authority, Serve, answer, closed_port, ok, redirect
 
 CHECKS = 20
 
@@ -46,12 +46,7 @@ async def garbage(url: str, reason: Reason | None, settings: dict[str, Any]) -> 
     return left
 
 
-def refusing(_: Serve) -> str:
-    with create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def silent(connection: socket, test_ended: threading.Event) -> None:
+def waiting(connection: socket, test_ended: threading.Event) -> None:
     del connection
     test_ended.wait(1)
 
@@ -73,8 +68,8 @@ def moved(serve: Serve) -> str:
         (around, Reason.TOO_MANY_REDIRECTS, {"max_redirects": 2}),
         (lambda serve: serve(answer(b"what?")), Reason.PROTOCOL_ERROR, {}),
         (lambda serve: serve(answer(b"")), Reason.DISCONNECTED, {}),
-        (lambda serve: serve(silent), Reason.RESPONSE_TIMEOUT, {"timeout_s": 0.1}),
-        (refusing, Reason.CONNECT_REFUSED, {}),
+        (lambda serve: serve(waiting), Reason.RESPONSE_TIMEOUT, {"timeout_s": 0.1}),
+        (lambda _: f"http://127.0.0.1:{closed_port()}", Reason.CONNECT_REFUSED, {}),
         (lambda _: "http://nowhere.invalid", Reason.DNS_NOT_FOUND, {}),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request
+from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, redirect
 
 SECRETS = {
     "Authorization": "Basic s3cret",
@@ -38,17 +38,13 @@ def noting(requests: list[bytes], reply: Callable[[bytes], bytes]) -> Script:
     return script
 
 
-def to(place: str, status: int = 307) -> bytes:
-    return f"HTTP/1.1 {status} Moved\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_another_origin_gets_no_secret(status: int, serve: Serve, check: Check) -> None:
     requests: list[bytes] = []
     elsewhere = serve(noting(requests, lambda _: ok(b"elsewhere")))
 
     result = await check(
-        serve(noting(requests, lambda _: to(elsewhere, status))),
+        serve(noting(requests, lambda _: redirect(elsewhere, status=status))),
         method="POST",
         headers=SECRETS | HARMLESS,
         body="s3cret body",
@@ -67,7 +63,9 @@ async def test_another_origin_gets_no_secret(status: int, serve: Serve, check: C
 
 async def test_the_own_origin_gets_everything_again(serve: Serve, check: Check) -> None:
     requests: list[bytes] = []
-    url = serve(noting(requests, lambda request: ok() if b"/two" in request else to("/two")))
+    url = serve(
+        noting(requests, lambda request: ok() if b"/two" in request else redirect("/two", status=307))
+    )
 
     await check(url, method="POST", headers=SECRETS, body="s3cret body")
 
@@ -79,10 +77,10 @@ async def test_the_way_back_to_the_own_origin_carries_no_secret_either(serve: Se
     places: list[str] = []
 
     def reply(request: bytes) -> bytes:
-        return ok(b"back") if b"/delete-all" in request else to(places[1])
+        return ok(b"back") if b"/delete-all" in request else redirect(places[1], status=307)
 
     places.append(serve(noting(requests, reply)))
-    places.append(serve(noting(requests, lambda _: to(places[0] + "/delete-all"))))
+    places.append(serve(noting(requests, lambda _: redirect(places[0] + "/delete-all", status=307))))
 
     result = await check(places[0], method="POST", headers=SECRETS, body="s3cret body")
 
@@ -95,7 +93,7 @@ async def test_another_scheme_is_another_origin(serve: Serve, check: Check, auth
     plain = serve(noting(requests, lambda _: ok(b"plain")))
 
     result = await check(
-        serve(answer(to(plain)), authority.server("127.0.0.1")),
+        serve(answer(redirect(plain, status=307)), authority.server("127.0.0.1")),
         ca_file=authority.file,
         headers={"X-Api-Key": "s3cret"},
     )
@@ -128,7 +126,7 @@ async def test_another_origin_gets_no_client_certificate(
     elsewhere = serve(script(ok(b"elsewhere")), asking())
 
     result = await check(
-        serve(script(to(elsewhere)), asking()),
+        serve(script(redirect(elsewhere, status=307)), asking()),
         ca_file=authority.file,
         client_cert=tmp_path / "client.pem",
     )

@@ -8,7 +8,7 @@ import pytest
 from monitor.config.load import load
 from monitor.config.public_url import MASK
 from monitor.result import Evidence, Reason
-from tests.sites import Check, Script, Serve, answer, ok
+from tests.sites import Check, Script, Serve, answer, ok, redirect
 
 PAGE = b'{"status": "ok", "text": "Welcome to the shop"}'
 
@@ -139,7 +139,7 @@ async def test_a_body_that_does_not_end_is_kept_as_evidence(serve: Serve, check:
 
 
 async def test_the_redirect_too_many_is_kept_as_evidence(serve: Serve, check: Check) -> None:
-    site = serve(answer(b"HTTP/1.1 302 Found\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n"))
+    site = serve(answer(redirect("/a")))
 
     result = await check(site, max_redirects=1)
 
