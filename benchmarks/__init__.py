@@ -1,1 +1,1 @@
-"""Each prints figures and a ratio to something bare, measured in the same run."""
+"""Programs that measure: each prints figures, most beside something bare that is measured in the same run."""

@@ -1,4 +1,4 @@
-"""What aiohttp costs alone: the same requests on the same loop, nothing recorded.
+"""The cost of aiohttp alone: the same requests on the same event loop, with nothing recorded.
 
 `python -m benchmarks.bare URL RATE SECONDS` prints the CPU microseconds for each request.
 """

@@ -1,4 +1,7 @@
-"""A small company's websites over 90 days, as the program would have stored them; the same each time."""
+"""The results of a small company's websites over 90 days, as the program would have stored them.
+
+They are the same each time.
+"""
 
 import math
 import random
@@ -21,7 +24,7 @@ from monitor.uptime.store import sum_up_days
 INTERVAL_S = 600
 DAYS = 90
 DAY_S = 86_400
-SAVED_S = 7_200  # of the past, at once
+SAVED_S = 7_200  # how much of the past is stored at once
 
 
 class Outage(NamedTuple):
@@ -35,7 +38,7 @@ class Outage(NamedTuple):
 
 
 class Shop(NamedTuple):
-    """One site: how it is usually, and what went wrong."""
+    """One site: its usual response time, and its outages."""
 
     name: str
     group: str
@@ -43,35 +46,27 @@ class Shop(NamedTuple):
     certificate_days: float
     outages: tuple[Outage, ...] = ()
     slow_days_ago: float = 0.0
-    """It has been slow since."""
+    """The site has been slow since then; 0: it has not."""
 
 
-REFUSED = {
-    "status": None,
-    "reason": Reason.CONNECT_REFUSED,
-    "detail": "192.0.2.7 port 443 refused the connection",
-}
-TIMEOUT = {"status": None, "reason": Reason.RESPONSE_TIMEOUT, "detail": "no answer within 10 s"}
-
-
-def _silent(days_ago: float, minutes: float) -> Outage:
+def _unanswered(days_ago: float, minutes: float) -> Outage:
     return Outage(days_ago, minutes, None, Reason.RESPONSE_TIMEOUT, "no answer within 10 s")
 
 
 SITES = (
-    Shop("Shop", "Store", 0.180, 71, (Outage(47.3, 70), _silent(20.6, 50))),
+    Shop("Shop", "Store", 0.180, 71, (Outage(47.3, 70), _unanswered(20.6, 50))),
     Shop("Checkout", "Store", 0.240, 71, (Outage(0.026, 60), Outage(9.4, 190), Outage(62.2, 60))),
     Shop("Search", "Store", 0.130, 71, (Outage(33.1, 40),), slow_days_ago=0.06),
     Shop("Images", "Store", 0.045, 44),
-    Shop("Blog", "Company", 0.310, 12, (_silent(76.5, 420),)),
+    Shop("Blog", "Company", 0.310, 12, (_unanswered(76.5, 420),)),
     Shop("Careers", "Company", 0.220, 58),
-    Shop("Partner API", "Interfaces", 0.090, 83, (_silent(13.2, 60), Outage(55.9, 90))),
+    Shop("Partner API", "Interfaces", 0.090, 83, (_unanswered(13.2, 60), Outage(55.9, 90))),
     Shop("Webhooks", "Interfaces", 0.070, 83),
 )
 
 
 def config(**settings: Any) -> Config:
-    """Configure the sites."""
+    """Return the configuration that has these sites."""
     monitors = tuple(
         {
             "name": site.name,
@@ -92,7 +87,7 @@ def config(**settings: Any) -> Config:
 
 
 async def fill(uri: str) -> None:
-    """Store all that happened, in its order."""
+    """Store all results, in the order of their slots."""
     clock = [0.0]
     database = Database(uri)
     bookkeeping = Bookkeeping(MonitorRules(config().monitors), DAYS + 1, lambda: clock[0])
@@ -108,7 +103,7 @@ async def fill(uri: str) -> None:
 
 
 async def opened(uri: str) -> Database:
-    """Fill a database and open it."""
+    """Fill a database and return it, to be closed by the caller."""
     await fill(uri)
     return Database(uri)
 

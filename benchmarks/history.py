@@ -1,8 +1,8 @@
-"""What a long history costs the pages: `python -m benchmarks.history [MILLIONS OF ROWS] [MONITORS]`.
+"""The cost of the pages over a long history: `python -m benchmarks.history [MILLIONS OF ROWS] [MONITORS]`.
 
-Fills an embedded PostgreSQL with 90 days, says how it carries out each query of the pages, and ends with 1
-where one reads a table or partitions that it does not need; then times the pages themselves, and how long
-each keeps the event loop at most.
+Fills an embedded PostgreSQL with 90 days and prints how it carries out each query of the pages. Then measures
+how long each page takes, and for how long it holds up the event loop at most. The exit code is 1 if a query
+reads a table or partitions that it does not need.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ SELECT id, monitor, kind, 'opened', started_at, noticed_at, reason, detail FROM 
 
 
 async def fill(database: Database, rows: int, monitors: int) -> None:
-    """Spread so many rows over 90 days, and the sums and incidents that so many monitors have by then."""
+    """Store rows that are spread over 90 days, and the sums, states and incidents of the monitors."""
     today = int(time.time() // DAY_S)
     await ResultStore(database, Bookkeeping(MonitorRules(), 90).open_books).save(
         [each for day in range(DAYS) for each in _of_day(today - day)]
@@ -101,17 +101,16 @@ async def fill(database: Database, rows: int, monitors: int) -> None:
 
 
 def _of_day(day: int) -> Iterator[Any]:
-    """Make one result, for which the day gets its partition."""
+    """Yield one result: storing it makes the partition of its day."""
     (made,) = results(1)
     at = float(day * DAY_S)
     yield msgspec.structs.replace(made, scheduled_at=at, id=type(made.id)(int=day))
 
 
 class Explained(PageReader):
-    """Reads, and keeps how PostgreSQL does each query."""
+    """Reads for the pages, and keeps PostgreSQL's plan of each query in `plans`, by what was `asked`."""
 
     def __init__(self, database: Database) -> None:
-        """Begin without any."""
         super().__init__(database)
         self.plans: dict[str, list[dict[str, Any]]] = {}
         self.asked = ""
@@ -124,7 +123,7 @@ class Explained(PageReader):
 
 
 async def ask_all(reader: Explained, names: list[str]) -> None:
-    """Ask all that the pages ask."""
+    """Make each query that the pages make."""
     now = time.time()
     span = bounds(now)
     asked = {
@@ -148,7 +147,7 @@ async def ask_all(reader: Explained, names: list[str]) -> None:
 
 
 def read_by(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Say which tables a plan reads, and how; what it turned out not to need is left out."""
+    """Yield each table that a plan has read, and how; steps that were not carried out are left out."""
     if plan["Node Type"] in _LOOK_FOR and plan["Actual Loops"]:
         yield plan["Relation Name"], plan["Node Type"]
     for part in plan.get("Plans", ()):
@@ -156,7 +155,7 @@ def read_by(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def mistakes(read: Iterable[tuple[str, str]]) -> list[str]:
-    """Say what a query reads that it does not need."""
+    """Return what a query has read without need."""
     found = list(read)
     days = {table for table, _ in found if table.startswith("health_data_2")}
     wrong = [
@@ -168,7 +167,7 @@ def mistakes(read: Iterable[tuple[str, str]]) -> list[str]:
 
 
 async def answer_times(database: Database, names: list[str]) -> None:
-    """Time each page, made anew."""
+    """Print how long each page takes when it is made anew."""
     monitors = tuple(Monitor(name=name, url="https://shop.example/") for name in names)
     config = Config(monitors=monitors, web_port=0)
     site = Site(config)
@@ -212,13 +211,12 @@ async def answer_times(database: Database, names: list[str]) -> None:
 
 
 async def read(client: aiohttp.ClientSession, url: str) -> bytes:
-    """Read a page."""
     async with client.get(url) as response:
         return await response.read()
 
 
 async def longest_turn() -> float:
-    """Say how long one turn of the loop takes of the processor at most, until cancelled."""
+    """Return the most CPU seconds of one turn of the loop, once cancelled."""
     longest_s = 0.0
     with suppress(asyncio.CancelledError):
         while True:
@@ -229,7 +227,7 @@ async def longest_turn() -> float:
 
 
 async def main(millions: float, monitors: int) -> bool:
-    """Fill, explain, time; tell whether all queries are as they should be."""
+    """Fill a database, explain its queries and time the pages; return whether no query reads without need."""
     names = [f"m{n}" for n in range(monitors)]
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-")), "d")

@@ -1,6 +1,6 @@
-"""How fast messages become rows, beside a bare COPY of the same rows: `python -m benchmarks.ingest [COUNT]`.
+"""Messages stored in a second, beside a bare COPY of the same rows: `python -m benchmarks.ingest [COUNT]`.
 
-Embedded broker and PostgreSQL; the messages are all in the topic before the clock starts.
+With the embedded broker and PostgreSQL. All messages are in the topic before the clock starts.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Many monitors, seldom: `python -m benchmarks.many [COUNT] [INTERVAL_S]`, by default 2,000 every 60 s.
+"""Many monitors with a long interval: `python -m benchmarks.many [COUNT] [INTERVAL_S]`; default 2,000, 60 s.
 
 Prints how late checks start after their slots, whether every monitor was checked in
 every interval, and the program's memory between checks.

@@ -1,6 +1,6 @@
-"""CPU a check through the whole pipeline, beside aiohttp alone: `python -m benchmarks.pipeline [RATE]`.
+"""CPU time of a check in the whole pipeline, beside aiohttp alone: `python -m benchmarks.pipeline [RATE]`.
 
-RATE monitors of one site on loopback, each once a second, over fresh HTTP connections.
+RATE monitors check one site on loopback, each once a second, over fresh HTTP connections.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""People who look at the pages all the time: `python -m benchmarks.readers URL READERS LISTENERS`.
+"""Clients that read the pages all the time: `python -m benchmarks.readers URL READERS LISTENERS`.
 
-Each reader reloads one page a second, after the other; each listener holds an event stream. Runs until its
-standard input ends; then prints how many pages were read, and how long that took.
+Each reader loads one page a second, all pages in turn; each listener keeps an event stream open. Runs until
+its standard input ends, then prints how many pages were read, and how long each took.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The site and the program as processes of their own, and the CPU that they use."""
+"""The site and the program as processes of their own, the CPU time of the program, and its rows."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 @contextmanager
 def site(delay_s: float = 0.0) -> Iterator[str]:
-    """Serve the site; give its URL."""
+    """Run the site of `benchmarks.site`; yield its URL."""
     command = [sys.executable, "-m", "benchmarks.site", str(delay_s)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -31,7 +31,7 @@ def site(delay_s: float = 0.0) -> Iterator[str]:
 
 @contextmanager
 def program(config: dict[str, Any]) -> Iterator[tuple[psutil.Process, str]]:
-    """Run `main.py` on embedded servers; give its process and the database's URI."""
+    """Run `main.py` with embedded servers; yield its process and the URI of the database."""
     with tempfile.TemporaryDirectory(prefix="whm-") as folder:
         path = Path(folder, "config.json")
         path.write_text(json.dumps({"data_dir": "data", "log_level": "warning", "web_port": 0} | config))
@@ -41,7 +41,7 @@ def program(config: dict[str, Any]) -> Iterator[tuple[psutil.Process, str]]:
 
 
 def cpu_s(process: psutil.Process) -> dict[str, float]:
-    """Sum up the CPU seconds so far: the program, its broker, its PostgreSQL."""
+    """Return the CPU seconds until now of the program, its broker and its PostgreSQL."""
     times = process.cpu_times()
     used = {"program": times.user + times.system, "broker": 0.0, "PostgreSQL": 0.0}
     for child in process.children(recursive=True):
@@ -54,7 +54,7 @@ def cpu_s(process: psutil.Process) -> dict[str, float]:
 
 
 async def rows(uri: str) -> int:
-    """Count what is stored."""
+    """Return how many results are stored."""
     connection = await asyncpg.connect(uri)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM health_data"))
@@ -63,7 +63,7 @@ async def rows(uri: str) -> int:
 
 
 async def first_rows(uri: str, at_least: int, limit_s: float = 60) -> None:
-    """Wait until the database holds so many rows."""
+    """Wait until at least so many results are stored."""
     ends = time.monotonic() + limit_s
     while time.monotonic() < ends:
         try:

@@ -1,6 +1,6 @@
-"""Makes the pictures of the documentation: `python -m benchmarks.screenshots [FOLDER]`.
+"""The pictures of the documentation: `python -m benchmarks.screenshots [FOLDER]`.
 
-Fills an embedded PostgreSQL with the past of `benchmarks.demo` and looks at its pages in Chromium.
+Fills an embedded PostgreSQL with the results of `benchmarks.demo` and shows its pages in Chromium.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ PICTURES = {
 
 
 async def take(folder: Path) -> None:
-    """Make all pictures."""
+    """Write all pictures to a folder."""
     async with AsyncExitStack() as resources:
         scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-")), "d")
         resources.enter_context(locked(scratch))

@@ -17,19 +17,16 @@ ANSWER = (
 
 
 class Site(asyncio.Protocol):
-    """Answers the first request of each connection."""
+    """Answers the first request of each connection, `delay_s` after its end."""
 
     def __init__(self, delay_s: float) -> None:
-        """Answer `delay_s` after the request's end."""
         self._delay_s = delay_s
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the connection for the answer."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer once the request's head is complete."""
         if data.endswith(b"\r\n\r\n"):
             if self._delay_s:
                 asyncio.get_running_loop().call_later(self._delay_s, self._answer)

@@ -1,8 +1,8 @@
-"""How true the times are: `python -m benchmarks.timing [--rates 100 500] [--readers 20 --listeners 200]`.
+"""The error of the times: `python -m benchmarks.timing [--rates 100 500] [--readers 20 --listeners 200]`.
 
 The site answers after 50 ms. Prints how far `response_time` is above that, and how late checks start after
-their slots, in milliseconds. With readers it measures in turns, without and with people who reload all pages
-and listen to what happens, and prints what that changes: `--rounds` of both, since these machines are noisy.
+their slots, in milliseconds. With readers or listeners (see `benchmarks.readers`) it measures without and
+with them in turns, and prints the change: `--rounds` of both, since machines are noisy.
 """
 
 import argparse
@@ -30,7 +30,7 @@ WHERE timestamp BETWEEN $2 AND $3
 
 @dataclass
 class Seen:
-    """What was measured, of one round or of several."""
+    """The measurements of one round, or of several."""
 
     errors_ms: list[float] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
@@ -38,7 +38,6 @@ class Seen:
     cpu_s: float = 0
 
     def __add__(self, other: "Seen") -> "Seen":
-        """Put two rounds together."""
         return Seen(
             self.errors_ms + other.errors_ms,
             self.late_ms + other.late_ms,
@@ -47,7 +46,7 @@ class Seen:
         )
 
     def figures(self) -> dict[str, float]:
-        """Tell what the table compares."""
+        """Return the lines of the table: what is measured, and its value."""
         count = len(self.errors_ms)
         return {
             "checks a second": count / self.lasted_s,
@@ -77,7 +76,7 @@ def measure(rate: int, url: str, readers: int = 0, listeners: int = 0) -> Seen:
     with program(config) as (process, uri):
         asyncio.run(first_rows(uri, 1))
         time.sleep(rate / 50 + 1)
-        with people(f"http://127.0.0.1:{config['web_port']}/", readers, listeners):
+        with clients(f"http://127.0.0.1:{config['web_port']}/", readers, listeners):
             time.sleep(SETTLE_S)
             since, cpu_since_s = time.time(), cpu_s(process)["program"]
             time.sleep(SECONDS)
@@ -90,8 +89,8 @@ def measure(rate: int, url: str, readers: int = 0, listeners: int = 0) -> Seen:
 
 
 @contextmanager
-def people(url: str, readers: int, listeners: int) -> Iterator[None]:
-    """Let them look, with what the program leaves of the processors: theirs are elsewhere in real life."""
+def clients(url: str, readers: int, listeners: int) -> Iterator[None]:
+    """Run readers and listeners at the lowest priority: outside of a benchmark they have other processors."""
     if not (readers or listeners):
         yield
         return
@@ -118,7 +117,7 @@ def free_port() -> int:
 
 
 def compare(rate: int, url: str, readers: int, listeners: int, rounds: int) -> None:
-    """Measure in turns, and print both and the change."""
+    """Measure without and with clients in turns; print both, and the change."""
     without, with_them = Seen(), Seen()
     for _ in range(rounds):
         without += measure(rate, url)
@@ -132,9 +131,9 @@ def compare(rate: int, url: str, readers: int, listeners: int, rounds: int) -> N
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rates", type=int, nargs="+", default=[100, 500, 1_000], help="checks a second")
-    arguments.add_argument("--readers", type=int, default=0, help="who reload a page every second")
-    arguments.add_argument("--listeners", type=int, default=0, help="event streams")
-    arguments.add_argument("--rounds", type=int, default=3, help="how often both are measured, with readers")
+    arguments.add_argument("--readers", type=int, default=0, help="clients that load a page every second")
+    arguments.add_argument("--listeners", type=int, default=0, help="clients with an event stream")
+    arguments.add_argument("--rounds", type=int, default=3, help="of both, with readers or listeners")
     asked = arguments.parse_args()
     with site(DELAY_S) as url:
         for rate in asked.rates:
