@@ -21,10 +21,15 @@ from monitor.config.alerts import Maintenance
 from monitor.config.model import Monitor
 from monitor.runtime.text import DAY_S
 
-Interval = tuple[float, float]
+LONGEST_S = 31.0 * DAY_S
 
-
+_AHEAD_S = 366.0 * DAY_S
+_LATE_S = 60.0  # clocks differ, and requests take their time
 _MAX_DAYS = 8  # that are kept
+
+Interval = tuple[float, float]
+Scope = tuple[str | None, str | None]
+"""A monitor, or a group; without either, all monitors."""
 
 
 class Windows:
@@ -43,8 +48,7 @@ class Windows:
         self._days: dict[int, list[Interval]] = {}
 
     def open_at(self, at: float) -> bool:
-        some = self._maintenance or self._made
-        return bool(some) and any(start <= at < end for start, end in self._day(_day(at)))
+        return any(start <= at < end for start, end in self._day(_day(at)))
 
     def within(self, start: float, end: float) -> Iterator[Interval]:
         """Yield the parts of a time range in which any window is open: in order, without overlaps."""
@@ -106,19 +110,6 @@ def _cron(window: Maintenance) -> str:
 def _starts(cron: str, time_zone: str, after: float, before: float) -> Iterator[float]:
     starts = CronSim(cron, datetime.fromtimestamp(after, UTC).astimezone(ZoneInfo(time_zone)))
     return takewhile(lambda start: start < before, (start.timestamp() for start in starts))
-
-
-LONGEST_S = 31.0 * DAY_S
-
-
-_AHEAD_S = 366.0 * DAY_S
-
-
-_LATE_S = 60.0  # clocks differ, and requests take their time
-
-
-Scope = tuple[str | None, str | None]
-"""A monitor, or a group; without either, all monitors."""
 
 
 class MadeWindow(NamedTuple):
