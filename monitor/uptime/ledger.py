@@ -2,19 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from monitor.result import CheckResult, Phases
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.maintenance import Windows
-from monitor.uptime.sums import (
-    BUCKETS,
-    CountedAs,
-    UptimePoint,
-    bucket,
-    seconds_by_hour,
-    split_at_hours,
-    split_at_windows,
-)
+from monitor.uptime.sums import BUCKETS, CountedAs, UptimePoint, bucket, time_covered
 
 _COLUMN: dict[CountedAs, int] = {"up": 0, "degraded": 1, "down": 2, "maintenance": 3}
 _DOWN, _UNKNOWN = 2, 3
@@ -63,25 +56,12 @@ class Ledger:
                 entry.counts[_UNKNOWN if result.up is None else _DOWN] += 1
 
     def count_time(
-        self,
-        monitor: str,
-        superseded: Iterable[tuple[str, UptimePoint, float]],
-        windows: Windows | None = None,
+        self, monitor: str, superseded: Iterable[tuple[str, UptimePoint, float]], windows: Windows | None
     ) -> None:
         """Add the time that results cover; with each are its location and the slot of the next one."""
         for location, point, next_at in superseded:
-            if point.status != "unknown":
-                until = min(next_at, point.until)
-                if windows:
-                    for part in split_at_windows(point.status, point.at, until, windows):
-                        self._add_time(monitor, location, *part)
-                else:
-                    self._add_time(monitor, location, point.status, point.at, until)
-
-    def _add_time(self, monitor: str, location: str, counted_as: CountedAs, start: float, end: float) -> None:
-        column = _COLUMN[counted_as]
-        for hour, length_s in split_at_hours(start, end):
-            self._entry(monitor, location, hour).seconds[column] += length_s
+            for hour, counted_as, length_s in time_covered(point, next_at, windows):
+                self._entry(monitor, location, hour).seconds[_COLUMN[counted_as]] += length_s
 
     def insert_late(
         self,
@@ -89,15 +69,16 @@ class Ledger:
         location: str,
         late: Iterable[UptimePoint],
         others: Sequence[UptimePoint],
-        windows: Windows | None = None,
+        windows: Windows | None,
     ) -> None:
         """Add what late results take from those around them.
 
         `others` are all results of this location that late ones may take time from, or lose time to.
         """
         for sign, points in ((1, [*others, *late]), (-1, others)):
-            for (hour, counted_as), length_s in seconds_by_hour([*sorted(points), _END], windows).items():
-                self._entry(monitor, location, hour).seconds[_COLUMN[counted_as]] += sign * length_s
+            for point, after in pairwise([*sorted(points), _END]):
+                for hour, counted_as, length_s in time_covered(point, after.at, windows):
+                    self._entry(monitor, location, hour).seconds[_COLUMN[counted_as]] += sign * length_s
 
     def _entry(self, monitor: str, location: str, hour: int) -> Entry:
         key = (monitor, location, hour)

@@ -11,8 +11,6 @@ from monitor.storage.database import Database
 from monitor.uptime.ledger import Entry
 from monitor.uptime.sums import BUCKETS, Status, Sums, status_of
 
-Lock = Callable[[Any, Sequence[str]], Awaitable[object]]
-
 HOURS_KEPT_D = 400  # for which sums of hours are kept; those of days are kept for good
 
 _MONITORS = 200  # whose days are summed up at once
@@ -63,8 +61,10 @@ WHERE monitor = $1 AND location IS NOT DISTINCT FROM nullif($2, '') AND schedule
     AND result_id <> ALL ($5::uuid[])
 """
 
+# Monitors with hours, of days that are over, that the sums of days lack.
 _NOT_IN_DAYS = "SELECT DISTINCT monitor FROM health_hours WHERE NOT in_day AND hour < $1 ORDER BY 1"
 
+# Each day with an hour that changed is summed up again.
 _INTO_DAYS = f"""
 WITH put AS (
     UPDATE health_hours SET in_day = true WHERE monitor = ANY($1) AND hour < $2 AND NOT in_day
@@ -102,29 +102,8 @@ ON CONFLICT (monitor, location, day) DO UPDATE SET
 
 _EXPIRE = "DELETE FROM health_hours WHERE hour < $1 AND in_day"
 
-# Sums of hours from hour $1 until before $2, and sums of days from day $3 until before $4.
-_ALL_MONITORS = f"""
-SELECT
-    monitor, location,
-    sum(up_s), sum(degraded_s), sum(down_s), sum(maintenance_s), sum(up), sum(degraded), sum(down),
-    sum(unknown), ARRAY[{_BUCKETS_SUM}],
-    max(slowest_s), sum(resolve_s), sum(connect_s), sum(tls_s), sum(processing_s), sum(transfer_s)
-FROM (
-    SELECT
-        monitor, location, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
-        response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s
-    FROM health_hours WHERE hour >= $1 AND hour < $2
-    UNION ALL
-    SELECT
-        monitor, location, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
-        response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s
-    FROM health_days WHERE day >= $3 AND day < $4
-) AS known
-GROUP BY monitor, location
-"""
-
 # Sums of hours from hour $2 until before $3; the days from $4 until before $5 are read as sums of days.
-_SOME_MONITORS = f"""
+_SUMS = f"""
 SELECT
     monitor, location,
     sum(up_s), sum(degraded_s), sum(down_s), sum(maintenance_s), sum(up), sum(degraded), sum(down),
@@ -174,57 +153,29 @@ async def around(
     return [(row["scheduled_at"], status_of(row["up"], bool(row["degraded"]))) for row in rows]
 
 
-async def sum_up_days(database: Database, lock: Lock) -> None:
+async def sum_up_days(database: Database, lock: Callable[[Any, Sequence[str]], Awaitable[object]]) -> None:
     """Add hours of days that are over to the sums of days; delete hours that are too old.
 
     `lock` holds up whoever writes about these monitors, until the transaction ends.
     """
     today = int(time.time() // DAY_S)
     async with database.transaction() as connection:
-        monitors = await _not_in_days(connection, today)
+        monitors = [row["monitor"] for row in await connection.fetch(_NOT_IN_DAYS, today * 24)]
     for start in range(0, len(monitors), _MONITORS):
         some = monitors[start : start + _MONITORS]
         async with database.transaction() as connection:
             await lock(connection, some)
-            await _into_days(connection, some, today)
+            await connection.execute(_INTO_DAYS, some, today * 24)
     async with database.transaction() as connection:
-        await _expire(connection, today - HOURS_KEPT_D)
+        await connection.execute(_EXPIRE, (today - HOURS_KEPT_D) * 24)
 
 
-async def _not_in_days(connection: Any, before_day: int) -> list[str]:
-    """Return the monitors with hours, of days that are over, that the sums of days lack."""
-    rows = await connection.fetch(_NOT_IN_DAYS, before_day * 24)
-    return [row["monitor"] for row in rows]
-
-
-async def _into_days(connection: Any, monitors: Sequence[str], before_day: int) -> None:
-    """Sum up again each day with an hour that changed."""
-    await connection.execute(_INTO_DAYS, monitors, before_day * 24)
-
-
-async def _expire(connection: Any, before_day: int) -> None:
-    """Delete the hours of earlier days that are in the sums of days."""
-    await connection.execute(_EXPIRE, before_day * 24)
-
-
-async def sums_of_all(connection: Any, hours: tuple[int, int], first_day: int) -> list[tuple[str, str, Sums]]:
-    """Return the sums by monitor and location, of the hours from the first until before the second.
-
-    Of days before `first_day`, only whole days are kept, and each is read as one.
-    """
-    since, until = hours
-    edge = first_day * 24
-    days = (since // 24, min(-(-until // 24), first_day))
-    rows = await connection.fetch(_ALL_MONITORS, max(since, edge), until, *days)
-    return [(row["monitor"], row["location"], Sums(*tuple(row)[2:])) for row in rows]
-
-
-async def sums_of_some(
+async def sums_of(
     connection: Any, monitors: Sequence[str], hours: tuple[int, int], days: tuple[int, int]
-) -> list[tuple[str, Sums]]:
-    """Return the sums by monitor, one for each location, of the hours from the first until before the second.
+) -> list[tuple[str, str, Sums]]:
+    """Return the sums by monitor and location, of the hours from the first until before the second.
 
     The days from the first until before the second are read from the sums of days.
     """
-    rows = await connection.fetch(_SOME_MONITORS, monitors, *hours, *days)
-    return [(row["monitor"], Sums(*tuple(row)[2:])) for row in rows]
+    rows = await connection.fetch(_SUMS, monitors, *hours, *days)
+    return [(row["monitor"], row["location"], Sums(*tuple(row)[2:])) for row in rows]

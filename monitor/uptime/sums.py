@@ -8,8 +8,7 @@ maintenance window counts as maintenance, whatever the result was. Pure.
 
 import math
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, NamedTuple
@@ -26,8 +25,6 @@ Status = Literal["up", "degraded", "down", "unknown"]
 CountedAs = Literal[Status, "maintenance"]
 TimePart = tuple[CountedAs, float, float]
 """A part of a time range: what it counts as, its start and its end."""
-SecondsByHour = dict[tuple[int, CountedAs], float]
-"""Seconds by hour (since 1970) and by what they count as."""
 
 
 class UptimePoint(NamedTuple):
@@ -90,22 +87,19 @@ def status_of(up: bool | None, degraded: bool) -> Status:
     return "degraded" if degraded else "up"
 
 
-def seconds_by_hour(points: Iterable[UptimePoint], windows: Windows | None = None) -> SecondsByHour:
-    """Add up the time that each point covers until the next; `points` are in the order of `at`.
+def time_covered(
+    point: UptimePoint, next_at: float, windows: Windows | None
+) -> Iterator[tuple[int, CountedAs, float]]:
+    """Yield hour (since 1970), what it counts as, and seconds, of the time that a point covers.
 
-    The last point adds nothing: its time is counted when the next one is there.
+    `next_at` is the slot of the next result: nothing is counted before it is there.
     """
-    seconds: SecondsByHour = defaultdict(float)
-    before: UptimePoint | None = None
-    for point in points:
-        if before is not None and before.status != "unknown":
-            for spent, start, end in split_at_windows(
-                before.status, before.at, min(point.at, before.until), windows
-            ):
-                for hour, length_s in split_at_hours(start, end):
-                    seconds[hour, spent] += length_s
-        before = point
-    return seconds
+    if point.status != "unknown":
+        for counted_as, start, end in split_at_windows(
+            point.status, point.at, min(next_at, point.until), windows
+        ):
+            for hour, length_s in split_at_hours(start, end):
+                yield hour, counted_as, length_s
 
 
 def split_at_windows(status: Status, start: float, end: float, windows: Windows | None) -> Sequence[TimePart]:

@@ -241,7 +241,7 @@ class PageReader:
         """
         found: defaultdict[str, list[Sums]] = defaultdict(list)
         async with self._database.transaction() as connection:
-            for name, sums in await store.sums_of_some(connection, monitors, hours, days):
+            for name, _, sums in await store.sums_of(connection, monitors, hours, days):
                 found[name].append(sums)
         return found
 

@@ -1,6 +1,9 @@
 """What results say of time: shares that add to 1, whatever the order in which results come."""
 
 import math
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,10 +19,10 @@ from monitor.uptime.sums import (
     UptimePoint,
     bucket,
     percentile,
-    seconds_by_hour,
     shares,
     split_at_hours,
     status_of,
+    time_covered,
 )
 
 HOUR = 488_888
@@ -30,6 +33,15 @@ def points(said: str, step_s: float = 60, reach_s: float = 180, start: float = S
     words: dict[str, Status] = {"+": "up", "~": "degraded", "-": "down", "?": "unknown"}
     slots = (start + step_s * position for position in range(len(said)))
     return [UptimePoint(at, words[sign], at + reach_s) for at, sign in zip(slots, said, strict=True)]
+
+
+def seconds_by_hour(points: Iterable[UptimePoint]) -> dict[tuple[int, CountedAs], float]:
+    """Add up the time that each point covers until the next; `points` are in the order of `at`."""
+    seconds: dict[tuple[int, CountedAs], float] = defaultdict(float)
+    for point, after in pairwise(points):
+        for hour, counted_as, length_s in time_covered(point, after.at, None):
+            seconds[hour, counted_as] += length_s
+    return seconds
 
 
 POINTS = st.lists(
