@@ -1,7 +1,7 @@
 """PostgreSQL: connections, transactions, and what an error means.
 
-An error is one of two: the database is away (`StoreUnavailableError`: wait and try again, what was to be
-stored is not to blame) or it cannot take these rows (`RefusedError`: waiting does not help).
+An error is one of two: the database is unavailable (`StoreUnavailableError`: wait and try again, the rows
+are not to blame), or it cannot take these rows (`RefusedError`: waiting does not help).
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _ERRORS = (
 
 
 class StoreUnavailableError(Exception):
-    """The database is away, full, busy or closed to us; its text is one line without secrets."""
+    """The database is down, full, busy or closed to us; its text is one line without secrets."""
 
 
 class RefusedError(Exception):
@@ -86,7 +86,7 @@ class Database:
         """Open a transaction and yield its connection; whoever is cancelled in it has stored nothing.
 
         Raises:
-            StoreUnavailableError: the database is away, or gave up waiting for a lock.
+            StoreUnavailableError: the database is unavailable, or gave up waiting for a lock.
             RefusedError: it will never take the rows of a statement.
 
         """

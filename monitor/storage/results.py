@@ -47,7 +47,7 @@ class ResultStore:
         Results that span more than thirty days are stored thirty days at a time, each time all or none.
 
         Raises:
-            StoreUnavailableError: the database is away; try again.
+            StoreUnavailableError: the database is unavailable; try again.
             RefusedError: the database will never take at least one of them.
 
         """
@@ -55,11 +55,11 @@ class ResultStore:
             if not 0 <= result.scheduled_at < _END_OF_TIME:
                 raise RefusedError(f"scheduled_at {result.scheduled_at!r} is not between 1970 and 2100")
         days = sorted(set(map(_day, results)))
-        if len(days) <= _MAX_DAYS:
-            return await self._save(results, days)
-        early = set(days[:_MAX_DAYS])
-        new = await self.save([result for result in results if _day(result) in early])
-        return new + await self.save([result for result in results if _day(result) not in early])
+        new = 0
+        for start in range(0, len(days), _MAX_DAYS):
+            some = days[start : start + _MAX_DAYS]
+            new += await self._save([result for result in results if _day(result) in some], some)
+        return new
 
     async def maintain(self) -> None:
         """Make the partitions of today and tomorrow, so that no result has to wait for its own."""
@@ -78,8 +78,6 @@ class ResultStore:
         return len(names)
 
     async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
-        if not results:
-            return 0
         await self._make_partitions(days)
         try:
             return await self._add(results)

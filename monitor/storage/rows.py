@@ -25,19 +25,11 @@ INSERT INTO health_data (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
     body_truncated, certificate_expires_at, degraded, tls, evidence)
-SELECT
-    timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
-    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
-    body_truncated, certificate_expires_at, degraded, tls::jsonb, evidence::jsonb
-FROM unnest(
+SELECT * FROM unnest(
     $1::float8[], $2::text[], $3::int[], $4::float8[], $5::uuid[], $6::text[], $7::text[], $8::text[],
     $9::float8[], $10::bool[], $11::text[], $12::text[],
     $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::float8[], $18::int[], $19::text[],
-    $20::inet[], $21::bigint[], $22::bool[], $23::timestamptz[], $24::bool[], $25::text[], $26::text[]
-) AS result (
-    timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
-    resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
-    body_truncated, certificate_expires_at, degraded, tls, evidence)
+    $20::inet[], $21::bigint[], $22::bool[], $23::timestamptz[], $24::bool[], $25::jsonb[], $26::jsonb[])
 ON CONFLICT DO NOTHING
 """
 
