@@ -2,5 +2,5 @@
 
 Start at `model.py` for the nouns and `course.py` for the rules; both are pure. `bookkeeping.py` applies a
 batch of results in the transaction that stores them.
-It knows nothing of who is told: a change is a row, and alerts read it.
+It does not know who is alerted: a change is a row, and alerts read it.
 """

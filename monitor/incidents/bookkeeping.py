@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from monitor.incidents import store as store_incidents
+from monitor.incidents import store
 from monitor.incidents.course import Observed, Recheck, observe, status
 from monitor.incidents.late_results import correct, retrace_stored
 from monitor.incidents.location import in_order, point_of
@@ -21,7 +21,7 @@ from monitor.incidents.store import State
 from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.results import Enter
-from monitor.uptime import store
+from monitor.uptime import store as uptime_store
 from monitor.uptime.ledger import Ledger
 from monitor.uptime.sums import UptimePoint
 
@@ -36,13 +36,12 @@ class Bookkeeping:
         self, rules: MonitorRules, retention_days: float, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules = rules
-        self._retention_days = min(retention_days, store.HOURS_KEPT_D - 1)
+        self._retention_days = min(retention_days, uptime_store.HOURS_KEPT_D - 1)
         self._clock = clock
 
     async def open_books(self, connection: Any, results: Iterable[CheckResult]) -> Enter:
         """Lock the monitors of these results until the transaction ends; return what enters the new ones."""
-        monitors = sorted({result.monitor for result in results} - {""})
-        healths = await store_incidents.locked(connection, monitors) if monitors else {}
+        healths = await store.locked(connection, {result.monitor for result in results} - {""})
         return partial(self._enter, connection, healths)
 
     async def _enter(
@@ -97,7 +96,7 @@ class _Batch:
             slots = [result.scheduled_at for result in its]
             between = (min(slots) - rules.reach_s, max(slots) + rules.reach_s)
             ids = [result.id for result in its]
-            others = await store.around(self._connection, monitor, location, ids, between)
+            others = await uptime_store.around(self._connection, monitor, location, ids, between)
             self._ledger.insert_late(
                 monitor,
                 location,
@@ -112,7 +111,7 @@ class _Batch:
             return True
         start = min(recheck.first for recheck in rechecks) - rules.reach_s
         end = max(recheck.last for recheck in rechecks) + rules.reach_s
-        return await store_incidents.any_outage(self._connection, monitor, start, end)
+        return await store.any_outage(self._connection, monitor, start, end)
 
     async def _recheck(
         self, monitor: str, before: Health, observed: Observed, rules: Rules
@@ -126,13 +125,13 @@ class _Batch:
             start = max(start, before.unchecked_after)
         else:
             end = before.unchecked_after
-        stored = await store_incidents.history(self._connection, monitor, start, end)
+        stored = await store.history(self._connection, monitor, start, end)
         retraced = await asyncio.to_thread(retrace_stored, start, stored, before, rules)
         return correct(before, observed, retraced, rules, self._now)
 
     async def store(self) -> None:
         """Store the states, sums and changes of all monitors of the batch."""
         if self._states:
-            await store_incidents.store_states(self._connection, self._states)
-            await store.add(self._connection, self._ledger.entries)
-            await store_incidents.store_changes(self._connection, self._changes, self._now)
+            await store.store_states(self._connection, self._states)
+            await uptime_store.add(self._connection, self._ledger.entries)
+            await store.store_changes(self._connection, self._changes, self._now)

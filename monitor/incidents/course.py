@@ -21,17 +21,9 @@ from monitor.runtime.text import HOUR_S
 from monitor.uptime.sums import UptimePoint
 
 _FRESH_S = 60.0  # a result that is not older is news, however short the interval
-
-
 _SKEW_S = 60.0  # by which a clock may be ahead
-
-
 _FLAPPING_S = HOUR_S
-
-
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
-
-
 _FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
 
 
@@ -50,7 +42,7 @@ class Observed(NamedTuple):
     health: Health
     changes: list[Change]
     superseded: list[tuple[str, UptimePoint, float]]
-    """For uptime: a location, what its latest result said, and the slot of the result that follows it."""
+    """For uptime: a location, its latest result until now, and the slot of the result that follows it."""
     late: list[CheckResult]
     """Results whose slots lie before one that their location already had."""
     rechecks: list[Recheck]
@@ -147,7 +139,8 @@ class _Course:
         is_old, was_down = at < self._last_at - self._reach_s, before is not None and before.down
         if before and was_down and not after.down and (is_old or self._turned_after(after.since)):
             self._rechecks.append(Recheck(before.since, after.since))
-        if not is_old and result.up is not None and self._may_change_incidents(after):
+        concerns_incidents = after.down or self._outage or self._no_data or self._flapping
+        if not is_old and result.up is not None and concerns_incidents:
             self._update_incidents(result, after, turned=after.down != was_down)
 
     def _apply_late(self, newest: LocationState, result: CheckResult) -> None:
@@ -158,11 +151,8 @@ class _Course:
         if result.up and newest.unproven and not is_long_after(newest.at, at + self._reach_s):
             self._locations[result.location] = msgspec.structs.replace(newest, unproven=False)
 
-    def _may_change_incidents(self, state: LocationState) -> bool:
-        return bool(state.down or self._outage or self._no_data or self._flapping)
-
     def _supersede(self, before: LocationState, after: LocationState, result: CheckResult) -> LocationState:
-        """Note for uptime what counted until this result; slots tell what time that is.
+        """Note for uptime the result that counted until this one, by their slots.
 
         Returns `after`, corrected if the clock was set back.
         """

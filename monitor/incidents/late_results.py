@@ -3,7 +3,7 @@
 Pure. The stored results are gone through once more, in the order of their slots. An outage that is found in
 this way is `past`, or is opened if it goes on; a known one gets the times that the results give it. What
 people were alerted of is not taken back: an open outage goes on until enough checks pass, even if late
-results speak against it.
+results show that there was none.
 """
 
 import math
@@ -107,7 +107,7 @@ def _ends_alike(retraced: Health, health: Health) -> bool:
 
 
 def _present(was: Episode | None, observed: Observed, retraced: Retraced, now: float) -> _Present | None:
-    """Compare the open outage with what was found; `None` if the results speak against it: it stays open."""
+    """Compare the open outage with what was found; `None` if there was no such one: it stays open."""
     found, quiet = retraced.health.outage, observed.health.flapping is not None
     changes = [each for each in observed.changes if each.kind not in _OUTAGES]
     if was and was.was_opened:

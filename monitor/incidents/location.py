@@ -13,7 +13,7 @@ import msgspec
 from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
-from monitor.uptime.sums import REACH, Status, UptimePoint, status_of
+from monitor.uptime.sums import Status, UptimePoint, status_of
 
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
 
@@ -26,12 +26,12 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     until: float
     """The newest result counts until then, or until the next one."""
     status: Status
-    """What the newest result alone says."""
+    """By the newest result alone."""
     process: str = ""
     """Which process made it, and its number there."""
     number: int = 0
     known_at: float | None = None
-    """Slot of the newest result that says something about the site."""
+    """Slot of the newest result that shows whether the site is up."""
     down: bool = False
     since: float = 0.0
     """Slot of the first result of the streak that made it `down`, or up."""
@@ -42,7 +42,7 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     failed: tuple[float | None, ...] = ()
     """With a sample: its results while the location is up; of a failed one the slot, of a passed one null."""
     ahead: UptimePoint | None = None
-    """What the result of the latest slot says, if the clock was set back since."""
+    """The result of the latest slot, if the clock was set back since."""
     unproven: bool = False
     """Whether no check has passed since the first result, or since the first one after a long time."""
 
@@ -59,12 +59,12 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     @property
     def may_turn(self) -> bool:
-        """Return whether it is down, or its newest results speak against its being up."""
+        """Return whether it is down, or some of its newest results failed."""
         return self.down or self.streak > 0 or any(slot is not None for slot in self.failed)
 
     @property
     def latest(self) -> UptimePoint:
-        """Return what the result of the latest slot says."""
+        """Return the result of the latest slot."""
         return self.ahead or UptimePoint(self.at, self.status, self.until)
 
 
@@ -112,7 +112,7 @@ def next_state(before: LocationState | None, result: CheckResult, rules: Rules) 
     its end any nearer. A long time without results clears it too: what lies on both sides is not in a row.
     """
     at, up, process, number = result.scheduled_at, result.up, result.process, result.number
-    until, status = at + REACH * rules.interval_s, status_of(up, result.degraded)
+    until, status = at + rules.reach_s, status_of(up, result.degraded)
     before = before or LocationState(at, until, status, unproven=True)
     if is_long_after(at, before.until):
         before = msgspec.structs.replace(before, streak=0, failed=(), unproven=True)
@@ -121,10 +121,11 @@ def next_state(before: LocationState | None, result: CheckResult, rules: Rules) 
         return msgspec.structs.replace(
             before, at=at, until=until, status=status, process=process, number=number, ahead=None
         )
+    after = LocationState(
+        at, until, status, process, number, at, before.down, before.since, unproven=unproven
+    )
     if up != before.down and not rules.sample:
-        return LocationState(
-            at, until, status, process, number, at, before.down, before.since, unproven=unproven
-        )
+        return after
     streak = 0 if up != before.down else before.streak + 1
     first = before.streak_at if before.streak else at
     failed: tuple[float | None, ...] = ()
@@ -134,9 +135,6 @@ def next_state(before: LocationState | None, result: CheckResult, rules: Rules) 
         bad = [slot for slot in failed if slot is not None]
         turned = len(bad) >= rules.sample.bad
         first = bad[0] if turned else first
-    after = LocationState(
-        at, until, status, process, number, at, before.down, before.since, unproven=unproven
-    )
     if turned:
         return msgspec.structs.replace(after, down=not before.down, since=first)
     return msgspec.structs.replace(after, streak=streak, streak_at=first, failed=failed)

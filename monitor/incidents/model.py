@@ -56,7 +56,7 @@ class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     detail: str | None = None
     locations: tuple[str, ...] = ()
     was_opened: bool = msgspec.field(default=False, name="told")
-    """Whether there is a change `opened` of it; false while all results that speak for it are old."""
+    """Whether there is a change `opened` of it; false while all results that show it are old."""
 
     def change(
         self, change: Literal["opened", "resolved", "past", "moved"], at: float, *, quiet: bool = False

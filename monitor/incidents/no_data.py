@@ -18,42 +18,15 @@ from aiokafka.errors import KafkaError
 from monitor.incidents import store
 from monitor.incidents.model import Change, Episode, Health, Kind
 from monitor.incidents.rules import MonitorRules, Rules
-from monitor.incidents.store import State
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.uptime.sums import REACH
 
-_NO_RESULT = f"no result for {REACH} intervals"
-
-
-def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Change]:
-    """Return the health with an incident of kind `no_data`, and the change that opens it.
-
-    The next result that is news resolves it. It began with the newest result; if there was none, at `since`.
-    """
-    started_at = health.last_at if health.locations else since
-    episode = Episode(
-        Kind.NO_DATA, started_at, decided_at=now, observed_at=now, detail=_NO_RESULT, was_opened=True
-    )
-    return msgspec.structs.replace(health, no_data=episode), episode.change("opened", now)
-
-
-def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
-    """Return what is left, and the ends of all open incidents, of a monitor that nobody checks any more.
-
-    Results that come later begin anew.
-    """
-    open_ones = [episode for episode in (health.outage, health.flapping, health.no_data) if episode]
-    changes = [_no_longer_checked(episode.ended(now)) for episode in open_ones]
-    locations = {
-        name: msgspec.structs.replace(state, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
-        for name, state in health.locations.items()
-    }
-    return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes
-
-
-def _no_longer_checked(change: Change) -> Change:
-    return replace(change, reason=None, detail="no longer checked") if change.change == "resolved" else change
-
+LOOK_S = 5.0
+_SETTLE_S = 60.0
+_FIRST_CHECKS_PER_S = 50  # the schedule's ramp
+_ASLEEP_S = 30.0
+_KAFKA_S = 3.0
+_SKEW_S = 1.0
 
 # A monitor that never had a result counts, too: it has a deadline only if it is checked for long enough.
 _WITHOUT_RESULTS = """
@@ -64,7 +37,6 @@ WHERE coalesce(last_at, '-infinity') < deadline AND NOT EXISTS (
     WHERE health_incidents.monitor = checked.monitor AND kind = 'no_data' AND ended_at IS NULL)
 """
 
-
 _NOT_CHECKED = """
 SELECT DISTINCT monitor FROM health_incidents
 WHERE ended_at IS NULL AND monitor <> ALL ($1)
@@ -72,78 +44,6 @@ WHERE ended_at IS NULL AND monitor <> ALL ($1)
         SELECT FROM health_states
         WHERE health_states.monitor = health_incidents.monitor AND last_at >= $2)
 """
-
-
-async def look_for_no_data(
-    database: Database,
-    deadlines: Mapping[str, float],
-    checked_since: Mapping[str, float],
-    is_ours: Callable[[str], bool],
-    now: float,
-) -> None:
-    """Open incidents for monitors without a result since their deadline.
-
-    End the open incidents of monitors that are not in `checked_since`, if they are ours and had no result
-    lately. Those without a deadline are not judged.
-    """
-    forgotten_at = now - Rules().reach_s
-    async with database.transaction() as connection:
-        await _open_overdue(connection, deadlines, checked_since, now)
-        await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
-
-
-async def _open_overdue(
-    connection: Any, deadlines: Mapping[str, float], checked_since: Mapping[str, float], now: float
-) -> None:
-    """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
-    rows = await connection.fetch(_WITHOUT_RESULTS, list(deadlines), list(deadlines.values()))
-    names = [row["monitor"] for row in rows]
-    for monitor, health in (await _locked(connection, names)).items():
-        if health.last_at < deadlines[monitor] and not health.no_data:
-            after, change = open_no_data(health, checked_since[monitor], now)
-            await _store(connection, State(monitor, "unknown", after), [change], now)
-
-
-async def _end_no_longer_checked(
-    connection: Any,
-    checked: Collection[str],
-    is_ours: Callable[[str], bool],
-    deadline: float,
-    now: float,
-) -> None:
-    """End all open incidents of monitors that are not checked, and had no result since `deadline`."""
-    rows = await connection.fetch(_NOT_CHECKED, checked, deadline)
-    names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
-    for monitor, health in (await _locked(connection, names)).items():
-        after, changes = end_unchecked(health, now)
-        await _store(connection, State(monitor, "unknown", after), changes, now)
-
-
-async def _locked(connection: Any, names: Collection[str]) -> dict[str, Health]:
-    return await store.locked(connection, sorted(names)) if names else {}
-
-
-async def _store(connection: Any, state: State, changes: Iterable[Change], now: float) -> None:
-    await store.store_states(connection, [state])
-    await store.store_changes(connection, [(state.monitor, change) for change in changes], now)
-
-
-LOOK_S = 5.0
-
-
-SETTLE_S = 60.0
-
-
-_FIRST_CHECKS_PER_S = 50  # the schedule's ramp
-
-
-_ASLEEP_S = 30.0
-
-
-_KAFKA_S = 3.0
-
-
-_SKEW_S = 1.0
 
 
 class _Instant(NamedTuple):
@@ -171,7 +71,7 @@ class NoDataWatch:
         rules: MonitorRules,
         partition_of: Callable[[bytes, int], int],
         *,
-        settle_s: float = SETTLE_S,
+        settle_s: float = _SETTLE_S,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -243,3 +143,87 @@ async def _ends_and_positions(
             return ends, {partition: await consumer.position(partition) for partition in partitions}
     except (KafkaError, TimeoutError):
         return {}, {}
+
+
+async def look_for_no_data(
+    database: Database,
+    deadlines: Mapping[str, float],
+    checked_since: Mapping[str, float],
+    is_ours: Callable[[str], bool],
+    now: float,
+) -> None:
+    """Open incidents for monitors without a result since their deadline.
+
+    End the open incidents of monitors that are not in `checked_since`, if they are ours and had no result
+    lately. Those without a deadline are not judged.
+    """
+    forgotten_at = now - Rules().reach_s
+    async with database.transaction() as connection:
+        await _open_overdue(connection, deadlines, checked_since, now)
+        await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
+
+
+async def _open_overdue(
+    connection: Any, deadlines: Mapping[str, float], checked_since: Mapping[str, float], now: float
+) -> None:
+    """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
+    rows = await connection.fetch(_WITHOUT_RESULTS, list(deadlines), list(deadlines.values()))
+    names = [row["monitor"] for row in rows]
+    for monitor, health in (await store.locked(connection, names)).items():
+        if health.last_at < deadlines[monitor] and not health.no_data:
+            after, change = open_no_data(health, checked_since[monitor], now)
+            await _store(connection, store.State(monitor, "unknown", after), [change], now)
+
+
+async def _end_no_longer_checked(
+    connection: Any,
+    checked: Collection[str],
+    is_ours: Callable[[str], bool],
+    deadline: float,
+    now: float,
+) -> None:
+    """End all open incidents of monitors that are not checked, and had no result since `deadline`."""
+    rows = await connection.fetch(_NOT_CHECKED, checked, deadline)
+    names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
+    for monitor, health in (await store.locked(connection, names)).items():
+        after, changes = end_unchecked(health, now)
+        await _store(connection, store.State(monitor, "unknown", after), changes, now)
+
+
+async def _store(connection: Any, state: store.State, changes: Iterable[Change], now: float) -> None:
+    await store.store_states(connection, [state])
+    await store.store_changes(connection, [(state.monitor, change) for change in changes], now)
+
+
+def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Change]:
+    """Return the health with an incident of kind `no_data`, and the change that opens it.
+
+    The next result that is news resolves it. It began with the newest result; if there was none, at `since`.
+    """
+    started_at = health.last_at if health.locations else since
+    episode = Episode(
+        Kind.NO_DATA,
+        started_at,
+        decided_at=now,
+        observed_at=now,
+        detail=f"no result for {REACH} intervals",
+        was_opened=True,
+    )
+    return msgspec.structs.replace(health, no_data=episode), episode.change("opened", now)
+
+
+def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
+    """Return what is left, and the ends of all open incidents, of a monitor that nobody checks any more.
+
+    Results that come later begin anew.
+    """
+    ends = [episode.ended(now) for episode in (health.outage, health.flapping, health.no_data) if episode]
+    changes = [
+        replace(end, reason=None, detail="no longer checked") if end.change == "resolved" else end
+        for end in ends
+    ]
+    locations = {
+        name: msgspec.structs.replace(state, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
+        for name, state in health.locations.items()
+    }
+    return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes

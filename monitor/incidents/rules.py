@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,9 @@ from monitor.runtime.text import DAY_S
 from monitor.uptime import maintenance_store
 from monitor.uptime.maintenance import MadeWindows, Windows
 from monitor.uptime.sums import REACH
+
+READ_EVERY_S = 3.0
+_COUNTED_S = 400 * DAY_S  # older results are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,6 @@ class Rules:
         return 10 + self.failures + self.successes + (self.sample.of if self.sample else 0)
 
 
-READ_EVERY_S = 3.0
-
-
-_COUNTED_S = 400 * DAY_S  # older results are not counted
-
-
 _DEFAULT = Rules()
 
 
@@ -70,7 +67,8 @@ class MonitorRules:
         self._made = MadeWindows()
         self._made_edition: object = None
         self._read_at = -math.inf
-        self._checked_since: dict[str, float] = {}
+        self.checked_since: dict[str, float] = {}
+        """Since when each monitor that is not paused is to be checked, by this process's clock."""
         self.follow(monitors)
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
@@ -79,8 +77,8 @@ class MonitorRules:
         self._rules = self._rules_by_monitor()
         self._timeouts = {monitor.name: monitor.timeout_s for monitor in self._monitors}
         now = self._clock()
-        self._checked_since = {
-            monitor.name: self._checked_since.get(monitor.name, now)
+        self.checked_since = {
+            monitor.name: self.checked_since.get(monitor.name, now)
             for monitor in self._monitors
             if not monitor.paused
         }
@@ -110,23 +108,18 @@ class MonitorRules:
                 if key not in shared:
                     shared[key] = Windows(monitor.maintenance, partial(self._made.within, monitor))
                 windows = shared[key]
-            found[monitor.name] = rules_of(monitor, windows)
+            found[monitor.name] = _rules_of(monitor, windows)
         return found
 
     def rules(self, name: str) -> Rules:
-        return self._rules.get(name) or _DEFAULT
+        return self._rules.get(name, _DEFAULT)
 
     def no_data_after_s(self, name: str) -> float:
         """Return how old a newest slot may be: three intervals, and the time that a check may take."""
         return self.rules(name).reach_s + self._timeouts[name]
 
-    @property
-    def checked_since(self) -> Mapping[str, float]:
-        """Since when each monitor that is not paused is to be checked, by this process's clock."""
-        return self._checked_since
 
-
-def rules_of(monitor: Monitor, windows: Windows | None) -> Rules:
+def _rules_of(monitor: Monitor, windows: Windows | None) -> Rules:
     return Rules(
         interval_s=monitor.interval_s,
         failures=monitor.failures_to_open,

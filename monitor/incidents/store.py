@@ -11,8 +11,6 @@ import msgspec
 from monitor.incidents.model import Change, Health
 from monitor.result import CheckResult
 
-_NOBODY = UUID(int=0)
-
 # In one order, so that two processes that save results of the same monitors cannot wait for each other.
 _LOCK = "SELECT monitor, health FROM health_states WHERE monitor = ANY($1) ORDER BY monitor FOR UPDATE"
 
@@ -46,7 +44,7 @@ SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, de
 FROM change JOIN incident USING (monitor, kind)
 """
 
-# If people were told that an outage of the monitor was over, what goes on begins there.
+# If people were alerted of the end of an outage of the monitor, what goes on begins there.
 _OPEN = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
@@ -207,7 +205,7 @@ async def history(connection: Any, monitor: str, start: float, end: float) -> li
             response_data="",
             response_status=None,
             response_time=0,
-            id=_NOBODY,
+            id=UUID(int=0),
             monitor=monitor,
             url="",
             location=row["location"] or "",
