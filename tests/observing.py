@@ -16,7 +16,7 @@ from monitor.result import CheckResult, result_id
 START = 1_795_000_000.0
 RULES, HEALTHY = Rules(), Health()
 DOWN, PARTIAL, NO_DATA, FLAPPING = Kind.DOWN, Kind.PARTIAL, Kind.NO_DATA, Kind.FLAPPING
-SAYS: dict[str, dict[str, Any]] = {
+SIGNS: dict[str, dict[str, Any]] = {
     "+": {"up": True},
     "~": {"up": True, "degraded": True},
     "-": {"up": False, "reason": "status", "detail": "status 500, expected 200-399"},
@@ -48,7 +48,7 @@ def check(slot: float, sign: str = "+", location: str = "here", monitor: str = "
         url="",
         location=location,
         scheduled_at=at,
-        **SAYS[sign],
+        **SIGNS[sign],
     )
 
 
@@ -93,5 +93,6 @@ def live(
     return health, changes
 
 
-def told(changes: Iterable[Change]) -> list[tuple[str, Kind, float, float]]:
+def in_slots(changes: Iterable[Change]) -> list[tuple[str, Kind, float, float]]:
+    """Return change and kind, and when the incident began and when this was, in slots."""
     return [(each.change, each.kind, slot_of(each.started_at), slot_of(each.at)) for each in changes]

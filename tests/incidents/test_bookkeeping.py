@@ -21,7 +21,7 @@ from tests.storage.test_results import count, query
 NOW = START + 86_400
 
 RECOUNT = """
-WITH said AS (
+WITH result AS (
     SELECT monitor, location, scheduled_at AS start,
         CASE WHEN up IS NULL THEN 'unknown' WHEN NOT up THEN 'down'
             WHEN degraded THEN 'degraded' ELSE 'up' END AS status,
@@ -33,12 +33,12 @@ WITH said AS (
 ), seconds AS (
     SELECT monitor, location, hour, status,
         sum(greatest(0, least(stop, (hour + 1) * 3600) - greatest(start, hour * 3600))) AS length_s
-    FROM said, generate_series(floor(start / 3600)::int, floor((start + 180) / 3600)::int) AS hour
+    FROM result, generate_series(floor(start / 3600)::int, floor((start + 180) / 3600)::int) AS hour
     WHERE (monitor, location, start) NOT IN (SELECT * FROM newest)
     GROUP BY 1, 2, 3, 4
 ), counts AS (
     SELECT monitor, location, floor(start / 3600)::int AS hour, status, count(*) AS checks
-    FROM said GROUP BY 1, 2, 3, 4
+    FROM result GROUP BY 1, 2, 3, 4
 )
 SELECT monitor, location, hour, status, coalesce(length_s, 0) AS length_s, coalesce(checks, 0) AS checks
 FROM seconds FULL JOIN counts USING (monitor, location, hour, status)
@@ -192,7 +192,7 @@ async def test_a_late_result_of_an_outage_that_is_known_makes_no_other(
 
 
 @pytest.mark.parametrize(("others", "kind"), [("a", "down"), ("abc", "partial")])
-async def test_what_a_location_tells_hours_later_is_compared_with_the_others(
+async def test_results_that_a_location_sends_hours_later_are_compared_with_the_others(
     database: str, books: ResultStore, others: str, kind: str
 ) -> None:
     await books.save(together(**dict.fromkeys(others, "+" * 20)))

@@ -1,4 +1,4 @@
-"""What is stored of a process whose clock is set while the database is away."""
+"""What is stored of a process whose clock is set while the database is unavailable."""
 
 import random
 

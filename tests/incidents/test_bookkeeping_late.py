@@ -30,19 +30,19 @@ async def save(uri: str, *batches: Sequence[CheckResult], rules: Rules = RULES, 
 
 
 @pytest.mark.parametrize(
-    ("late_s", "is_past", "told"),
+    ("late_s", "is_past", "expected"),
     [
         (1, False, [("down", "opened", 3), ("down", "resolved", 4)]),
         (HOURS_LATE, True, [("down", "past", 4)]),
     ],
 )
 async def test_a_late_failure_makes_a_run_long_enough_whose_end_is_not_known(
-    database: str, late_s: float, is_past: object, told: object
+    database: str, late_s: float, is_past: object, expected: object
 ) -> None:
     await save(database, checks("+- -+"), [check(2, "-")], [check(5)], late_s=late_s)
 
     assert await incidents(database) == [("down", 1, 4, is_past)]
-    assert await changes(database) == told
+    assert await changes(database) == expected
     await assert_sums_are_right(database)
 
 
@@ -59,14 +59,14 @@ async def test_late_results_move_the_beginning_of_what_goes_on(database: str) ->
     assert await changes(database) == [("down", "opened", 5)]
 
 
-async def test_a_late_pass_ends_what_was_told(database: str) -> None:
+async def test_a_late_pass_ends_an_open_incident(database: str) -> None:
     await save(database, checks("+---- +"), [check(5)])
 
     assert await incidents(database) == [("down", 1, 5, False)]
     assert await changes(database) == [("down", "opened", 3), ("down", "resolved", 5)]
 
 
-async def test_what_was_told_is_not_taken_back(database: str) -> None:
+async def test_an_alert_is_not_taken_back(database: str) -> None:
     await save(database, checks("+- --"), [check(2)])
     assert await incidents(database) == [("down", 1, None, False)]
 
@@ -74,7 +74,7 @@ async def test_what_was_told_is_not_taken_back(database: str) -> None:
     assert [row[:3] for row in await incidents(database)] == [("down", 1, 5)]
 
 
-async def test_what_goes_on_after_its_end_was_told_is_another_incident(database: str) -> None:
+async def test_what_goes_on_after_an_alert_of_its_end_is_another_incident(database: str) -> None:
     await save(database, checks("+---"), checks("+ +", first=4))
     await save(database, [check(5, "-")], [check(7, "-")], checks("++", first=8))
 
@@ -107,7 +107,7 @@ async def test_one_that_goes_on_begins_where_the_one_ended_that_late_results_joi
     assert [row[:3] for row in await incidents(database)] == [("down", 1, 4), ("down", 4, 9)]
 
 
-async def test_an_outage_that_ended_for_want_of_results_ended_when_late_ones_say(database: str) -> None:
+async def test_an_outage_that_ended_for_want_of_results_gets_its_end_from_late_ones(database: str) -> None:
     rules = Rules(quorum=1)
     there = checks("+" * 13, "there"), checks("-------", first=2)
     known = sorted([*there[0], *there[1]], key=lambda result: result.scheduled_at)
@@ -137,7 +137,7 @@ async def test_a_late_outage_longer_than_the_first_look_back_has_its_own_beginni
     assert await incidents(database) == [("down", 1, 401, True)]
 
 
-async def test_an_incident_gets_the_times_that_late_results_tell(database: str) -> None:
+async def test_an_incident_gets_the_times_of_late_results(database: str) -> None:
     await save(database, checks("+  ---   +++"), [check(2, "-")], [check(7)], [check(6, "-")])
 
     assert [row[:3] for row in await incidents(database)] == [("down", 2, 7)]
@@ -160,7 +160,7 @@ async def test_one_incident_becomes_two_when_late_results_passed_between(databas
     assert [row[:3] for row in await incidents(database)] == [("down", 1, 4), ("down", 8, 11)]
 
 
-async def test_a_location_that_tells_hours_later_in_disorder_has_its_own_times(database: str) -> None:
+async def test_results_that_a_location_sends_hours_later_in_disorder_keep_their_times(database: str) -> None:
     there = [checks("+", "b"), checks("---", "b", first=1), checks("---", "b", first=5)]
 
     await save(database, checks("+" * 60, "a"), *there, [check(4, "-", "b"), check(8, "+", "b")])
@@ -183,10 +183,10 @@ async def test_in_any_order_incidents_are_those_of_results_in_time(
     for monitor in map(str, range(40)):
         signs = "".join(sign * chance.randint(3, 7) for sign in chance.choices("+-+", k=6))
         results = checks(f"{signs}++++", monitor=monitor)
-        _, told = live(results, rules)
+        _, shown = live(results, rules)
         expected[monitor] = [
             (slot_of(each.started_at), slot_of(each.at))
-            for each in told
+            for each in shown
             if each.kind is DOWN and each.change != "opened"
         ]
         longest_s = chance.choice([120, 300, 900, 3_000])

@@ -74,7 +74,7 @@ async def test_a_partial_outage_from_before_stays_partial(database: str) -> None
     assert await spans(database) == [("partial", 0, None)]
 
 
-async def test_a_location_that_stopped_reporting_says_nothing_of_later(database: str) -> None:
+async def test_a_location_that_stopped_reporting_does_not_count_later(database: str) -> None:
     known = together(gone="---", here="+" * 200)
     await save(database, *([each] for each in known[:20]), known[20:], rules=Rules(quorum=1))
 
@@ -105,7 +105,7 @@ async def test_results_later_than_a_day_change_nothing_that_came_since(
     assert await spans(database) == expected
 
 
-async def test_results_before_a_pause_say_nothing_of_the_time_after_it(database: str) -> None:
+async def test_results_before_a_pause_do_not_count_after_it(database: str) -> None:
     await save(database, checks("+---"))
     await unwatched(database, 10)
 
@@ -127,7 +127,7 @@ async def test_late_results_from_before_a_pause_open_nothing(database: str, *, i
     assert [change for _, change, _ in await changes(database)] == ["opened", "resolved"]
 
 
-async def test_late_results_from_before_a_pause_tell_of_outages_before_it(database: str) -> None:
+async def test_late_results_from_before_a_pause_show_outages_before_it(database: str) -> None:
     await save(database, checks("++   +++"))
     await save(database, checks("---", first=9))
     await unwatched(database, 20)
@@ -141,21 +141,21 @@ PARTLY = together(a="+-----", b="+++- -", c="++++++")
 
 
 @pytest.mark.parametrize(
-    ("late", "told"),
+    ("late", "expected"),
     [
         ([], [("partial", "opened")]),
         ([check(3.5, "+", "a"), check(3.7, "+", "a")], [("partial", "opened"), ("partial", "resolved")]),
     ],
 )
-async def test_what_was_told_as_partial_is_told_to_be_over(
-    database: str, late: Sequence[CheckResult], told: object
+async def test_an_incident_that_was_opened_as_partial_is_resolved(
+    database: str, late: Sequence[CheckResult], expected: object
 ) -> None:
     rules = Rules(quorum=2)
     await save(database, *([each] for each in PARTLY), rules=rules)
 
     await save(database, [check(6, "-", "b"), check(4, "+", "b"), *late], rules=rules)
 
-    assert [change[:2] for change in await changes(database)] == told
+    assert [change[:2] for change in await changes(database)] == expected
     assert await query(database, "SELECT FROM health_changes WHERE quiet") == []
 
 
@@ -190,7 +190,7 @@ async def test_a_late_pass_does_not_open_what_failed_long_ago(database: str) -> 
     assert (await health(database)).outage
 
 
-async def test_old_failures_do_not_open_what_nothing_newer_speaks_of(database: str) -> None:
+async def test_old_failures_open_nothing_without_newer_ones(database: str) -> None:
     await save(database, checks("+- -"), [check(2, "-")], late_s=7_200)
     await save(database, [check(2.5, "-")], late_s=7_440)
 

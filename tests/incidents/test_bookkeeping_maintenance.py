@@ -26,9 +26,9 @@ HOUR_S = 3_600
 NIGHT = once(START + 90, START + 210)
 OFTEN = Maintenance(cron="*/7 * * * *", duration_s=100)
 
-# Each second by itself: what was said last, unless a window is open.
+# Each second by itself: what the last result was, unless a window is open.
 RECOUNT = """
-WITH said AS (
+WITH result AS (
     SELECT monitor, location, scheduled_at::int AS start,
         CASE WHEN NOT up THEN 'down_s' WHEN degraded THEN 'degraded_s' ELSE 'up_s' END AS spent,
         least(scheduled_at + 180,
@@ -40,7 +40,7 @@ WITH said AS (
     SELECT monitor, location, second / 3600 AS hour, CASE WHEN (
         second / 60 % 60 % 7 * 60 + second % 60 < 100 OR second >= $1 AND second < $2
     ) AND monitor <> 'c' THEN 'maintenance_s' ELSE spent END AS spent
-    FROM said, generate_series(start, stop - 1) AS second WHERE NOT newest AND NOT nothing
+    FROM result, generate_series(start, stop - 1) AS second WHERE NOT newest AND NOT nothing
 )
 SELECT monitor, location, hour, spent, count(*) AS length_s FROM seconds GROUP BY 1, 2, 3, 4
 """
@@ -125,7 +125,9 @@ async def test_a_report_leaves_maintenance_out_of_uptime(
     assert tuple(day) == (120, 120)
 
 
-async def test_what_a_result_still_says_in_a_window_is_maintenance(database: str, tmp_path: Path) -> None:
+async def test_time_that_the_newest_result_covers_in_a_window_is_maintenance(
+    database: str, tmp_path: Path
+) -> None:
     store = store_with(database)
     await store.save(checks("-"))
     await store.database.close()

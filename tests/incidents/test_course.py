@@ -16,13 +16,13 @@ from tests.observing import (
     START,
     check,
     checks,
+    in_slots,
     live,
-    told,
 )
 
 
 def changes(signs: str, rules: Rules = RULES) -> list[tuple[str, Kind, float, float]]:
-    return told(live(checks(signs), rules)[1])
+    return in_slots(live(checks(signs), rules)[1])
 
 
 def test_three_failures_in_a_row_open_an_incident_as_of_the_first() -> None:
@@ -44,7 +44,7 @@ def test_a_failure_between_passes_does_not_bring_the_next_incident_nearer() -> N
     assert changes("---++--+--") == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 3)]
 
 
-def test_a_change_says_why_and_from_where() -> None:
+def test_a_change_has_its_reason_and_locations() -> None:
     _, (opened,) = live(checks("---"))
 
     assert (opened.reason, opened.detail) == ("status", "status 500, expected 200-399")
@@ -56,7 +56,7 @@ def test_slow_answers_are_no_incident() -> None:
     assert changes("~~~~") == []
 
 
-def test_a_check_that_says_nothing_of_the_site_changes_nothing() -> None:
+def test_a_check_that_shows_nothing_of_the_site_changes_nothing() -> None:
     assert changes("--?-?+?+?+") == [("opened", DOWN, 0, 3), ("resolved", DOWN, 0, 5)]
 
 
@@ -119,7 +119,7 @@ def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
 
     _, changed = live(checks("---"), health=ahead)
 
-    assert told(changed) == [("opened", DOWN, 0, 2)]
+    assert in_slots(changed) == [("opened", DOWN, 0, 2)]
 
 
 def test_a_clock_may_be_a_little_ahead() -> None:
@@ -128,18 +128,18 @@ def test_a_clock_may_be_a_little_ahead() -> None:
     assert observe(health, [check(0)], Rules(), START).late == [check(0)]
 
 
-def test_a_location_whose_clock_is_ahead_does_not_silence_the_others() -> None:
+def test_a_location_whose_clock_is_ahead_does_not_hide_the_others() -> None:
     ahead, _, *_ = observe(Health(), [check(120, "+", "ahead")], Rules(quorum=1), START)
 
     _, changed = live(checks("---"), Rules(quorum=1), ahead)
 
-    assert told(changed) == [("opened", DOWN, 0, 2)]
+    assert in_slots(changed) == [("opened", DOWN, 0, 2)]
 
 
-def test_an_outage_that_is_over_when_its_results_come_is_told_as_past() -> None:
+def test_an_outage_that_is_over_when_its_results_come_is_past() -> None:
     health, new, *_ = observe(Health(), checks("+---++"), Rules(), START + 86_400)
 
-    assert told(new) == [("past", DOWN, 1, 4)]
+    assert in_slots(new) == [("past", DOWN, 1, 4)]
     assert health.outage is None
 
 
@@ -148,15 +148,15 @@ def test_an_old_outage_that_goes_on_is_opened_with_the_first_news_of_it() -> Non
     _, new, *_ = observe(replayed, [check(1_440, "-")], Rules(), START + 86_400)
 
     assert none == []
-    assert told(new) == [("opened", DOWN, 0, 2)]
+    assert in_slots(new) == [("opened", DOWN, 0, 2)]
 
 
-def test_an_old_outage_that_is_over_by_the_first_news_is_told_as_past() -> None:
+def test_an_old_outage_that_is_over_by_the_first_news_is_past() -> None:
     health, _, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
 
     _, new = live([check(1_440), check(1_441)], health=health)
 
-    assert told(new) == [("past", DOWN, 0, 1_440)]
+    assert in_slots(new) == [("past", DOWN, 0, 1_440)]
 
 
 def test_checks_that_take_long_are_news_when_they_end() -> None:
@@ -164,7 +164,7 @@ def test_checks_that_take_long_are_news_when_they_end() -> None:
 
     _, new, *_ = observe(Health(), slow, Rules(), slow[-1].timestamp + 300)
 
-    assert told(new) == [("opened", DOWN, 0, 2)]
+    assert in_slots(new) == [("opened", DOWN, 0, 2)]
 
 
 def test_a_short_interval_does_not_make_news_old() -> None:
@@ -180,19 +180,19 @@ def test_a_clock_that_is_behind_delays_an_incident_but_does_not_hide_it() -> Non
     health, opened = Health(), []
     for result in checks("------"):
         health, new, *_ = observe(health, [result], Rules(), result.timestamp + behind_s)
-        opened += told(new)
+        opened += in_slots(new)
 
     assert opened == [("opened", DOWN, 0, 2)]
 
 
 @pytest.mark.parametrize("behind_s", [1, 7_200])
-def test_a_batch_that_saw_it_fail_tells_of_an_outage_though_its_last_check_passed(behind_s: float) -> None:
+def test_a_batch_with_failures_opens_an_outage_though_its_last_check_passed(behind_s: float) -> None:
     health, *_ = observe(Health(), checks("---"), RULES, START + 3_540)
     batch = checks("-+", first=60)
 
     _, opened, *_ = observe(health, batch, RULES, batch[-1].timestamp + behind_s)
 
-    assert told(opened) == [("opened", DOWN, 0, 2)]
+    assert in_slots(opened) == [("opened", DOWN, 0, 2)]
 
 
 @pytest.mark.parametrize("rules", [RULES, Rules(sample=Sample(of=5, bad=3))])
@@ -200,19 +200,19 @@ def test_a_batch_that_saw_it_fail_tells_of_an_outage_though_its_last_check_passe
 def test_failures_on_both_sides_of_a_long_gap_are_not_in_a_row(rules: Rules, gap: int, since: int) -> None:
     _, changed = live([*checks("++--"), *checks("---", first=3 + gap)], rules)
 
-    assert told(changed)[0][2] == since
+    assert in_slots(changed)[0][2] == since
 
 
 def test_passed_checks_on_both_sides_of_a_long_gap_are_not_in_a_row() -> None:
     _, changed = live([*checks("---+"), *checks("++", first=100)])
 
-    assert told(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 100)]
+    assert in_slots(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 100)]
 
 
 def test_many_changes_within_an_hour_are_flapping_and_then_quiet() -> None:
     health, changed = live(checks("---++" * 4))
 
-    assert told(changed)[-2:] == [("opened", FLAPPING, 0, 15), ("resolved", DOWN, 15, 18)]
+    assert in_slots(changed)[-2:] == [("opened", FLAPPING, 0, 15), ("resolved", DOWN, 15, 18)]
     assert [each.quiet for each in changed] == [False] * 6 + [True, False, True]
     assert health.flapping
 
@@ -221,8 +221,8 @@ def test_flapping_is_over_when_changes_are_half_as_many() -> None:
     health, _ = live(checks("---++" * 4))
     health, changed = live(checks("+" * 60, first=20), health=health)
 
-    assert told(changed) == [("resolved", FLAPPING, 0, 70)]
-    assert told(live(checks("---", first=80), health=health)[1]) == [("opened", DOWN, 80, 82)]
+    assert in_slots(changed) == [("resolved", FLAPPING, 0, 70)]
+    assert in_slots(live(checks("---", first=80), health=health)[1]) == [("opened", DOWN, 80, 82)]
 
 
 def test_six_changes_an_hour_are_not_flapping() -> None:
@@ -230,14 +230,14 @@ def test_six_changes_an_hour_are_not_flapping() -> None:
     assert FLAPPING not in [kind for _, kind, _, _ in changes(("---++" + "+" * 16) * 9)]
 
 
-def test_old_flapping_is_told_as_past() -> None:
+def test_old_flapping_is_past() -> None:
     _, new, *_ = observe(Health(), checks("---++" * 4 + "+" * 60), Rules(), START + 86_400)
 
-    assert told(new)[-1] == ("past", FLAPPING, 0, 70)
+    assert in_slots(new)[-1] == ("past", FLAPPING, 0, 70)
     assert [each.quiet for each in new] == [False, False, False, True, False]
 
 
-def test_silence_is_an_incident_of_its_own_kind() -> None:
+def test_no_data_is_an_incident_of_its_own_kind() -> None:
     quiet, change = open_no_data(live(checks("+++"))[0], 0, START + 400)
 
     assert (change.change, change.kind) == ("opened", NO_DATA)
@@ -246,29 +246,29 @@ def test_silence_is_an_incident_of_its_own_kind() -> None:
     assert status(quiet, Rules()) == "unknown"
 
 
-def test_silence_of_a_monitor_without_results_began_when_it_was_to_be_checked() -> None:
+def test_no_data_of_a_monitor_without_results_began_when_it_was_to_be_checked() -> None:
     _, change = open_no_data(Health(), START, START + 400)
 
     assert change.started_at == START
 
 
-def test_silence_ends_with_the_first_news() -> None:
+def test_no_data_ends_with_the_first_news() -> None:
     quiet, _ = open_no_data(live(checks("+++"))[0], 0, START + 400)
     old, none, *_ = observe(quiet, [check(3)], Rules(), START + 86_400)
     offline, none_either, *_ = observe(old, [check(1_439, "?")], Rules(), START + 86_400)
-    heard, new, *_ = observe(offline, [check(1_440)], Rules(), START + 86_400)
+    after, new, *_ = observe(offline, [check(1_440)], Rules(), START + 86_400)
 
     assert (none, none_either) == ([], [])
-    assert told(new) == [("resolved", NO_DATA, 2, 1_440)]
-    assert heard.no_data is None
+    assert in_slots(new) == [("resolved", NO_DATA, 2, 1_440)]
+    assert after.no_data is None
 
 
-def test_an_outage_outlasts_a_silence() -> None:
+def test_an_outage_outlasts_a_time_without_data() -> None:
     quiet, _ = open_no_data(live(checks("---"))[0], 0, START + 600)
 
     _, changed = live(checks("-++", first=20), health=quiet)
 
-    assert told(changed) == [("resolved", NO_DATA, 2, 20), ("resolved", DOWN, 0, 21)]
+    assert in_slots(changed) == [("resolved", NO_DATA, 2, 20), ("resolved", DOWN, 0, 21)]
 
 
 def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
@@ -277,17 +277,17 @@ def test_what_is_open_ends_when_nobody_checks_any_more() -> None:
 
     rested, ended = end_unchecked(quiet, START + 720)
 
-    assert told(ended) == [("resolved", DOWN, 0, 12), ("resolved", NO_DATA, 2, 12)]
+    assert in_slots(ended) == [("resolved", DOWN, 0, 12), ("resolved", NO_DATA, 2, 12)]
     assert {(each.reason, each.detail) for each in ended} == {(None, "no longer checked")}
-    assert told(live(checks("---", first=20), health=rested)[1]) == [("opened", DOWN, 20, 22)]
+    assert in_slots(live(checks("---", first=20), health=rested)[1]) == [("opened", DOWN, 20, 22)]
 
 
-def test_what_was_never_told_is_past_when_nobody_checks_any_more() -> None:
+def test_what_was_never_opened_is_past_when_nobody_checks_any_more() -> None:
     held, _, *_ = observe(Health(), checks("---"), Rules(), START + 86_400)
 
     _, (change,) = end_unchecked(held, START + 86_400)
 
-    assert told([change]) == [("past", DOWN, 0, 1_440)]
+    assert in_slots([change]) == [("past", DOWN, 0, 1_440)]
     assert change.reason == "status"
 
 

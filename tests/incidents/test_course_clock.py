@@ -11,7 +11,7 @@ from monitor.incidents.location import in_order
 from monitor.incidents.model import Health
 from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from tests.observing import DOWN, RULES, START, check, live, made, told
+from tests.observing import DOWN, RULES, START, check, in_slots, live, made
 
 LATER = START + 86_400
 
@@ -19,7 +19,7 @@ LATER = START + 86_400
 def past(results: Iterable[CheckResult]) -> list[tuple[float, float]]:
     _, changes, *_ = observe(Health(), in_order(results), RULES, LATER)
     assert {each.change for each in changes} <= {"past"}
-    return [(start, end) for _, kind, start, end in told(changes) if kind is DOWN]
+    return [(start, end) for _, kind, start, end in in_slots(changes) if kind is DOWN]
 
 
 def test_results_of_a_clock_that_was_ahead_do_not_disturb_an_outage_at_their_slots() -> None:
@@ -46,14 +46,14 @@ def test_an_outage_that_was_opened_ends_though_the_clock_is_set_back() -> None:
     going_on = [msgspec.structs.replace(each, number=each.number + 7) for each in made((0, "--++"))]
     _, changes, *_ = observe(health, going_on, RULES, LATER)
 
-    assert told(opened) == [("opened", DOWN, 103, 105)]
-    assert told(changes) == [("resolved", DOWN, 0, 2)]
+    assert in_slots(opened) == [("opened", DOWN, 103, 105)]
+    assert in_slots(changes) == [("resolved", DOWN, 0, 2)]
 
 
 def test_failures_before_and_after_the_clock_is_set_back_are_in_a_row() -> None:
     health, changes, *_ = observe(Health(), made((100, "++-"), (0, "--")), RULES, START + 60)
 
-    assert told(changes) == [("opened", DOWN, 0, 1)]
+    assert in_slots(changes) == [("opened", DOWN, 0, 1)]
     assert health.locations["here"].since == START
 
 
@@ -61,9 +61,9 @@ def test_late_results_of_a_process_change_nothing_that_goes_on() -> None:
     results = made((0, "---+++"))
     health, _, *_ = observe(Health(), results[3:], RULES, START + 360)
 
-    again, changes, spoken, late, rechecks, _ = observe(health, results[:3], RULES, START + 400)
+    again, changes, superseded, late, rechecks, _ = observe(health, results[:3], RULES, START + 400)
 
-    assert (again, changes, spoken) == (health, [], [])
+    assert (again, changes, superseded) == (health, [], [])
     assert late == results[:3]
     assert len(rechecks) == 3
 

@@ -14,16 +14,16 @@ from tests.observing import (
     START,
     check,
     checks,
+    in_slots,
     live,
     together,
-    told,
 )
 
 
 def test_half_of_the_locations_rounded_up_make_a_monitor_down() -> None:
     _, changed = live(together(a="-----------", b="+++++++++++", c="++++++-----"))
 
-    assert told(changed) == [
+    assert in_slots(changed) == [
         ("opened", PARTIAL, 0, 2),
         ("resolved", PARTIAL, 0, 6),
         ("opened", DOWN, 6, 8),
@@ -36,28 +36,28 @@ def test_half_of_the_locations_rounded_up_make_a_monitor_down() -> None:
 def test_locations_that_agree_within_an_interval_are_never_partial() -> None:
     _, changed = live(together(a="---+++++", b="++++++++", c="+---+++++"))
 
-    assert told(changed) == [("opened", DOWN, 1, 3), ("resolved", DOWN, 1, 3)]
+    assert in_slots(changed) == [("opened", DOWN, 1, 3), ("resolved", DOWN, 1, 3)]
 
 
 def test_one_of_two_locations_is_half() -> None:
-    assert told(live(together(a="+++", b="---"))[1]) == [("opened", DOWN, 0, 2)]
+    assert in_slots(live(together(a="+++", b="---"))[1]) == [("opened", DOWN, 0, 2)]
 
 
 def test_a_quorum_may_be_given() -> None:
     rules = Rules(quorum=3)
 
-    assert told(live(together(a="-----", b="-----", c="+++++"), rules)[1]) == [("opened", PARTIAL, 0, 2)]
-    assert told(live(together(a="---", b="---", c="---"), rules)[1]) == [("opened", DOWN, 0, 2)]
+    assert in_slots(live(together(a="-----", b="-----", c="+++++"), rules)[1]) == [("opened", PARTIAL, 0, 2)]
+    assert in_slots(live(together(a="---", b="---", c="---"), rules)[1]) == [("opened", DOWN, 0, 2)]
 
 
 def test_no_more_locations_are_needed_than_there_are() -> None:
-    assert told(live(checks("---"), Rules(quorum=3))[1]) == [("opened", DOWN, 0, 2)]
+    assert in_slots(live(checks("---"), Rules(quorum=3))[1]) == [("opened", DOWN, 0, 2)]
 
 
 def test_an_incident_that_fewer_locations_see_goes_on_as_partial() -> None:
     _, changed = live(together(a="--------", b="---++", c="+++++++"))
 
-    assert told(changed) == [
+    assert in_slots(changed) == [
         ("opened", DOWN, 0, 2),
         ("resolved", DOWN, 0, 3),
         ("opened", PARTIAL, 3, 4),
@@ -67,21 +67,21 @@ def test_an_incident_that_fewer_locations_see_goes_on_as_partial() -> None:
 def test_an_incident_never_begins_before_the_one_that_it_follows() -> None:
     _, changed = live(together(a="---------", b="---++++++", c="+++++   ", d="++++++++"), Rules(quorum=2))
 
-    assert told(changed)[-1] == ("opened", PARTIAL, 3, 4)
+    assert in_slots(changed)[-1] == ("opened", PARTIAL, 3, 4)
     _, changed = live(together(a="-------------", b="---+++++", c="+++++++"))
-    assert told(changed)[-2:] == [("resolved", PARTIAL, 3, 10), ("opened", DOWN, 10, 10)]
+    assert in_slots(changed)[-2:] == [("resolved", PARTIAL, 3, 10), ("opened", DOWN, 10, 10)]
 
 
 def test_a_location_that_stops_reporting_does_not_count() -> None:
     _, changed = live(together(a="-----", b="+++++++++", c="+++++++++"))
 
-    assert told(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
+    assert in_slots(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
 
 
 def test_a_new_location_whose_first_checks_fail_does_not_end_an_outage() -> None:
     health, changed = live([*checks("-----", "old"), *checks("-----++", "new", first=7)])
 
-    assert told(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 12)]
+    assert in_slots(changed) == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 12)]
     assert health.outage is None
 
 
@@ -90,13 +90,11 @@ def test_a_location_that_comes_back_after_hours_and_fails_does_not_end_an_outage
         [*checks("+++", "b"), *checks("+++---", "a", first=200), *checks("---", "b", first=208)]
     )
 
-    assert told(changed) == [("opened", DOWN, 203, 205)]
+    assert in_slots(changed) == [("opened", DOWN, 203, 205)]
 
 
 @pytest.mark.parametrize(("slot", "unproven"), [(99, False), (37, False), (36, True)])
-def test_a_late_pass_tells_how_a_new_location_stands_unless_it_is_hours_old(
-    slot: int, unproven: bool
-) -> None:
+def test_a_late_pass_decides_how_a_new_location_is_unless_it_is_hours_old(slot: int, unproven: bool) -> None:
     health, _ = live([check(100, "-")])
 
     health, *_ = observe(health, [check(slot)], Rules(), START + 6_060)
@@ -107,17 +105,17 @@ def test_a_late_pass_tells_how_a_new_location_stands_unless_it_is_hours_old(
 def test_a_new_location_whose_first_checks_fail_is_no_reason_for_partial() -> None:
     _, changed = live(together(a="------++", b="   --+  "), Rules(quorum=2))
 
-    assert told(changed)[:2] == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 5)]
+    assert in_slots(changed)[:2] == [("opened", DOWN, 0, 2), ("resolved", DOWN, 0, 5)]
     assert [each.kind for each in changed[:2]] == [DOWN, DOWN]
 
 
 def test_a_location_without_network_does_not_count() -> None:
     _, changed = live(together(a="-----????", b="+++++++++", c="+++++++++"))
 
-    assert told(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
+    assert in_slots(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
 
 
-def test_results_of_a_location_that_is_hours_behind_say_nothing_of_the_present() -> None:
+def test_results_of_a_location_that_is_hours_behind_do_not_count_now() -> None:
     health, _ = live(together(a="+++++++++"))
 
     late, new, _, _, rechecks, _ = observe(health, checks("---", "b"), Rules(), START + 540)
@@ -126,7 +124,7 @@ def test_results_of_a_location_that_is_hours_behind_say_nothing_of_the_present()
     assert late.locations["b"].down
 
 
-def test_an_outage_that_a_location_tells_of_hours_later_is_to_be_looked_at_again() -> None:
+def test_an_outage_that_a_location_shows_hours_later_needs_a_recheck() -> None:
     health, _ = live(together(a="+++++++++++++"))
 
     observed = observe(health, checks("+---++", "b"), Rules(), START + 780)
@@ -135,9 +133,9 @@ def test_an_outage_that_a_location_tells_of_hours_later_is_to_be_looked_at_again
     assert observed.rechecks == [Recheck(START + 60, START + 240)]
 
 
-def test_the_past_of_all_locations_shows_what_late_results_tell() -> None:
+def test_the_past_of_all_locations_shows_what_late_results_add() -> None:
     def past(results: list[CheckResult]) -> list[Any]:
-        return told(retrace(Health(), results, Rules())[1])
+        return in_slots(retrace(Health(), results, Rules())[1])
 
     assert past(together(a="+---++++++", b="++++++++++", c="+---++++++")) == [("past", DOWN, 1, 4)]
     assert past(checks("+----")) == []

@@ -1,4 +1,4 @@
-"""What results that come late change of what was said."""
+"""What results that come late change of the incidents that are known."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -19,10 +19,10 @@ from tests.observing import (
     START,
     check,
     checks,
+    in_slots,
     live,
     made,
     together,
-    told,
 )
 
 HOUR_S = 3_600.0
@@ -43,7 +43,7 @@ def late(
     return correct(health, observe(health, coming, rules, now), seen, rules, now)
 
 
-def test_what_a_quorum_does_not_share_is_not_told_before_it_is_certain() -> None:
+def test_a_partial_outage_is_not_opened_before_it_is_certain() -> None:
     rules = Rules(quorum=2)
     known = together(a="++- -", b="+++++")
 
@@ -54,10 +54,10 @@ def test_what_a_quorum_does_not_share_is_not_told_before_it_is_certain() -> None
     assert health.outage.observed_at == START + 241
     assert changes == []
     _, changes = live([check(5, "+", "b"), check(6, "-", "a")], rules, health)
-    assert told(changes) == [("opened", PARTIAL, 2, 4)]
+    assert in_slots(changes) == [("opened", PARTIAL, 2, 4)]
 
 
-def test_a_late_failure_makes_the_monitor_down_of_which_fewer_said_so() -> None:
+def test_a_late_failure_turns_partial_into_down() -> None:
     rules = Rules(quorum=2)
     known = together(a="+-----", b="+++- -", c="++++++")
 
@@ -66,11 +66,11 @@ def test_a_late_failure_makes_the_monitor_down_of_which_fewer_said_so() -> None:
     assert health.outage
     assert (health.outage.kind, health.outage.was_opened) == (DOWN, True)
     assert health.locations["b"].down
-    assert told(changes) == [("resolved", PARTIAL, 1, 3), ("opened", DOWN, 3, 5), ("past", PARTIAL, 1, 3)]
+    assert in_slots(changes) == [("resolved", PARTIAL, 1, 3), ("opened", DOWN, 3, 5), ("past", PARTIAL, 1, 3)]
     assert [each.quiet for each in changes] == [True, False, False]  # it goes on as another
 
 
-def test_a_monitor_that_was_told_to_be_down_stays_so_when_late_results_of_fewer_say_so() -> None:
+def test_an_open_outage_stays_down_when_late_results_show_a_partial_one() -> None:
     rules = Rules(quorum=2)
     known = together(a="+-----", b="+--  -", c="++++++")
 
@@ -81,7 +81,7 @@ def test_a_monitor_that_was_told_to_be_down_stays_so_when_late_results_of_fewer_
     assert health.locations["b"].down
 
 
-def test_an_outage_that_nobody_told_of_goes_on_from_before_the_look_back() -> None:
+def test_an_outage_that_was_not_opened_goes_on_from_before_the_look_back() -> None:
     now = START + 86_400
     old = observe(HEALTHY, [*checks("---"), check(200, "-"), check(202, "-")], RULES, now).health
     seen = retrace_stored(START + 60 * 190, checks("-+-", first=200), old, RULES)
@@ -93,7 +93,7 @@ def test_an_outage_that_nobody_told_of_goes_on_from_before_the_look_back() -> No
     assert (health.outage, changes) == (old.outage, [])
 
 
-def test_a_stretch_that_is_too_short_does_not_say_how_a_location_stands() -> None:
+def test_a_stretch_that_is_too_short_does_not_show_how_a_location_is() -> None:
     known = together(a="-----", b="+" * 60)
     health, _ = live(known)
     observed = observe(health, [check(3.5, "+", "a")], RULES, START + 3_600)
@@ -105,19 +105,19 @@ def test_a_stretch_that_is_too_short_does_not_say_how_a_location_stands() -> Non
     assert correct(health, observed, seen, RULES, START + 3_600)[0].locations["a"].down
 
 
-def test_an_outage_is_told_with_its_own_kind() -> None:
+def test_an_outage_is_opened_with_its_own_kind() -> None:
     health, changes = late(checks("+- -"), [check(2, "-")], RULES, START + 181)
 
     assert health.outage
     assert health.outage.was_opened
     assert health.turned_at == (START + 60,)
-    assert told(changes) == [("opened", DOWN, 1, 3)]
+    assert in_slots(changes) == [("opened", DOWN, 1, 3)]
 
 
-def test_an_outage_is_told_at_once_that_old_and_new_results_make_together() -> None:
+def test_an_outage_that_old_and_new_results_make_together_is_opened_at_once() -> None:
     _, changes = late(checks("+-"), [check(0.5, "-"), check(10, "-")], RULES, START + 601)
 
-    assert told(changes) == [("opened", DOWN, 0.5, 10)]
+    assert in_slots(changes) == [("opened", DOWN, 0.5, 10)]
 
 
 def test_what_was_opened_stays_opened_where_late_results_agree() -> None:
@@ -127,7 +127,7 @@ def test_what_was_opened_stays_opened_where_late_results_agree() -> None:
     health, changes = late(known, [check(4, "-", "a"), check(1.5, "+", "b")], rules, START + 241)
 
     assert health.outage
-    assert told(changes) == [("opened", PARTIAL, 0, 2)]
+    assert in_slots(changes) == [("opened", PARTIAL, 0, 2)]
 
 
 def test_what_was_opened_is_not_where_late_results_see_another_kind() -> None:
@@ -162,13 +162,13 @@ def test_what_is_not_an_outage_goes_its_own_way() -> None:
     observed = observe(before, [check(2, "-")], RULES, START + 181)._replace(changes=[ended])
     seen = retrace_stored(START - HOUR_S, checks("+---"), before, RULES)
 
-    assert told(correct(before, observed, seen, RULES, START + 181)[1]) == [
+    assert in_slots(correct(before, observed, seen, RULES, START + 181)[1]) == [
         ("resolved", FLAPPING, -10, 0),
         ("opened", DOWN, 1, 3),
     ]
 
 
-def test_flapping_is_not_told_again_by_an_outage_of_then() -> None:
+def test_flapping_is_not_opened_again_by_an_outage_of_then() -> None:
     seen = retrace_stored(START, checks("+---++"), HEALTHY, RULES)
 
     assert [seen.has(Change("past", kind, START, START + 90)) for kind in (DOWN, FLAPPING)] == [
@@ -183,7 +183,7 @@ def test_flapping_is_not_told_again_by_an_outage_of_then() -> None:
     assert not seen.has(Change("past", DOWN, START + 300, START + 240))
 
 
-def test_slots_do_not_tell_how_it_is_where_a_clock_was_set_back() -> None:
+def test_slots_do_not_show_how_it_is_where_a_clock_was_set_back() -> None:
     results = made((10, "---"), (0, "+-++"))
     coming = results.pop(4)
 
@@ -204,7 +204,7 @@ def test_one_location_whose_clock_was_set_back_is_enough() -> None:
     assert (health.outage, changes) == (None, [])
 
 
-def test_what_was_never_counted_says_nothing_of_the_present() -> None:
+def test_what_was_never_counted_does_not_count_now() -> None:
     health, _ = live(checks("+- -"))
     observed = observe(health, [check(2, "-")], RULES, START + 181)
     uncounted = retrace_stored(START - HOUR_S, together(here="+---", there="-"), health, RULES)
@@ -212,7 +212,7 @@ def test_what_was_never_counted_says_nothing_of_the_present() -> None:
     assert correct(health, observed, uncounted, RULES, START + 181) == (health, [])
 
 
-def test_what_was_never_counted_may_tell_of_the_past_once() -> None:
+def test_what_was_never_counted_may_show_the_past_once() -> None:
     health, _ = live(checks("---", first=6))
     observed = observe(health, [check(7.5, "-")], RULES, START + 600)
     known = Change("past", DOWN, START + 240, START + 60)
@@ -220,4 +220,4 @@ def test_what_was_never_counted_may_tell_of_the_past_once() -> None:
 
     _, changes = correct(health, observed._replace(changes=[known]), uncounted, RULES, START + 600)
 
-    assert told(changes) == [("past", DOWN, 1, 4)]  # of what is open nothing
+    assert in_slots(changes) == [("past", DOWN, 1, 4)]  # of what is open nothing

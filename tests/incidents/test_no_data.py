@@ -67,7 +67,7 @@ class Process:
         try:
             yield consumer
         finally:
-            await close(consumer)  # aiokafka's own end lets a cancellation out after a broker was away
+            await close(consumer)  # aiokafka's own end lets a cancellation out after a broker was unavailable
             await self.store.database.close()
 
     async def look_for(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
@@ -82,7 +82,7 @@ def monitor(name: str, *, paused: bool = False) -> Monitor:
     return Monitor.model_validate({"name": name, "url": "https://shop.example/", "paused": paused})
 
 
-async def told(database: str) -> list[tuple[str, str, str]]:
+async def changes(database: str) -> list[tuple[str, str, str]]:
     rows = await query(database, "SELECT monitor, kind, change FROM health_changes ORDER BY id")
     return [(row[0], row[1], row[2]) for row in rows]
 
@@ -93,9 +93,9 @@ async def test_three_intervals_without_a_result_are_an_incident(database: str, s
         await process.store.save([check(0)])
 
         await process.look_for(consumer, PATIENCE_S + LOOK_S)
-        assert await told(database) == []
+        assert await changes(database) == []
         await process.look_for(consumer, 4 * LOOK_S)
-        assert await told(database) == [("shop", "no_data", "opened")]
+        assert await changes(database) == [("shop", "no_data", "opened")]
 
         (state,) = await query(database, "SELECT status FROM health_states")
         (incident,) = await query(database, "SELECT started_at, noticed_at FROM health_incidents")
@@ -104,20 +104,20 @@ async def test_three_intervals_without_a_result_are_an_incident(database: str, s
         assert incident["noticed_at"] == pytest.approx(START + PATIENCE_S, abs=2 * LOOK_S)
 
         await process.store.save([check(5)])
-        assert await told(database) == [("shop", "no_data", "opened"), ("shop", "no_data", "resolved")]
+        assert await changes(database) == [("shop", "no_data", "opened"), ("shop", "no_data", "resolved")]
 
 
-async def test_results_that_come_are_no_silence(database: str, stream: Stream) -> None:
+async def test_results_that_come_are_data(database: str, stream: Stream) -> None:
     process = Process(database, stream, "shop")
     async with process.reading() as consumer:
         for slot in range(8):
             await process.store.save([check(slot)])
             await process.look_for(consumer, 60)
 
-    assert await told(database) == []
+    assert await changes(database) == []
 
 
-async def test_a_monitor_that_never_had_a_result_is_silent_since_it_is_watched(
+async def test_a_monitor_that_never_had_a_result_has_no_data_since_it_is_watched(
     database: str, stream: Stream
 ) -> None:
     process = Process(database, stream)
@@ -125,24 +125,24 @@ async def test_a_monitor_that_never_had_a_result_is_silent_since_it_is_watched(
         await process.look_for(consumer, 600)
         process.rules.follow([monitor("new"), monitor("paused", paused=True)])
         await process.look_for(consumer, PATIENCE_S)
-        assert await told(database) == []
+        assert await changes(database) == []
         await process.look_for(consumer, 4 * LOOK_S)
 
-    assert await told(database) == [("new", "no_data", "opened")]
+    assert await changes(database) == [("new", "no_data", "opened")]
     (incident,) = await query(database, "SELECT started_at FROM health_incidents")
     assert incident["started_at"] == START + 600
 
 
-async def test_a_process_that_was_away_waits_before_it_judges(database: str, stream: Stream) -> None:
+async def test_a_process_that_was_suspended_waits_before_it_judges(database: str, stream: Stream) -> None:
     before = Process(database, stream, "shop")
     await before.store.save([check(-600)])
     await before.store.database.close()
     process = Process(database, stream, "shop", settle_s=300)
     async with process.reading() as consumer:
         await process.look_for(consumer, 300)
-        assert await told(database) == []
+        assert await changes(database) == []
         await process.look_for(consumer, 4 * LOOK_S)
-        assert await told(database) == [("shop", "no_data", "opened")]
+        assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 async def test_what_is_not_yet_read_may_be_a_result(database: str, stream: Stream) -> None:
@@ -150,14 +150,16 @@ async def test_what_is_not_yet_read_may_be_a_result(database: str, stream: Strea
     async with process.reading() as consumer:
         await stream.send(b"not read", key=b"shop")
         await process.look_for(consumer, 600)
-        assert await told(database) == []
+        assert await changes(database) == []
 
         assert await consumer.getmany(timeout_ms=5_000)
         await process.look_for(consumer, 4 * LOOK_S)
-        assert await told(database) == [("shop", "no_data", "opened")]
+        assert await changes(database) == [("shop", "no_data", "opened")]
 
 
-async def test_results_that_are_always_a_little_behind_hide_no_silence(database: str, stream: Stream) -> None:
+async def test_results_that_are_always_a_little_behind_do_not_hide_no_data(
+    database: str, stream: Stream
+) -> None:
     process = Process(database, stream, "shop")
     async with process.reading() as consumer:
         await process.look_for(consumer, PATIENCE_S)
@@ -168,7 +170,7 @@ async def test_results_that_are_always_a_little_behind_hide_no_silence(database:
             await process.look_for(consumer, LOOK_S)
             assert await consumer.getmany(timeout_ms=5_000, max_records=1)
 
-    assert await told(database) == [("shop", "no_data", "opened")]
+    assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 async def test_a_process_without_partitions_judges_nobody(database: str, stream: Stream) -> None:
@@ -176,7 +178,7 @@ async def test_a_process_without_partitions_judges_nobody(database: str, stream:
     async with AIOKafkaConsumer(bootstrap_servers=stream.address, group_id="idle") as consumer:
         await process.look_for(consumer, 600)
 
-    assert await told(database) == []
+    assert await changes(database) == []
     await process.store.database.close()
 
 
@@ -187,10 +189,10 @@ async def test_after_partitions_were_shared_out_anew_results_have_time_to_come(
     async with process.reading(0, 1) as some, process.reading() as every:
         await process.look_for(some, 590)
         await process.look_for(every, 590)
-        assert await told(database) == []
+        assert await changes(database) == []
         await process.look_for(every, 60)
 
-    assert await told(database) == [("shop", "no_data", "opened")]
+    assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 async def test_each_monitor_is_judged_where_its_results_would_be(database: str, stream: Stream) -> None:
@@ -199,9 +201,9 @@ async def test_each_monitor_is_judged_where_its_results_would_be(database: str, 
         process = Process(database, stream, *names)
         async with process.reading(*partitions) as consumer:
             await process.look_for(consumer, 2 * PATIENCE_S)
-        silent = {name for name, _, _ in await told(database)}
-        assert len(silent) == len(await told(database))
-        assert 0 < len(silent) < 12 or (partitions != (0, 1) and len(silent) == 12)
+        without_data = {name for name, _, _ in await changes(database)}
+        assert len(without_data) == len(await changes(database))
+        assert 0 < len(without_data) < 12 or (partitions != (0, 1) and len(without_data) == 12)
 
 
 async def test_two_processes_open_one_incident(database: str, stream: Stream) -> None:
@@ -212,7 +214,9 @@ async def test_two_processes_open_one_incident(database: str, stream: Stream) ->
             for process in processes:
                 process.clock.advance(LOOK_S)
 
-    assert sorted(await told(database)) == sorted((f"m{number}", "no_data", "opened") for number in range(20))
+    assert sorted(await changes(database)) == sorted(
+        (f"m{number}", "no_data", "opened") for number in range(20)
+    )
 
 
 async def test_two_processes_that_find_the_same_monitor_without_results_open_one_incident(
@@ -239,12 +243,12 @@ async def test_two_processes_that_find_the_same_monitor_without_results_open_one
         await eventually("both have found it", both_wait)
     await asyncio.gather(*looks)
 
-    assert await told(database) == [("shop", "no_data", "opened")]
+    assert await changes(database) == [("shop", "no_data", "opened")]
     for each in (third, *(store.database for store in stores)):
         await each.close()
 
 
-async def test_after_kafka_was_away_results_have_time_to_come(database: str, stream: Stream) -> None:
+async def test_after_kafka_was_unavailable_results_have_time_to_come(database: str, stream: Stream) -> None:
     process = Process(database, stream, "shop", settle_s=600)
     async with process.reading() as consumer:
         await process.look_for(consumer, 590)
@@ -252,10 +256,10 @@ async def test_after_kafka_was_away_results_have_time_to_come(database: str, str
         await process.look_for(consumer, LOOK_S)
         stream.lose(signal.SIGCONT)
         await process.look_for(consumer, 590)
-        assert await told(database) == []
+        assert await changes(database) == []
         await process.look_for(consumer, 60)
 
-    assert await told(database) == [("shop", "no_data", "opened")]
+    assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 @pytest.mark.parametrize(("wall_s", "monotonic_s"), [(31, 31), (3_600, 5), (-300, 5)])
@@ -268,10 +272,10 @@ async def test_after_a_sleep_or_a_jump_of_the_clock_results_have_time_to_come(
         process.clock.wall += wall_s
         process.clock.monotonic += monotonic_s
         await process.look_for(consumer, 600)
-        assert await told(database) == []
+        assert await changes(database) == []
         await process.look_for(consumer, 4 * LOOK_S)
 
-    assert await told(database) == [("shop", "no_data", "opened")]
+    assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 async def test_a_topic_made_anew_begins_anew(database: str, stream: Stream) -> None:
@@ -283,7 +287,7 @@ async def test_a_topic_made_anew_begins_anew(database: str, stream: Stream) -> N
         await stream.recycle()
         await process.look_for(consumer, 290)
 
-    assert await told(database) == []
+    assert await changes(database) == []
 
 
 async def test_many_first_checks_take_their_time(database: str, stream: Stream) -> None:
@@ -291,10 +295,10 @@ async def test_many_first_checks_take_their_time(database: str, stream: Stream) 
     async with process.reading() as consumer:
         await process.look_for(consumer, 245)
 
-    assert await told(database) == []
+    assert await changes(database) == []
 
 
-async def test_a_database_that_is_away_is_told_nothing(
+async def test_an_unavailable_database_stops_nothing(
     database: str, stream: Stream, postgres_server: PostgresServer
 ) -> None:
     process = Process(database, stream, "shop")
@@ -307,7 +311,7 @@ async def test_a_database_that_is_away_is_told_nothing(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await process.look_for(consumer, 4 * LOOK_S)
 
-    assert await told(database) == [("shop", "no_data", "opened")]
+    assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 async def test_what_is_open_of_a_monitor_that_is_paused_or_gone_is_over(
@@ -318,11 +322,11 @@ async def test_what_is_open_of_a_monitor_that_is_paused_or_gone_is_over(
         await process.store.save(checks("---") + checks("---", monitor="paused") + checks("---", monitor="b"))
         process.rules.follow([monitor("paused", paused=True)])
         await process.look_for(consumer, 240)
-        assert len(await told(database)) == 3
+        assert len(await changes(database)) == 3
         await process.store.save(checks("-------", monitor="b"))
         await process.look_for(consumer, 100)
 
-    assert sorted(await told(database))[-4:] == [
+    assert sorted(await changes(database))[-4:] == [
         ("paused", "down", "opened"),
         ("paused", "down", "resolved"),
         ("shop", "down", "opened"),

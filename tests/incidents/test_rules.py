@@ -1,4 +1,4 @@
-"""What storing has to know of the configuration."""
+"""The rules of monitors, from the configuration and the maintenance windows."""
 
 from monitor.config.model import Monitor, Window
 from monitor.incidents.rules import MonitorRules, Rules, Sample

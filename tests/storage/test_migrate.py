@@ -218,8 +218,8 @@ async def test_many_processes_may_migrate_at_once(empty_database: str) -> None:
 
 async def test_a_new_partition_needs_no_scan_of_the_original_rows(database: str) -> None:
     connection = await asyncpg.connect(database)
-    told: list[str] = []
-    connection.add_log_listener(lambda _, message: told.append(message.message))
+    messages: list[str] = []
+    connection.add_log_listener(lambda _, message: messages.append(message.message))
     await connection.execute("SET client_min_messages = debug1")
 
     await connection.execute(
@@ -227,7 +227,7 @@ async def test_a_new_partition_needs_no_scan_of_the_original_rows(database: str)
         "ALTER TABLE health_data ATTACH PARTITION day FOR VALUES FROM (0) TO (1)"
     )
 
-    assert any("default partition" in line and "implied by existing constraints" in line for line in told)
+    assert any("default partition" in line and "implied by existing constraints" in line for line in messages)
     await connection.close()
 
 

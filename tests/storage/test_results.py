@@ -1,4 +1,4 @@
-"""What is stored, what is refused, and what an outage is."""
+"""What is stored, what is refused, and when the database is to blame."""
 
 import asyncio
 import time
@@ -105,7 +105,7 @@ async def test_every_field_of_a_result_has_its_column(database: str, store: Resu
     )
 
 
-async def test_what_the_first_version_did_not_say_is_null(database: str, store: ResultStore) -> None:
+async def test_what_the_first_version_did_not_record_is_null(database: str, store: ResultStore) -> None:
     await store.save([result(monitor="", url="", location="", response_status=None, ip="fe80::1%eth0")])
 
     (row,) = await query(database, "SELECT monitor, url, location, status, host(ip) FROM health_data")
@@ -131,7 +131,7 @@ async def test_nothing_to_save_is_nothing_new(store: ResultStore) -> None:
     assert await store.save([]) == 0
 
 
-async def test_it_tells_which_results_are_stored(store: ResultStore) -> None:
+async def test_which_results_are_stored_can_be_asked(store: ResultStore) -> None:
     first, other = slots(2)
     await store.save([first])
 
@@ -250,12 +250,12 @@ async def test_trouble_of_the_database_blames_no_result(
     postgres_server.disconnect(name)
 
     for _ in "the broken connection", "a new one":
-        with pytest.raises(StoreUnavailableError) as away:
+        with pytest.raises(StoreUnavailableError) as refused:
             await store.save(slots(2))
-        assert "\n" not in str(away.value)
+        assert "\n" not in str(refused.value)
 
 
-async def test_a_table_that_is_locked_is_an_outage(database: str, store: ResultStore) -> None:
+async def test_a_database_with_a_locked_table_is_unavailable(database: str, store: ResultStore) -> None:
     owner = await asyncpg.connect(database)
     async with owner.transaction():
         await owner.execute("LOCK TABLE health_data")
@@ -267,7 +267,7 @@ async def test_a_table_that_is_locked_is_an_outage(database: str, store: ResultS
     await owner.close()
 
 
-async def test_a_role_without_rights_is_an_outage(
+async def test_a_database_without_rights_on_it_is_unavailable(
     empty_database: str, postgres_server: PostgresServer
 ) -> None:
     postgres_server.sql("CREATE ROLE guest LOGIN")
@@ -278,29 +278,29 @@ async def test_a_role_without_rights_is_an_outage(
     postgres_server.sql("DROP ROLE guest")
 
 
-async def test_a_database_that_is_not_there_is_an_outage(postgres_server: PostgresServer) -> None:
+async def test_a_database_that_is_not_there_is_unavailable(postgres_server: PostgresServer) -> None:
     with pytest.raises(StoreUnavailableError, match='database "missing" does not exist'):
         await Database(postgres_server.uri("missing")).open()
 
 
 async def test_an_error_never_shows_the_password() -> None:
     for password in ("s3cret", "s3%2Fcret"):
-        with pytest.raises(StoreUnavailableError) as away:
+        with pytest.raises(StoreUnavailableError) as refused:
             await Database(f"postgresql://monitor:{password}@{password}:1/db").open()
-        assert "cret" not in str(away.value)
+        assert "cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     "uri", ["postgresql://monitor:s3/cret@localhost/db", "postgresql://localhost/db?sslmode=maybe"]
 )
-async def test_a_malformed_address_is_said_at_once(uri: str) -> None:
-    with pytest.raises(SchemaError) as said:
+async def test_a_malformed_address_is_an_error_at_once(uri: str) -> None:
+    with pytest.raises(SchemaError) as refused:
         await Database(uri).open()
 
-    assert "cret" not in str(said.value)
+    assert "cret" not in str(refused.value)
 
 
-async def test_a_server_that_is_killed_is_an_outage_and_then_answers_again(
+async def test_a_server_that_is_killed_is_unavailable_and_then_answers_again(
     own_postgres_server: PostgresServer,
 ) -> None:
     store = result_store(own_postgres_server.uri())

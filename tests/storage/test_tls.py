@@ -1,4 +1,4 @@
-"""TLS to a PostgreSQL server from Debian: the one that comes with the program speaks none."""
+"""TLS to a PostgreSQL server from Debian: the one that comes with the program has none."""
 
 import socket
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def address(authority: trustme.CA) -> Iterator[str]:
-    """A server whose certificate says `localhost`; the role `certified` needs a certificate of its own."""
+    """A server with a certificate for `localhost`; the role `certified` needs a certificate of its own."""
     server = PostgresServer(DEBIAN)
     try:
         authority.cert_pem.write_to_path(server.directory / "ca.pem")

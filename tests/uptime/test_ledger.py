@@ -27,7 +27,7 @@ Stretch = tuple[int, int]
 
 
 def rules(stretches: Iterable[Stretch] = ()) -> Rules:
-    """Give rules with windows from and to seconds after `TURN`."""
+    """Return rules with windows from and to seconds after `TURN`."""
     windows = [once(TURN + start, TURN + end) for start, end in stretches]
     return Rules(interval_s=4, windows=Windows(windows) if windows else None)
 
@@ -81,10 +81,10 @@ def recount(
         by_location.setdefault(result.location, {})[int(result.scheduled_at)] = result
     for location, slots in by_location.items():
         for second in range(min(slots), max(slots)):
-            heard = next((slots[at] for at in range(second, second - REACH_S, -1) if at in slots), None)
-            if heard and heard.up is not None:
+            latest = next((slots[at] for at in range(second, second - REACH_S, -1) if at in slots), None)
+            if latest and latest.up is not None:
                 is_open = any(start <= second - TURN < end for start, end in stretches)
-                spent = "maintenance" if is_open else status_of(heard.up, heard.degraded)
+                spent = "maintenance" if is_open else status_of(latest.up, latest.degraded)
                 found[location, second // HOUR_S, spent] += 1
     return dict(found)
 
@@ -115,15 +115,15 @@ def arrivals(draw: st.DrawFn) -> list[list[CheckResult]]:
 def test_sums_are_those_of_a_count_by_the_second(
     batches: list[list[CheckResult]], stretches: list[Stretch]
 ) -> None:
-    heard: list[CheckResult] = []
+    results: list[CheckResult] = []
 
     for batch, ledger in zip(batches, booked(batches, rules(stretches)), strict=True):
-        heard += batch
-        assert seconds(ledger) == recount(heard, stretches)
+        results += batch
+        assert seconds(ledger) == recount(results, stretches)
 
 
 @given(arrivals(), STRETCHES)
-def test_maintenance_takes_time_from_what_results_say_and_no_checks(
+def test_maintenance_takes_time_from_results_and_no_checks(
     batches: list[list[CheckResult]], stretches: list[Stretch]
 ) -> None:
     plain, ledger = Ledger(), Ledger()
@@ -142,7 +142,7 @@ def test_maintenance_takes_time_from_what_results_say_and_no_checks(
         )
 
 
-def test_results_are_counted_by_what_they_say() -> None:
+def test_results_are_counted_by_their_status() -> None:
     ledger = Ledger()
 
     ledger.count_checks("shop", checks("+++~~-????"))
@@ -152,7 +152,7 @@ def test_results_are_counted_by_what_they_say() -> None:
     assert sum(entry.response_times) == 5
 
 
-def test_a_window_begins_and_ends_in_the_middle_of_what_a_result_says() -> None:
+def test_a_window_begins_and_ends_in_the_middle_of_what_a_result_covers() -> None:
     results = [made(0, "+", "here"), made(10, "-", "here"), made(20, "+", "here")]
 
     (ledger,) = booked([results], rules([(3, 5), (8, 14)]))

@@ -1,4 +1,4 @@
-"""Windows that people make, from the row to the account of time and to who is told."""
+"""Windows that people make, from the row to the account of time and the alerts."""
 
 import math
 from collections.abc import AsyncIterator
@@ -77,7 +77,7 @@ async def test_windows_are_read_by_the_stretch_in_which_they_are_open(alert_stor
     assert await made(alert_store, 149, 301) == [(100, 150), (300, 350)]
 
 
-async def test_a_row_says_when_it_was_ended_and_stays(alert_store: AlertStore, database: str) -> None:
+async def test_a_row_shows_when_it_was_ended_and_stays(alert_store: AlertStore, database: str) -> None:
     running, to_come = [
         await alert_store.make_maintenance(window(start, start + 50, of))
         for start, of in ((100, ("shop", None)), (200, (None, "web")))
@@ -114,7 +114,7 @@ async def test_what_is_stored_of_a_window_is_maintenance_in_sums_and_report(
     assert row.uptime == pytest.approx((60 + 180) / (60 + 180 + 120))
 
 
-async def test_what_a_result_still_says_in_a_window_is_maintenance_in_a_report(
+async def test_time_that_the_newest_result_covers_in_a_window_is_maintenance_in_a_report(
     process: Process, alert_store: AlertStore, database: str, tmp_path: Path
 ) -> None:
     await process.store.save(checks("-"))
@@ -175,7 +175,7 @@ async def test_a_new_configuration_keeps_them(process: Process, alert_store: Ale
     assert process.knows_of(NOW)
 
 
-async def test_what_was_known_stays_while_the_database_is_away(
+async def test_what_was_known_stays_while_the_database_is_unavailable(
     own_postgres_server: PostgresServer,
 ) -> None:
     uri = own_postgres_server.uri()
@@ -215,7 +215,7 @@ async def test_an_alert_is_held_from_the_moment_it_is_made_until_it_is_ended(
     assert [title for _, title, _ in await book.outcome()] == ["shop is down"]
 
 
-async def test_what_was_over_in_a_window_of_the_past_is_never_told(
+async def test_nobody_is_alerted_of_what_was_over_in_a_past_window(
     alert_store: AlertStore, book: Book
 ) -> None:
     await alert_store.make_maintenance(window(NOW - 5_700, NOW - 4_900))

@@ -54,7 +54,7 @@ async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> 
     assert shop.p50_s == pytest.approx(0.5, rel=0.2)
 
 
-async def test_what_a_result_still_says_counts_up_to_its_reach(database: str, tmp_path: Path) -> None:
+async def test_the_newest_result_counts_up_to_its_reach(database: str, tmp_path: Path) -> None:
     store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: START + 7_200))
     await store.save(checks("++-"))
     await store.save(checks("?", monitor="offline"))
@@ -83,7 +83,7 @@ async def test_days_stand_for_hours_that_are_forgotten(
     assert await report(config(database, tmp_path), START - 86_400, START + 86_400) == before
 
 
-async def test_a_database_that_is_away_is_said_in_a_line(tmp_path: Path) -> None:
+async def test_an_unavailable_database_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"no report: .*No such file"):
         await report(config("postgresql:///a?host=/nowhere", tmp_path), 0, 1)
 
@@ -146,7 +146,7 @@ def test_people_read_a_table(monkeypatch: pytest.MonkeyPatch, columns: str) -> N
         ("2026-11-01T01:00+01:00", 1_793_491_200),
     ],
 )
-def test_instants_are_in_utc_unless_they_say(text: str, expected: float) -> None:
+def test_instants_are_in_utc_unless_they_have_an_offset(text: str, expected: float) -> None:
     assert instant(text) == expected
 
 
@@ -190,10 +190,10 @@ def test_the_program_prints_a_report_also_while_it_runs(program: Start) -> None:
 
 
 def test_a_report_without_a_database_ends_with_a_line(program: Start) -> None:
-    away = program(url_to_monitor="http://127.0.0.1:9/", pg_uri="postgresql://127.0.0.1:9/a")
+    unreachable = program(url_to_monitor="http://127.0.0.1:9/", pg_uri="postgresql://127.0.0.1:9/a")
 
-    code, printed = away.run("--report", "--since", "2020-01-01", "--until", "2020-01-02")
+    code, printed = unreachable.run("--report", "--since", "2020-01-01", "--until", "2020-01-02")
 
     assert (code, printed) == (1, "")
-    assert "CRITICAL no report: " in away.printed()
-    assert "Traceback" not in away.printed()
+    assert "CRITICAL no report: " in unreachable.printed()
+    assert "Traceback" not in unreachable.printed()

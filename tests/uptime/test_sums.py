@@ -1,4 +1,4 @@
-"""What results say of time: shares that add to 1, whatever the order in which results come."""
+"""The time that results cover: shares that add to 1, whatever the order in which results come."""
 
 import math
 from collections import defaultdict
@@ -29,10 +29,10 @@ HOUR = 488_888
 START = HOUR * HOUR_S
 
 
-def points(said: str, step_s: float = 60, reach_s: float = 180, start: float = START) -> list[UptimePoint]:
-    words: dict[str, Status] = {"+": "up", "~": "degraded", "-": "down", "?": "unknown"}
-    slots = (start + step_s * position for position in range(len(said)))
-    return [UptimePoint(at, words[sign], at + reach_s) for at, sign in zip(slots, said, strict=True)]
+def points(signs: str, step_s: float = 60, reach_s: float = 180, start: float = START) -> list[UptimePoint]:
+    statuses: dict[str, Status] = {"+": "up", "~": "degraded", "-": "down", "?": "unknown"}
+    slots = (start + step_s * position for position in range(len(signs)))
+    return [UptimePoint(at, statuses[sign], at + reach_s) for at, sign in zip(slots, signs, strict=True)]
 
 
 def seconds_by_hour(points: Iterable[UptimePoint]) -> dict[tuple[int, CountedAs], float]:
@@ -60,11 +60,11 @@ POINTS = st.lists(
     ("up", "degraded", "status"),
     [(True, False, "up"), (True, True, "degraded"), (False, True, "down"), (None, True, "unknown")],
 )
-def test_a_result_says_one_word(up: bool | None, degraded: bool, status: Status) -> None:
+def test_a_result_has_one_status(up: bool | None, degraded: bool, status: Status) -> None:
     assert status_of(up, degraded) == status
 
 
-def test_a_result_speaks_until_the_next_one() -> None:
+def test_a_result_covers_the_time_until_the_next_one() -> None:
     assert seconds_by_hour(points("++-~+")) == {(HOUR, "up"): 120, (HOUR, "down"): 60, (HOUR, "degraded"): 60}
 
 
@@ -72,11 +72,11 @@ def test_the_last_result_is_not_yet_counted() -> None:
     assert seconds_by_hour(points("-")) == {}
 
 
-def test_a_result_speaks_for_three_intervals_at_most() -> None:
+def test_a_result_covers_three_intervals_at_most() -> None:
     assert seconds_by_hour(points("+-", step_s=1_000)) == {(HOUR, "up"): 180}
 
 
-def test_a_check_that_says_nothing_of_the_site_ends_what_was_said_before_it() -> None:
+def test_a_check_that_shows_nothing_of_the_site_ends_the_time_of_the_one_before() -> None:
     assert seconds_by_hour(points("+?+")) == {(HOUR, "up"): 60}
 
 
@@ -105,7 +105,7 @@ def test_a_stream_that_comes_twice_gives_the_same_account(stream: list[UptimePoi
 
 
 @given(POINTS)
-def test_nobody_speaks_for_more_time_than_there_was(stream: list[UptimePoint]) -> None:
+def test_results_cover_no_more_time_than_there_was(stream: list[UptimePoint]) -> None:
     seconds = seconds_by_hour(stream)
 
     for hour in {hour for hour, _ in seconds}:
@@ -158,11 +158,11 @@ def test_a_percentile_is_right_within_a_fifth(times: list[float], share: float) 
     for time_s in times:
         histogram[bucket(time_s)] += 1
 
-    told = percentile(histogram, share)
+    found = percentile(histogram, share)
 
     exact = sorted(times)[max(0, math.ceil(share * len(times)) - 1)]
-    assert told is not None
-    assert exact / 1.2 < told < exact * 1.2
+    assert found is not None
+    assert exact / 1.2 < found < exact * 1.2
 
 
 def test_no_answers_have_no_percentile() -> None:
