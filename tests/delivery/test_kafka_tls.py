@@ -1,4 +1,4 @@
-"""What is said of TLS when Kafka does not let us in; a server of TLS alone is enough for that."""
+"""The reasons why TLS with Kafka fails; a server of TLS alone is enough for that."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def client(folder: Path, authority: trustme.CA = SERVER, *, certificate: bool = 
 
 
 def shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
-    """Serve until the listening socket ends; a refusal is told before the connection ends."""
+    """Serve until the listening socket ends; a refusal is sent before the connection ends."""
     while True:
         try:
             connection, _ = listening.accept()
@@ -63,20 +63,20 @@ def server() -> Iterator[str]:
 async def test_an_authority_that_did_not_sign_the_broker_is_named(tmp_path: Path, server: str) -> None:
     config = client(tmp_path, trustme.CA())
 
-    said = await diagnosis(server, tmp_path, security(config))
+    reason = await diagnosis(config, server)
 
-    assert said
-    assert said.startswith(f"{server}: its certificate is not accepted: ")
-    assert said.endswith(f"trusted are those of {tmp_path / 'ca.pem'}")
+    assert reason
+    assert reason.startswith(f"{server}: its certificate is not accepted: ")
+    assert reason.endswith(f"trusted are those of {tmp_path / 'ca.pem'}")
 
 
 async def test_without_an_authority_of_its_own_the_systems_are_named(tmp_path: Path, server: str) -> None:
     config = Config(monitors=(), kafka_ssl_dir=tmp_path, kafka_security_protocol="SSL")
 
-    said = await diagnosis(server, tmp_path, security(config))
+    reason = await diagnosis(config, server)
 
-    assert said
-    assert said.endswith(f"trusted are the system's, as {tmp_path / 'ca.pem'} is missing")
+    assert reason
+    assert reason.endswith(f"trusted are the system's, as {tmp_path / 'ca.pem'} is missing")
 
 
 @pytest.mark.parametrize("certificate", [True, False])
@@ -89,13 +89,13 @@ async def test_a_handshake_that_fails_names_the_clients_certificate(
         issued.cert_chain_pems[0].write_to_path(tmp_path / "service.cert")
         issued.private_key_pem.write_to_path(tmp_path / "service.key")
 
-    said = await diagnosis(server, tmp_path, security(config))
+    reason = await diagnosis(config, server)
 
     path = tmp_path / "service.cert"
     shown = str(path) if certificate else f"none, as {path} is missing"
-    assert said
-    assert said.startswith(f"{server}: TLS fails: ")
-    assert said.endswith(f"the client's certificate is {shown}")
+    assert reason
+    assert reason.startswith(f"{server}: TLS fails: ")
+    assert reason.endswith(f"the client's certificate is {shown}")
 
 
 def test_sasl_takes_what_the_configuration_says(tmp_path: Path) -> None:

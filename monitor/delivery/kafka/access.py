@@ -22,7 +22,7 @@ def security(config: Config) -> dict[str, Any]:
     """
     settings: dict[str, Any] = {"security_protocol": config.kafka_security_protocol}
     if config.kafka_security_protocol.endswith("SSL"):
-        settings["ssl_context"] = tls_context(config)
+        settings["ssl_context"] = _tls_context(config)
     if config.kafka_password is not None:
         settings["sasl_mechanism"] = config.kafka_sasl_mechanism
         settings["sasl_plain_username"] = config.kafka_username
@@ -30,7 +30,7 @@ def security(config: Config) -> dict[str, Any]:
     return settings
 
 
-def tls_context(config: Config) -> ssl.SSLContext:
+def _tls_context(config: Config) -> ssl.SSLContext:
     """Return a context that trusts `ca.pem`, or else the system's authorities.
 
     It shows the client's certificate when there is one.

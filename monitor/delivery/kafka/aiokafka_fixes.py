@@ -19,7 +19,6 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownError
 
 from monitor.config.model import Config
-from monitor.delivery.kafka.access import security
 from monitor.delivery.kafka.diagnosis import diagnosis
 
 _GRACE_S = 3.0
@@ -44,7 +43,7 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
         await _end(client, stopping)
 
 
-async def _end(client: Any, stopping: "asyncio.Future[None]") -> None:
+async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
     network = getattr(client, "_client", None) or client.client
     for connection in network._conns.values():  # noqa: SLF001 - as the head says
         if connection.connected():
@@ -62,7 +61,7 @@ async def _end(client: Any, stopping: "asyncio.Future[None]") -> None:
         await asyncio.gather(stopping, return_exceptions=True)
 
 
-def _tasks_of(client: Any) -> set["asyncio.Task[Any]"]:
+def _tasks_of(client: Any) -> set[asyncio.Task[Any]]:
     """Return the tasks that run a method of the client or of one of its parts; aiokafka keeps no list.
 
     The event loop, which it keeps too, is no part of it.
@@ -71,12 +70,12 @@ def _tasks_of(client: Any) -> set["asyncio.Task[Any]"]:
     return {task for task in asyncio.all_tasks() if id(_self_of(task)) in parts}
 
 
-def _self_of(task: "asyncio.Task[Any]") -> object:
+def _self_of(task: asyncio.Task[Any]) -> object:
     frame = getattr(task.get_coro(), "cr_frame", None)
     return frame.f_locals.get("self", task) if frame else task
 
 
-def _look_at(task: "asyncio.Task[Any]") -> None:
+def _look_at(task: asyncio.Task[Any]) -> None:
     """Read the error of a commit that nobody awaits any more, so that asyncio does not complain."""
     if not task.cancelled():
         task.exception()
@@ -115,7 +114,7 @@ async def explained(config: Config, bootstrap: str, limit_s: float) -> AsyncIter
         what = (
             f"no answer in {limit_s:g} s" if isinstance(error, TimeoutError) else "the cluster is not ready"
         )
-        reason = await diagnosis(bootstrap, config.kafka_ssl_dir, security(config))
+        reason = await diagnosis(config, bootstrap)
         raise KafkaConnectionError(reason or f"{bootstrap}: {what}") from error
     except UnknownError as error:  # how the embedded broker refuses a producer of a process not its own
         raise KafkaConnectionError(

@@ -19,17 +19,9 @@ from monitor.result import MAX_MESSAGE_BYTES
 from monitor.runtime.waiting import unless_stopped
 
 START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
-
-
 _PRODUCER_S = 20.0
-
-
 _MAX_BATCH_BYTES = 512 << 10
-
-
 _METADATA_MS = 1_000  # a consumer whose topic was deleted only looks again after this time
-
-
 # aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
 # next batch then: later than the caller gives up the producer, who thereby keeps the order.
 _EMBEDDED_REQUEST_MS = 30_000

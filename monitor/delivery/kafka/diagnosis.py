@@ -4,25 +4,27 @@ import asyncio
 import os
 import ssl
 from pathlib import Path
-from typing import Any
 
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
 from monitor.config.checks import AUTHORITIES, CERTIFICATE
+from monitor.config.model import Config
+from monitor.delivery.kafka.access import CLIENT_ID, security
 from monitor.runtime.tls import tls_trouble
 
 _LIMIT_S = 5.0
 
 
-async def diagnosis(bootstrap: str, ssl_dir: Path, security: dict[str, Any]) -> str | None:
+async def diagnosis(config: Config, bootstrap: str) -> str | None:
     """Connect to the first server; return its address and what is wrong, in one line, or `None`."""
+    settings = security(config)
     host, port, _ = collect_hosts(bootstrap, randomize=False)[0]
     try:
         async with asyncio.timeout(_LIMIT_S):
-            connection = await create_conn(host, port, client_id="website-health-monitor", **security)
+            connection = await create_conn(host, port, client_id=CLIENT_ID, **settings)
     except (KafkaError, OSError) as error:
-        return f"{host}:{port}: {_reason(error, ssl_dir)}"
+        return f"{host}:{port}: {_reason(error, config.kafka_ssl_dir)}"
     await connection.close()
     return None
 
