@@ -54,7 +54,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def faults(chosen: argparse.Namespace) -> list[str]:
-    """Choose those that this machine can do; say which it cannot."""
+    """Choose those that this machine can do; print which it cannot."""
     names = chosen.faults or (SHORT if chosen.short else list(FAULTS))
     impossible: set[str] = set()
     if os.getuid() != 0 and NEED_DISKS & set(names):

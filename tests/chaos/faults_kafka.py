@@ -14,7 +14,7 @@ from tests.chaos.world import World
 from tests.program import until
 
 PARTITIONS = 6
-# Brokers delete after they have said so.
+# Brokers delete topics after they have answered.
 _DELETING_S = 2.0
 
 
@@ -111,7 +111,7 @@ def _logs(world: World) -> set[tuple[Path, int]]:
 
 
 async def run_out_of_retention(world: World) -> None:
-    """Delete the topic's records while PostgreSQL is away: the next one wanted is before the log's start."""
+    """Delete records while PostgreSQL is unavailable: the next one wanted is before the log's start."""
     began = await world.unstored_since()
     await asyncio.to_thread(world.postgres.kill)
     await asyncio.sleep(10)
@@ -127,7 +127,7 @@ async def run_out_of_retention(world: World) -> None:
 
 
 async def fill_outbox_disk(world: World) -> None:
-    """Let the disk under the outbox be full while Kafka is away, and still when it is back."""
+    """Let the disk under the outbox be full while Kafka is unavailable, and still when it is there again."""
     with world.disks["outbox"].full(1 << 20):
         await asyncio.to_thread(world.kafka.kill)
         await asyncio.sleep(20)

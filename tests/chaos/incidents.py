@@ -28,7 +28,7 @@ class Incident(NamedTuple):
     started_at: float
     ended_at: float | None
     changes: tuple[str, ...]
-    """What was stored to be told of it, in alphabetical order."""
+    """The changes of it that alerts are sent for, in alphabetical order."""
 
 
 class Comparison(NamedTuple):
@@ -63,7 +63,7 @@ def compare(
     found: defaultdict[str, list[tuple[float, float | None]]] = defaultdict(list)
     for incident in sorted(incidents, key=lambda each: each.started_at):
         if incident.changes not in {("opened", "resolved"), ("past",)}:
-            wrong.append(f"told wrongly: {incident}")
+            wrong.append(f"alerted wrongly: {incident}")
         if incident.kind == "down":
             found[incident.monitor].append((incident.started_at, incident.ended_at))
         elif incident.kind != "no_data" or not _was_silent(incident, answered[incident.monitor]):

@@ -1,6 +1,6 @@
-"""Prove that memory stays bounded: 500 checks a second, bodies of 64 KiB, Kafka away, then PostgreSQL.
+"""Prove that memory stays bounded: 500 checks a second, bodies of 64 KiB, Kafka unavailable, then PostgreSQL.
 
-`python -m tests.chaos.memory [--minutes 10] [--other-minutes 1]`; Kafka is away for `--minutes`.
+`python -m tests.chaos.memory [--minutes 10] [--other-minutes 1]`; Kafka is unavailable for `--minutes`.
 """
 
 import argparse
@@ -128,11 +128,11 @@ async def main(argv: Sequence[str]) -> int:
         program.script = ("-m", "tests.chaos.watched", str(folders[1] / "stalls"))
         after.callback(program.end)
         await asyncio.to_thread(program.start)
-        phases = [await watch("Kafka away", program, site, chosen.minutes * 60)]
+        phases = [await watch("Kafka unavailable", program, site, chosen.minutes * 60)]
         await asyncio.to_thread(kafka.start)
         phases.append(await watch("Kafka back", program, site, other_s))
         await asyncio.to_thread(postgres.kill)
-        phases.append(await watch("PostgreSQL away", program, site, other_s))
+        phases.append(await watch("PostgreSQL unavailable", program, site, other_s))
         await asyncio.to_thread(postgres.start)
         phases.append(await watch("PostgreSQL back", program, site, other_s))
         await asyncio.to_thread(program.end)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_TOLD_S = 0.02
+_LONG_S = 0.02
 
 
 class Step(NamedTuple):
@@ -54,12 +54,12 @@ class Measured(Coroutine[Any, Any, Any]):
             return step(*arguments)
         finally:
             cpu_s = time.thread_time() - began
-            if cpu_s > _TOLD_S:
+            if cpu_s > _LONG_S:
                 name = getattr(self._coroutine, "__qualname__", "?")
                 collector_s = self._collector.cpu_s - collected_s
-                told = Step(cpu_s, collector_s, name, _line(at), _line(_where(self._coroutine)))
+                long = Step(cpu_s, collector_s, name, _line(at), _line(_where(self._coroutine)))
                 with self._report.open("a") as file:
-                    file.write(json.dumps(told) + "\n")
+                    file.write(json.dumps(long) + "\n")
 
 
 class Collector:

@@ -82,7 +82,7 @@ async def caught_up(
 
 
 async def _ask(uri: str, query: str, *arguments: object) -> int:
-    """Ask for a number; 0 while PostgreSQL is away."""
+    """Ask for a number; 0 while PostgreSQL is unavailable."""
     try:
         connection = await asyncpg.connect(uri, timeout=5)
         try:

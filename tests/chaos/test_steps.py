@@ -26,7 +26,7 @@ async def main() -> None:
     await task
 
 
-def test_only_a_long_step_is_told_with_its_place(tmp_path: Path) -> None:
+def test_only_a_long_step_is_reported_with_its_place(tmp_path: Path) -> None:
     report = tmp_path / "steps"
     loop = uvloop.new_event_loop()
     measure(loop, report)
@@ -36,9 +36,9 @@ def test_only_a_long_step_is_told_with_its_place(tmp_path: Path) -> None:
     finally:
         gc.callbacks.pop()
 
-    told = steps(report)[-1]
-    assert told.task == "deep"
-    assert told.cpu_s >= 0.05
-    assert told.collector_s < told.cpu_s
-    assert told.began == told.ended
-    assert told.began.startswith("asyncio/tasks.py:")
+    longest = steps(report)[-1]
+    assert longest.task == "deep"
+    assert longest.cpu_s >= 0.05
+    assert longest.collector_s < longest.cpu_s
+    assert longest.began == longest.ended
+    assert longest.began.startswith("asyncio/tasks.py:")

@@ -1,6 +1,6 @@
 """Both embedded servers in a process that tests may kill: `python -m tests.embedded.program DIR UID`.
 
-Says in one line of JSON where they are, and holds them until its input ends.
+Prints in one line of JSON where they are, and holds them until its input ends.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ async def hold(data_dir: Path) -> None:
             server = await connection.fetchval("SELECT pg_read_file('postmaster.pid')")
             await connection.close()
             pids = [running.child.process.pid, int(server.split()[0])]
-            told = {"pids": pids, "uri": uri, "bootstrap": running.bootstrap, "uid": os.geteuid()}
-            sys.stdout.write(json.dumps(told) + "\n")
+            facts = {"pids": pids, "uri": uri, "bootstrap": running.bootstrap, "uid": os.geteuid()}
+            sys.stdout.write(json.dumps(facts) + "\n")
             sys.stdout.flush()
             await asyncio.get_running_loop().run_in_executor(THREAD, sys.stdin.read)
 

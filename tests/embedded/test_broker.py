@@ -40,13 +40,13 @@ async def test_a_home_that_cannot_be_written_does_not_matter(
         assert accepts(broker)
 
 
-async def test_a_killed_broker_is_started_again_on_its_port_and_that_is_told(broker: Broker) -> None:
+async def test_a_killed_broker_is_started_again_on_its_port_and_that_is_reported(broker: Broker) -> None:
     restarted = asyncio.Event()
 
-    async def tell() -> None:
+    async def note() -> None:
         restarted.set()
 
-    broker.on_restart = tell
+    broker.on_restart = note
     before = broker.bootstrap
 
     broker.child.process.kill()

@@ -30,11 +30,11 @@ async def count_starts(uri: str) -> int:
 
 
 async def test_a_killed_program_leaves_no_server_and_loses_no_row(account: int, short_dir: Path) -> None:
-    with program(short_dir, account) as (process, told):
-        assert told["uid"] == account
-        assert await count_starts(told["uri"]) == 1
+    with program(short_dir, account) as (process, facts):
+        assert facts["uid"] == account
+        assert await count_starts(facts["uri"]) == 1
         process.kill()
-        await eventually(lambda: all(map(gone, told["pids"])), "servers gone with the program")
+        await eventually(lambda: all(map(gone, facts["pids"])), "servers gone with the program")
 
     with program(short_dir, account) as (_, again):
         assert await count_starts(again["uri"]) == 2
@@ -51,6 +51,6 @@ async def test_servers_that_outlive_a_killed_program_are_ended_by_the_next(
         process.wait()
     assert not any(map(gone, left["pids"]))
 
-    with program(short_dir, account, path="/without-setpriv") as (_, told):
-        assert await count_starts(told["uri"]) == 2
+    with program(short_dir, account, path="/without-setpriv") as (_, facts):
+        assert await count_starts(facts["uri"]) == 2
         assert all(map(gone, left["pids"]))

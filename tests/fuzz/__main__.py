@@ -102,8 +102,8 @@ def fuzz_answers(database: str, until: float, seeds: "itertools.count[int]") -> 
         running = runner.run(context.__aenter__())
         feed(runner, answers, running.check, until, seeds)
         runner.run(context.__aexit__(None, None, None))
-    told = ", ".join(f"{count} {reason}" for reason, count in running.reasons.most_common())
-    return f"{running.checks} checks of damaged answers: {told}"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in running.reasons.most_common())
+    return f"{running.checks} checks of damaged answers: {reasons}"
 
 
 async def _migrate(database: str) -> None:
