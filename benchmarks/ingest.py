@@ -7,6 +7,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,10 @@ import uvloop
 
 from monitor.config.model import Config
 from monitor.delivery.dead_letters import DeadLetter
-from monitor.delivery.ingest import ingest
+from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.kafka.clients import consumer, started_producer
+from monitor.delivery.retention import UntilAcknowledged
 from monitor.embedded.broker import broker
 from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
@@ -70,19 +72,24 @@ async def ingested(config: Config, servers: str, uri: str, count: int) -> float:
     database = Database(uri)
     store = ResultStore(database, Bookkeeping(MonitorRules(), 90).open_books)
     await store.maintain()
-    left, stop, times = count, asyncio.Event(), []
+    left, times = count, []
 
     def on_stored(ids: Any) -> None:
         nonlocal left
         left -= len(ids)
         times.append((time.monotonic(), len(ids)))
         if left <= 0:
-            stop.set()
+            ingest.stop.set()
 
-    async def refuse(letters: list[DeadLetter]) -> None:
+    async def refuse(letters: Sequence[DeadLetter]) -> None:
         raise AssertionError(letters[0].error)
 
-    await ingest(partial(consumer, config, servers), store, refuse, stop, on_stored=on_stored)  # type: ignore[arg-type]
+    async def look_for_nothing(_consumer: Any) -> None:
+        pass
+
+    open_consumer = partial(consumer, config, servers)
+    ingest = Ingest(open_consumer, store.save, refuse, UntilAcknowledged(), on_stored, look_for_nothing)
+    await ingest.run()
     await database.close()
     (began, first), (ended, _) = times[0], times[-1]  # joining the group takes the embedded broker a second
     return (count - first) / (ended - began)

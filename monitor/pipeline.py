@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from monitor.alerts.heartbeat import RecentResults, send_heartbeats
 from monitor.alerts.sender import send_alerts
@@ -17,11 +17,9 @@ from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
-from monitor.delivery.counts import IngestCounts
 from monitor.delivery.dead_letters import set_aside
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.ingest import ingest
-from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.clients import consumer, producer, started_producer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
@@ -34,16 +32,14 @@ from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.no_data import NoDataWatch
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked as locked_monitors
+from monitor.result import Message
 from monitor.runtime.data_dir import locked
-from monitor.runtime.progress import Availability, Progress, Watch
+from monitor.runtime.progress import Progress, Watch
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import HOUR_S
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
-
-if TYPE_CHECKING:
-    from monitor.result import Message
 
 log = logging.getLogger(__name__)
 
@@ -53,37 +49,26 @@ _UPKEEP_S = HOUR_S
 _UPKEEP_RETRY_S = 30.0
 
 
-class _Servers(NamedTuple):
-    """Where PostgreSQL and Kafka are, and when what Kafka has may leave the outbox."""
-
-    database: str
-    kafka: str
-    retention: Retention
-
-
 @dataclass(kw_only=True, slots=True)
 class Pipeline:
     """Everything after the checks: put results into `queue`, and they are stored.
 
-    `rules` say when results of a monitor make an incident. `watch` knows which
-    stages are stalled. `kafka` and `postgresql` know since when the server has refused results.
+    `rules` say when results of a monitor make an incident. `watch` knows which stages are stalled.
     """
 
     config: Config
-    queue: "asyncio.Queue[Message | None]"
+    queue: asyncio.Queue[Message | None]
     outbox: Outbox
     forwarder: Forwarder
-    counts: IngestCounts
+    ingest: Ingest
     store: ResultStore
     rules: MonitorRules
     alerts: AlertStore
-    kafka: Availability
-    postgresql: Availability
     grace_s: float
     watch: Watch = field(default_factory=Watch)
     recent: RecentResults = field(default_factory=RecentResults)
     stages: Tasks = field(default_factory=Tasks)
-    _beside: "list[asyncio.Task[None]]" = field(default_factory=list)
+    _beside: list[asyncio.Task[None]] = field(default_factory=list)
     _ends_at: float | None = None
 
     def follow(self, config: Config) -> None:
@@ -125,18 +110,20 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
     """
     async with AsyncExitStack() as resources:
         resources.enter_context(locked(config.data_dir))
-        servers = await _servers(config, resources)
-        running = await _opened(config, servers, resources)
+        running = await _opened(config, resources)
         async with (
             running.stages,
             _sending_alerts(running, alerting=alerting),
-            _storing_results(running, servers),
+            _storing_results(running),
         ):
             yield running
 
 
-async def _servers(config: Config, resources: AsyncExitStack) -> _Servers:
-    """Start the embedded servers that the configuration asks for; return the addresses of all."""
+async def _servers(config: Config, resources: AsyncExitStack) -> tuple[str, str, Retention]:
+    """Start the embedded servers that the configuration asks for.
+
+    Return the addresses of PostgreSQL and Kafka, and when what Kafka has may leave the outbox.
+    """
     database = config.pg_uri.get_secret_value()
     shown = public_url(database)
     if database == EMBEDDED:
@@ -153,92 +140,75 @@ async def _servers(config: Config, resources: AsyncExitStack) -> _Servers:
         log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
     log.info("database: %s", shown)
     log.info("broker: %s, topic %s", kafka, config.kafka_topic)
-    return _Servers(database, kafka, retention)
+    return database, kafka, retention
 
 
-async def _opened(config: Config, servers: _Servers, resources: AsyncExitStack) -> Pipeline:
-    """Open the outbox and the stores, and connect the stages; none of them runs yet."""
+async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
+    """Open the servers, the outbox and the stores, and connect the stages; none of them runs yet."""
+    uri, bootstrap, retention = await _servers(config, resources)
     outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
     resources.push_async_callback(outbox.close)
     rules = MonitorRules(config.monitors)
     bookkeeping = Bookkeeping(rules, config.retention_days)
     # Connections of their own, so that results and alerts do not wait for each other.
-    store = ResultStore(_database(servers, resources), bookkeeping.open_books)
-    alerts = AlertStore(_database(servers, resources))
+    store = ResultStore(_database(uri, resources), bookkeeping.open_books)
+    alerts = AlertStore(_database(uri, resources))
     queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
-    kafka = Availability("Kafka")
-    open_producer = partial(started_producer, config, servers.kafka)
+    forwarder = Forwarder(
+        queue, outbox, config.kafka_topic, partial(started_producer, config, bootstrap), retention
+    )
+    dead_topic = f"{config.kafka_topic}.dead"
+    ingest = Ingest(
+        open_consumer=partial(consumer, config, bootstrap),
+        save=store.save,
+        set_aside=partial(set_aside, partial(producer, config, bootstrap), dead_topic),
+        retention=retention,
+        on_stored=forwarder.stored,
+        look_for_no_data=NoDataWatch(store.database, rules, partition_of).look,
+    )
     return Pipeline(
         config=config,
         queue=queue,
         outbox=outbox,
-        forwarder=Forwarder(
-            queue,
-            outbox,
-            config.kafka_topic,
-            open_producer,
-            close,
-            retention=servers.retention,
-            availability=kafka,
-        ),
-        counts=IngestCounts(store),
+        forwarder=forwarder,
+        ingest=ingest,
         store=store,
         rules=rules,
         alerts=alerts,
-        kafka=kafka,
-        postgresql=Availability("PostgreSQL"),
         grace_s=config.shutdown_grace_s,
     )
 
 
-def _database(servers: _Servers, resources: AsyncExitStack) -> Database:
-    database = Database(servers.database)
+def _database(uri: str, resources: AsyncExitStack) -> Database:
+    database = Database(uri)
     resources.push_async_callback(database.close)
     return database
 
 
 @asynccontextmanager
-async def _storing_results(running: Pipeline, servers: _Servers) -> AsyncIterator[None]:
+async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
     """Run the stages: the forwarder drains the queue into Kafka, the ingest inserts what Kafka has.
 
     On leaving, they end in this order, each as far as the grace allows.
     """
     stages = running.stages
-    deadline, stop = asyncio.Event(), asyncio.Event()
-    running.watch.add(*running.forwarder.progress)
+    deadline = asyncio.Event()
+    running.watch.add(*running.forwarder.progress, running.ingest.progress)
     watching = stages.start("the watch of the stages", running.watch.run())
     forwarding = stages.start("the forwarder", running.forwarder.run(deadline))
-    ingesting = stages.start("the ingest", _ingest(running, servers, stop))
+    ingesting = stages.start("the ingest", running.ingest.run())
     upkeep = stages.start("the upkeep", _keep_up(running.store, running.config.retention_days))
     yield
     await running.queue.put(None)
     await asyncio.wait([forwarding], timeout=running.left_s)
     deadline.set()
     await asyncio.wait([forwarding])
-    stop.set()
+    running.ingest.stop.set()
     stages.end(upkeep)
     running.end_beside()
     await asyncio.wait([ingesting], timeout=running.left_s)
     stages.end(ingesting)
     stages.end(watching)
-
-
-def _ingest(running: Pipeline, servers: _Servers, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    config, counts, forwarder = running.config, running.counts, running.forwarder
-    progress = Progress("the ingest")
-    running.watch.add(progress)
-    open_producer = partial(producer, config, servers.kafka)
-    return ingest(
-        counts.watching(partial(consumer, config, servers.kafka)),
-        counts,
-        counts.counting(partial(set_aside, open_producer, f"{config.kafka_topic}.dead")),
-        stop,
-        retention=servers.retention,
-        on_stored=forwarder.stored,
-        progress=progress,
-        availability=running.postgresql,
-        look_for_no_data=NoDataWatch(running.store.database, running.rules, partition_of).look,
-    )
 
 
 @asynccontextmanager

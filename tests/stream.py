@@ -16,8 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from monitor.delivery.dead_letters import SetAside, set_aside
-from monitor.delivery.ingest import ingest
+from monitor.delivery.dead_letters import set_aside
+from monitor.delivery.ingest import Ingest
+from monitor.delivery.retention import UntilAcknowledged
 from tests.freeze import freeze
 
 
@@ -29,6 +30,10 @@ async def eventually(what: str, condition: Callable[[], Awaitable[object]], limi
                 await asyncio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"still not so after {limit_s} s: {what}")
+
+
+async def look_for_nothing(_consumer: Any) -> None:
+    pass
 
 
 class Stream:
@@ -134,22 +139,29 @@ class Stream:
             batches = await consumer.getmany(timeout_ms=500)
         return list(batches.get(partition, []))
 
+    def ingest(self, store: Any, **options: Any) -> Ingest:
+        """Make the stage, as for real Kafka unless the options say otherwise."""
+        usual: dict[str, Any] = {
+            "open_consumer": self.consumer,
+            "set_aside": partial(set_aside, self.producer, f"{self.topic}.dead"),
+            "retention": UntilAcknowledged(),
+            "on_stored": lambda _ids: None,
+            "look_for_no_data": look_for_nothing,
+        }
+        return Ingest(save=store.save, **usual | options)
+
     @contextlib.asynccontextmanager
-    async def ingested(
-        self, store: Any, *, aside: SetAside | None = None, **options: Any
-    ) -> AsyncIterator[asyncio.Event]:
+    async def ingested(self, store: Any, **options: Any) -> AsyncIterator[asyncio.Event]:
         """Run the stage, and in the end stop it in order; yields its stop event."""
-        stop = asyncio.Event()
-        burying = aside or partial(set_aside, self.producer, f"{self.topic}.dead")
-        consumer = options.pop("open_consumer", self.consumer)
+        ingest = self.ingest(store, **options)
         async with asyncio.TaskGroup() as group:
-            stage = group.create_task(ingest(consumer, store, burying, stop, **options))
+            stage = group.create_task(ingest.run())
             try:
-                yield stop
+                yield ingest.stop
             except BaseException:
                 stage.cancel()
                 raise
-            stop.set()
+            ingest.stop.set()
             async with asyncio.timeout(20):
                 await stage
 

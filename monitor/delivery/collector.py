@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from monitor.delivery.outbox import Outbox, OutboxError
 from monitor.result import Message
 from monitor.runtime.progress import Progress
+from monitor.runtime.waiting import within
 
 BATCH_ROWS = 500
 UNSAVED_BYTES = 4 << 20
+_GATHER_S = 0.05
+_RETRY_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +26,9 @@ class Collector:
 
     def __init__(
         self,
-        queue: "asyncio.Queue[Message | None]",
+        queue: asyncio.Queue[Message | None],
         outbox: Outbox,
         announce: Callable[[], None],
-        *,
-        gather_s: float = 0.05,
-        retry_s: float = 0.5,
     ) -> None:
         self.ended = False
         self.progress = Progress("the outbox")
@@ -37,8 +36,6 @@ class Collector:
         self._queue = queue
         self._outbox = outbox
         self._announce = announce
-        self._gather_s = gather_s
-        self._retry_s = retry_s
         self._in_hand: list[Message] = []
         self._writable = True
         self._removed = asyncio.Event()
@@ -66,7 +63,7 @@ class Collector:
         """Wait for a result, then a little for more of them."""
         self._put_in_hand(await self._queue.get())
         if self._queue.qsize() < BATCH_ROWS and not self._queue.full() and not self._none_seen:
-            await asyncio.sleep(self._gather_s)
+            await asyncio.sleep(_GATHER_S)
         while len(self._in_hand) < BATCH_ROWS and not self._queue.empty():
             self._put_in_hand(self._queue.get_nowait())
 
@@ -83,9 +80,7 @@ class Collector:
     async def _wait_for_room(self) -> None:
         while self._outbox.unsaved_bytes > UNSAVED_BYTES:
             self._removed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._retry_s):
-                    await self._removed.wait()
+            await within(_RETRY_S, self._removed.wait())
             await self._append([])
 
     async def _append(self, batch: Sequence[Message]) -> None:

@@ -9,25 +9,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from monitor.delivery.collector import Collector
+from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.outbox import Outbox, OutboxError
 from monitor.delivery.outbox_file import OutboxRow
 from monitor.delivery.partitions import PartitionBatch, split
-from monitor.delivery.retention import Retention, UntilAcknowledged
-from monitor.result import InvalidMessageError, checked_at
+from monitor.delivery.retention import Retention
+from monitor.result import InvalidMessageError, Message, checked_at
 from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.tasks import Tasks
-from monitor.runtime.waiting import delays, one_line
-
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
-
-    from monitor.result import Message
+from monitor.runtime.waiting import delays, one_line, within
 
 IN_HAND_ROWS = 500
 IN_HAND_BYTES = 1 << 20
@@ -46,35 +42,33 @@ class Patience:
     look_s: float = 0.5
 
 
+PATIENCE = Patience()
+
+
 class Forwarder:
     """The stage between the checks and Kafka; results of one monitor keep their order.
 
-    `open_producer` makes the topic where it is missing, and returns a started producer. It raises
-    `KafkaError`, `OSError` or `TimeoutError` when Kafka is unavailable; then the forwarder tries again later.
-    Both callables end in bounded time. A producer that `close_producer` has closed sends nothing more.
+    `open_producer` makes the topic where it is missing, and returns a started producer. It ends in bounded
+    time. It raises `KafkaError` or `OSError` when Kafka is unavailable; then the forwarder tries again later.
     """
 
     def __init__(
         self,
-        queue: "asyncio.Queue[Message | None]",
+        queue: asyncio.Queue[Message | None],
         outbox: Outbox,
         topic: str,
-        open_producer: "Callable[[], Awaitable[AIOKafkaProducer]]",
-        close_producer: "Callable[[AIOKafkaProducer], Awaitable[None]]",
-        *,
-        retention: Retention | None = None,
-        availability: Availability | None = None,
-        patience: Patience | None = None,
+        open_producer: Callable[[], Awaitable[AIOKafkaProducer]],
+        retention: Retention,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.sent = 0
         self.retried = 0
-        self.availability = availability or Availability("Kafka")
+        self.availability = Availability("Kafka")
         self._outbox = outbox
         self._topic = topic
         self._open_producer = open_producer
-        self._close_producer = close_producer
-        self._retention = retention or UntilAcknowledged()
-        self._patience = patience or Patience()
+        self._retention = retention
+        self._patience = patience
         self._wake = asyncio.Event()
         self._collector = Collector(queue, outbox, self._wake.set)
         self._progress = Progress("the forwarder")
@@ -159,7 +153,7 @@ class Forwarder:
         """Close the producer; the next one sends again what Kafka has not acknowledged."""
         producer, self._producer = self._producer, None
         if producer:
-            await self._close_producer(producer)
+            await close(producer)
 
     async def _forward_next(self) -> bool:
         """Send the next rows, or those in hand that Kafka has not acknowledged."""
@@ -197,11 +191,8 @@ class Forwarder:
                 self._progress.begin("what was sent to be stored")
             else:
                 self._progress.end()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(
-                    self._patience.look_s if self._retention.waits or self._safe else None
-                ):
-                    await self._wake.wait()
+            look_s = self._patience.look_s if self._retention.waits or self._safe else None
+            await within(look_s, self._wake.wait())
 
     async def _read(self) -> bool:
         """Take the next rows of the outbox in hand, as many as may be sent; return whether there are any."""
@@ -222,7 +213,7 @@ class Forwarder:
                 await self._outbox.remove(safe)
             self._collector.make_room()
 
-    async def _send(self, producer: "AIOKafkaProducer") -> None:
+    async def _send(self, producer: AIOKafkaProducer) -> None:
         """Send what is in hand, in each partition one batch after the other: none can overtake another."""
         self._retention.sending(self._in_hand)
         batches = split(self._in_hand, await producer.partitions_for(self._topic))
@@ -253,6 +244,6 @@ class Forwarder:
         self._safe.update(self._retention.acknowledged(rows))
 
 
-async def _end_at(deadline: asyncio.Event, tasks: Tasks, task: "asyncio.Task[None]") -> None:
+async def _end_at(deadline: asyncio.Event, tasks: Tasks, task: asyncio.Task[None]) -> None:
     await deadline.wait()
     tasks.end(task)

@@ -8,16 +8,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from aiokafka.errors import KafkaError
 
 from monitor.delivery.batches import Decoded, decode_all, portions
+from monitor.delivery.counts import IngestCounts
 from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
 from monitor.delivery.offsets import Offsets, ends, is_behind
-from monitor.delivery.retention import Retention, UntilAcknowledged
+from monitor.delivery.retention import Retention
 from monitor.result import CheckResult
 from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.waiting import StoppedError, delays, one_line, pause, unless_stopped
@@ -34,63 +37,6 @@ _RETRY_S = 0.5, 5.0  # the first delay and the longest
 _log = logging.getLogger(__name__)
 
 
-class Saver(Protocol):
-    """Where results go: the store, or what counts in front of it."""
-
-    async def save(self, results: Sequence[CheckResult], /) -> int:
-        """Store all or none; return how many were new."""
-
-
-async def _nothing(_consumer: Any) -> None:
-    pass
-
-
-async def ingest(  # noqa: PLR0913 - a stage gets what it needs as arguments
-    open_consumer: Callable[[], Any],
-    store: Saver,
-    set_aside: SetAside,
-    stop: asyncio.Event,
-    *,
-    retention: Retention | None = None,
-    on_stored: Callable[[Sequence[UUID]], None] = lambda _: None,
-    progress: Progress | None = None,
-    availability: Availability | None = None,
-    look_for_no_data: Callable[[Any], Awaitable[None]] = _nothing,
-) -> None:
-    """Store results until `stop` is set, and commit their offsets; the batch in hand is finished first.
-
-    While Kafka or the database is unavailable, it tries again. At `stop` with the database unavailable, or
-    when cancelled, the batch stays uncommitted and comes again later. `open_consumer` makes a consumer, not
-    started, that commits nothing by itself. `on_stored` gets the ids of results that are stored or set aside,
-    before the commit. `availability` is the database's. `look_for_no_data` gets the consumer each time that
-    all that it has fetched is stored.
-    """
-    progress = progress or Progress("the ingest")
-    postgresql = availability or Availability("PostgreSQL")
-    ingestion = _Ingestion(
-        store,
-        set_aside,
-        stop,
-        retention or UntilAcknowledged(),
-        on_stored,
-        progress,
-        postgresql,
-        look_for_no_data,
-    )
-    delays_s = delays(*_RETRY_S)
-    with suppress(StoppedError):
-        while not stop.is_set():
-            try:
-                progress.begin("Kafka")
-                async with started(open_consumer(), stop) as consumer:
-                    delays_s = delays(*_RETRY_S)
-                    await ingestion.run(consumer)
-            except (KafkaError, OSError) as error:
-                delay_s = next(delays_s)
-                _log.warning("Kafka is unavailable, trying again in %s s: %s", delay_s, one_line(error))
-                await pause(stop, delay_s)
-
-
 async def save_apart(
     save: Callable[[Sequence[CheckResult]], Awaitable[None]], decoded: Sequence[Decoded]
 ) -> list[DeadLetter]:
@@ -105,50 +51,69 @@ async def save_apart(
     return []
 
 
-class _Ingestion:
-    """One stage over the lives of many consumers: fetch, take in, commit."""
+@dataclass
+class Ingest:
+    """The stage between Kafka and the database, over the lives of many consumers.
 
-    def __init__(
-        self,
-        store: Saver,
-        set_aside: SetAside,
-        stop: asyncio.Event,
-        retention: Retention,
-        on_stored: Callable[[Sequence[UUID]], None],
-        progress: Progress,
-        availability: Availability,
-        look_for_no_data: Callable[[Any], Awaitable[None]],
-    ) -> None:
-        self._store = store
-        self._set_aside = set_aside
-        self._stop = stop
-        self._retention = retention
-        self._offsets = Offsets(retention)
-        self._on_stored = on_stored
-        self._progress = progress
-        self._postgresql = availability
-        self._kafka = Availability("Kafka")
-        self._look_for_no_data = look_for_no_data
-        self._next_look_at = 0.0
+    `open_consumer` makes a consumer, not started, that commits nothing by itself. `save` stores all results
+    or none, and returns how many were new. `on_stored` gets the ids of results that are stored or set aside,
+    before the commit. `look_for_no_data` gets the consumer each time that all that it has fetched is stored.
+    """
 
-    async def run(self, consumer: Any) -> None:
+    open_consumer: Callable[[], Any]
+    save: Callable[[Sequence[CheckResult]], Awaitable[int]]
+    set_aside: SetAside
+    retention: Retention
+    on_stored: Callable[[Sequence[UUID]], None]
+    look_for_no_data: Callable[[Any], Awaitable[None]]
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    counts: IngestCounts = field(default_factory=IngestCounts)
+    progress: Progress = field(default_factory=partial(Progress, "the ingest"))
+    availability: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
+    _kafka: Availability = field(default_factory=partial(Availability, "Kafka"))
+    _next_look_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._offsets = Offsets(self.retention)
+
+    async def run(self) -> None:
+        """Store results until `stop` is set, and commit their offsets; the batch in hand is finished first.
+
+        While Kafka or the database is unavailable, it tries again. At `stop` with the database unavailable,
+        or when cancelled, the batch stays uncommitted and comes again later.
+        """
+        delays_s = delays(*_RETRY_S)
+        with suppress(StoppedError):
+            while not self.stop.is_set():
+                try:
+                    self.progress.begin("Kafka")
+                    consumer = self.counts.consumer = self.open_consumer()
+                    async with started(consumer, self.stop):
+                        delays_s = delays(*_RETRY_S)
+                        await self._ingest(consumer)
+                except (KafkaError, OSError) as error:
+                    delay_s = next(delays_s)
+                    _log.warning("Kafka is unavailable, trying again in %s s: %s", delay_s, one_line(error))
+                    await pause(self.stop, delay_s)
+
+    async def _ingest(self, consumer: Any) -> None:
         self._next_look_at = 0.0
         self._offsets.forget()
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             await self._offsets.follow_epoch(consumer)
             records = await self._fetch(consumer)
             offsets = ends(records)
             if records and await self._offsets.are_valid(consumer, offsets):
                 await self._take_in(consumer, records)
                 await self._offsets.commit(consumer, offsets)
-                self._progress.end()
+                self.progress.end()
             else:
                 await self._look_for_more(consumer)
-            await self._look_for_no_data(consumer)
+            await self.look_for_no_data(consumer)
 
     async def _fetch(self, consumer: Any) -> list[Any]:
         fetching = consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)
-        batches = await unless_stopped(self._stop, fetching, _FETCH_S)
+        batches = await unless_stopped(self.stop, fetching, _FETCH_S)
         return [record for batch in batches.values() for record in batch]
 
     async def _look_for_more(self, consumer: Any) -> None:
@@ -158,20 +123,20 @@ class _Ingestion:
             return
         self._next_look_at = now + _LOOK_S
         try:
-            behind = await unless_stopped(self._stop, is_behind(consumer), _LOOKED_S)
+            behind = await unless_stopped(self.stop, is_behind(consumer), _LOOKED_S)
         except (KafkaError, OSError):
             behind = True
         if behind:
-            self._progress.begin("Kafka")
+            self.progress.begin("Kafka")
             return
-        self._progress.end()
-        self._retention.drained()
+        self.progress.end()
+        self.retention.drained()
 
     async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
         """Return when each record has its row or its dead letter."""
 
         async def save(results: Sequence[CheckResult]) -> None:
-            await self._insist(consumer, self._postgresql, lambda: self._store.save(results))
+            await self._insist(consumer, self.availability, lambda: self._save(results))
 
         dead: list[DeadLetter] = []
         ids: list[UUID] = []
@@ -184,18 +149,22 @@ class _Ingestion:
             ids += [each.result.id for each in decoded]
         if dead:
             await self._insist(consumer, self._kafka, lambda: self._bury(dead))
-        self._on_stored(ids)
+        self.on_stored(ids)
+
+    async def _save(self, results: Sequence[CheckResult]) -> None:
+        self.counts.saved(results, await self.save(results))
 
     async def _bury(self, dead: Sequence[DeadLetter]) -> None:
         async with asyncio.timeout(_SET_ASIDE_S):
-            await self._set_aside(dead)
+            await self.set_aside(dead)
+        self.counts.dead_letters += len(dead)
 
     async def _insist(
         self, consumer: Any, availability: Availability, attempt: Callable[[], Awaitable[object]]
     ) -> None:
         """Repeat the attempt until it succeeds; meanwhile the consumer stays in its group."""
         delays_s = delays(*_RETRY_S)
-        self._progress.begin(availability.name)
+        self.progress.begin(availability.name)
         while True:
             try:
                 await attempt()
@@ -203,10 +172,7 @@ class _Ingestion:
                 delay_s = next(delays_s)
                 availability.failed()
                 _log.warning(
-                    "%s is unavailable, trying again in %s s: %s",
-                    availability.name,
-                    delay_s,
-                    one_line(error),
+                    "%s is unavailable, trying again in %s s: %s", availability.name, delay_s, one_line(error)
                 )
                 await self._hold(consumer, delay_s)
             except RefusedError:
@@ -224,7 +190,7 @@ class _Ingestion:
         while (left_s := until - loop.time()) > 0:
             consumer.pause(*consumer.assignment())
             polling = consumer.getmany(timeout_ms=int(left_s * 1000) + 1)
-            for partition, records in (await unless_stopped(self._stop, polling, _FETCH_S)).items():
+            for partition, records in (await unless_stopped(self.stop, polling, _FETCH_S)).items():
                 consumer.seek(partition, records[0].offset)
 
 

@@ -13,7 +13,7 @@ from monitor.delivery.retention import Retention
 _COMMIT_S = 5.0
 _SURE_S = 0.5  # a topic that was deleted and made anew is not read earlier
 
-_log = logging.getLogger("monitor.delivery.ingest")
+_log = logging.getLogger(__name__)
 
 
 class Offsets:
@@ -66,8 +66,8 @@ class Offsets:
 
 async def is_behind(consumer: Any) -> bool:
     """Return whether Kafka has records that were not fetched."""
-    ends = await consumer.end_offsets(consumer.assignment())
-    return any([await consumer.position(partition) < end for partition, end in ends.items()])
+    known = await consumer.end_offsets(consumer.assignment())
+    return any([await consumer.position(partition) < end for partition, end in known.items()])
 
 
 async def is_forgotten(consumer: Any, partition: TopicPartition) -> bool:

@@ -74,14 +74,14 @@ class Outbox:
         self._dropped_unlogged = 0
         self._dropped_logged_at = float("-inf")
 
-    async def append(self, messages: Sequence[Message]) -> int:
-        """Add at the end and commit; return the last number in use, which is `last_seq`.
+    async def append(self, messages: Sequence[Message]) -> None:
+        """Add at the end and commit; `last_seq` is the number of the last one then.
 
         Raises:
             OutboxError: they are in memory only, for now. `append([])` tries again.
 
         """
-        return await self._in_thread(self._append, messages)
+        await self._in_thread(self._append, messages)
 
     async def after(self, seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         """Return the rows that follow `seq`, up to the limits; at least one, if there is one.
@@ -123,8 +123,9 @@ class Outbox:
         self.rows = len(self._unsaved) + (self._file.rows if self._file else 0)
         self.bytes = self.unsaved_bytes + (self._file.bytes if self._file else 0)
 
-    def _append(self, messages: Sequence[Message]) -> int:
-        rows = [OutboxRow(seq, key, value) for seq, (key, value) in enumerate(messages, self._next_seq())]
+    def _append(self, messages: Sequence[Message]) -> None:
+        first = self._window_start + len(self._window)
+        rows = [OutboxRow(seq, key, value) for seq, (key, value) in enumerate(messages, first)]
         self._window.extend(rows)
         self._window_bytes += sum(row.size for row in rows)
         self._unsaved += rows
@@ -132,10 +133,6 @@ class Outbox:
             self._repairing(self._save)
         finally:
             self._trim_window()
-        return self._next_seq() - 1
-
-    def _next_seq(self) -> int:
-        return self._window_start + len(self._window)
 
     def _save(self) -> None:
         file = self._opened()

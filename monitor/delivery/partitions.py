@@ -1,10 +1,11 @@
 """How rows are distributed over the partitions of a topic, and batched."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiokafka.partitioner import DefaultPartitioner
@@ -12,16 +13,13 @@ from aiokafka.partitioner import DefaultPartitioner
 from monitor.delivery.outbox_file import OutboxRow
 from monitor.result import Message, shrink
 
-if TYPE_CHECKING:
-    import asyncio
-
 _log = logging.getLogger(__name__)
 
 
 class PartitionBatch:
     """The rows that go to one partition, in their order: sent as one batch, or as several in turn."""
 
-    receipt: "asyncio.Future[object]"
+    receipt: asyncio.Future[object]
 
     def __init__(self, partition: int) -> None:
         self.rows: list[OutboxRow] = []
@@ -74,10 +72,9 @@ def split(rows: Iterable[OutboxRow], partitions: Collection[int]) -> list[Partit
     batches: dict[int, PartitionBatch] = {}
     for row in rows:
         partition = partition_of(row.key, len(partitions))
-        batch = batches.get(partition)
-        if batch is None:
-            batch = batches[partition] = PartitionBatch(partition)
-        batch.rows.append(row)
+        if partition not in batches:
+            batches[partition] = PartitionBatch(partition)
+        batches[partition].rows.append(row)
     return list(batches.values())
 
 
@@ -88,6 +85,6 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(DefaultPartitioner()(key, every, every))
 
 
-def _look_at(receipt: "asyncio.Future[object]") -> None:
+def _look_at(receipt: asyncio.Future[object]) -> None:
     """Read the error of a batch whose producer was abandoned, so that asyncio does not complain."""
     receipt.exception()

@@ -61,10 +61,12 @@ async def replay_dead_letters(
 
             await replay.insist(make_consumer, make_producer, go_on)
     except TimeoutError:
-        raise ReplayError(f"{replay.told}; nothing went on for {patience_s:g} s: {replay.trouble}") from None
+        raise ReplayError(
+            f"{replay.summary}; nothing went on for {patience_s:g} s: {replay.trouble}"
+        ) from None
     except StoppedError:
-        raise ReplayError(f"{replay.told}; stopped before the end") from None
-    return replay.told
+        raise ReplayError(f"{replay.summary}; stopped before the end") from None
+    return replay.summary
 
 
 class _Replay:
@@ -81,7 +83,7 @@ class _Replay:
         self._sent = self._left = 0
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it did so far, in one line."""
         left = f", left {self._left} that have no value" if self._left else ""
         return f"{self._dead_topic}: replayed {self._sent}{left}"
@@ -108,7 +110,7 @@ class _Replay:
                     return await self._run(source, target, in_hand, go_on)
             except UnknownTopicOrPartitionError:
                 both = f"{self._topic} or {self._dead_topic}"
-                raise ReplayError(f"{self.told}; {servers} has no topic {both}") from None
+                raise ReplayError(f"{self.summary}; {servers} has no topic {both}") from None
             except (KafkaError, OSError) as error:
                 self.trouble = one_line(error)
                 _log.warning("Kafka is unavailable, trying again in %s s: %s", _RETRY_S, self.trouble)

@@ -27,39 +27,31 @@ class Retention(Protocol):
     @property
     def epoch(self) -> int:
         """A number that changes when the topic's records are gone and its offsets start at 0 again."""
-        ...
 
     @property
     def waits(self) -> bool:
         """Whether rows that Kafka has acknowledged have to stay."""
-        ...
 
     def room_rows(self, wanted: int) -> int:
         """Return how many more rows may be sent, up to `wanted`."""
-        ...
 
     async def must_restart(self, progress: Progress, *, is_sending: bool) -> bool:
         """Return whether all rows of the outbox have to be sent again, from the first on.
 
         Empties the topic before, if it has to. `is_sending`: rows were sent and are not acknowledged yet.
         """
-        ...
 
     def sending(self, rows: Iterable[OutboxRow]) -> None:
         """Note that these rows go to Kafka now."""
-        ...
 
     def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
         """Note that Kafka has these rows; return the numbers of those that may leave the outbox."""
-        ...
 
     def stored(self, ids: Iterable[UUID]) -> Collection[int]:
         """Note that these results are in the database; return the numbers of rows that may leave thereby."""
-        ...
 
     def drained(self) -> None:
         """Note that all that can be read of the topic is stored."""
-        ...
 
 
 class UntilAcknowledged:
@@ -87,15 +79,24 @@ class UntilAcknowledged:
         pass
 
 
+class _Identity(msgspec.Struct):
+    id: UUID
+
+
+_decoder = msgspec.json.Decoder(_Identity)
+
+
 class UntilStored:
     """For a topic that may vanish: a row stays until its result is in the database."""
 
     def __init__(self, topic: VolatileTopic) -> None:
         self._topic = topic
         self._sent_epoch = topic.epoch
-        self._unstored = Unstored()
+        self._unstored: dict[UUID, OutboxRow] = {}
+        self._unstored_bytes = 0
         self._never_stored: set[int] = set()
-        self._drains = 0
+        self._drained = False
+        self._oldest: int | None = None
 
     @property
     def epoch(self) -> int:
@@ -103,14 +104,17 @@ class UntilStored:
 
     @property
     def waits(self) -> bool:
-        return len(self._unstored) > 0
+        return bool(self._unstored)
 
     def room_rows(self, wanted: int) -> int:
-        return 0 if self._topic.exhausted else min(wanted, self._unstored.room_rows)
+        """Return how many more rows may be sent; the last of them may pass the limit on bytes."""
+        if self._topic.exhausted or self._unstored_bytes >= UNSTORED_BYTES:
+            return 0
+        return min(wanted, UNSTORED_ROWS - len(self._unstored))
 
     async def must_restart(self, progress: Progress, *, is_sending: bool) -> bool:
         """Recycle a topic that is used up and stored, or that lost records; true in each new epoch."""
-        are_lost = not is_sending and self._unstored.are_lost(self._drains)
+        are_lost = not is_sending and self._are_lost()
         if are_lost:
             _log.warning(
                 "%d results that Kafka took are not in its topic, sending all again", len(self._unstored)
@@ -122,10 +126,34 @@ class UntilStored:
             return False
         self._sent_epoch = self._topic.epoch
         self._unstored.clear()
+        self._unstored_bytes = 0
+        self._oldest = None
         return True
 
+    def _are_lost(self) -> bool:
+        """Return whether the topic was drained twice, and a row that was sent before was not in it.
+
+        A broker that was killed may acknowledge what it does not have, while it makes the topic anew.
+        """
+        if not self._drained:
+            return False
+        self._drained = False
+        before = self._oldest
+        self._oldest = min((row.seq for row in self._unstored.values()), default=None)
+        return self._oldest is not None and self._oldest == before
+
     def sending(self, rows: Iterable[OutboxRow]) -> None:
-        self._never_stored = self._unstored.add(rows)
+        """Expect these rows to be stored, but for those that hold no result, and never will be."""
+        self._never_stored.clear()
+        for row in rows:
+            try:
+                result_id = _decoder.decode(row.value).id
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                self._never_stored.add(row.seq)
+                continue
+            if result_id not in self._unstored:
+                self._unstored_bytes += row.size
+            self._unstored[result_id] = row
 
     def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
         self._topic.records += len(rows)
@@ -133,69 +161,9 @@ class UntilStored:
         return {row.seq for row in rows} & self._never_stored
 
     def stored(self, ids: Iterable[UUID]) -> Collection[int]:
-        return self._unstored.take(ids)
-
-    def drained(self) -> None:
-        self._drains += 1
-
-
-class _Identity(msgspec.Struct):
-    id: UUID
-
-
-_decoder = msgspec.json.Decoder(_Identity)
-
-
-class Unstored:
-    """Rows that were sent and are not in the database yet, by the `id` of their result."""
-
-    def __init__(self) -> None:
-        self._rows: dict[UUID, OutboxRow] = {}
-        self._bytes = 0
-        self._drains = 0
-        self._oldest: int | None = None
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def room_rows(self) -> int:
-        """How many more rows may be sent; the limit on bytes may be passed by the last of them."""
-        return UNSTORED_ROWS - len(self._rows) if self._bytes < UNSTORED_BYTES else 0
-
-    def add(self, rows: Iterable[OutboxRow]) -> set[int]:
-        """Expect these to be stored; return the numbers of those that hold no result, and never will be."""
-        without_id = set()
-        for row in rows:
-            try:
-                result_id = _decoder.decode(row.value).id
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                without_id.add(row.seq)
-                continue
-            if result_id not in self._rows:
-                self._bytes += row.size
-            self._rows[result_id] = row
-        return without_id
-
-    def take(self, ids: Iterable[UUID]) -> list[int]:
-        """Remove the rows of these results; return their numbers."""
-        rows = [row for row in (self._rows.pop(result_id, None) for result_id in ids) if row]
-        self._bytes -= sum(row.size for row in rows)
+        rows = [row for row in (self._unstored.pop(result_id, None) for result_id in ids) if row]
+        self._unstored_bytes -= sum(row.size for row in rows)
         return [row.seq for row in rows]
 
-    def are_lost(self, drains: int) -> bool:
-        """Return whether the topic was drained twice, and a row that was sent before was not in it.
-
-        A broker that was killed may acknowledge what it does not have, while it makes the topic anew.
-        """
-        if drains == self._drains:
-            return False
-        oldest = min((row.seq for row in self._rows.values()), default=None)
-        self._drains, self._oldest, before = drains, oldest, self._oldest
-        return oldest is not None and oldest == before
-
-    def clear(self) -> None:
-        """Expect nothing: the topic is gone."""
-        self._oldest = None
-        self._rows.clear()
-        self._bytes = 0
+    def drained(self) -> None:
+        self._drained = True

@@ -47,7 +47,7 @@ async def pause(stop: asyncio.Event, delay_s: float) -> None:
         await unless_stopped(stop, asyncio.Event().wait(), delay_s)
 
 
-async def within(limit_s: float, work: Awaitable[object]) -> bool:
+async def within(limit_s: float | None, work: Awaitable[object]) -> bool:
     """Wait for the work, and return whether it ended in time; it is cancelled otherwise."""
     try:
         async with asyncio.timeout(limit_s):

@@ -69,9 +69,11 @@ def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> R
         alerts=pipeline.alerts,
         check_now=partial(schedule.check_now, recorded=True),
         probe=schedule.check_now,
-        refresh=pipeline.counts.look,
+        refresh=pipeline.ingest.counts.look,
         measure=lambda: measurements(pipeline, schedule, reload),
-        missing=lambda: list(_missing(pipeline.watch, (pipeline.kafka, pipeline.postgresql))),
+        missing=lambda: list(
+            _missing(pipeline.watch, (pipeline.forwarder.availability, pipeline.ingest.availability))
+        ),
     )
 
 

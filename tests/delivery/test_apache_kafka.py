@@ -200,19 +200,19 @@ async def test_a_broker_of_another_name_is_told(apache_kafka: ApacheKafka, files
     apache_kafka.client_files(files)
     tls = config(apache_kafka, "SSL", files)
 
-    told = await refusal(tls, apache_kafka.bootstrap("SSL", "localhost"))
+    reason = await refusal(tls, apache_kafka.bootstrap("SSL", "localhost"))
 
-    assert "Hostname mismatch, certificate is not valid for 'localhost'" in told
+    assert "Hostname mismatch, certificate is not valid for 'localhost'" in reason
 
 
 async def test_a_missing_client_certificate_is_told(apache_kafka: ApacheKafka, files: Path) -> None:
     apache_kafka.authority.cert_pem.write_to_path(files / "ca.pem")
     tls = config(apache_kafka, "SSL", files)
 
-    told = await refusal(tls, tls.kafka_bootstrap)
+    reason = await refusal(tls, tls.kafka_bootstrap)
 
-    assert told.startswith(f"{tls.kafka_bootstrap}: TLS fails: ")
-    assert told.endswith(f"; the client's certificate is none, as {files}/service.cert is missing")
+    assert reason.startswith(f"{tls.kafka_bootstrap}: TLS fails: ")
+    assert reason.endswith(f"; the client's certificate is none, as {files}/service.cert is missing")
 
 
 async def test_a_client_certificate_that_the_broker_refuses_is_named(
@@ -221,10 +221,10 @@ async def test_a_client_certificate_that_the_broker_refuses_is_named(
     apache_kafka.client_files(files, trustme.CA())
     tls = config(apache_kafka, "SSL", files)
 
-    told = await refusal(tls, tls.kafka_bootstrap)
+    reason = await refusal(tls, tls.kafka_bootstrap)
 
-    assert told.startswith(f"{tls.kafka_bootstrap}: TLS fails: ")
-    assert told.endswith(f"; the client's certificate is {files}/service.cert")
+    assert reason.startswith(f"{tls.kafka_bootstrap}: TLS fails: ")
+    assert reason.endswith(f"; the client's certificate is {files}/service.cert")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -243,19 +243,19 @@ async def test_a_wrong_password_is_told_and_not_shown(
 ) -> None:
     wrong = config(apache_kafka, "SASL_PLAINTEXT", files, **sasl(mechanism, password=WRONG))
 
-    told = await refusal(wrong, wrong.kafka_bootstrap)
+    reason = await refusal(wrong, wrong.kafka_bootstrap)
 
-    assert "uthentication failed" in told
-    assert WRONG not in told
+    assert "uthentication failed" in reason
+    assert WRONG not in reason
 
 
 async def test_a_topic_that_we_may_not_make_is_told(apache_kafka: ApacheKafka, files: Path) -> None:
     guest = config(apache_kafka, "SASL_PLAINTEXT", files, **sasl("PLAIN", "guest"))
 
-    told = await refusal(guest, guest.kafka_bootstrap)
+    reason = await refusal(guest, guest.kafka_bootstrap)
 
-    assert told.startswith(f"topic {guest.kafka_topic}")
-    assert "TopicAuthorizationFailedError" in told
+    assert reason.startswith(f"topic {guest.kafka_topic}")
+    assert "TopicAuthorizationFailedError" in reason
 
 
 async def test_plain_clients_of_a_tls_listener_are_told(apache_kafka: ApacheKafka, files: Path) -> None:

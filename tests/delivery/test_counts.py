@@ -4,12 +4,10 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
-from functools import partial
 
 from aiokafka import TopicPartition
 
 from monitor.delivery.counts import IngestCounts
-from monitor.delivery.dead_letters import set_aside
 from monitor.result import CheckResult
 from monitor.storage.results import ResultStore
 from tests.delivery.test_ingest import committed, stored, values
@@ -17,10 +15,10 @@ from tests.stream import Stream, eventually
 
 
 async def test_rows_and_duplicates_are_counted(database: str, store: ResultStore, stream: Stream) -> None:
-    counts = IngestCounts(store)
+    counts = IngestCounts()
     began = time.time()
 
-    async with stream.ingested(counts):
+    async with stream.ingested(store, counts=counts):
         await stream.send(*values(50))
         await committed(stream, 50)
         await stream.send(*values(60))
@@ -33,11 +31,10 @@ async def test_rows_and_duplicates_are_counted(database: str, store: ResultStore
 
 
 async def test_dead_letters_are_counted(store: ResultStore, stream: Stream) -> None:
-    counts = IngestCounts(store)
-    aside = counts.counting(partial(set_aside, stream.producer, f"{stream.topic}.dead"))
+    counts = IngestCounts()
     await stream.send(*values(2), b"<html>", b"<body>")
 
-    async with stream.ingested(counts, aside=aside):
+    async with stream.ingested(store, counts=counts):
         await committed(stream, 4)
 
     assert (counts.stored, counts.dead_letters) == (2, 2)
@@ -58,12 +55,12 @@ class _Held:
 
 async def test_lag_is_what_kafka_has_and_nobody_has_taken(stream: Stream) -> None:
     held = _Held()
-    counts = IngestCounts(held)
+    counts = IngestCounts()
     await counts.look()
     assert counts.lag == 0
     await stream.send(*values(3_000), key=b"one partition")
 
-    async with stream.ingested(counts, open_consumer=counts.watching(stream.consumer)):
+    async with stream.ingested(held, counts=counts):
         await held.holds.wait()
         await counts.look()
         assert 1_000 <= counts.lag < 3_000
@@ -77,8 +74,9 @@ async def test_lag_is_what_kafka_has_and_nobody_has_taken(stream: Stream) -> Non
 
 
 async def test_a_position_that_nobody_knows_yet_is_not_waited_for(stream: Stream) -> None:
-    counts = IngestCounts(_Held())
-    async with counts.watching(stream.consumer)() as consumer:
+    counts = IngestCounts()
+    async with stream.consumer() as consumer:
+        counts.consumer = consumer
         consumer.unsubscribe()
         stream.lose(signal.SIGSTOP)
         consumer.assign([TopicPartition(stream.topic, 0)])

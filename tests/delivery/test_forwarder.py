@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
 from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.retention import UntilAcknowledged
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until
 
@@ -23,8 +23,12 @@ def queue_of(*messages: Message | None) -> "asyncio.Queue[Message | None]":
 
 
 def forwarder(line: Line, queue: "asyncio.Queue[Message | None]", outbox: Outbox, **others: Any) -> Forwarder:
-    arguments: dict[str, Any] = {"open_producer": line.open_producer, "patience": HASTE}
-    return Forwarder(queue, outbox, line.topic, close_producer=close_producer, **(arguments | others))
+    arguments: dict[str, Any] = {
+        "open_producer": line.open_producer,
+        "retention": UntilAcknowledged(),
+        "patience": HASTE,
+    }
+    return Forwarder(queue, outbox, line.topic, **(arguments | others))
 
 
 def by_monitor(read: list[list[Message]]) -> dict[bytes, list[Message]]:

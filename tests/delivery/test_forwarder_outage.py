@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from monitor.delivery.forwarder import Forwarder, Patience
-from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
 from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.retention import UntilAcknowledged
 from monitor.result import Message
 from tests.forwarding import HASTE, Line, first_seen, identity, message, outbox_path, until
 
@@ -18,7 +18,7 @@ Queue = asyncio.Queue[Message | None]
 
 
 def forwarder(line: Line, queue: Queue, outbox: Outbox, patience: Patience = HASTE) -> Forwarder:
-    return Forwarder(queue, outbox, line.topic, line.open_producer, close_producer, patience=patience)
+    return Forwarder(queue, outbox, line.topic, line.open_producer, UntilAcknowledged(), patience)
 
 
 async def arrive_in_order(line: Line, sent: list[Message]) -> None:

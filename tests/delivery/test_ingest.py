@@ -52,14 +52,14 @@ async def committed(stream: Stream, number: int) -> None:
 async def test_a_thousand_messages_become_a_thousand_rows(
     database: str, store: ResultStore, stream: Stream
 ) -> None:
-    told: list[UUID] = []
+    noted: list[UUID] = []
     await stream.send(*values(1_000))
 
-    async with stream.ingested(store, on_stored=told.extend):
+    async with stream.ingested(store, on_stored=noted.extend):
         await stored(database, 1_000)
 
     assert await stream.committed() == 1_000
-    assert set(told) == {each.id for each in slots(1_000)}
+    assert set(noted) == {each.id for each in slots(1_000)}
     assert await stream.dead() == []
 
 
@@ -264,10 +264,10 @@ async def test_what_is_in_hand_at_the_stop_is_saved_and_committed(
     database: str, store: ResultStore, stream: Stream
 ) -> None:
     await stream.send(*values(500), key=b"one")
-    told = asyncio.Event()
+    noted = asyncio.Event()
 
-    async with stream.ingested(store, on_stored=lambda _: told.set()) as stop:
-        await told.wait()
+    async with stream.ingested(store, on_stored=lambda _: noted.set()) as stop:
+        await noted.wait()
         stop.set()
 
     assert await stream.committed() == await count(database) > 0

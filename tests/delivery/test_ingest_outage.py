@@ -1,16 +1,14 @@
-"""A database or a broker that goes away and comes back: nothing is lost, nothing good is set aside."""
+"""A database or a broker that is unavailable for a while: nothing is lost, nothing good is set aside."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from monitor.delivery.dead_letters import DeadLetter, set_aside
-from monitor.delivery.ingest import ingest
 from monitor.result import encode
 from monitor.storage.results import ResultStore
 from tests.delivery.test_ingest import committed, of_many_monitors, stored, values
@@ -19,7 +17,7 @@ from tests.storage.test_results import count
 from tests.stream import Stream, eventually
 
 
-def said(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:
+def logged(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> Any:
     async def heard() -> bool:
         return sum(text in message for message in caplog.messages) >= times
 
@@ -41,7 +39,7 @@ async def test_a_store_that_is_away_is_waited_for(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(300, first=300))
-        await eventually("it is said", said(caplog, "PostgreSQL is unavailable", 2))
+        await eventually("it is logged", logged(caplog, "PostgreSQL is unavailable", 2))
         assert await stream.committed() == 300
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await stored(database, 600)
@@ -63,7 +61,7 @@ async def test_all_of_a_large_batch_waits_for_the_store(
     await stream.send(*[encode(each).value for each in of_many_monitors(1_000)], key=b"one")
 
     async with stream.ingested(store):
-        await eventually("it is said", said(caplog, "PostgreSQL is unavailable", 2))
+        await eventually("it is logged", logged(caplog, "PostgreSQL is unavailable", 2))
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await stored(database, 1_000)
         await committed(stream, 1_000)
@@ -83,7 +81,7 @@ async def test_a_server_that_is_killed_loses_nothing(
         sending = asyncio.create_task(stream.send(*values(2_000, first=500)))
         own_postgres_server.kill()
         await sending
-        await eventually("it is said", said(caplog, "PostgreSQL is unavailable"))
+        await eventually("it is logged", logged(caplog, "PostgreSQL is unavailable"))
         own_postgres_server.start()
         await stored(own_postgres_server.uri(), 2_500)
         await committed(stream, 2_500)
@@ -99,7 +97,7 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_away(
     await stream.send(*values(10))
 
     async with stream.ingested(result_store(own_postgres_server.uri())) as stop:
-        await eventually("it is said", said(caplog, "PostgreSQL is unavailable", 4))
+        await eventually("it is logged", logged(caplog, "PostgreSQL is unavailable", 4))
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         stop.set()
@@ -129,7 +127,7 @@ async def test_a_rebalance_during_an_outage_loses_nothing(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(2_000))
-        await eventually("it is said", said(caplog, "PostgreSQL is unavailable"))
+        await eventually("it is logged", logged(caplog, "PostgreSQL is unavailable"))
 
         async with stream.ingested(store, open_consumer=open_consumer):
             await eventually("both have partitions", shared)
@@ -147,7 +145,7 @@ async def test_a_broker_that_comes_late_is_waited_for(
     database: str, store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unstarted_stream.ingested(store):
-        await eventually("it is said", said(caplog, "Kafka is unavailable", 2))
+        await eventually("it is logged", logged(caplog, "Kafka is unavailable", 2))
         await unstarted_stream.start()
         await unstarted_stream.send(*values(10))
         await stored(database, 10)
@@ -176,18 +174,18 @@ async def test_a_broker_that_dies_in_the_middle_of_a_batch_is_waited_for(
     await stream.send(*values(10))
 
     async with stream.ingested(store, on_stored=die):
-        await eventually("it is said", said(caplog, "Kafka is unavailable"))
+        await eventually("it is logged", logged(caplog, "Kafka is unavailable"))
         await stream.start()
         await stream.send(*values(20))
         await stored(database, 20)
-        await eventually("it is read again", said(caplog, "the broker dies"))
+        await eventually("it is read again", logged(caplog, "the broker dies"))
 
 
 async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
     store: ResultStore, unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unstarted_stream.ingested(store) as stop:
-        await eventually("it is said", said(caplog, "Kafka is unavailable", 3))
+        await eventually("it is logged", logged(caplog, "Kafka is unavailable", 3))
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         stop.set()
@@ -209,8 +207,8 @@ async def test_setting_aside_waits_for_kafka(
 
     await stream.send(b"bad", *values(10))
 
-    async with stream.ingested(store, aside=aside):
-        await eventually("it is said", said(caplog, "Kafka is unavailable"))
+    async with stream.ingested(store, set_aside=aside):
+        await eventually("it is logged", logged(caplog, "Kafka is unavailable"))
         await committed(stream, 11)
 
     assert await count(database) == 10
@@ -220,7 +218,7 @@ async def test_setting_aside_waits_for_kafka(
 async def test_a_commit_that_comes_too_late_stops_nothing(
     database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "monitor.delivery.ingest")
+    caplog.set_level(logging.INFO, "monitor.delivery.offsets")
     consumers: list[Any] = []
 
     def open_consumer() -> Any:
@@ -233,7 +231,7 @@ async def test_a_commit_that_comes_too_late_stops_nothing(
     async with stream.ingested(
         store, open_consumer=open_consumer, on_stored=lambda _: next(spoilers, lambda: None)()
     ):
-        await eventually("it is said", said(caplog, "offsets were not committed"))
+        await eventually("it is logged", logged(caplog, "offsets were not committed"))
         await stream.send(*values(10, first=10))
         await committed(stream, 20)
 
@@ -246,12 +244,9 @@ async def test_a_cancelled_stage_leaves_what_it_had_in_hand_to_the_next(
     database: str, store: ResultStore, stream: Stream
 ) -> None:
     await stream.send(*values(2_000))
-    told = asyncio.Event()
-    aside = partial(set_aside, stream.producer, f"{stream.topic}.dead")
-    stage = asyncio.create_task(
-        ingest(stream.consumer, store, aside, asyncio.Event(), on_stored=lambda _: told.set())
-    )
-    await told.wait()
+    noted = asyncio.Event()
+    stage = asyncio.create_task(stream.ingest(store, on_stored=lambda _: noted.set()).run())
+    await noted.wait()
 
     stage.cancel()
     with pytest.raises(asyncio.CancelledError):

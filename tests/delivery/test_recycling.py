@@ -1,14 +1,14 @@
 """The real forwarder and the real storing side around the embedded broker that forgets."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from monitor.config.model import Config
 from monitor.delivery.dead_letters import DeadLetter
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.ingest import ingest
-from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.clients import consumer, started_producer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
@@ -17,6 +17,7 @@ from monitor.delivery.retention import UntilStored
 from monitor.embedded.broker import Broker
 from monitor.result import Message, encode, result_id
 from monitor.storage.results import ResultStore, stored
+from tests.stream import look_for_nothing
 from tests.test_result import result
 
 COUNT = 25_000
@@ -30,7 +31,7 @@ def message(number: int) -> Message:
     )
 
 
-async def refuse(letters: list[DeadLetter]) -> None:
+async def refuse(letters: Sequence[DeadLetter]) -> None:
     raise AssertionError(letters[0].error)
 
 
@@ -49,24 +50,21 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
         outbox,
         embedded_config.kafka_topic,
         partial(started_producer, embedded_config, servers),
-        close,
-        retention=retention,
+        retention,
     )
-    stop = asyncio.Event()
+    ingest = Ingest(
+        partial(consumer, embedded_config, servers),
+        store.save,
+        refuse,
+        retention,
+        forwarder.stored,
+        look_for_nothing,
+    )
     largest = 0
 
     async with asyncio.timeout(100), asyncio.TaskGroup() as stages:
         forwarding = stages.create_task(forwarder.run(asyncio.Event()))
-        stages.create_task(
-            ingest(
-                partial(consumer, embedded_config, servers),
-                store,
-                refuse,  # type: ignore[arg-type]
-                stop,
-                retention=retention,
-                on_stored=forwarder.stored,
-            )
-        )
+        stages.create_task(ingest.run())
         for number in range(COUNT):
             await queue.put(message(number))
             if number % 1_000 == 0:
@@ -75,7 +73,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
                 broker.child.process.kill()
         await queue.put(None)
         await forwarding
-        stop.set()
+        ingest.stop.set()
 
     ids = [result_id("here", f"m{n % 50}", 1_790_000_000.0 + n) for n in range(COUNT)]
     assert len(await stored(store.database, ids)) == COUNT

@@ -153,9 +153,9 @@ async def test_two_replays_at_once_send_each_once(stream: Stream) -> None:
             others.append(asyncio.ensure_future(replay(stream)))
         await asyncio.sleep(0.001)
 
-    told = [await replay(stream, start_another), await others[0]]
+    summaries = [await replay(stream, start_another), await others[0]]
 
-    assert sum(int(each.rpartition(" ")[2]) for each in told) == 2_000
+    assert sum(int(each.rpartition(" ")[2]) for each in summaries) == 2_000
     assert sorted(await values(stream)) == sorted(value for _, value in numbered(2_000))
 
 
@@ -210,10 +210,10 @@ async def test_a_cluster_that_is_away_at_the_start_is_waited_for(
 ) -> None:
     replaying = asyncio.ensure_future(replay(unstarted_stream))
 
-    async def told() -> bool:
+    async def logged() -> bool:
         return "Kafka is unavailable, trying again in 2.0 s" in caplog.text
 
-    await eventually("the outage is told", told)
+    await eventually("the outage is logged", logged)
     await unstarted_stream.start()
 
     assert await replaying == f"{unstarted_stream.topic}.dead: replayed 0"
@@ -313,9 +313,9 @@ def test_replays_at_once_and_one_that_is_killed_send_all(program: Start, names: 
     first, second = program(**settings), program(**settings)
     first.start("--replay-dead-letters")
 
-    told = [second.run("--replay-dead-letters"), (first.wait(), "")]
+    ended = [second.run("--replay-dead-letters"), (first.wait(), "")]
 
-    assert [code for code, _ in told] == [0, 0]
+    assert [code for code, _ in ended] == [0, 0]
     got = [record.value for record in asyncio.run(came(address, topic))]
     assert set(got) == {value for _, value in numbered(3_000)}
     assert len(got) <= 3_000 + BATCH
@@ -341,12 +341,12 @@ async def test_on_apache_kafka_each_is_sent_once(names: dict[str, Any], joins: t
             others.append(asyncio.ensure_future(replay_dead_letters(on_kafka, asyncio.Event())))
         await asyncio.sleep(0.005)
 
-    told = await replay_dead_letters(
+    summary = await replay_dead_letters(
         on_kafka, asyncio.Event(), make_producer=lambda _, servers: HookedProducer(servers, start_others)
     )
 
-    all_told = [told, *await asyncio.gather(*others)]
-    assert sum(int(each.rpartition(" ")[2]) for each in all_told) == 1_000
+    summaries = [summary, *await asyncio.gather(*others)]
+    assert sum(int(each.rpartition(" ")[2]) for each in summaries) == 1_000
     got = [record.value for record in await came(address, topic)]
     assert sorted(got) == sorted(value for _, value in numbered(1_000))
 

@@ -5,12 +5,12 @@ from itertools import chain
 
 import pytest
 
-from monitor.delivery import retention as forwarder_retention
+from monitor.config.model import Config
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
+from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox import Outbox
 from monitor.delivery.outbox_file import OutboxRow
-from monitor.delivery.retention import Retention, Unstored, UntilStored
+from monitor.delivery.retention import UNSTORED_ROWS, Retention, UntilStored
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 
@@ -18,9 +18,7 @@ Queue = asyncio.Queue[Message | None]
 
 
 def forwarder(line: Line, queue: Queue, outbox: Outbox, retention: Retention) -> Forwarder:
-    return Forwarder(
-        queue, outbox, line.topic, line.open_producer, close_producer, retention=retention, patience=HASTE
-    )
+    return Forwarder(queue, outbox, line.topic, line.open_producer, retention, HASTE)
 
 
 def queue_of(*messages: Message | None) -> Queue:
@@ -131,7 +129,7 @@ async def test_what_kafka_has_not_acknowledged_yet_is_not_lost(
     await until(lambda: stage.sent == 2, "the second is acknowledged")
 
     assert topic.epoch == 1
-    assert not [said for said in caplog.messages if "sending all again" in said]
+    assert not [line for line in caplog.messages if "sending all again" in line]
     stage.stored([identity(1)])
     await running
 
@@ -139,7 +137,7 @@ async def test_what_kafka_has_not_acknowledged_yet_is_not_lost(
 async def test_no_more_than_the_window_is_sent_and_not_stored(
     line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forwarder_retention, "UNSTORED_ROWS", 7)
+    monkeypatch.setattr("monitor.delivery.retention.UNSTORED_ROWS", 7)
     stage = forwarder(
         line, queue_of(*map(message, range(20)), None), outbox, UntilStored(ShortTopic(line, 1_000))
     )
@@ -161,7 +159,7 @@ async def test_no_more_than_the_window_is_sent_and_not_stored(
 async def test_large_results_fill_the_window_by_their_bytes(
     line: Line, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forwarder_retention, "UNSTORED_BYTES", 1_500_000)
+    monkeypatch.setattr("monitor.delivery.retention.UNSTORED_BYTES", 1_500_000)
     sent = [message(number, body="x" * 400_000) for number in range(8)]
     stage = forwarder(line, queue_of(*sent, None), outbox, UntilStored(ShortTopic(line, 1_000)))
     running = asyncio.create_task(stage.run(asyncio.Event()))
@@ -235,13 +233,13 @@ async def test_damaged_results_are_not_waited_for(line: Line, outbox: Outbox) ->
 
 
 async def test_a_result_that_is_expected_twice_counts_once() -> None:
-    expected = Unstored()
+    retention = UntilStored(VolatileTopic(Config(monitors=()), "127.0.0.1:1"))
     row = OutboxRow(1, *message(1))
-    before = expected.room_rows
+    before = retention.room_rows(UNSTORED_ROWS)
 
-    expected.add([row])
-    expected.add([row])
+    retention.sending([row])
+    retention.sending([row])
 
-    assert expected.room_rows == before - 1
-    assert expected.take([identity(1), identity(1)]) == [1]
-    assert expected._bytes == 0
+    assert retention.room_rows(UNSTORED_ROWS) == before - 1
+    assert retention.stored([identity(1), identity(1)]) == [1]
+    assert retention._unstored_bytes == 0

@@ -1,4 +1,4 @@
-"""What each stage says of itself when it cannot get on."""
+"""Which stage makes no progress, and what it waits for."""
 
 import asyncio
 import logging
@@ -14,9 +14,8 @@ from pydantic import SecretStr
 from monitor.config.model import Config
 from monitor.delivery import ingest
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
 from monitor.delivery.outbox import Outbox
-from monitor.delivery.retention import UntilStored
+from monitor.delivery.retention import UntilAcknowledged, UntilStored
 from monitor.pipeline import pipeline
 from monitor.runtime.progress import Availability, Progress
 from monitor.storage.results import ResultStore
@@ -39,11 +38,11 @@ class Clock:
 
 
 def waits_for(stages: Iterable[Progress]) -> list[tuple[str, str]]:
-    """Tell what is under way at all, and what it waits for."""
+    """Return what is under way at all, and what it waits for."""
     return [found[:2] for stage in stages if (found := stage.stalled(-3_600))]
 
 
-async def test_an_ingest_waits_for_postgresql_while_it_is_away(
+async def test_an_ingest_waits_for_postgresql_while_it_is_unavailable(
     database: str,
     store: ResultStore,
     stream: Stream,
@@ -62,7 +61,7 @@ async def test_an_ingest_waits_for_postgresql_while_it_is_away(
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(20))
-        await until(lambda: availability.unavailable_since_at, "it is away")
+        await until(lambda: availability.unavailable_since_at, "it is unavailable")
         clock.passed_s += 60
         assert progress.stalled(60) == ("the ingest", "PostgreSQL", 60)
 
@@ -85,7 +84,7 @@ async def test_a_database_that_refuses_a_result_is_there_again(
 
     async with stream.ingested(store, availability=availability):
         await stream.send(bad)
-        await until(lambda: availability.unavailable_since_at, "it is away")
+        await until(lambda: availability.unavailable_since_at, "it is unavailable")
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await committed(stream, 1)
 
@@ -147,10 +146,10 @@ async def test_an_ingest_waits_for_a_broker_that_says_nothing(store: ResultStore
         await until(lambda: waits_for([progress]) == [("the ingest", "Kafka")], "it waits")
 
 
-async def test_a_forwarder_waits_for_kafka_while_it_is_away(line: Line, outbox: Outbox) -> None:
+async def test_a_forwarder_waits_for_kafka_while_it_is_unavailable(line: Line, outbox: Outbox) -> None:
     await line.proxy.refuse()
     queue: Queue = asyncio.Queue()
-    stage = Forwarder(queue, outbox, line.topic, line.open_producer, close_producer, patience=HASTE)
+    stage = Forwarder(queue, outbox, line.topic, line.open_producer, UntilAcknowledged(), HASTE)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await queue.put(message(1))
     await until(lambda: stage.availability.unavailable_since_at, "Kafka is away")
@@ -173,9 +172,8 @@ async def test_a_forwarder_whose_topic_may_vanish_waits_for_what_it_sent_to_be_s
         outbox,
         line.topic,
         line.open_producer,
-        close_producer,
-        retention=UntilStored(ShortTopic(line, 9)),
-        patience=HASTE,
+        UntilStored(ShortTopic(line, 9)),
+        HASTE,
     )
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await queue.put(message(1))
@@ -193,7 +191,7 @@ async def test_a_forwarder_whose_topic_may_vanish_waits_for_what_it_sent_to_be_s
 async def test_an_outbox_waits_for_a_disk_that_takes_nothing(line: Line, outbox: Outbox) -> None:
     await line.proxy.refuse()
     queue: Queue = asyncio.Queue()
-    stage = Forwarder(queue, outbox, line.topic, line.open_producer, close_producer, patience=HASTE)
+    stage = Forwarder(queue, outbox, line.topic, line.open_producer, UntilAcknowledged(), HASTE)
     deadline = asyncio.Event()
     running = asyncio.create_task(stage.run(deadline))
     make_read_only(outbox, "ON")
@@ -240,7 +238,7 @@ async def test_a_schedule_waits_for_room_in_the_queue() -> None:
         await take(queue, 2)
 
 
-async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_away(
+async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_unavailable(
     short_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = Config(
@@ -255,13 +253,16 @@ async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_aw
         running.watch._limit_s = 0.5
         await running.queue.put(message(1))
         await until(lambda: len(running.watch.stalled()) == 3, "all wait for what they need")
-        await until(lambda: caplog.text.count("makes no progress") == 3, "it is said")
-        stalled, away_at = running.watch.stalled(), running.kafka.unavailable_since_at
+        await until(lambda: caplog.text.count("makes no progress") == 3, "it is logged")
+        stalled, unavailable_since_at = (
+            running.watch.stalled(),
+            running.forwarder.availability.unavailable_since_at,
+        )
 
     assert {each[:2] for each in stalled} == {
         ("the forwarder", "Kafka"),
         ("the ingest", "Kafka"),
         ("the alerts", "PostgreSQL"),
     }
-    assert away_at == pytest.approx(time.time(), abs=60)
-    assert running.postgresql.unavailable_since_at is None
+    assert unavailable_since_at == pytest.approx(time.time(), abs=60)
+    assert running.ingest.availability.unavailable_since_at is None

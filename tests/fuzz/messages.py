@@ -5,7 +5,6 @@ import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -13,8 +12,6 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import strategies as st
 
-from monitor.delivery.dead_letters import set_aside
-from monitor.delivery.ingest import ingest
 from monitor.result import CheckResult, Evidence, InvalidMessageError, Phases, Tls, decode, encode
 from monitor.storage.results import ResultStore, stored
 from tests.fuzz.damage import damage, texts, values
@@ -199,14 +196,14 @@ class Messages:
 @asynccontextmanager
 async def messages(database: str) -> AsyncIterator[Messages]:
     """Run a broker and an ingest."""
-    stream, store, stop = Stream(), result_store(database), asyncio.Event()
+    stream, store = Stream(), result_store(database)
     await stream.start()
     try:
-        aside = partial(set_aside, stream.producer, f"{stream.topic}.dead")
-        stage = asyncio.create_task(ingest(stream.consumer, store, aside, stop))
+        ingest = stream.ingest(store)
+        stage = asyncio.create_task(ingest.run())
         async with Messages(stream, store, stage).clients() as running:
             yield running
-        stop.set()
+        ingest.stop.set()
         async with asyncio.timeout(_LIMIT_S):
             await stage
     finally:

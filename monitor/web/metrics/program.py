@@ -146,13 +146,13 @@ def _outbox_and_kafka(pipeline: Pipeline) -> list[Measurement]:
         Measurement(
             "website_health_kafka_up",
             "Whether Kafka took what it was sent last.",
-            pipeline.kafka.unavailable_since_at is None,
+            forwarder.availability.unavailable_since_at is None,
         ),
     ]
 
 
 def _postgresql(pipeline: Pipeline) -> list[Measurement]:
-    counts = pipeline.counts
+    counts = pipeline.ingest.counts
     return [
         Measurement(
             "website_health_consumer_lag",
@@ -179,7 +179,7 @@ def _postgresql(pipeline: Pipeline) -> list[Measurement]:
         Measurement(
             "website_health_postgresql_up",
             "Whether PostgreSQL took what it was sent last.",
-            pipeline.postgresql.unavailable_since_at is None,
+            pipeline.ingest.availability.unavailable_since_at is None,
         ),
     ]
 
