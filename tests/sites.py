@@ -147,7 +147,7 @@ class Site(socketserver.ThreadingTCPServer):
         super().__init__(place, socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, _: object) -> None:
-        with suppress(OSError):  # the probe went away, as it should
+        with suppress(OSError):  # the probe closed the connection, as it should
             if self.tls is None:
                 self.script(request, self.test_ended)
             else:

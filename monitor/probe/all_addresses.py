@@ -28,10 +28,6 @@ class AddressesProbe:
         """Look the name up once and check what was found, within `timeout_s`.
 
         The first check makes the look-up; it starts the others as soon as it knows the addresses.
-
-        Raises:
-            OwnTroubleError: this machine could not make one of the checks.
-
         """
         others: dict[str, asyncio.Task[CheckResult]] = {}
 

@@ -37,7 +37,7 @@ _NETWORK_WORKS = {
 
 
 class Connectivity:
-    """Finds out whether `target` can be reached: HOST:PORT by a connection, a URL by a status below 500.
+    """Whether `target` can be reached: HOST:PORT by a connection, a URL by a status below 500.
 
     It tries only when asked. There is one attempt at a time; all who wait for one share its outcome.
     """
@@ -52,7 +52,7 @@ class Connectivity:
         self._trouble: str | None = None
 
     async def trouble(self, since: float) -> str | None:
-        """Return how the target could not be reached at some moment from `since` (monotonic clock) to now.
+        """Return why the target could not be reached at some moment from `since` (monotonic clock) to now.
 
         `None`: it can be reached. Only an attempt that began after this call can show that.
 
@@ -121,12 +121,7 @@ class GuardedProbe:
         self._connectivity = connectivity
 
     async def check(self, scheduled_at: float) -> CheckResult:
-        """Check once; if that fails while the target cannot be reached, `up` is `None`.
-
-        Raises:
-            OwnTroubleError: this machine could not make the check.
-
-        """
+        """Check once; if that fails while the target cannot be reached, `up` is `None`."""
         began_at = _clock()
         result = await self._checker.check(scheduled_at)
         if result.up or result.reason in _NETWORK_WORKS:

@@ -44,13 +44,7 @@ class Network:
     def connector(self, monitor: Monitor) -> "TimedConnector":
         """Return the connector for the monitor's settings of DNS, addresses and kept connections."""
         limit_s = monitor.timeout_s * _LOOK_UP_SHARE if monitor.resolver else None
-        key = (
-            monitor.ip_family,
-            monitor.reuse_connection,
-            monitor.resolver,
-            limit_s,
-            monitor.deny_addresses,
-        )
+        key = (monitor.ip_family, monitor.reuse_connection, monitor.resolver, limit_s, monitor.deny_addresses)
         if key not in self._connectors:
             self._connectors[key] = TimedConnector(
                 self.resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),

@@ -193,7 +193,7 @@ def _addresses(response: dns.message.Message, server: str, host: str) -> list[st
     assert isinstance(response, dns.message.QueryMessage)  # noqa: S101 - for the type checker
     code = response.rcode()
     if code == dns.rcode.NXDOMAIN:
-        raise NoAddressError(Reason.DNS_NOT_FOUND, f"{server} says that there is no {host}")
+        raise NoAddressError(Reason.DNS_NOT_FOUND, f"{server} answered that {host} does not exist")
     if code != dns.rcode.NOERROR:
         raise NoAddressError(Reason.DNS_ERROR, f"{server} answered {dns.rcode.to_text(code)} about {host}")
     answer = response.resolve_chaining().answer

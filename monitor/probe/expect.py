@@ -38,7 +38,7 @@ class Response:
 
     @cached_property
     def text(self) -> bytes:
-        """The body in UTF-8. Where it is truncated, a NUL follows: no pattern shall match its end there."""
+        """The body in UTF-8. Where it is truncated, a NUL follows, so that no pattern matches its end."""
         text = decoded(self.body, self.charset).encode("utf-8", "replace")
         return text + b"\0" if self.truncated else text
 

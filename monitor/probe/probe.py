@@ -41,7 +41,7 @@ class Checker(Protocol):
         """
 
     async def close(self) -> None:
-        """Close what was opened for the checks; what is the network's stays open."""
+        """Close what was opened for the checks, without the network."""
 
 
 class Probe:
@@ -60,14 +60,7 @@ class Probe:
         self._request = _request(monitor)
 
     async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
-        """Check once, for the slot `scheduled_at` (Unix seconds).
-
-        The response is there within `timeout_s`, counted from when `timing` began.
-
-        Raises:
-            OwnTroubleError: this machine could not make the check.
-
-        """
+        """Check once. The response is there within `timeout_s`, counted from when `timing` began."""
         self._request["ssl"] = self._context_for(self._tls)
         session = self._session or self._open_session()
         timing = timing or Timing()

@@ -59,7 +59,7 @@ async def test_an_alias_is_followed(start_dns: StartDns) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "answered"),
     [
-        (dns.rcode.NXDOMAIN, Reason.DNS_NOT_FOUND, "says that there is no a.test"),
+        (dns.rcode.NXDOMAIN, Reason.DNS_NOT_FOUND, "answered that a.test does not exist"),
         (dns.rcode.NOERROR, Reason.DNS_NOT_FOUND, "has no address of a.test"),
         (dns.rcode.SERVFAIL, Reason.DNS_ERROR, "answered SERVFAIL about a.test"),
         (dns.rcode.REFUSED, Reason.DNS_ERROR, "answered REFUSED about a.test"),
