@@ -1,7 +1,7 @@
 """Which alerts are sent now, and to whom. Pure: what is stored goes in, what to store comes out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,36 +59,6 @@ class _Deciding:
         self._undecided = {change.incident.id for change in situation.changes if change.change == "opened"}
         self.decision = Decision()
 
-    def decide_opened(self) -> None:
-        ready: dict[str, list[UndecidedChange]] = defaultdict(list)
-        for change in self._undecided_of("opened"):
-            if is_held(change, self._plan, self._situation):
-                if change.incident.ended_at is not None:
-                    self._mark_decided([change])
-            elif change.incident.ended_at is not None:
-                self._alert("past", [change], self._plan.channels_of(change.incident.monitor))
-            elif change.incident.kind == "flapping":
-                self._alert("opened", [change], self._plan.channels_of(change.incident.monitor))
-            else:
-                ready[change.incident.kind].append(change)
-        for changes in ready.values():
-            self._open(changes)
-
-    def _open(self, changes: list[UndecidedChange]) -> None:
-        match judge_outage(changes, self._plan, self._situation):
-            case MassOutage.NO:
-                for change in changes:
-                    self._alert("opened", [change], self._plan.channels_of(change.incident.monitor))
-            case MassOutage.YES:
-                by_channel = defaultdict(list)
-                for change in changes:
-                    for channel in self._plan.channels_of(change.incident.monitor):
-                        by_channel[channel].append(change)
-                outage = min(change.incident.id for change in changes)
-                for channel, its in by_channel.items():
-                    self._alert("opened", its, [channel], together=outage)
-                self._mark_decided(changes)
-
     def decide_resolved(self) -> None:
         together: dict[int, list[UndecidedChange]] = defaultdict(list)
         for change in self._undecided_of("resolved"):
@@ -135,15 +105,41 @@ class _Deciding:
         for change in changes:
             for each in self._notified[change.incident.id]:
                 by_channel[each.channel].append(change)
-        for channel, its in by_channel.items():
-            self._alert("resolved", its, [channel], together=outage)
+        self._alert_together("resolved", by_channel, outage)
 
     def decide_past(self) -> None:
         for change in self._undecided_of("past"):
             if is_held(change, self._plan, self._situation):
                 self._mark_decided([change])
             else:
-                self._alert("past", [change], self._plan.channels_of(change.incident.monitor))
+                self._alert_alone("past", change)
+
+    def decide_opened(self) -> None:
+        ready: dict[str, list[UndecidedChange]] = defaultdict(list)
+        for change in self._undecided_of("opened"):
+            is_over = change.incident.ended_at is not None
+            if is_held(change, self._plan, self._situation):
+                if is_over:
+                    self._mark_decided([change])
+            elif is_over or change.incident.kind == "flapping":
+                self._alert_alone("past" if is_over else "opened", change)
+            else:
+                ready[change.incident.kind].append(change)
+        for changes in ready.values():
+            self._open(changes)
+
+    def _open(self, changes: Sequence[UndecidedChange]) -> None:
+        match judge_outage(changes, self._plan, self._situation):
+            case MassOutage.NO:
+                for change in changes:
+                    self._alert_alone("opened", change)
+            case MassOutage.YES:
+                by_channel = defaultdict(list)
+                for change in changes:
+                    for channel in self._plan.channels_of(change.incident.monitor):
+                        by_channel[channel].append(change)
+                self._alert_together("opened", by_channel, min(change.incident.id for change in changes))
+                self._mark_decided(changes)
 
     def remind_and_escalate(self) -> None:
         due: dict[tuple[Event, str, int, bool], list[IncidentRow]] = defaultdict(list)
@@ -200,6 +196,15 @@ class _Deciding:
 
     def _mark_decided(self, changes: Sequence[UndecidedChange]) -> None:
         self.decision.decided.update(change.id for change in changes)
+
+    def _alert_alone(self, event: Event, change: UndecidedChange) -> None:
+        self._alert(event, [change], self._plan.channels_of(change.incident.monitor))
+
+    def _alert_together(
+        self, event: Event, by_channel: Mapping[str, Sequence[UndecidedChange]], outage: int
+    ) -> None:
+        for channel, changes in by_channel.items():
+            self._alert(event, changes, [channel], together=outage)
 
     def _alert(
         self,

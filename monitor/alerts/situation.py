@@ -95,22 +95,22 @@ class Situation:
     def continuation(self, change: UndecidedChange) -> IncidentRow | None:
         """Return the incident as which an ended outage goes on: partial where it was down, or the reverse."""
         was = change.incident
-        still = (each for each in self.by_monitor.get(was.monitor, ()) if each.ended_at is None)
         over = (each for each in self._ending.get(was.monitor, ()) if each.started_at == change.at)
-        return next((each for each in (*still, *over) if {each.kind, was.kind} == _OUTAGES), None)
+        candidates = (*self._open_of(was.monitor), *over)
+        return next((each for each in candidates if {each.kind, was.kind} == _OUTAGES), None)
 
     def may_go_on(self, change: UndecidedChange) -> bool:
         """Return whether an ended outage may go on as another one, of which there is no incident yet."""
         was = change.incident
         is_outage = was.kind in _OUTAGES and was.monitor in self.down_or_partial
-        return is_outage and not any(
-            each.kind in _OUTAGES and each.ended_at is None for each in self.by_monitor.get(was.monitor, ())
-        )
+        return is_outage and not any(each.kind in _OUTAGES for each in self._open_of(was.monitor))
 
     def flapping(self, monitor: str) -> IncidentRow | None:
         """Return the open incident of kind `flapping`."""
-        its = self.by_monitor.get(monitor, ())
-        return next((each for each in its if each.kind == "flapping" and each.ended_at is None), None)
+        return next((each for each in self._open_of(monitor) if each.kind == "flapping"), None)
+
+    def _open_of(self, monitor: str) -> Iterator[IncidentRow]:
+        return (each for each in self.by_monitor.get(monitor, ()) if each.ended_at is None)
 
     @property
     def open(self) -> Iterator[IncidentRow]:

@@ -58,17 +58,17 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     why: str
 
 
-class _Location(msgspec.Struct):
+class _LocationResult(msgspec.Struct):
     at: float
     until: float
     status: str
 
 
-class _Health(msgspec.Struct):
-    locations: dict[str, _Location] = {}
+class _StoredHealth(msgspec.Struct):
+    locations: dict[str, _LocationResult] = {}
 
 
-_health = msgspec.json.Decoder(_Health)
+_stored_health = msgspec.json.Decoder(_StoredHealth)
 _alert = msgspec.json.Decoder(Alert)
 
 
@@ -210,7 +210,7 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
 
 
 def _newest(health: str) -> Newest:
-    locations = _health.decode(health).locations.values()
+    locations = _stored_health.decode(health).locations.values()
     at = max((location.at for location in locations), default=0.0)
     return Newest(at, failed=any(each.status == "down" and each.until >= at for each in locations))
 

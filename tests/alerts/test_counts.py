@@ -9,22 +9,13 @@ from monitor.alerts.store import AlertStore
 from tests.alerting import NOW
 from tests.alerts.test_store import delivery
 from tests.bookkeeping import Book
+from tests.clock import Clock
 from tests.program import Start, until
 from tests.receivers import HttpReceiver
 from tests.stream import eventually
 from tests.web.test_site import get, metrics, one, ready
 
 SITE = {"name": "shop", "url": "http://127.0.0.1:1/", "interval_s": 3_600}
-
-
-class Clock:
-    """Time that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.mark.parametrize(("now", "age_s"), [(NOW, 0), (NOW + 5, 5), (NOW - 5, 0)])
@@ -34,7 +25,7 @@ def test_the_oldest_ages(now: float, age_s: float) -> None:
 
 
 def test_what_waits_is_read_every_15_s_and_not_known_when_that_fails() -> None:
-    clock = Clock()
+    clock = Clock(0)
     counts = AlertCounts(clock)
 
     assert AlertCounts().waiting is None
@@ -64,7 +55,7 @@ async def test_each_end_of_a_delivery_is_counted(alert_store: AlertStore) -> Non
 
 
 async def test_what_waits_is_what_is_neither_sent_nor_given_up(alert_store: AlertStore) -> None:
-    clock = Clock()
+    clock = Clock(0)
     alert_store.counts = counts = AlertCounts(clock)
     await alert_store.add([delivery(1)], NOW)
     await alert_store.add([delivery(2), delivery(3), delivery(4, "chat")], NOW + 9)

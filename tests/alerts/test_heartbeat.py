@@ -14,17 +14,10 @@ from monitor.result import result_id
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.alerting import monitor
+from tests.clock import Clock
 from tests.receivers import HttpReceiver
 from tests.storage.test_results import SLOT, result
 from tests.stream import eventually
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager
@@ -61,7 +54,7 @@ NOT_STORED = "no heartbeat: no result of the last minutes is stored"
 
 
 async def test_it_beats_while_what_is_checked_is_stored(store: ResultStore, receiver: HttpReceiver) -> None:
-    recent = RecentResults(Clock())
+    recent = RecentResults(Clock(1_000))
     await store.save([result()])
     recent.add(result())
 
@@ -72,7 +65,7 @@ async def test_it_beats_while_what_is_checked_is_stored(store: ResultStore, rece
 async def test_it_does_not_beat_when_nothing_was_checked_lately(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
+    clock = Clock(1_000)
     recent = RecentResults(clock)
     await store.save([result()])
     recent.add(result())
@@ -88,7 +81,7 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
 async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recent = RecentResults(Clock())
+    recent = RecentResults(Clock(1_000))
     recent.add(result())
 
     async with beating(recent, store.database, receiver.url):
@@ -99,7 +92,7 @@ async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
 async def test_it_does_not_beat_without_the_database(
     receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recent = RecentResults(Clock())
+    recent = RecentResults(Clock(1_000))
     recent.add(result())
 
     async with beating(recent, Database("postgresql://127.0.0.1:1/none"), receiver.url):
@@ -108,7 +101,7 @@ async def test_it_does_not_beat_without_the_database(
 
 
 async def test_without_a_url_it_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async with beating(RecentResults(Clock()), Database("postgresql://127.0.0.1:1/none"), None):
+    async with beating(RecentResults(Clock(1_000)), Database("postgresql://127.0.0.1:1/none"), None):
         await asyncio.sleep(0.05)
 
     assert caplog.text == ""
@@ -117,7 +110,7 @@ async def test_without_a_url_it_logs_nothing(caplog: pytest.LogCaptureFixture) -
 async def test_an_outside_service_in_trouble_is_logged_without_its_url(
     store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recent = RecentResults(Clock())
+    recent = RecentResults(Clock(1_000))
     await store.save([result()])
     recent.add(result())
     receiver.statuses = [500]
@@ -132,7 +125,7 @@ async def test_an_outside_service_in_trouble_is_logged_without_its_url(
 
 
 def test_one_result_a_second_is_remembered() -> None:
-    clock = Clock()
+    clock = Clock(1_000)
     recent = RecentResults(clock)
 
     for number in range(21):

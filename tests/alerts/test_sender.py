@@ -18,20 +18,11 @@ from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.alerting import NOW, monitor
 from tests.bookkeeping import Book
+from tests.clock import Clock
 from tests.postgres import PostgresServer
 from tests.receivers import HttpReceiver, MailServer
 from tests.storage.test_results import result
 from tests.stream import eventually
-
-
-class Clock:
-    """Time that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Settings:
@@ -67,7 +58,10 @@ def hook(receiver: HttpReceiver) -> dict[str, str]:
 
 @asynccontextmanager
 async def sending(
-    store: AlertStore, settings: Config | Callable[[], Config], clock: Callable[[], float] = lambda: NOW
+    store: AlertStore,
+    settings: Config | Callable[[], Config],
+    clock: Callable[[], float] = lambda: NOW,
+    progress: Progress | None = None,
 ) -> AsyncIterator[None]:
     """Send alerts while the block runs."""
     stop = asyncio.Event()
@@ -77,7 +71,7 @@ async def sending(
             store,
             read,
             stop,
-            Progress("the alerts"),
+            progress or Progress("the alerts"),
             clock=clock,
             retry_after_s=lambda _: 0.01,
             look_s=0.01,
@@ -188,7 +182,7 @@ async def test_a_failure_for_good_is_shown_and_not_tried_again(
 async def test_reminders_come_until_somebody_acknowledges(
     alert_store: AlertStore, book: Book, receiver: HttpReceiver
 ) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     number = await book.opened("shop")
     reminded = config({"hook": hook(receiver)}, monitor("shop", notify={"remind_every_s": 60}))
 
@@ -218,7 +212,7 @@ async def test_reminders_come_until_somebody_acknowledges(
 async def test_certificates_are_warned_of_once(
     alert_store: AlertStore, store: ResultStore, book: Book, receiver: HttpReceiver
 ) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     await store.save([result(NOW - 60, certificate_expires_at=NOW + 6 * 86_400)])
     with_hook = config({"hook": hook(receiver)}, monitor("shop"))
 
@@ -250,7 +244,7 @@ async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned
     seen_at: float,
     step_s: float,
 ) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     with_hook = config({"hook": hook(receiver)}, monitor("shop", url=url))
     settings = Settings(with_hook)
 
@@ -268,7 +262,7 @@ async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned
 async def test_what_could_not_be_sent_for_a_day_is_given_up(
     alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     await book.opened("shop")
     async with sending(alert_store, config({"mail": "json://127.0.0.1:1"}), clock):
         await eventually("it waits", book.deliveries)
@@ -301,7 +295,7 @@ async def test_the_configuration_may_change_meanwhile(
 async def test_a_silence_holds_until_it_ends(
     alert_store: AlertStore, book: Book, receiver: HttpReceiver
 ) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     await alert_store.silence(Silence("shop", NOW + 60, NOW, "ann", "deploy"))
     quiet, loud = monitor("shop"), monitor("blog")
 
@@ -364,3 +358,57 @@ async def test_it_may_begin_without_the_database(
 
 def test_waiting_grows_up_to_ten_minutes() -> None:
     assert [retry_after_s(attempts) for attempts in (1, 2, 3, 7, 8, 2_000)] == [5, 10, 20, 320, 600, 600]
+
+
+class Watched:
+    """What the alerts wait for, by a clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(0)
+        self.progress = Progress("the alerts", self.clock)
+
+    async def waits_for(self, what: str | None, limit_s: float) -> None:
+        async def is_seen() -> bool:
+            found = self.progress.stalled(limit_s)
+            return (found and found.waits_for) == what
+
+        await eventually(f"it waits for {what}", is_seen)
+
+
+async def test_a_channel_that_takes_longer_than_any_should_is_named(
+    alert_store: AlertStore, book: Book, silent_receiver: str
+) -> None:
+    watched = Watched()
+    async with sending(
+        alert_store, config({"pager": f"json://{silent_receiver}/?rto=5&cto=5"}), progress=watched.progress
+    ):
+        await book.opened("shop")
+        await watched.waits_for("the channel pager", limit_s=-60)
+        watched.clock.now = 59
+        await watched.waits_for(None, limit_s=0)
+        watched.clock.now = 61
+        await watched.waits_for("the channel pager", limit_s=0.5)
+        await watched.waits_for(None, limit_s=0.5)
+
+
+async def test_a_channel_that_took_its_alert_is_waited_for_no_more(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver
+) -> None:
+    watched = Watched()
+    async with sending(
+        alert_store, config({"pager": receiver.url.replace("http", "json")}), progress=watched.progress
+    ):
+        await book.opened("shop")
+        await eventually("it is sent", book.all_done)
+        watched.clock.now = 3_600
+        await watched.waits_for(None, limit_s=0.5)
+
+
+async def test_a_database_that_is_unavailable_is_what_alerts_wait_for() -> None:
+    store = AlertStore(Database("postgresql://127.0.0.1:9/x"))
+    watched = Watched()
+    async with sending(store, config({"pager": "json://127.0.0.1:9/"}), progress=watched.progress):
+        await watched.waits_for("PostgreSQL", limit_s=0)
+        watched.clock.now = 61
+        await watched.waits_for("PostgreSQL", limit_s=60)
+    await store.database.close()
