@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from uvloop import new_event_loop
 
 from monitor.config.load import ConfigError, load
 from monitor.config.model import Config
@@ -29,88 +30,17 @@ from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.event_loop import shorten_pauses
 from monitor.runtime.log_lines import LineHandler
 from monitor.runtime.signals import Signals
-from monitor.runtime.text import HOUR_S
 from monitor.service import CannotGoOnError, check_once, serve
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
-from monitor.uptime.accounts import Account, accounts
-from monitor.uptime.report import FORMATS, ReportRow, rows, written
-
-
-class ReportError(Exception):
-    """There is no report; its text says why, in one line."""
-
-
-def instant(text: str) -> float:
-    """Return a date or an instant of ISO 8601 in Unix seconds; without a time zone, it is one of UTC.
-
-    Raises:
-        ValueError: it is neither.
-
-    """
-    read = datetime.fromisoformat(text)
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-
-
-async def report(config: Config, since: float, until: float) -> list[ReportRow]:
-    """Return a row for each monitor, for the full hours that the time range touches, up to now.
-
-    Raises:
-        ReportError: the database is away, or not this program's.
-
-    """
-    start = since // HOUR_S * HOUR_S
-    end = min(-(-until // HOUR_S) * HOUR_S, time.time())
-    try:
-        async with _database(config) as uri:
-            found = await _accounts(Database(uri), config, start, end)
-    except (EmbeddedError, SchemaError, StoreUnavailableError) as error:
-        raise ReportError(f"no report: {error}") from None
-    return rows(found, (monitor.name for monitor in config.monitors), start, end)
-
-
-async def _accounts(database: Database, config: Config, start: float, end: float) -> dict[str, Account]:
-    rules = MonitorRules(config.monitors)
-    try:
-        async with database.transaction() as connection:
-            await rules.read_windows(connection)
-        return await accounts(database, start, end, lambda name: rules.rules(name).windows)
-    finally:
-        await database.close()
-
-
-@asynccontextmanager
-async def _database(config: Config) -> AsyncIterator[str]:
-    """Yield the URI of the database; start an embedded one, unless the running program has it."""
-    uri = config.pg_uri.get_secret_value()
-    async with AsyncExitStack() as resources:
-        if uri == EMBEDDED:
-            try:
-                resources.enter_context(locked(config.data_dir))
-            except DataDirError:
-                uri = running_uri(config.data_dir)
-            else:
-                uri = await resources.enter_async_context(postgres(config.data_dir))
-        yield uri
-
-
-if sys.platform == "win32":
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
-
+from monitor.uptime.accounts import accounts
+from monitor.uptime.report import FORMATS, ReportRow, full_hours, rows, written
+from monitor.web.server import WebError
 
 _UP = {True: Text("up", "green"), False: Text("down", "red"), None: Text("unknown", "yellow")}
-
-
 _STANDARD_STREAMS = 3
 
-
 _log = logging.getLogger(__name__)
-
-
-class AnswerError(Exception):
-    """The answer could not be printed; its text says why, in one line."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -131,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:  # before `Signals` are there, or at --once
         return 1 if options.once else 0
-    except (AnswerError, CannotGoOnError, ReplayError, ReportError) as error:
+    except (CannotGoOnError, ReplayError, WebError) as error:
         _log.critical("%s", error)
         return 1
 
@@ -148,7 +78,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="main.py", description="Checks websites and keeps every result.")
     parser.add_argument("--config", type=Path, default=Path("config.json"), metavar="PATH")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--check-config", action="store_true", help="say whether the configuration is valid")
+    mode.add_argument("--check-config", action="store_true", help="only validate the configuration")
     mode.add_argument("--once", action="store_true", help="check every monitor once and print a table")
     mode.add_argument(
         "--replay-dead-letters",
@@ -156,7 +86,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         help="send <kafka_topic>.dead through <kafka_topic> again",
     )
     mode.add_argument("--report", action="store_true", help="print the uptime of each monitor")
-    period = parser.add_argument_group("of a report", "dates or instants of ISO 8601, UTC unless they say")
+    period = parser.add_argument_group(
+        "of a report", "dates or instants of ISO 8601, in UTC where they have no time zone"
+    )
     period.add_argument("--since", type=instant, metavar="WHEN")
     period.add_argument("--until", type=instant, metavar="WHEN")
     period.add_argument("--format", choices=FORMATS, default="table")
@@ -164,6 +96,17 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     if mistake := period_mistake(options):
         parser.error(mistake)
     return options
+
+
+def instant(text: str) -> float:
+    """Return a date or an instant of ISO 8601 in Unix seconds; without a time zone, it is one of UTC.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    read = datetime.fromisoformat(text)
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
 def period_mistake(options: argparse.Namespace) -> str | None:
@@ -203,6 +146,42 @@ def run(config: Config, options: argparse.Namespace) -> int:
         return 0
 
 
+async def report(config: Config, since: float, until: float) -> list[ReportRow]:
+    """Return a row for each monitor, for the full hours that the time range touches, up to now.
+
+    Raises:
+        CannotGoOnError: the database is unavailable, or not this program's.
+
+    """
+    start, end = full_hours(since, until, time.time())
+    rules = MonitorRules(config.monitors)
+    try:
+        async with _database(config) as database:
+            async with database.transaction() as connection:
+                await rules.read_windows(connection)
+            found = await accounts(database, start, end, lambda name: rules.rules(name).windows)
+    except (EmbeddedError, SchemaError, StoreUnavailableError) as error:
+        raise CannotGoOnError(f"no report: {error}") from None
+    return rows(found, (monitor.name for monitor in config.monitors), start, end)
+
+
+@asynccontextmanager
+async def _database(config: Config) -> AsyncIterator[Database]:
+    """Use the configured database; start an embedded one, unless the running program has it."""
+    uri = config.pg_uri.get_secret_value()
+    async with AsyncExitStack() as resources:
+        if uri == EMBEDDED:
+            try:
+                resources.enter_context(locked(config.data_dir))
+            except DataDirError:
+                uri = running_uri(config.data_dir)
+            else:
+                uri = await resources.enter_async_context(postgres(config.data_dir))
+        database = Database(uri)
+        resources.push_async_callback(database.close)
+        yield database
+
+
 async def _replay(config: Config) -> str:
     """Replay until it is done or a signal asks for the end; return how many there were, in words."""
     return await replay_dead_letters(config, Signals().end)
@@ -238,7 +217,7 @@ def answer() -> Iterator[None]:
     A character that stdout does not know is escaped.
 
     Raises:
-        AnswerError: stdout does not take it.
+        CannotGoOnError: stdout does not take it.
 
     """
     if isinstance(sys.stdout, TextIOWrapper):
@@ -249,4 +228,4 @@ def answer() -> Iterator[None]:
     except OSError as error:
         # Python writes what is left once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise AnswerError(f"the answer cannot be printed: {error.strerror}") from error
+        raise CannotGoOnError(f"the answer cannot be printed: {error.strerror}") from error

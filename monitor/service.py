@@ -21,8 +21,7 @@ from monitor.storage.database import StoreUnavailableError
 from monitor.storage.migrate import SchemaError
 from monitor.storage.results import stored
 from monitor.web.running import running_program
-from monitor.web.server import WebError
-from monitor.web.site import Site, serving_site
+from monitor.web.site import serving_site
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ _CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
 
 
 class CannotGoOnError(Exception):
-    """The program cannot run, and this is no bug; the text says why, in one line."""
+    """The program cannot go on, and this is no bug; its text is the reason in one line."""
 
 
 async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
@@ -41,12 +40,13 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
 
     Raises:
         CannotGoOnError: it cannot start, or the database is not for this program.
+        WebError: the web server cannot listen where it should.
 
     """
     loop = asyncio.get_running_loop()
     signals = Signals(lambda: loop.call_later(config.shutdown_grace_s, _give_up))
     async with (
-        _site(config) as site,
+        serving_site(config) as site,
         _pipeline(config) as running,
         Network(config.max_concurrent_checks) as network,
     ):
@@ -108,17 +108,8 @@ async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
 
 
 @asynccontextmanager
-async def _site(config: Config) -> AsyncIterator[Site]:
-    try:
-        async with serving_site(config) as site:
-            yield site
-    except WebError as error:
-        raise CannotGoOnError(str(error)) from error
-
-
-@asynccontextmanager
 async def _pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pipeline]:
-    """Run the pipeline; what keeps it from running, and is no bug, is raised as `CannotGoOnError`."""
+    """Run the pipeline; raise as `CannotGoOnError` what keeps it from running and is no bug."""
     reasons: list[str] = []
     try:
         async with pipeline(config, alerting=alerting) as running:

@@ -10,7 +10,7 @@ from monitor.delivery.outbox import open_outbox
 from monitor.service import CannotGoOnError, check_once
 
 
-async def test_once_says_so_when_nothing_gets_stored(
+async def test_once_ends_with_an_error_when_nothing_gets_stored(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "_STORED_S", 0.5)

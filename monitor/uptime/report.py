@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.runtime.text import percent
+from monitor.runtime.text import HOUR_S, percent
 from monitor.uptime.accounts import Account
 from monitor.uptime.sums import BUCKETS, percentile, shares
 
@@ -43,6 +43,11 @@ class ReportRow:
     """Share of the time range."""
     maintenance: float
     """Share of the time range."""
+
+
+def full_hours(since: float, until: float, now: float) -> tuple[float, float]:
+    """Return start and end of the full hours that the time range touches, up to `now`."""
+    return since // HOUR_S * HOUR_S, min(-(-until // HOUR_S) * HOUR_S, now)
 
 
 def rows(

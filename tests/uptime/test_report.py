@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.cli import ReportError, instant, main, report
+from monitor.cli import instant, main, report
 from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked
+from monitor.service import CannotGoOnError
 from monitor.uptime.accounts import Account, AccountedOutage
 from monitor.uptime.report import ReportRow, rows, written
 from monitor.uptime.store import sum_up_days
@@ -84,7 +85,7 @@ async def test_days_stand_for_hours_that_are_forgotten(
 
 
 async def test_an_unavailable_database_is_an_error_of_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"no report: .*No such file"):
+    with pytest.raises(CannotGoOnError, match=r"no report: .*No such file"):
         await report(config("postgresql:///a?host=/nowhere", tmp_path), 0, 1)
 
 
