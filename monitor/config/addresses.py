@@ -48,6 +48,14 @@ def port_of(address: str) -> int | None:
     return int(match["port"])
 
 
+def _is_server(address: str) -> bool:
+    """Return whether the address is a host with a port."""
+    try:
+        return port_of(address) is not None
+    except ValueError:
+        return False
+
+
 def _web_address(value: str, *schemes: str) -> str:
     allowed = " or ".join(f"{scheme}://HOST" for scheme in schemes)
     if not value.isprintable() or " " in value:
@@ -74,11 +82,7 @@ def check_bootstrap(servers: str) -> str:
     if servers == EMBEDDED:
         return servers
     addresses = [address.strip() for address in servers.split(",")]
-    try:
-        complete = all(port_of(address) is not None for address in addresses)
-    except ValueError:
-        complete = False
-    if not complete:
+    if not all(map(_is_server, addresses)):
         raise ValueError(f'not a list of servers; must be HOST:PORT[,HOST:PORT] or "{EMBEDDED}"')
     return ",".join(addresses)
 
@@ -125,11 +129,7 @@ def check_connectivity_target(value: object) -> str:
     written = string(value, "HOST:PORT or a URL")
     if "://" in written:
         return check_url(written)
-    try:
-        complete = port_of(written) is not None
-    except ValueError:
-        complete = False
-    if not complete:
+    if not _is_server(written):
         raise ValueError("not a host and a port; must be HOST:PORT, [IPV6]:PORT or a URL")
     return written
 

@@ -1,26 +1,44 @@
 """What is right by itself in a configuration and wrong together.
 
-References to names that are not there, labels that would be one in metrics, Kafka's security without what it
-needs, and a web server that anybody may reach without a token.
+Keys of a monitor that exclude each other, names that refer to nothing, labels that would be one in metrics,
+Kafka's security without what it needs, and a web server that anybody may reach without a token.
 """
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from monitor.config.alerts import GroupSettings
-from monitor.config.document import JsonPlace
+from monitor.config.document import JsonPlace, PlacedMistake
 from monitor.config.files import check_authorities, check_certificate, check_pair
 from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
 from monitor.config.rules import EMBEDDED
 
 
-def reference_mistakes(
-    written: WrittenConfig, monitors: Sequence[Monitor]
-) -> Iterator[tuple[JsonPlace, str]]:
+def monitor_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
+    """Return each key of a monitor with its defaults that does not go with another key, and why."""
+    if monitor.window and monitor.window.bad > monitor.window.of:
+        yield "window", "bad is more than of; must be at most as many"
+    if monitor.basic_auth is not None and monitor.bearer_token is not None:
+        yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
+    if monitor.addresses == "all" and monitor.proxy is not None:
+        yield "addresses", 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
+    if monitor.addresses == "all" and monitor.reuse_connection:
+        yield "addresses", 'is "all" beside reuse_connection; must be "any", or reuse_connection false'
+    if monitor.client_cert is None:
+        if monitor.client_key is not None:
+            yield "client_key", "given without client_cert; must be together"
+        return
+    try:
+        check_pair(monitor.client_cert, monitor.client_key or monitor.client_cert)
+    except ValueError as error:
+        yield "client_cert", str(error)
+
+
+def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[PlacedMistake]:
     """Return the names of channels, monitors and groups that do not exist, and circles of dependencies.
 
     `monitors` have their defaults, and are in the order of the file.
@@ -59,7 +77,7 @@ def _known(names: Iterable[str], where: str) -> str:
     return f"must be one of {where}: {shown}" if shown else f"must be one of {where}, which has none"
 
 
-def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[tuple[JsonPlace, str]]:
+def _circle(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[PlacedMistake]:
     """Return a monitor that depends on itself, if only by way of others."""
     try:
         TopologicalSorter({monitor.name: monitor.depends_on for monitor in monitors}).prepare()
@@ -80,7 +98,7 @@ def _place(written: WrittenConfig, depending: Monitor, monitors: Sequence[Monito
 
 
 # Our own labels, of the samples and of every monitor; `le` and `quantile` are Prometheus' own.
-TAKEN = frozenset(
+_TAKEN = frozenset(
     (
         "monitor",
         "group",
@@ -107,23 +125,21 @@ def metric_label(name: str) -> str:
     return f"_{word}" if word[:1].isdigit() else word
 
 
-class LabelNames:
-    """The names that are in use. Two that become one in metrics could not be told apart."""
-
-    def __init__(self) -> None:
-        self._used: dict[str, str] = {}
-
-    def mistakes(self, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Add these names to those in use; return those that cannot be used, and why."""
-        for name in labels:
+def label_mistakes(written: WrittenConfig) -> Iterator[PlacedMistake]:
+    """Return the labels that metrics cannot have, or cannot tell from others."""
+    monitors = [(monitor, ("monitors", at)) for at, monitor in enumerate(written.monitors)]
+    used: dict[str, str] = {}
+    for settings, place in ((written.defaults, ("defaults",)), *monitors):
+        for name in settings.labels:
             word = metric_label(name)
-            first = self._used.setdefault(word, name)
-            if word in TAKEN:
-                yield name, f"{word} means something else in metrics; must be another name"
+            first = used.setdefault(word, name)
+            at = (*place, "labels", name)
+            if word in _TAKEN:
+                yield at, f"{word} means something else in metrics; must be another name"
             elif not word or word.startswith("__"):
-                yield name, "not the name of a label in metrics; must be a word that does not begin with __"
+                yield at, "not the name of a label in metrics; must be a word that does not begin with __"
             elif first != name:
-                yield name, f"becomes {word} in metrics, as another label does; must be another name"
+                yield at, f"becomes {word} in metrics, as another label does; must be another name"
 
 
 AUTHORITIES, CERTIFICATE, KEY = FILES = ("ca.pem", "service.cert", "service.key")

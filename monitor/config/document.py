@@ -16,6 +16,7 @@ MAX_BYTES = 16_000_000
 _MAX_DIGITS = 300  # a float ends at 1.8e308
 
 JsonPlace = tuple[str | int, ...]
+PlacedMistake = tuple[JsonPlace, str]
 
 _DOLLAR = re.compile(r"\$(?:\$|\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?)")
 
@@ -25,7 +26,7 @@ class InvalidJsonError(ValueError):
 
 
 class _Object(dict[str, Any]):
-    """A JSON object; `repeated` are the keys that it gives more than once."""
+    """A JSON object; `repeated` are the keys that it has more than once."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)

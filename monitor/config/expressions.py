@@ -17,17 +17,13 @@ from monitor.runtime.text import quoted
 # The time of a search, for each byte of text, grows with the size of the compiled pattern.
 MAX_SIZE = 10_000
 
-
 # The errors of RE2 that quote only what is not supported; others quote the whole expression.
 _SHOWS_SYNTAX = {"invalid perl operator", "invalid escape sequence"}
 
+_REGEX = "a regular expression of RE2, which has no look-around and no back-references"
 
 _OPTIONS = re2.Options()
-
-
 _OPTIONS.never_capture = True
-
-
 _OPTIONS.log_errors = False
 
 
@@ -52,18 +48,12 @@ def compile_pattern(pattern: str) -> Pattern:
     try:
         compiled = cast("Pattern", re2.compile(pattern, _OPTIONS))
     except re2.error as error:
-        raise ValueError(_told(error.args[0].decode("utf-8", "replace"))) from error
+        what, _, where = error.args[0].decode("utf-8", "replace").partition(": ")
+        mistake = f"{quoted(where)} is not supported" if what in _SHOWS_SYNTAX else what
+        raise ValueError(mistake) from error
     if compiled.programsize > MAX_SIZE:
         raise ValueError("too large")
     return compiled
-
-
-def _told(error: str) -> str:
-    what, _, where = error.partition(": ")
-    return f"{quoted(where)} is not supported" if what in _SHOWS_SYNTAX else what
-
-
-_REGEX = "a regular expression of RE2, which has no look-around and no back-references"
 
 
 def check_regex(pattern: object) -> str:

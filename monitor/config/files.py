@@ -52,15 +52,16 @@ def _certificates(path: Path) -> list[x509.Certificate]:
         raise ValueError(f"no certificate in {path}; must be a PEM file with one or more") from error
 
 
-def check_authorities(path: Path) -> None:
-    """Check that the file holds certificates."""
+def check_authorities(path: Path) -> Path:
+    """Allow PEM files with certificates."""
     _certificates(path)
+    return path
 
 
-def check_certificate(path: Path, now: datetime | None = None) -> None:
+def check_certificate(path: Path) -> None:
     """Check that the file's first certificate has not expired."""
     expires_at = _certificates(path)[0].not_valid_after_utc
-    if expires_at < (now or datetime.now(UTC)):
+    if expires_at < datetime.now(UTC):
         raise ValueError(f"the certificate in {path} expired at {expires_at}; must be a valid one")
 
 

@@ -8,20 +8,21 @@ from pydantic import ValidationError
 
 from monitor.config.alerts import GroupSettings
 from monitor.config.checks import (
-    LabelNames,
     effective_protocol,
+    label_mistakes,
+    monitor_mistakes,
     reference_mistakes,
     security_mistakes,
     web_mistakes,
 )
-from monitor.config.document import Expansion, InvalidJsonError, JsonPlace, parse
-from monitor.config.files import UnreadableError, check_pair
+from monitor.config.document import Expansion, InvalidJsonError, JsonPlace, PlacedMistake, parse
+from monitor.config.files import UnreadableError
 from monitor.config.mistakes import line, place_of, sentence
 from monitor.config.model import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
 from monitor.config.public_url import public_url
 from monitor.config.rules import MAX_NAME_LENGTH, kind
 
-PlacedMistake = tuple[JsonPlace, str]
+_MONITORS = frozenset(("monitors", "url_to_monitor"))
 
 
 class ConfigError(Exception):
@@ -109,58 +110,24 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[PlacedMistake]:
 
 
 def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[PlacedMistake]:
-    """Return what is right by itself and wrong together; `wrong` keys are left out."""
-    if (
-        not written.monitors
-        and not written.url_to_monitor
-        and wrong.isdisjoint({"monitors", "url_to_monitor"})
-    ):
+    """Return what is right by itself and wrong together, unless `wrong` keys may be the cause."""
+    if not written.monitors and not written.url_to_monitor and wrong.isdisjoint(_MONITORS):
         yield (), "nothing to monitor; must have url_to_monitor, or monitors with one or more"
     for prefix, look in (("kafka_", security_mistakes), ("web_", web_mistakes)):
         if not any(str(key).startswith(prefix) for key in wrong):
             yield from (((key,), text) for key, text in look(written))
     if wrong.isdisjoint({"monitors", "defaults"}):
-        yield from _unusable_labels(written)
-    if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults"}):
+        yield from label_mistakes(written)
+    if wrong.isdisjoint({*_MONITORS, "defaults"}):
         for monitor, place in _monitors(written):
-            for key, text in _monitor_contradictions(_merged(monitor, written)):
+            for key, text in monitor_mistakes(_merged(monitor, written)):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
 
 
 def _dangling(written: WrittenConfig, wrong: set[str | int]) -> Iterator[PlacedMistake]:
     """Return the names that refer to nothing, unless `wrong` keys may be the cause."""
-    if wrong.isdisjoint({"monitors", "url_to_monitor", "defaults", "groups", "alerts"}):
-        merged = [_merged(monitor, written) for monitor, _ in _monitors(written)]
-        yield from reference_mistakes(written, merged)
-
-
-def _unusable_labels(written: WrittenConfig) -> Iterator[PlacedMistake]:
-    names = LabelNames()
-    for monitor, place in (
-        (written.defaults, ("defaults",)),
-        *((monitor, ("monitors", at)) for at, monitor in enumerate(written.monitors)),
-    ):
-        for name, text in names.mistakes(monitor.labels):
-            yield (*place, "labels", name), text
-
-
-def _monitor_contradictions(monitor: Monitor) -> Iterator[tuple[str, str]]:
-    if monitor.window and monitor.window.bad > monitor.window.of:
-        yield "window", "bad is more than of; must be at most as many"
-    if monitor.basic_auth is not None and monitor.bearer_token is not None:
-        yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
-    if monitor.addresses == "all" and monitor.proxy is not None:
-        yield "addresses", 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
-    if monitor.addresses == "all" and monitor.reuse_connection:
-        yield "addresses", 'is "all" beside reuse_connection; must be "any", or reuse_connection false'
-    if monitor.client_cert is None:
-        if monitor.client_key is not None:
-            yield "client_key", "given without client_cert; must be together"
-        return
-    try:
-        check_pair(monitor.client_cert, monitor.client_key or monitor.client_cert)
-    except ValueError as error:
-        yield "client_cert", str(error)
+    if wrong.isdisjoint({*_MONITORS, "defaults", "groups", "alerts"}):
+        yield from reference_mistakes(written, [_merged(each, written) for each, _ in _monitors(written)])
 
 
 def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:

@@ -59,17 +59,12 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _keys(place: JsonPlace) -> list[str]:
-    parent = next((step for step in reversed(place[:-1]) if isinstance(step, str) and step in _MODELS), None)
-    fields = _MODELS[parent].model_fields
-    return [field.alias or name for name, field in fields.items()]
-
-
 def _unknown_key(place: JsonPlace) -> str:
-    keys = _keys(place)
-    nearest = difflib.get_close_matches(str(place[-1]), keys, n=1)
-    if place[0] == "defaults" and place[1:] in {("name",), ("url",)}:
+    if place in {("defaults", "name"), ("defaults", "url")}:
         return "not a default; must be given in each monitor"
+    parent = next((step for step in reversed(place[:-1]) if isinstance(step, str) and step in _MODELS), None)
+    keys = [field.alias or name for name, field in _MODELS[parent].model_fields.items()]
+    nearest = difflib.get_close_matches(str(place[-1]), keys, n=1)
     return (
         f'unknown key; did you mean "{nearest[0]}"?'
         if nearest

@@ -19,8 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from monitor.config import addresses, expressions, rules
-from monitor.config import rules as rules_of_time
+from monitor.config import addresses, expressions, files, rules
 from monitor.config.apprise import check_apprise_url
 
 
@@ -35,9 +34,6 @@ class Strict(BaseModel):
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
-
-
-_FROM_ENVIRONMENT = r"\$\{"
 
 
 class OneOrMany:
@@ -59,6 +55,7 @@ def _about_secret(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda secret: SecretStr(check(secret.get_secret_value())))
 
 
+_FROM_ENVIRONMENT = r"\$\{"
 _SECRET_SCHEMA = {
     "anyOf": [
         {"type": "string"},
@@ -71,67 +68,30 @@ _SECRET_SCHEMA = {
     ]
 }
 
-
 NotEmpty = AfterValidator(rules.check_not_empty)
-
-
 Many = Field(strict=False)  # a JSON list becomes a tuple
-
-
 Duration = Annotated[float, Field(ge=0.001, le=31_536_000)]
-
-
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
-
-
 Name = Annotated[str, AfterValidator(rules.check_name), WithJsonSchema({"type": "string", "minLength": 1})]
-
-
 Host = Annotated[str, AfterValidator(addresses.check_host)]
-
-
 Topic = Annotated[str, AfterValidator(rules.check_topic)]
-
-
 Bootstrap = Annotated[str, AfterValidator(addresses.check_bootstrap)]
-
-
 Method = Annotated[str, AfterValidator(rules.check_method)]
-
-
 HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
-
-
 Username = Annotated[str, AfterValidator(rules.check_username)]
-
-
 Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({"type": "string"})]
-
-
 JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
-
-
 Url = Annotated[
     str,
     PlainValidator(addresses.check_url),
     WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
 ]
-
-
 ConnectivityTarget = Annotated[
     str, PlainValidator(addresses.check_connectivity_target), WithJsonSchema({"type": "string"})
 ]
-
-
 DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
-
-
 DeniedAddresses = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
-
-
 StatusPattern = Annotated[
     str | int,
     PlainValidator(rules.check_status),
@@ -147,46 +107,20 @@ StatusPattern = Annotated[
         }
     ),
 ]
-
-
 IsoInstant = Annotated[
     datetime,
-    PlainValidator(rules_of_time.check_instant),
+    PlainValidator(rules.check_instant),
     WithJsonSchema({"type": "string", "pattern": rf"^[0-9]{{4}}-|{_FROM_ENVIRONMENT}"}),
 ]
-
-
-TimeOfDay = Annotated[str, AfterValidator(rules_of_time.check_time_of_day)]
-
-
-TimeZone = Annotated[str, AfterValidator(rules_of_time.check_time_zone)]
-
-
-Cron = Annotated[str, AfterValidator(rules_of_time.check_cron)]
-
-
+TimeOfDay = Annotated[str, AfterValidator(rules.check_time_of_day)]
+TimeZone = Annotated[str, AfterValidator(rules.check_time_zone)]
+Cron = Annotated[str, AfterValidator(rules.check_cron)]
 FilePath = Annotated[Path, PlainValidator(rules.absolute_path), WithJsonSchema({"type": "string"})]
-
-
 ExistingFile = Annotated[FilePath, AfterValidator(rules.check_readable_file)]
-
-
-AuthoritiesFile = Annotated[FilePath, AfterValidator(rules.check_authorities_file)]
-
-
+AuthoritiesFile = Annotated[FilePath, AfterValidator(files.check_authorities)]
 Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema(_SECRET_SCHEMA)]
-
-
 HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
-
-
 Proxy = Annotated[Secret, _about_secret(addresses.check_proxy)]
-
-
 WebAddress = Annotated[Secret, _about_secret(addresses.check_url)]
-
-
 AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]
-
-
 DatabaseUri = Annotated[Secret, _about_secret(addresses.check_database)]

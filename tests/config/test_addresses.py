@@ -15,7 +15,7 @@ from monitor.config.model import Config, Monitor
         ("[2620:fe::fe]:5353", "[2620:fe::fe]:5353"),
     ],
 )
-def test_a_dns_server_has_port_53_unless_it_says_otherwise(written: str, taken: str) -> None:
+def test_a_dns_server_has_port_53_unless_another_is_named(written: str, taken: str) -> None:
     assert Monitor(name="a", url="http://a.test/", resolver=written).resolver == (taken,)  # type: ignore[arg-type]
 
 

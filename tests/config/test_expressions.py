@@ -19,7 +19,7 @@ from monitor.config.expressions import MAX_SIZE, compile_pattern
         ("\\pL{15}", "too large"),
     ],
 )
-def test_what_is_wrong_with_a_pattern_is_said(pattern: str, mistake: str) -> None:
+def test_what_is_wrong_with_a_pattern_is_named(pattern: str, mistake: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(mistake)}$"):
         compile_pattern(pattern)
 

@@ -20,7 +20,7 @@ def mistakes(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
-def test_each_mistake_is_said_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_mistake_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").replace("{folder}", str(FOLDER))
     monkeypatch.chdir(FOLDER)
 
@@ -51,7 +51,7 @@ def test_the_error_has_all_lines_as_its_text() -> None:
 
 
 @pytest.mark.parametrize("monitors", [[], [{"url": "https://b.example/"}, {"url": "https://c.example/"}]])
-def test_a_mistake_in_defaults_that_shows_in_several_monitors_is_said_once(
+def test_a_mistake_in_defaults_that_shows_in_several_monitors_is_reported_once(
     tmp_path: Path, monitors: list[Any]
 ) -> None:
     path = tmp_path / "config.json"
@@ -111,7 +111,7 @@ def outcome(path: Path) -> Config | list[str]:
         return error.mistakes
 
 
-def accepts_or_says_why(path: Path) -> None:
+def accepts_or_lists_the_mistakes(path: Path) -> None:
     found = outcome(path)
 
     if isinstance(found, Config):
@@ -126,7 +126,7 @@ def accepts_or_says_why(path: Path) -> None:
 def test_any_json_is_accepted_or_refused_with_its_mistakes(document: Any, scratch: Path) -> None:
     scratch.write_text(json.dumps(document))
 
-    accepts_or_says_why(scratch)
+    accepts_or_lists_the_mistakes(scratch)
 
 
 @settings(deadline=None, max_examples=300)
@@ -139,7 +139,7 @@ def test_any_json_is_accepted_or_refused_with_its_mistakes(document: Any, scratc
 def test_any_monitor_is_accepted_or_refused_with_its_mistakes(monitor: Any, scratch: Path) -> None:
     scratch.write_text(json.dumps({"monitors": [monitor], "url_to_monitor": "http://example.org/"}))
 
-    accepts_or_says_why(scratch)
+    accepts_or_lists_the_mistakes(scratch)
 
 
 @settings(deadline=None)
@@ -147,4 +147,4 @@ def test_any_monitor_is_accepted_or_refused_with_its_mistakes(monitor: Any, scra
 def test_any_bytes_are_accepted_or_refused_with_their_mistakes(content: bytes, scratch: Path) -> None:
     scratch.write_bytes(content)
 
-    accepts_or_says_why(scratch)
+    accepts_or_lists_the_mistakes(scratch)

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
+from monitor.config.checks import label_mistakes, metric_label
 from monitor.config.load import ConfigError, load
-from monitor.config.model import Config
+from monitor.config.model import Config, MonitorSettings, WrittenConfig
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
@@ -49,7 +53,7 @@ def read(tmp_path: Path) -> Read:
 
 @pytest.fixture
 def refusal(read: Read, tmp_path: Path) -> Callable[..., list[str]]:
-    """What is said, without the file's name and with the folder's name left out."""
+    """The mistakes, without the names of the file and of the folder."""
 
     def mistakes(**keys: Any) -> list[str]:
         with pytest.raises(ConfigError) as refused:
@@ -141,7 +145,7 @@ def test_sasl_goes_with_its_three_keys(read: Read, protocol: str) -> None:
     assert config.kafka_security_protocol == protocol
 
 
-def test_an_unknown_mechanism_is_said_once(refusal: Refusal) -> None:
+def test_an_unknown_mechanism_is_reported_once(refusal: Refusal) -> None:
     assert refusal(kafka_security_protocol="SASL_SSL", kafka_sasl_mechanism="GSSAPI") == [
         "kafka_sasl_mechanism: not one of the choices; must be 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"
     ]
@@ -256,3 +260,51 @@ def test_a_monitors_certificate_and_key_must_belong_together(folder: Path, refus
     assert refusal(monitors=[{"url": "https://b.example/", **keys}]) == [
         "monitors[0].client_cert: service.cert with other.key: key values mismatch; must belong together"
     ]
+
+
+def labelled(*names: str) -> WrittenConfig:
+    return WrittenConfig(defaults=MonitorSettings(labels=dict.fromkeys(names, "")))
+
+
+@given(st.text(min_size=1))
+def test_every_name_becomes_one_that_prometheus_allows(name: str) -> None:
+    assert re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", metric_label(name))
+
+
+@given(st.lists(st.text()))
+def test_names_that_are_taken_stay_apart(names: list[str]) -> None:
+    refused = {place[-1] for place, _ in label_mistakes(labelled(*names))}
+
+    taken = set(names) - refused
+    assert len({metric_label(name) for name in taken}) == len(taken)
+
+
+@pytest.mark.parametrize("name", ["", "__name__", "é-x", "le", "monitor"])
+def test_names_that_mean_something_else_are_refused(name: str) -> None:
+    assert [place for place, _ in label_mistakes(labelled(name))] == [("defaults", "labels", name)]
+
+
+def test_the_same_label_may_be_used_by_many(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    monitors = [{"url": f"https://{name}.example/", "labels": {"team-name": name}} for name in "ab"]
+    path.write_text(json.dumps({"monitors": monitors, "defaults": {"labels": {"team-name": "c"}}}))
+
+    assert [monitor.labels for monitor in load(path, {}).monitors] == [{"team-name": "a"}, {"team-name": "b"}]
+
+
+def test_a_token_opens_the_server_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps({"url_to_monitor": "http://a.example/", "web_host": "0.0.0.0", "web_token": "t0ken"})  # noqa: S104
+    )
+
+    assert load(path, {}).web_host == "0.0.0.0"  # noqa: S104
+
+
+def test_a_server_that_is_off_needs_no_token(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps({"url_to_monitor": "http://a.example/", "web_host": "monitor.example", "web_port": None})
+    )
+
+    assert load(path, {}).web_port is None
