@@ -9,11 +9,8 @@ import time
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
-STALLED_S = 60.0
-
-
+_STALLED_S = 60.0
 _LOOK_S = 1.0
-
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +58,10 @@ class Progress:
 class Watch:
     """Logs when a stage makes no progress, and when it does again."""
 
-    def __init__(self, limit_s: float = STALLED_S) -> None:
+    def __init__(self, limit_s: float = _STALLED_S) -> None:
         self._limit_s = limit_s
         self._stages: list[Progress] = []
-        self._told: dict[str, Stalled] = {}
+        self._logged: dict[str, Stalled] = {}
 
     def add(self, *stages: Progress) -> None:
         """Watch these stages too; no two have the same name."""
@@ -78,12 +75,12 @@ class Watch:
         """Log what has changed since the last call."""
         now = {each.stage: each for each in self.stalled()}
         for stage, (_, waits_for, seconds) in now.items():
-            if stage not in self._told:
+            if stage not in self._logged:
                 _log.warning("%s makes no progress for %.0f s, it waits for %s", stage, seconds, waits_for)
-        for stage, (_, waits_for, _) in self._told.items():
+        for stage, (_, waits_for, _) in self._logged.items():
             if stage not in now:
                 _log.info("%s goes on, it had waited for %s", stage, waits_for)
-        self._told = now
+        self._logged = now
 
     async def run(self) -> None:
         """Call `look` once a second, until cancelled."""
@@ -101,7 +98,6 @@ class Availability:
         """Unix seconds of the first attempt that failed; none while attempts succeed."""
 
     def failed(self) -> None:
-        """Note that an attempt failed."""
         if self.unavailable_since_at is None:
             self.unavailable_since_at = time.time()
 

@@ -1,4 +1,4 @@
-"""TLS of a client: which certificates it accepts, and what OpenSSL says when it fails."""
+"""TLS of a client: which certificates it accepts, and why it fails."""
 
 import re
 import ssl

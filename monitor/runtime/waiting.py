@@ -7,7 +7,6 @@ from typing import TypeVar
 
 _END_S = 3.0
 
-
 _T = TypeVar("_T")
 
 

@@ -47,9 +47,9 @@ def test_a_reader_who_stops_costs_lines_and_no_time(pipe: tuple[int, int]) -> No
         pass
     handler.emit(record("again"))
     handler.emit(record("and again"))
-    said = os.read(pipe[0], 1 << 20).decode()
-    assert said.splitlines()[1].endswith(" lines were missed, since nobody read them")
-    assert said.splitlines()[2:] == ["again", "and again"]
+    read = os.read(pipe[0], 1 << 20).decode()
+    assert read.splitlines()[1].endswith(" lines were missed, since nobody read them")
+    assert read.splitlines()[2:] == ["again", "and again"]
 
 
 def test_a_reader_who_is_gone_does_no_harm() -> None:

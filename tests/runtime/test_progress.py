@@ -1,11 +1,12 @@
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import pytest
 
 from monitor.runtime import progress
-from monitor.runtime.progress import Progress, Stalled, Watch
+from monitor.runtime.progress import Availability, Progress, Stalled, Watch
 
 
 class Clock:
@@ -29,7 +30,7 @@ def stage(clock: Clock) -> Progress:
 @pytest.fixture
 def watch(stage: Progress, caplog: pytest.LogCaptureFixture) -> Watch:
     caplog.set_level(logging.INFO)
-    watch = Watch(60)
+    watch = Watch()
     watch.add(stage)
     return watch
 
@@ -104,7 +105,7 @@ async def test_the_watch_looks_again_and_again(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def said(holds: Callable[[], bool]) -> None:
+    async def logged(holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
             while not holds():  # noqa: ASYNC110 - polled with a limit
                 await asyncio.sleep(0.001)
@@ -113,9 +114,21 @@ async def test_the_watch_looks_again_and_again(
     watching = asyncio.create_task(watch.run())
     stage.begin("PostgreSQL")
     clock.now += 60
-    await said(lambda: "makes no progress" in caplog.text)
+    await logged(lambda: "makes no progress" in caplog.text)
 
     stage.end()
 
-    await said(lambda: "goes on" in caplog.text)
+    await logged(lambda: "goes on" in caplog.text)
     watching.cancel()
+
+
+def test_an_outage_lasts_from_the_first_failed_attempt_to_the_next_that_succeeds() -> None:
+    availability = Availability("Kafka")
+    availability.failed()
+    since_at = availability.unavailable_since_at
+    availability.failed()
+
+    assert since_at == availability.unavailable_since_at == pytest.approx(time.time(), abs=5)
+    assert availability.succeeded()
+    assert availability.unavailable_since_at is None
+    assert not availability.succeeded()

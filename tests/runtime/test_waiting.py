@@ -10,7 +10,7 @@ def others() -> set[asyncio.Task[object]]:
     return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
-async def test_work_that_ends_in_time_gives_its_result() -> None:
+async def test_work_that_ends_in_time_returns_its_result() -> None:
     assert await unless_stopped(asyncio.Event(), asyncio.sleep(0, "done"), 10) == "done"
 
 
@@ -57,7 +57,7 @@ async def test_a_stop_ends_a_pause() -> None:
         await pause(stop, 3_600)
 
 
-async def test_what_ends_within_its_limit_is_told_from_what_does_not() -> None:
+async def test_it_is_known_whether_work_ended_within_its_limit() -> None:
     assert await within(3_600, asyncio.sleep(0))
     assert not await within(0.001, asyncio.Event().wait())
     assert others() == set()
