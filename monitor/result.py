@@ -119,9 +119,9 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body_bytes: int = 0
     body_truncated: bool = False
     content_length: int | None = None
-    """As the header says it."""
+    """As in the header."""
     last_modified_at: float | None = None
-    """As the header says it."""
+    """As in the header."""
     certificate_expires_at: float | None = None
     """Earliest expiry of the chain that was presented, verified or not."""
     tls: Tls | None = None

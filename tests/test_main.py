@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -16,8 +18,10 @@ import pytest
 import trustme
 
 from tests.program import ROOT, Program, Start, until
+from tests.sites import Serve, answer, hang, ok
 
 DOWN = "http://127.0.0.1:9/"
+GONE = "127.0.0.1:9"
 
 
 async def _fetch(uri: str, query: str) -> list[Any]:
@@ -44,7 +48,7 @@ def stored(uri: str, count: int) -> None:
 
 @pytest.fixture
 def silent_site() -> Iterator[str]:
-    """The URL of a site that accepts connections and says nothing."""
+    """The URL of a site that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
 
@@ -97,18 +101,18 @@ def test_the_snippet_of_the_original_readme_works(program: Start) -> None:
 def test_checking_the_configuration_touches_nothing(program: Start) -> None:
     monitor = program(url_to_monitor=[DOWN, "https://example.org/"])
 
-    code, said = monitor.run("--check-config")
+    code, printed = monitor.run("--check-config")
 
-    assert (code, said) == (0, f"{monitor.path}: valid, 2 monitors\n")
+    assert (code, printed) == (0, f"{monitor.path}: valid, 2 monitors\n")
     assert not (monitor.folder / "d").exists()
 
 
 def test_a_bad_configuration_ends_in_2_and_a_line_for_each_mistake(program: Start) -> None:
     monitor = program(url_to_monitor="ftp://x/", sleep_duration=-1)
 
-    code, said = monitor.run()
+    code, printed = monitor.run()
 
-    assert (code, said) == (2, "")
+    assert (code, printed) == (2, "")
     lines = monitor.printed().splitlines()
     assert len(lines) == 2
     assert all(line.startswith(f"{monitor.path}: ") for line in lines)
@@ -121,13 +125,13 @@ def test_once_checks_through_the_whole_pipeline_and_prints_a_table(program: Star
         monitors=[{"name": "gone", "url": DOWN}, {"name": "off", "url": DOWN, "paused": True}],
     )
 
-    code, said = monitor.run("--once")
+    code, printed = monitor.run("--once")
 
     assert code == 1
-    assert "gone" in said
-    assert "down" in said
-    assert "connect_refused" in said
-    assert "off" not in said
+    assert "gone" in printed
+    assert "down" in printed
+    assert "connect_refused" in printed
+    assert "off" not in printed
     assert [row["monitor"] for row in rows(database)] == ["gone"]
 
 
@@ -363,7 +367,7 @@ def test_days_older_than_the_retention_are_dropped_at_start(program: Start, data
     assert not rows(database, "SELECT FROM pg_class WHERE relname = 'health_data_20200101'")
 
 
-def test_postgresql_that_is_away_at_start_is_waited_for(program: Start) -> None:
+def test_postgresql_that_is_unavailable_at_start_is_waited_for(program: Start) -> None:
     monitor = program(url_to_monitor=DOWN, sleep_duration=0.2, pg_uri="postgresql://me:hunter2@127.0.0.1:9/x")
     monitor.start()
 
@@ -374,7 +378,7 @@ def test_postgresql_that_is_away_at_start_is_waited_for(program: Start) -> None:
     assert "hunter2" not in monitor.printed()
 
 
-def test_kafka_that_is_away_at_start_is_waited_for(program: Start, database: str) -> None:
+def test_kafka_that_is_unavailable_at_start_is_waited_for(program: Start, database: str) -> None:
     monitor = program(url_to_monitor=DOWN, sleep_duration=0.2, pg_uri=database, kafka_bootstrap="127.0.0.1:9")
     monitor.start()
 
@@ -393,3 +397,157 @@ def test_another_programs_table_is_not_touched(program: Start, empty_database: s
     assert code == 1
     assert "health_data" in monitor.printed()
     assert "Traceback" not in monitor.printed()
+
+
+def test_what_is_not_known_is_neither_up_nor_down(program: Start, database: str, serve: Serve) -> None:
+    monitor = program(
+        pg_uri=database,
+        connectivity_check=GONE,
+        monitors=[
+            {"name": "shop", "url": serve(answer(ok())), "addresses": "all"},
+            {"name": "gone", "url": DOWN},
+        ],
+    )
+
+    code, printed = monitor.run("--once")
+
+    assert code == 1
+    assert "unknown" in printed
+    assert "down" not in printed
+    assert {row["monitor"]: (row["up"], row["reason"]) for row in rows(database)} == {
+        "shop": (True, None),
+        "gone": (None, "monitor_offline"),
+    }
+
+
+def test_another_way_to_check_connectivity_takes_effect_without_a_restart(
+    program: Start, database: str, serve: Serve
+) -> None:
+    gone = {"name": "gone", "url": DOWN, "interval_s": 0.5}
+    monitor = program(pg_uri=database, connectivity_check=GONE, monitors=[gone])
+    monitor.start()
+    stored(database, 1)
+
+    place = serve(hang).removeprefix("http://")
+    monitor.write({"pg_uri": database, "connectivity_check": place, "monitors": [gone]})
+
+    monitor.prints("configuration taken: 0 monitors removed, 0 added")
+    until(lambda: any(row["up"] is False for row in rows(database)), "blamed on the site")
+    assert rows(database)[0]["reason"] == "monitor_offline"
+    assert "take effect at the next start" not in monitor.printed()
+
+
+def run(monitor: Program, *arguments: str, stdout: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    with stdout.open("w") as output:
+        return subprocess.run(
+            [sys.executable, "main.py", "--config", monitor.path, *arguments],
+            check=False,
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env=os.environ | environ,
+        )
+
+
+@pytest.mark.parametrize("command", ["--once", "--check-config"])
+def test_an_answer_that_cannot_be_printed_is_one_line_and_exit_1(
+    program: Start, database: str, command: str
+) -> None:
+    monitor = program(pg_uri=database, url_to_monitor=DOWN)
+
+    done = run(monitor, command, stdout=Path("/dev/full"))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("the answer cannot be printed: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_stdout_has_no_characters_for_is_escaped(program: Start, database: str) -> None:
+    monitor = program(pg_uri=database, monitors=[{"name": "Größe", "url": DOWN}])
+    output = monitor.folder / "output"
+
+    done = run(monitor, "--once", stdout=output, PYTHONIOENCODING="ascii", COLUMNS="200")
+
+    assert done.returncode == 1
+    assert r"Gr\xf6\xdfe" in output.read_text()
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_stdout_the_exit_code_is_the_answer(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    command = f"exec {sys.executable} main.py --config {monitor.path} --check-config >&-"
+
+    done = subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, stderr=subprocess.PIPE)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--once",), 1)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_the_program_loads_leaves_no_traceback(
+    program: Start, arguments: tuple[str, ...], code: int, number: signal.Signals
+) -> None:
+    monitor = program(url_to_monitor=DOWN)
+    loading = [sys.executable, "-X", "importtime", "main.py", "--config", str(monitor.path), *arguments]
+
+    with subprocess.Popen(loading, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        lines = [next(line for line in process.stderr if line.endswith(" monitor\n"))]
+        process.send_signal(number)
+        lines += process.stderr.readlines()
+
+    assert process.returncode == code
+    assert "Traceback" not in "".join(lines)
+    assert not any("monitor.service" in line for line in lines)
+
+
+def test_a_start_that_takes_long_cannot_hold_up_the_end(
+    program: Start, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = tmp_path / "silent-broker"
+    silent.write_text("#!/bin/sh\nexec sleep 600\n")
+    silent.chmod(0o700)
+    monkeypatch.setenv("CALF_TANSU_BIN", str(silent))
+    monitor = program(pg_uri=database, url_to_monitor=DOWN, shutdown_grace_s=1)
+    monitor.start()
+    until(lambda: bool(monitor.process.children()), "the broker is being started")
+    servers = monitor.process.children()
+    began = time.monotonic()
+
+    assert monitor.stop() == 0
+
+    assert time.monotonic() - began < 8
+    assert "shutdown_grace_s is over" in monitor.printed()
+    until(lambda: not any(server.is_running() for server in servers), "the broker is gone")
+
+
+def served(program: Start, values: str) -> str:
+    """Return what these expressions are in the interpreter that serves."""
+    monitor = program(url_to_monitor=DOWN)
+    serve = f"async def serve(*_):\n    print({values})"
+    start = f"cli.serve = serve\ncli.main(['--config', {str(monitor.path)!r}])"
+    script = f"import gc, sys\nfrom monitor import cli\n{serve}\n{start}"
+    return subprocess.run(
+        [sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, text=True
+    ).stdout
+
+
+def test_the_garbage_collector_passes_over_the_modules(program: Start) -> None:
+    kept, looked_at = map(int, served(program, "gc.get_freeze_count(), len(gc.get_objects())").split())
+
+    assert kept > 100 * looked_at
+
+
+def test_the_garbage_collector_seldom_looks_at_everything(program: Start) -> None:
+    kept = gc.get_threshold()
+    gc.set_threshold(*kept[:2], 100)
+    expected = gc.get_threshold()  # 3.14 looks at everything bit by bit, and keeps no third
+    gc.set_threshold(*kept)
+
+    assert served(program, "*gc.get_threshold()").split() == [str(each) for each in expected]
+
+
+def test_a_thread_keeps_the_event_loop_waiting_for_half_a_millisecond_at_most(program: Start) -> None:
+    assert float(served(program, "sys.getswitchinterval()")) == pytest.approx(0.000_5)

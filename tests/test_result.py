@@ -103,7 +103,7 @@ def test_a_message_of_the_first_version_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "mistake"),
     [
         (b"", "Input data was truncated"),
         (b"hello", "JSON is malformed"),
@@ -118,11 +118,11 @@ def test_a_message_of_the_first_version_is_read() -> None:
         (encode(result()).value.replace(b'"schema":1', b'"schema":2'), "$.schema"),
     ],
 )
-def test_what_is_no_result_is_refused_with_its_place(value: bytes, said: str) -> None:
+def test_what_is_no_result_is_refused_with_its_place(value: bytes, mistake: str) -> None:
     with pytest.raises(InvalidMessageError) as refused:
         decode(value)
 
-    assert said in str(refused.value)
+    assert mistake in str(refused.value)
 
 
 @given(st.binary())
