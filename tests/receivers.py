@@ -104,7 +104,7 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 
 @pytest.fixture
-def silent_receiver() -> Iterator[str]:
+def hanging_receiver() -> Iterator[str]:
     """The host and port of one that takes connections, and never answers until the test ends."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"127.0.0.1:{listening.getsockname()[1]}"

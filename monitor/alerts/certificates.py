@@ -25,8 +25,8 @@ class SeenChain(NamedTuple):
 def warnings(plan: Plan, seen: Sequence[SeenChain], now: float) -> Iterator[Delivery]:
     """Return the warnings that are due; the store sends none that was sent before.
 
-    A certificate is known by its fingerprint and its chain's expiry: there are new warnings of a new one, and
-    one warning to a channel of one that many monitors see.
+    A certificate is known by its fingerprint and the expiry of its chain: for a new certificate the warnings
+    start again. When several monitors see the same one, each channel gets one warning.
     """
     chains = defaultdict(list)
     for each in seen:

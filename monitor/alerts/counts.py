@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 READ_EVERY_S = 15.0
-_VALID_S = 30.0  # what was read is taken for the present so long
+_VALID_S = 30.0  # older numbers are not shown
 
 
 class Waiting(NamedTuple):

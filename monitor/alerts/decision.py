@@ -15,10 +15,7 @@ _FORGOTTEN_S = HOUR_S  # an ended incident that no process can alert of is dropp
 
 
 class Delivery(NamedTuple):
-    """One alert for one channel.
-
-    Those of one monitor go out in their order. Of one `about`, only one is ever stored for the channel.
-    """
+    """One alert for one channel, which never gets two of one `about`."""
 
     channel: str
     about: str
@@ -41,7 +38,7 @@ class Decision:
 def decide(plan: Plan, situation: Situation) -> Decision:
     """Decide what can be decided now; the rest waits for the next time.
 
-    Ends of incidents come before beginnings: the last alert that a channel gets is of what goes on.
+    Ends of incidents come before beginnings, so that a channel's last alert shows how the monitor is now.
     """
     deciding = _Deciding(plan, situation)
     deciding.decide_resolved()

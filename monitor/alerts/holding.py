@@ -25,7 +25,7 @@ def is_silenced(monitor: str, situation: Situation) -> bool:
 def waits_for_dependency(
     incident: IncidentRow, plan: Plan, situation: Situation, opened: UndecidedChange | None = None
 ) -> bool:
-    """Return whether a monitor that this one depends on is down, or may be as far as is known yet."""
+    """Return whether a monitor that this one depends on is down, or may turn out to be."""
     dependencies = plan.dependencies_of(incident.monitor)
     if not dependencies:
         return False

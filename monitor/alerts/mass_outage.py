@@ -13,7 +13,7 @@ _COMPLETE_S = 10.0  # without a further incident for so long, the outage is comp
 class MassOutage(Enum):
     """Whether several incidents that begin at the same time are one outage."""
 
-    NO = "each is an incident for itself"
+    NO = "one message for each"
     MAYBE = "wait for further ones"
     YES = "one message for all"
 
@@ -41,7 +41,7 @@ def judge_outage(opened: Sequence[UndecidedChange], plan: Plan, situation: Situa
 
 
 def _failing(plan: Plan, situation: Situation) -> set[str]:
-    """Return the monitors that fail and are not down yet, but for those whose dependency fails or is down."""
+    """Return the monitors that fail and are not down yet, except those whose dependency fails or is down."""
     down = {incident.monitor for incident in situation.open if incident.kind == "down"}
     failing = {name for name, newest in situation.newest.items() if newest.failed and name in plan.monitors}
     return {name for name in failing - down if plan.dependencies_of(name).isdisjoint(failing | down)}

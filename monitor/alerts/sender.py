@@ -30,7 +30,7 @@ from monitor.storage.database import StoreUnavailableError
 _LOOK_S = 1.0
 _UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable
 _WARN_S = 60.0
-_WARN_OF_S = 300.0  # certificates in older results were looked at before, but for late results
+_WARN_OF_S = 300.0  # certificates in older results were looked at before, except in late results
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
 
 _T = TypeVar("_T")
@@ -138,7 +138,7 @@ class _Sender:
                 log.error("%d alerts could not be sent for a day, and are given up", given_up)
 
     async def _send(self, claimed: Claimed, channel: Channel) -> None:
-        """Send it, and then all that the channel has after it."""
+        """Send it, then the later ones of the channel."""
         name = claimed.channel
         waiting = [claimed]
         while waiting:

@@ -134,7 +134,7 @@ class Plan:
         return self.monitors[monitor].notify if monitor in self.monitors else Notify()
 
     def channels_of(self, monitor: str) -> Sequence[str]:
-        """Return the channels that are alerted of a monitor, but for escalations."""
+        """Return the channels that are alerted of a monitor, escalations left out."""
         chosen = self.notify(monitor).channels
         return self.channels if chosen is None else chosen
 

@@ -63,7 +63,7 @@ ON CONFLICT (incident_id, channel) DO UPDATE SET reminded_at = excluded.reminded
 """
 
 # The clock is the database's, so that processes agree on who holds a delivery, whatever their clocks say. A
-# delivery waits for earlier ones of the same monitors: the last alert of a channel says how a monitor is.
+# delivery waits for earlier ones of the same monitors: a channel's last alert shows how a monitor is.
 CLAIM = """
 WITH placed AS (
     SELECT id, channel, due_at, min(id) OVER (PARTITION BY channel, concerned->>'monitor') AS first

@@ -70,12 +70,12 @@ async def test_answers_of_a_webhook_are_distinguished(
     assert len(receiver.requests) == 1
 
 
-async def test_a_webhook_that_cannot_be_reached_is_tried_again(silent_receiver: str) -> None:
+async def test_a_webhook_that_cannot_be_reached_is_tried_again(hanging_receiver: str) -> None:
     assert await failed(webhook("http://127.0.0.1:1/s3cret")) == (
         "no connection: ClientConnectorError",
         False,
     )
-    assert await failed(webhook(f"http://{silent_receiver}/s3cret", 0.05)) == ("no answer in time", False)
+    assert await failed(webhook(f"http://{hanging_receiver}/s3cret", 0.05)) == ("no answer in time", False)
 
 
 async def test_a_mail_has_the_alert(mail_server: MailServer) -> None:
@@ -116,9 +116,9 @@ async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> 
     assert looks == ["failure", "success", "warning", "failure", "failure", "warning"]
 
 
-async def test_one_that_hangs_is_given_up_and_does_not_gather_threads(silent_receiver: str) -> None:
+async def test_one_that_hangs_is_given_up_and_does_not_gather_threads(hanging_receiver: str) -> None:
     before = threading.active_count()
-    channel = by_apprise(f"json://{silent_receiver}/?rto=2&cto=2", 0.05)
+    channel = by_apprise(f"json://{hanging_receiver}/?rto=2&cto=2", 0.05)
 
     assert await failed(channel) == ("no answer in time", False)
     assert await failed(channel) == ("an earlier alert still hangs", False)

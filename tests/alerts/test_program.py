@@ -41,9 +41,9 @@ async def test_the_program_sends_what_is_in_the_tables_and_follows_its_configura
 
 
 async def test_a_channel_that_hangs_does_not_keep_the_program_from_ending(
-    program: Start, database: str, book: Book, silent_receiver: str
+    program: Start, database: str, book: Book, hanging_receiver: str
 ) -> None:
-    channels = {"hangs": f"json://{silent_receiver}/?rto=60"}
+    channels = {"hangs": f"json://{hanging_receiver}/?rto=60"}
     monitor = program(pg_uri=database, monitors=[SITE], alerts={"channels": channels}, shutdown_grace_s=4)
     monitor.start()
     await book.opened("shop")

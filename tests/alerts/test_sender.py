@@ -101,9 +101,9 @@ async def test_an_incident_reaches_a_mailbox_and_a_program_and_so_does_its_end(
 
 
 async def test_a_channel_that_hangs_delays_no_other(
-    alert_store: AlertStore, book: Book, silent_receiver: str, receiver: HttpReceiver
+    alert_store: AlertStore, book: Book, hanging_receiver: str, receiver: HttpReceiver
 ) -> None:
-    both = config({"hangs": f"json://{silent_receiver}/?rto=3&cto=3", "hook": hook(receiver)})
+    both = config({"hangs": f"json://{hanging_receiver}/?rto=3&cto=3", "hook": hook(receiver)})
     async with sending(alert_store, both):
         for _ in range(3):
             await book.past("shop", NOW - 1_000)
@@ -376,11 +376,11 @@ class Watched:
 
 
 async def test_a_channel_that_takes_longer_than_any_should_is_named(
-    alert_store: AlertStore, book: Book, silent_receiver: str
+    alert_store: AlertStore, book: Book, hanging_receiver: str
 ) -> None:
     watched = Watched()
     async with sending(
-        alert_store, config({"pager": f"json://{silent_receiver}/?rto=5&cto=5"}), progress=watched.progress
+        alert_store, config({"pager": f"json://{hanging_receiver}/?rto=5&cto=5"}), progress=watched.progress
     ):
         await book.opened("shop")
         await watched.waits_for("the channel pager", limit_s=-60)
