@@ -111,7 +111,7 @@ async def test_prometheus_and_the_page_see_each_channel_from_the_start(
     assert "<h2>Alerts to chat</h2>" in page
     assert "<dt>Alerts that their channel took</dt><dd>1</dd>" in page
     assert "<h2>Alerts to mail</h2>" in page
-    assert "<dt>Alerts that are to be told, of all processes</dt><dd>0</dd>" in page
+    assert "<dt>Alerts that wait to be sent, of all processes</dt><dd>0</dd>" in page
     assert "hidden" not in page + (await asyncio.to_thread(get, monitor, "/metrics"))[1]
     assert await asyncio.to_thread(monitor.stop) == 0
 
@@ -132,5 +132,5 @@ def test_what_waits_is_absent_while_the_database_is_unavailable(program: Start) 
 
     assert "website_health_alerts_waiting" not in found
     assert "website_health_oldest_waiting_alert_age_seconds" not in found
-    assert "<dt>Alerts that are to be told, of all processes</dt><dd>-</dd>" in page
+    assert "<dt>Alerts that wait to be sent, of all processes</dt><dd>-</dd>" in page
     assert monitor.stop() == 0

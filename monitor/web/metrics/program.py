@@ -196,13 +196,13 @@ def _alerts_to(channel: str, counts: AlertCounts, waiting: Waiting | None) -> li
     return [
         Measurement(
             "website_health_alerts_waiting",
-            "Alerts that are to be told, of all processes.",
+            "Alerts that wait to be sent, of all processes.",
             waiting and waiting.number,
             channel,
         ),
         Measurement(
             "website_health_oldest_waiting_alert_age_seconds",
-            "Age of the oldest alert that is to be told.",
+            "Age of the oldest alert that waits to be sent.",
             waiting and waiting.age_s(time.time()),
             channel,
         ),
@@ -214,13 +214,13 @@ def _alerts_to(channel: str, counts: AlertCounts, waiting: Waiting | None) -> li
         ),
         Measurement(
             "website_health_alert_attempts_failed_total",
-            "Attempts to tell an alert that failed.",
+            "Attempts to send an alert that failed.",
             counts.failed_attempts[channel],
             channel,
         ),
         Measurement(
             "website_health_alerts_failed_total",
-            "Alerts that will never be told: refused for good, or given up.",
+            "Alerts that will never be sent: refused for good, or given up.",
             counts.failed[channel],
             channel,
         ),
