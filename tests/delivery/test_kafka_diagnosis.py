@@ -10,10 +10,8 @@ from threading import Thread
 
 import pytest
 import trustme
-from pydantic import SecretStr
 
 from monitor.config.model import Config
-from monitor.delivery.kafka.access import security
 from monitor.delivery.kafka.diagnosis import diagnosis
 
 SERVER = trustme.CA()
@@ -96,21 +94,3 @@ async def test_a_handshake_that_fails_names_the_clients_certificate(
     assert reason
     assert reason.startswith(f"{server}: TLS fails: ")
     assert reason.endswith(f"the client's certificate is {shown}")
-
-
-def test_sasl_takes_what_the_configuration_says(tmp_path: Path) -> None:
-    config = Config(
-        monitors=(),
-        kafka_ssl_dir=tmp_path,
-        kafka_security_protocol="SASL_PLAINTEXT",
-        kafka_sasl_mechanism="SCRAM-SHA-512",
-        kafka_username="monitor",
-        kafka_password=SecretStr("secret"),
-    )
-
-    assert security(config) == {
-        "security_protocol": "SASL_PLAINTEXT",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": "monitor",
-        "sasl_plain_password": "secret",
-    }

@@ -1,0 +1,202 @@
+import asyncio
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from monitor.config.model import Config
+from monitor.delivery.kafka import clients
+from monitor.delivery.kafka.access import CLIENT_ID
+from monitor.delivery.kafka.aiokafka_fixes import close
+from monitor.delivery.kafka.clients import consumer, producer, started, started_producer
+from monitor.embedded.broker import Broker
+from tests.freeze import freeze
+from tests.stream import Stream
+
+
+@pytest.mark.parametrize("make", [producer, consumer])
+async def test_a_client_that_was_never_started_can_be_closed(
+    embedded_config: Config, make: Callable[[Config, str], Any]
+) -> None:
+    await close(make(embedded_config, "127.0.0.1:1"))
+
+
+async def pause(broker: Broker) -> None:
+    freeze(broker.child.process.pid)
+
+
+async def kill(broker: Broker) -> None:
+    broker.child.process.kill()
+
+
+async def started_pair(config: Config, broker: Broker) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+    sending = await started_producer(config, broker.bootstrap)
+    receiving = consumer(config, broker.bootstrap)
+    await receiving.start()
+    await sending.send_and_wait(config.kafka_topic, b"early", key=b"site")
+    return sending, receiving
+
+
+async def test_closing_sends_what_was_not_sent_yet(embedded_config: Config, broker: Broker) -> None:
+    sending = await started_producer(embedded_config, broker.bootstrap)
+    receipt = await sending.send(embedded_config.kafka_topic, b"last", key=b"site")
+
+    await close(sending)
+
+    assert (await receipt).offset == 0
+
+
+@pytest.mark.parametrize("harm", [kill, pause])
+async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
+    embedded_config: Config, broker: Broker, harm: Callable[[Broker], Awaitable[None]]
+) -> None:
+    before = asyncio.all_tasks()
+    sending, receiving = await started_pair(embedded_config, broker)
+    await harm(broker)
+    receipts = [
+        await sending.send(embedded_config.kafka_topic, os.urandom(900_000), partition=partition)
+        for partition in range(4)
+    ]
+    began = time.monotonic()
+
+    await asyncio.gather(close(sending, grace_s=0.5), close(receiving, grace_s=0.5))
+
+    assert time.monotonic() - began < 10
+    assert asyncio.all_tasks() == before
+    for receipt in receipts:
+        receipt.cancel()
+
+
+class Deaf:
+    """A part of a client that takes a cancellation for a timeout of its own."""
+
+    async def work(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+
+async def test_a_task_that_goes_on_after_a_cancellation_is_cancelled_again(
+    embedded_config: Config, broker: Broker
+) -> None:
+    before = asyncio.all_tasks()
+    sending = producer(embedded_config, broker.bootstrap)
+    sending.deaf = Deaf()
+    working = asyncio.create_task(sending.deaf.work())
+
+    await close(sending)
+
+    assert working.cancelled()
+    assert asyncio.all_tasks() == before
+
+
+async def test_cancelling_a_close_ends_the_client_all_the_same(
+    embedded_config: Config, broker: Broker
+) -> None:
+    before = asyncio.all_tasks()
+    sending, receiving = await started_pair(embedded_config, broker)
+    await pause(broker)
+    receipt = await sending.send(embedded_config.kafka_topic, b"late", key=b"site")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await asyncio.gather(close(sending, grace_s=60), close(receiving, grace_s=60))
+
+    assert asyncio.all_tasks() == before
+    receipt.cancel()
+
+
+async def test_a_closed_producer_sends_no_more(embedded_config: Config, broker: Broker) -> None:
+    sending, receiving = await started_pair(embedded_config, broker)
+    await pause(broker)
+    receipt = await sending.send(embedded_config.kafka_topic, b"late", key=b"site")
+
+    await close(sending, grace_s=0)
+    broker.child.process.resume()
+
+    assert not receipt.done() or receipt.exception()
+    receipt.cancel()
+    await close(receiving)
+
+
+async def test_a_commit_that_was_given_up_is_no_complaint(
+    embedded_config: Config, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending, receiving = await started_pair(embedded_config, broker)
+    await pause(broker)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await receiving.commit(dict.fromkeys(receiving.assignment(), 0))
+
+    await close(receiving, grace_s=0.1)
+    await close(sending, grace_s=0.1)
+    gc.collect()
+
+    assert "asyncio" not in {record.name for record in caplog.records}
+
+
+async def test_closing_a_client_leaves_alone_what_the_event_loop_does(embedded_config: Config) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        accepting = asyncio.create_task(asyncio.get_running_loop().sock_accept(server))
+        await asyncio.sleep(0)
+
+        await close(producer(embedded_config, "127.0.0.1:9"))
+
+        assert not accepting.done()
+        accepting.cancel()
+        await asyncio.wait([accepting])
+
+
+def others() -> set[asyncio.Task[object]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_consumer_of_a_lost_broker_leaves_nothing_behind(stream: Stream, how: signal.Signals) -> None:
+    async with started(stream.consumer()) as consumer:
+        stream.lose(how)
+        await consumer.getmany(timeout_ms=1_500)
+
+    assert others() == set()
+
+
+async def test_a_client_that_does_not_come_to_start_leaves_nothing_behind(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "START_S", 0.5)
+    stream.lose(signal.SIGSTOP)
+
+    with pytest.raises(TimeoutError):
+        async with started(stream.consumer()):
+            pytest.fail("there is no broker")
+
+    assert others() == set()
+
+
+async def closed_between(host: str, port: int) -> None:
+    """Send a request to a connection that has answered one, and was closed a moment ago."""
+    connection = await create_conn(host, port, client_id=CLIENT_ID)
+    assert (await connection.send(MetadataRequest([]))).brokers
+    connection._writer.transport.abort()
+    await asyncio.sleep(0)  # now it is closed, and who reads from it will know in the next turn
+    with pytest.raises(KafkaConnectionError, match=f"{host}:{port}: closed"):
+        await connection.send(MetadataRequest([]))
+    assert not connection.connected()
+
+
+async def test_a_connection_that_was_closed_a_moment_ago_is_an_error_of_kafka(broker: Broker) -> None:
+    host, port = broker.bootstrap.split(":")
+
+    await asyncio.to_thread(uvloop.run, closed_between(host, int(port)))
