@@ -1,12 +1,13 @@
-"""How a batch is cut and decoded for the store: not too much at once. Pure."""
+"""How a batch is cut, decoded and saved: not too much at once, and nothing good refused with what is bad."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from monitor.delivery.dead_letters import DeadLetter
 from monitor.result import CheckResult, InvalidMessageError, decode
+from monitor.storage.database import RefusedError
 
 PORTION_BYTES = 2 << 20  # decoded, and as the database's arguments, it takes several times as much
 
@@ -43,3 +44,17 @@ def decode_all(records: Sequence[Any]) -> tuple[list[Decoded], list[DeadLetter]]
         except InvalidMessageError as error:
             dead.append(DeadLetter(record, str(error)))
     return decoded, dead
+
+
+async def save_apart(
+    save: Callable[[Sequence[CheckResult]], Awaitable[None]], decoded: Sequence[Decoded]
+) -> list[DeadLetter]:
+    """Save all that can be saved, halving what is refused; return what is refused alone."""
+    try:
+        await save([each.result for each in decoded])
+    except RefusedError as error:
+        if len(decoded) == 1:
+            return [DeadLetter(decoded[0].record, str(error))]
+        middle = len(decoded) // 2
+        return await save_apart(save, decoded[:middle]) + await save_apart(save, decoded[middle:])
+    return []

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from aiokafka.errors import KafkaError
 
-from monitor.delivery.batches import Decoded, decode_all, portions
+from monitor.delivery.batches import decode_all, portions, save_apart
 from monitor.delivery.counts import IngestCounts
 from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
@@ -32,23 +32,8 @@ _FETCH_S = 60.0  # a rebalance among many consumers takes a while
 _SET_ASIDE_S = 60.0
 _LOOK_S = 10.0
 _LOOKED_S = 5.0
-_RETRY_S = 0.5, 5.0  # the first delay and the longest
 
 _log = logging.getLogger(__name__)
-
-
-async def save_apart(
-    save: Callable[[Sequence[CheckResult]], Awaitable[None]], decoded: Sequence[Decoded]
-) -> list[DeadLetter]:
-    """Save all that can be saved, halving what is refused; return what is refused alone."""
-    try:
-        await save([each.result for each in decoded])
-    except RefusedError as error:
-        if len(decoded) == 1:
-            return [DeadLetter(decoded[0].record, str(error))]
-        middle = len(decoded) // 2
-        return await save_apart(save, decoded[:middle]) + await save_apart(save, decoded[middle:])
-    return []
 
 
 @dataclass
@@ -82,14 +67,14 @@ class Ingest:
         While Kafka or the database is unavailable, it tries again. At `stop` with the database unavailable,
         or when cancelled, the batch stays uncommitted and comes again later.
         """
-        delays_s = delays(*_RETRY_S)
+        delays_s = delays()
         with suppress(StoppedError):
             while not self.stop.is_set():
                 try:
                     self.progress.begin("Kafka")
                     consumer = self.counts.consumer = self.open_consumer()
                     async with started(consumer, self.stop):
-                        delays_s = delays(*_RETRY_S)
+                        delays_s = delays()
                         await self._ingest(consumer)
                 except (KafkaError, OSError) as error:
                     delay_s = next(delays_s)
@@ -163,7 +148,7 @@ class Ingest:
         self, consumer: Any, availability: Availability, attempt: Callable[[], Awaitable[object]]
     ) -> None:
         """Repeat the attempt until it succeeds; meanwhile the consumer stays in its group."""
-        delays_s = delays(*_RETRY_S)
+        delays_s = delays()
         self.progress.begin(availability.name)
         while True:
             try:

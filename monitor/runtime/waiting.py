@@ -66,7 +66,7 @@ async def first_of(*events: asyncio.Event) -> None:
             each.cancel()
 
 
-def delays(first_s: float, last_s: float) -> Iterator[float]:
+def delays(first_s: float = 0.5, last_s: float = 5.0) -> Iterator[float]:
     """Return without end the seconds before each new attempt: each twice the one before, `last_s` at most."""
     delay_s = first_s
     while True:

@@ -13,8 +13,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from monitor.delivery.batches import PORTION_BYTES, Decoded, portions
-from monitor.delivery.ingest import save_apart
+from monitor.delivery.batches import PORTION_BYTES, Decoded, portions, save_apart
 from monitor.result import CheckResult, encode, result_id
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore
