@@ -40,7 +40,6 @@ class Broker:
 
     @property
     def bootstrap(self) -> str:
-        """The address for clients: `host:port`."""
         return f"127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -71,15 +70,8 @@ class Broker:
 
     async def _launch(self) -> None:
         url = f"tcp://{self.bootstrap}"
-        listener = ("--listener-url", url, "--advertised-listener-url", url)
-        command = (
-            _binary(self._data_dir),
-            "broker",
-            *listener,
-            "--storage-engine",
-            "memory://tansu/",
-            "--silent",
-        )
+        options = ("--silent", "--storage-engine", "memory://tansu/", "--listener-url", url)
+        command = (_binary(self._data_dir), "broker", *options, "--advertised-listener-url", url)
         self.child.launch(command, self._data_dir)
         self._pid_file.write_text(f"{self.child.process.pid}\n")
         await self.child.until(self._listens, _START_S)

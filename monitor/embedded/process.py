@@ -19,7 +19,6 @@ from monitor.runtime.waiting import delays
 
 _LOOK_S = 0.2
 _SHORT_LOOK_S = 0.01
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 5.0
 _MAX_LOG_BYTES = 10_000_000
 _TAIL_BYTES = 4_000
 
@@ -66,6 +65,9 @@ class Child:
         self._bound_log()
         setpriv = shutil.which("setpriv")
         guard = (setpriv, "--pdeathsig", self._death_signal.name[3:], "--") if setpriv else ()
+        credentials: dict[str, Any] = {}
+        if self._user and self._user.uid != os.geteuid():
+            credentials = {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
         with self._log_path.open("ab") as log:
             self._process = psutil.Popen(
                 [*guard, *command],
@@ -74,13 +76,8 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **self._credentials(),
+                **credentials,
             )
-
-    def _credentials(self) -> dict[str, Any]:
-        if self._user is None or self._user.uid == os.geteuid():
-            return {}
-        return {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
 
     async def until(self, is_ready: Callable[[], bool], limit_s: float) -> None:
         """Wait until it is ready.
@@ -92,7 +89,7 @@ class Child:
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 while self.process.poll() is None:
-                    with suppress(psutil.Error):  # it may end while it is looked at
+                    with suppress(psutil.Error):  # it may end while we look at it
                         if is_ready():
                             return
                     await asyncio.sleep(_SHORT_LOOK_S)
@@ -107,7 +104,7 @@ class Child:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                while (code := self.process.poll()) is None:  # noqa: ASYNC110 - nothing tells us
+                while (code := self.process.poll()) is None:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(_SHORT_LOOK_S)
                 if code == 0:
                     return
@@ -147,7 +144,7 @@ async def end(process: psutil.Process, endings: Endings) -> None:
             with suppress(psutil.NoSuchProcess, TimeoutError):
                 process.send_signal(number)
                 async with asyncio.timeout(patience_s):
-                    while not _is_gone(process):  # noqa: ASYNC110 - nothing tells us
+                    while not _is_gone(process):  # noqa: ASYNC110 - it has no event
                         await asyncio.sleep(_SHORT_LOOK_S)
                     return
     finally:
@@ -201,7 +198,7 @@ async def _watch(child: Child, restart: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _restart(child: Child, restart: Callable[[], Awaitable[None]]) -> None:
-    delays_s = delays(_FIRST_RETRY_S, _LAST_RETRY_S)
+    delays_s = delays()
     while True:
         try:
             return await restart()
