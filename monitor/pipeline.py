@@ -21,7 +21,7 @@ from monitor.delivery.dead_letters import set_aside
 from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.clients import consumer, producer, started_producer
-from monitor.delivery.kafka.topics import ensure_topics
+from monitor.delivery.kafka.topics import dead_topic, ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox import Outbox, open_outbox
 from monitor.delivery.partitions import partition_of
@@ -69,7 +69,7 @@ class Pipeline:
     recent: RecentResults = field(default_factory=RecentResults)
     stages: Tasks = field(default_factory=Tasks)
     _beside: list[asyncio.Task[None]] = field(default_factory=list)
-    _ends_at: float | None = None
+    _ends_at: float = float("inf")
 
     def follow(self, config: Config) -> None:
         self.config = config
@@ -84,15 +84,13 @@ class Pipeline:
             self.stages.end(task)
 
     def begin_grace(self) -> None:
-        """Start the clock of `grace_s`, within which all stages have to end."""
-        self._ends_at = asyncio.get_running_loop().time() + self.grace_s
+        """Start the clock of `grace_s`, within which all stages have to end; the first call counts."""
+        self._ends_at = min(self._ends_at, asyncio.get_running_loop().time() + self.grace_s)
 
     @property
     def left_s(self) -> float:
-        """Seconds that the stages have left to hand on what they hold; the first call begins the grace."""
-        if self._ends_at is None:
-            self.begin_grace()
-        assert self._ends_at is not None  # noqa: S101 - for the type checker
+        """Seconds of the grace that the stages have left to hand on what they hold."""
+        self.begin_grace()
         resources_s = min(_RESOURCES_S, self.grace_s / 4)
         return max(0.0, self._ends_at - asyncio.get_running_loop().time() - resources_s)
 
@@ -157,11 +155,10 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
     forwarder = Forwarder(
         queue, outbox, config.kafka_topic, partial(started_producer, config, bootstrap), retention
     )
-    dead_topic = f"{config.kafka_topic}.dead"
     ingest = Ingest(
         open_consumer=partial(consumer, config, bootstrap),
         save=store.save,
-        set_aside=partial(set_aside, partial(producer, config, bootstrap), dead_topic),
+        set_aside=partial(set_aside, partial(producer, config, bootstrap), dead_topic(config)),
         retention=retention,
         on_stored=forwarder.stored,
         look_for_no_data=NoDataWatch(store.database, rules, partition_of).look,
@@ -197,14 +194,13 @@ async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
     watching = stages.start("the watch of the stages", running.watch.run())
     forwarding = stages.start("the forwarder", running.forwarder.run(deadline))
     ingesting = stages.start("the ingest", running.ingest.run())
-    upkeep = stages.start("the upkeep", _keep_up(running.store, running.config.retention_days))
+    running.run_beside("the upkeep", _keep_up(running.store, running.config.retention_days))
     yield
     await running.queue.put(None)
     await asyncio.wait([forwarding], timeout=running.left_s)
     deadline.set()
     await asyncio.wait([forwarding])
     running.ingest.stop.set()
-    stages.end(upkeep)
     running.end_beside()
     await asyncio.wait([ingesting], timeout=running.left_s)
     stages.end(ingesting)

@@ -9,8 +9,8 @@ from monitor.result import Message
 from monitor.runtime.progress import Progress
 from monitor.runtime.waiting import within
 
-BATCH_ROWS = 500
-UNSAVED_BYTES = 4 << 20
+_BATCH_ROWS = 500
+_UNSAVED_BYTES = 4 << 20
 _GATHER_S = 0.05
 _RETRY_S = 0.5
 
@@ -62,9 +62,9 @@ class Collector:
     async def _take(self) -> None:
         """Wait for a result, then a little for more of them."""
         self._put_in_hand(await self._queue.get())
-        if self._queue.qsize() < BATCH_ROWS and not self._queue.full() and not self._none_seen:
+        if self._queue.qsize() < _BATCH_ROWS and not self._queue.full() and not self._none_seen:
             await asyncio.sleep(_GATHER_S)
-        while len(self._in_hand) < BATCH_ROWS and not self._queue.empty():
+        while len(self._in_hand) < _BATCH_ROWS and not self._queue.empty():
             self._put_in_hand(self._queue.get_nowait())
 
     def _put_in_hand(self, message: Message | None) -> None:
@@ -78,7 +78,7 @@ class Collector:
         return batch
 
     async def _wait_for_room(self) -> None:
-        while self._outbox.unsaved_bytes > UNSAVED_BYTES:
+        while self._outbox.unsaved_bytes > _UNSAVED_BYTES:
             self._removed.clear()
             await within(_RETRY_S, self._removed.wait())
             await self._append([])

@@ -25,8 +25,8 @@ from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.waiting import delays, one_line, within
 
-IN_HAND_ROWS = 500
-IN_HAND_BYTES = 1 << 20
+_IN_HAND_ROWS = 500
+_IN_HAND_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Forwarder:
             self._wake.clear()
             ended = self._collector.ended
             if (
-                len(self._safe) >= IN_HAND_ROWS
+                len(self._safe) >= _IN_HAND_ROWS
                 or time.monotonic() >= self._removed_at + self._patience.look_s
             ):
                 await self._remove_safe()
@@ -196,11 +196,11 @@ class Forwarder:
 
     async def _read(self) -> bool:
         """Take the next rows of the outbox in hand, as many as may be sent; return whether there are any."""
-        room = self._retention.room_rows(IN_HAND_ROWS)
+        room = self._retention.room_rows(_IN_HAND_ROWS)
         while room and not self._in_hand and self._cursor < self._outbox.last_seq:
             last = self._outbox.last_seq
             self._progress.begin("the disk of the outbox")
-            rows = await self._outbox.after(self._cursor, room, IN_HAND_BYTES)
+            rows = await self._outbox.after(self._cursor, room, _IN_HAND_BYTES)
             self._cursor = rows[-1].seq if rows else last
             self._in_hand = [row for row in rows if row.seq not in self._safe]
         return bool(self._in_hand)

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
 from monitor.delivery.kafka.clients import consumer, producer, started
+from monitor.delivery.kafka.topics import dead_topic
 from monitor.runtime.waiting import StoppedError, one_line, pause
 
 BATCH = 100
@@ -76,7 +77,7 @@ class _Replay:
         self.trouble = "another replay has the rest in hand"
         self._config = config
         self._topic = config.kafka_topic
-        self._dead_topic = f"{config.kafka_topic}.dead"
+        self._dead_topic = dead_topic(config)
         self._stop = stop
         self._ends: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}

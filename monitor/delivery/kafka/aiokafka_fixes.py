@@ -45,7 +45,7 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
 
 async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
     network = getattr(client, "_client", None) or client.client
-    for connection in network._conns.values():  # noqa: SLF001 - as the head says
+    for connection in network._conns.values():  # noqa: SLF001 - as the docstring above says
         if connection.connected():
             connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
             connection.close()
@@ -110,7 +110,7 @@ async def explained(config: Config, bootstrap: str, limit_s: float) -> AsyncIter
         async with asyncio.timeout(limit_s):
             yield
     except (KafkaConnectionError, NodeNotReadyError, TimeoutError, AttributeError) as error:
-        # An `AttributeError` is how aiokafka says that the cluster has no controller just now.
+        # An `AttributeError` means in aiokafka that the cluster has no controller just now.
         what = (
             f"no answer in {limit_s:g} s" if isinstance(error, TimeoutError) else "the cluster is not ready"
         )

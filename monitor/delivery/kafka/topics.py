@@ -13,12 +13,17 @@ from monitor.config.rules import EMBEDDED
 from monitor.delivery.kafka.access import CLIENT_ID, REQUEST_MS, security
 from monitor.delivery.kafka.aiokafka_fixes import close, explained
 
-EMBEDDED_PARTITIONS = 4
+_EMBEDDED_PARTITIONS = 4
 _ADMIN_S = 20.0
 _LOOK_S = 0.01
 _REPLICAS = 3
 # The broker's clock counts: Kafka refuses records of more than an hour ahead, and deletes old ones.
 _TOPIC = {"message.timestamp.type": "LogAppendTime"}
+
+
+def dead_topic(config: Config) -> str:
+    """Return the topic of what cannot be stored."""
+    return f"{config.kafka_topic}.dead"
 
 
 async def ensure_topics(config: Config, bootstrap: str) -> None:
@@ -61,13 +66,9 @@ async def _admin(config: Config, bootstrap: str) -> AsyncIterator[AIOKafkaAdminC
         await close(admin)
 
 
-def _partitions(config: Config) -> dict[str, int]:
-    wanted = EMBEDDED_PARTITIONS if config.kafka_bootstrap == EMBEDDED else config.kafka_partitions
-    return {config.kafka_topic: wanted, f"{config.kafka_topic}.dead": 1}
-
-
 async def _make_missing(admin: AIOKafkaAdminClient, config: Config) -> None:
-    wanted = _partitions(config)
+    partitions = _EMBEDDED_PARTITIONS if config.kafka_bootstrap == EMBEDDED else config.kafka_partitions
+    wanted = {config.kafka_topic: partitions, dead_topic(config): 1}
     there = await admin.list_topics()
     missing = {topic: count for topic, count in wanted.items() if topic not in there}
     if missing:
