@@ -15,6 +15,7 @@ from monitor.alerts.situation import IncidentRow, Newest, Notified, Plan, Situat
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import Database
 from monitor.uptime import maintenance_store
+from monitor.uptime.accounts import newest_results
 from monitor.uptime.maintenance import MadeWindow, MadeWindows
 
 LEASE_S = 180.0
@@ -58,17 +59,6 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     why: str
 
 
-class _LocationResult(msgspec.Struct):
-    at: float
-    until: float
-    status: str
-
-
-class _StoredHealth(msgspec.Struct):
-    locations: dict[str, _LocationResult] = {}
-
-
-_stored_health = msgspec.json.Decoder(_StoredHealth)
 _alert = msgspec.json.Decoder(Alert)
 
 
@@ -210,9 +200,9 @@ async def _situation(connection: Any, plan: Plan, now: float) -> Situation:
 
 
 def _newest(health: str) -> Newest:
-    locations = _stored_health.decode(health).locations.values()
-    at = max((location.at for location in locations), default=0.0)
-    return Newest(at, failed=any(each.status == "down" and each.until >= at for each in locations))
+    results = newest_results(health).values()
+    at = max((each.at for each in results), default=0.0)
+    return Newest(at, failed=any(each.status == "down" and each.until >= at for each in results))
 
 
 async def _store(connection: Any, decision: Decision, now: float) -> None:

@@ -21,17 +21,19 @@ WHERE kind = 'down' AND started_at < $2 AND (ended_at IS NULL OR ended_at > $1)
 """
 
 
-class _NewestResult(msgspec.Struct):
+class NewestResult(msgspec.Struct):
+    """The newest result of a monitor at one location, and until when it counts."""
+
     at: float
     until: float
     status: Status
 
 
-class _Newest(msgspec.Struct):
-    locations: dict[str, _NewestResult] = {}
+class _StoredHealth(msgspec.Struct):
+    locations: dict[str, NewestResult] = {}
 
 
-_decoder = msgspec.json.Decoder(_Newest)
+_stored_health = msgspec.json.Decoder(_StoredHealth)
 
 
 class AccountedOutage(NamedTuple):
@@ -66,7 +68,7 @@ async def accounts(
         outages = await connection.fetch(_OUTAGES, since, until)
     places = {(monitor, location): sums for monitor, location, sums in kept}
     for monitor, health in states:
-        for location, newest in _decoder.decode(health).locations.items():
+        for location, newest in newest_results(health).items():
             # No sum has the time that the newest result covers.
             point = UptimePoint(max(newest.at, since), newest.status, newest.until)
             for _, counted_as, length_s in time_covered(point, until, windows_of(monitor)):
@@ -78,3 +80,8 @@ async def accounts(
     for monitor, *times in outages:
         found.setdefault(monitor, Account([], [])).outages.append(AccountedOutage(*times))
     return found
+
+
+def newest_results(health: str) -> dict[str, NewestResult]:
+    """Return a monitor's newest results by location, out of its column `health` in `health_states`."""
+    return _stored_health.decode(health).locations
