@@ -20,7 +20,7 @@ from tests.chaos.starvation import starved_s, waits
 from tests.chaos.steps import measure
 
 _TICK_S = 0.02
-_TOLD_S = 0.05
+_LONG_S = 0.05
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Watch:
     def _tick(self) -> None:
         last, cpu, waited = self._now()
         lasted_s = last - self._last - _TICK_S
-        if lasted_s > _TOLD_S:
+        if lasted_s > _LONG_S:
             stall = Stall(lasted_s, starved_s(self._waits, waited), cpu - self._cpu, self._stack)
             with self._report.open("a") as file:
                 file.write(json.dumps(asdict(stall)) + "\n")
@@ -69,7 +69,7 @@ class Watch:
     def _look(self) -> None:
         never = threading.Event()
         while not never.wait(_TICK_S):
-            if not self._stack and time.monotonic() - self._last > _TICK_S + _TOLD_S:
+            if not self._stack and time.monotonic() - self._last > _TICK_S + _LONG_S:
                 frame = sys._current_frames().get(self._thread)
                 self._stack = traceback.format_list(traceback.extract_stack(frame)[-6:])
 
