@@ -1,21 +1,18 @@
-"""What is stored, what is refused, and when the database is to blame."""
+"""What is stored, and what is refused."""
 
 import asyncio
 import time
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
 import pytest
-import trustme
 
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
-from monitor.storage.database import Database, RefusedError, StoreUnavailableError, system_trust
-from monitor.storage.migrate import SchemaError
+from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore, stored
 from tests.postgres import PostgresServer, result_store
 
@@ -233,101 +230,6 @@ async def test_a_slot_outside_of_this_age_is_refused(store: ResultStore, schedul
         await store.save([result(scheduled_at)])
 
 
-@pytest.mark.parametrize(
-    "outage",
-    [
-        "DROP TABLE health_data",
-        "ALTER DATABASE {name} SET default_transaction_read_only = on",
-        "ALTER DATABASE {name} ALLOW_CONNECTIONS false",
-    ],
-)
-async def test_trouble_of_the_database_blames_no_result(
-    database: str, store: ResultStore, postgres_server: PostgresServer, outage: str
-) -> None:
-    name = urlsplit(database).path[1:]
-    await store.save([result()])
-    postgres_server.sql(outage.format(name=name), "postgres" if "ALTER" in outage else name)
-    postgres_server.disconnect(name)
-
-    for _ in "the broken connection", "a new one":
-        with pytest.raises(StoreUnavailableError) as refused:
-            await store.save(slots(2))
-        assert "\n" not in str(refused.value)
-
-
-async def test_a_database_with_a_locked_table_is_unavailable(database: str, store: ResultStore) -> None:
-    owner = await asyncpg.connect(database)
-    async with owner.transaction():
-        await owner.execute("LOCK TABLE health_data")
-
-        with pytest.raises(StoreUnavailableError, match="lock timeout"):
-            await store.save([result()])
-
-    assert await store.save([result()]) == 1
-    await owner.close()
-
-
-async def test_a_database_without_rights_on_it_is_unavailable(
-    empty_database: str, postgres_server: PostgresServer
-) -> None:
-    postgres_server.sql("CREATE ROLE guest LOGIN")
-
-    with pytest.raises(StoreUnavailableError, match="permission denied"):
-        await Database(empty_database.replace("postgres@", "guest@")).open()
-
-    postgres_server.sql("DROP ROLE guest")
-
-
-async def test_a_database_that_is_not_there_is_unavailable(postgres_server: PostgresServer) -> None:
-    with pytest.raises(StoreUnavailableError, match='database "missing" does not exist'):
-        await Database(postgres_server.uri("missing")).open()
-
-
-async def test_an_error_never_shows_the_password() -> None:
-    for password in ("s3cret", "s3%2Fcret"):
-        with pytest.raises(StoreUnavailableError) as refused:
-            await Database(f"postgresql://monitor:{password}@{password}:1/db").open()
-        assert "cret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "uri", ["postgresql://monitor:s3/cret@localhost/db", "postgresql://localhost/db?sslmode=maybe"]
-)
-async def test_a_malformed_address_is_an_error_at_once(uri: str) -> None:
-    with pytest.raises(SchemaError) as refused:
-        await Database(uri).open()
-
-    assert "cret" not in str(refused.value)
-
-
-async def test_a_server_that_is_killed_is_unavailable_and_then_answers_again(
-    own_postgres_server: PostgresServer,
-) -> None:
-    store = result_store(own_postgres_server.uri())
-    await store.save(slots(1))
-
-    own_postgres_server.kill()
-    with pytest.raises(StoreUnavailableError):
-        await store.save(slots(2))
-    own_postgres_server.start()
-
-    assert await store.save(slots(2)) == 1
-    await store.database.close()
-
-
-async def test_a_store_may_be_used_before_its_database_is_there(own_postgres_server: PostgresServer) -> None:
-    own_postgres_server.stop()
-    store = result_store(own_postgres_server.uri())
-
-    with pytest.raises(StoreUnavailableError, match="No such file"):
-        await store.save(slots(1))
-    await store.database.close()
-    own_postgres_server.start()
-
-    assert await store.save(slots(1)) == 1
-    await store.database.close()
-
-
 async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: ResultStore) -> None:
     await store.save(slots(1))
     saving = asyncio.create_task(store.save(slots(1_000)))
@@ -339,28 +241,6 @@ async def test_a_cancelled_save_stores_all_or_nothing(database: str, store: Resu
     assert await store.save(slots(1_000)) + 1 in {1, 1_000}
 
 
-async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
-    store: ResultStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monitor.storage.database._CLOSE_S", 0.05)
-    running = asyncio.Event()
-
-    async def endless() -> None:
-        async with store.database.transaction() as connection:
-            running.set()
-            await connection.fetch("SELECT pg_sleep(600)")
-
-    statement = asyncio.create_task(endless())
-    await running.wait()
-
-    await store.database.close()
-
-    with pytest.raises(StoreUnavailableError):
-        await statement
-    with pytest.raises(StoreUnavailableError, match="pool is closed"):
-        await store.save(slots(1))
-
-
 async def test_a_constraint_that_somebody_added_refuses_its_rows_and_no_others(
     store: ResultStore, database: str, postgres_server: PostgresServer
 ) -> None:
@@ -370,27 +250,3 @@ async def test_a_constraint_that_somebody_added_refuses_its_rows_and_no_others(
     assert await store.save([result()]) == 1
     with pytest.raises(RefusedError, match="only_up"):
         await store.save([result(SLOT + DAY_S, up=False)])
-
-
-@pytest.mark.parametrize(
-    ("query", "names_hosts"),
-    [
-        ("", None),
-        ("?sslmode=require", None),
-        ("?sslmode=verify-full&sslrootcert=/etc/ca.pem", None),
-        ("?sslmode=verify-full", True),
-        ("?sslmode=verify-full&sslrootcert=system", True),
-        ("?sslmode=verify-ca", False),
-    ],
-)
-def test_verifying_without_a_root_certificate_trusts_the_system(query: str, names_hosts: object) -> None:
-    trust = system_trust(f"postgresql://db.example/health{query}")
-
-    assert (trust and trust.check_hostname) == names_hosts
-
-
-def test_a_clients_certificate_goes_with_the_systems_trust(tmp_path: Path) -> None:
-    issued = trustme.CA().issue_cert("client@example.org")
-    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
-
-    assert system_trust(f"postgresql://db.example/health?sslmode=verify-full&sslcert={tmp_path}/client.pem")
