@@ -1,4 +1,4 @@
-"""How a batch is cut, decoded and saved: not too much at once, and nothing good refused with what is bad."""
+"""How a batch is cut, decoded and saved: not too much at once, and nothing good is lost with what is bad."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any

@@ -109,7 +109,7 @@ async def after(delay_s: float, name: str, world: World) -> None:
 
 
 async def drain(world: World) -> tuple[Account, Comparison, int]:
-    """Stop checking, wait until the rows do not change any more; give the accounts and what was accepted."""
+    """Stop checking, wait until the rows no longer change; return the accounts and what was accepted."""
     await asyncio.to_thread(world.program.stop)
     taken = accepted(world.program.folder / "d/outbox.sqlite")
     world.program.write(config(world, [{"name": "drain", "url": "http://127.0.0.1:9/", "interval_s": 3_600}]))

@@ -24,7 +24,7 @@ class Clock:
         }
 
     def set(self, offset_s: int) -> None:
-        """Let it go wrong by so much."""
+        """Set it wrong by this much."""
         new = self._path.with_suffix(".new")
         new.write_text(f"{offset_s:+d}\n")
         new.replace(self._path)

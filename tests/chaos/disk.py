@@ -18,7 +18,7 @@ class Disk:
 
     @contextmanager
     def full(self, left_bytes: int = 0) -> Iterator[None]:
-        """Take all the room but so much."""
+        """Fill it, except for this much."""
         ballast = self.path / "ballast"
         with ballast.open("wb") as file:
             space = os.statvfs(self.path)

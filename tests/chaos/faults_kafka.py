@@ -48,7 +48,7 @@ async def cut_connections(world: World) -> None:
 
 
 async def black_hole(world: World, seconds: float = 60) -> None:
-    """Let nothing through to Kafka and back, without a word; then all of it, late."""
+    """Hold back all that goes to Kafka and comes from it, without an error; then let it through, late."""
     world.network.black_hole()
     await asyncio.sleep(seconds)
     await world.network.start()
@@ -59,7 +59,7 @@ async def short_black_hole(world: World) -> None:
 
 
 async def lose_replies(world: World) -> None:
-    """Let Kafka do what it is asked, and keep its answers back until the connection is cut."""
+    """Let Kafka do what it is asked, but hold back its answers until the connection is cut."""
     world.network.hold_replies()
     await asyncio.sleep(10)
     world.network.cut()

@@ -43,7 +43,7 @@ def compare(
     rows: Iterable[Row],
     incidents: Iterable[Incident],
 ) -> Comparison:
-    """Say which incidents there should be or should not."""
+    """Return which incidents are missing, and which should not be there."""
     wrong: list[str] = []
     slots: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for row in rows:

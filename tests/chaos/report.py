@@ -66,7 +66,7 @@ def report(
 
 
 def measures(stalls: Sequence[Stall], steps: Sequence[Step]) -> dict[str, float]:
-    """Say the worst that the event loop did."""
+    """Return the worst that the event loop did."""
     return {
         "longest stall of the event loop, ms": round(max((s.lasted_s for s in stalls), default=0) * 1_000),
         "without the time in which it waited for a processor, ms": round(

@@ -35,7 +35,7 @@ class Site:
         self.outages[monitor].append(Outage(len(self.answered[monitor]) + 1, checks))
 
     def good_since(self, monitor: str) -> int:
-        """Tell how many good answers there were after the last outage; negative while it goes on."""
+        """Return how many good answers there were after the last outage; negative while it goes on."""
         return (
             len(self.answered[monitor]) + 1 - sum(self.outages[monitor][-1]) if self.outages[monitor] else 0
         )

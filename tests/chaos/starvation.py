@@ -18,7 +18,7 @@ _REMEMBERED = 500
 
 
 def waits(pid: int | str = "self") -> dict[str, int]:
-    """Tell how long each of its threads has waited so far, in ns."""
+    """Return how long each of its threads has waited so far, in ns."""
     found: dict[str, int] = {}
     with suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -52,7 +52,7 @@ class Starvation:
         self._thread.join()
 
     def span_s(self, own_s: float) -> float:
-        """Tell in how many of the last seconds the program had only so many for itself."""
+        """Return in how many of the last seconds the program had only so many for itself."""
         seen = list(self._seen)
         now, waited = seen[-1]
         for at, before in reversed(seen):

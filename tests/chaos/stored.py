@@ -94,7 +94,7 @@ async def _ask(uri: str, query: str, *arguments: object) -> int:
 
 
 async def unstored_since(uri: str, answered: Mapping[str, Sequence[float]]) -> float:
-    """Tell when the first of the answers that are not stored yet was given."""
+    """Return when the first of the answers that are not stored yet was given."""
     connection = await asyncpg.connect(uri)
     try:
         last = {row["monitor"]: row["last"] for row in await connection.fetch(_LAST_NUMBERS)}

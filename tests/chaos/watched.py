@@ -74,7 +74,7 @@ class Watch:
                 self._stack = traceback.format_list(traceback.extract_stack(frame)[-6:])
 
     def _now(self) -> tuple[float, float, dict[str, int]]:
-        """Tell the time, what this thread had of processors, and what each has waited for one."""
+        """Return the time, what this thread had of processors, and what each has waited for one."""
         return time.monotonic(), time.thread_time(), waits()
 
 

@@ -51,7 +51,7 @@ class World:
         return await asyncio.to_thread(self.postgres.sql, statement, database or self.database)
 
     async def unstored_since(self) -> float:
-        """Tell when the first of the answers that are not stored yet was given."""
+        """Return when the first of the answers that are not stored yet was given."""
         return await unstored_since(self.uri, self.site.answered)
 
     async def caught_up(self) -> float:

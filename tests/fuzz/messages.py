@@ -147,7 +147,7 @@ class Messages:
         assert rows == ids, f"neither a row nor a dead letter: {ids - rows}"
 
     def _expected(self, sent: Sent, is_dead: bool) -> CheckResult | None:
-        """Give the result that must have a row."""
+        """Return the result that must have a row."""
         assert not (sent.good and is_dead), f"set aside though it is good: {sent.value!r}"
         if is_dead:
             return None

@@ -1,4 +1,4 @@
-"""How this program speaks with Kafka: clients, topics, what an error means, mends of aiokafka.
+"""Kafka: clients, topics, the reasons of errors, and what aiokafka makes necessary.
 
 Start at `clients.py`. It knows nothing of results.
 """
