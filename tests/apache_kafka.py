@@ -79,7 +79,7 @@ listener.name.{0}.scram-sha-512.sasl.jaas.config={1}.scram.ScramLoginModule requ
 class ApacheKafka:
     """One broker; it keeps its ports and its records when it is killed and started again.
 
-    For one of several, `controllers` are the ports of all their controllers, and `number` says which it is.
+    For one of several, `controllers` are the ports of all their controllers, and `number` is its own.
     """
 
     def __init__(self, directory: Path, number: int = 1, controllers: Sequence[int] = ()) -> None:
@@ -219,7 +219,7 @@ class ApacheKafka:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find free ports that the system gives to no client while a broker that has one is away."""
+    """Find free ports that the system assigns to no client while a broker that has one is stopped."""
     ports: list[int] = []
     for port in random.sample(range(10_000, 32_000), 1_000):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

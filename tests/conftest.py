@@ -6,7 +6,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says nothing on a machine that others use as well.
+# How long an example takes means nothing on a machine that others use as well.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
 
@@ -27,7 +27,7 @@ pytest_plugins = [
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where REQUIRE_ALL=1 says that every program is there, a skipped test has failed."""
+    """With REQUIRE_ALL=1 every program must be there: a skipped test has failed."""
     report = yield
     if report.skipped and os.environ.get("REQUIRE_ALL") == "1":
         report.outcome = "failed"

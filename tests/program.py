@@ -68,7 +68,7 @@ class Program:
         return self._process.wait(limit_s)
 
     def run(self, *arguments: str, limit_s: float = 60) -> tuple[int, str]:
-        """Run to the end; give the exit code and what it printed to stdout."""
+        """Run to the end; return the exit code and what it printed to stdout."""
         self.start(*arguments)
         assert self._process
         output, _ = self._process.communicate(timeout=limit_s)
@@ -79,7 +79,7 @@ class Program:
         return self.wait()
 
     def kill(self) -> list[psutil.Process]:
-        """End it as a power cut would; give the servers that it had started."""
+        """End it as a power cut would; return the servers that it had started."""
         servers = self.process.children(recursive=True)
         self.signal(signal.SIGKILL)
         self.wait()
@@ -106,7 +106,7 @@ class Program:
         return self.stderr.read_text(errors="replace")
 
     def prints(self, pattern: str, times: int = 1, limit_s: float = 30) -> "re.Match[str]":
-        """Wait until it has printed this so many times; give the last."""
+        """Wait until it has printed this so many times; return the last."""
         until(lambda: len(re.findall(pattern, self.printed())) >= times, f"{pattern!r} printed", limit_s)
         return list(re.finditer(pattern, self.printed()))[-1]
 

@@ -23,7 +23,7 @@ Samples = dict[str, list[tuple[Labels, float]]]
 def get(
     address: str, path: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Fetch a page; give its status code and its text."""
+    """Fetch a page; return its status code and its text."""
     connection = HTTPConnection(address, timeout=30)
     try:
         connection.request("GET", f"{path}?{urlencode(query)}", headers=dict(headers or {}))
@@ -43,13 +43,13 @@ def samples(text: str) -> Samples:
 
 
 def promtool(*arguments: str | Path, text: str = "") -> str:
-    """Run it; everything that it says, and an error where it finds any."""
+    """Run it; return all that it prints, and fail where it finds an error."""
     done = subprocess.run(
         ["promtool", *arguments], check=False, input=text, capture_output=True, text=True, timeout=30
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    return said
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed
+    return printed
 
 
 class Prometheus:
@@ -70,7 +70,7 @@ class Prometheus:
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
     def wait_for(self, expression: str, count: int = 1, limit_s: float = 30) -> list[tuple[Labels, float]]:
-        """Wait until it gives at least so many series."""
+        """Wait until it has at least so many series."""
         until(lambda: len(self.query(expression)) >= count, f"{count} series of {expression}", limit_s)
         return self.query(expression)
 
@@ -89,7 +89,7 @@ def prometheus(folder: Path, config: Mapping[str, Any]) -> Iterator[Prometheus]:
 
 @contextmanager
 def blackbox_exporter(folder: Path, modules: Mapping[str, Any]) -> Iterator[str]:
-    """Run blackbox_exporter with these modules; gives its address."""
+    """Run blackbox_exporter with these modules; yield its address."""
     file = folder / "blackbox.yml"
     file.write_text(json.dumps({"modules": modules}))
     with _running(EXPORTER, file, folder) as address:

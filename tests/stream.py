@@ -140,7 +140,7 @@ class Stream:
         return list(batches.get(partition, []))
 
     def ingest(self, store: Any, **options: Any) -> Ingest:
-        """Make the stage, as for real Kafka unless the options say otherwise."""
+        """Make the stage, as for real Kafka unless the options differ."""
         usual: dict[str, Any] = {
             "open_consumer": self.consumer,
             "set_aside": partial(set_aside, self.producer, f"{self.topic}.dead"),

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 
 class TcpProxy:
-    """Passes bytes to and from a port, until told otherwise; keeps its own port all the time."""
+    """Passes bytes to and from a port, until it is interrupted; keeps its own port all the time."""
 
     def __init__(self, port: int, target_port: int) -> None:
         self.port = port

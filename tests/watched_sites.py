@@ -152,7 +152,7 @@ def _modules(urls: Mapping[str, str], authority: Authority) -> Modules:
 
 
 def _scraping(urls: Mapping[str, str], web: str, exporter: str) -> Settings:
-    """Write what blackbox_exporter's documentation says, once for each of the two."""
+    """Write what blackbox_exporter's documentation describes, once for each of the two."""
 
     def probing(job: str, address: str, name: str, url: str) -> Settings:
         return {

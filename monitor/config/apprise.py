@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-_TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
+_LOGGERS = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 
 
 @cache
 def load_apprise() -> "ModuleType":
     """Return the library; loading it takes a third of a second the first time."""
-    for name in _TALKATIVE:
+    for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.addHandler(logging.NullHandler())
-    logging.getLogger("apprise").setLevel(logging.DEBUG)  # for those who ask it what went wrong
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # for `alerts.channels`, which captures the errors
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its plugins try modules that Python is about to drop
         apprise = importlib.import_module("apprise")

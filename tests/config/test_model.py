@@ -9,7 +9,6 @@ from pydantic import SecretStr, ValidationError
 
 from monitor.config.load import load
 from monitor.config.model import BasicAuth, Config, Expect, Monitor
-from monitor.config.public_url import Expanded, public_url
 
 Read = Callable[..., Config]
 
@@ -204,36 +203,6 @@ def test_the_default_name_shows_no_secret(read: Read) -> None:
     ]
     assert config.monitors[1].url == "https://b.example/s3cret/x"
     assert "s3cret" not in repr(config)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://a.example", "https://a.example"),
-        ("https://u@a.example?x=1", "https://a.example?x=1"),
-        ("https://u:p@ss@a.example/@b", "https://a.example/@b"),
-        ("https://a.example/@b", "https://a.example/@b"),
-        (
-            "https://a.example/?access_token=1&X-Amz-Signature=2&apiKey=3",
-            "https://a.example/?access_token=***&X-Amz-Signature=***&apiKey=***",
-        ),
-        (
-            "https://a.example/?mytoken=1&%74oken=2&monkey=3&token=",
-            "https://a.example/?mytoken=***&%74oken=***&monkey=3&token=",
-        ),
-        (
-            "https://a.example/;jsessionid=1#access_token=2&a=3",
-            "https://a.example/;jsessionid=***#access_token=***&a=3",
-        ),
-        (
-            "https://a.example/?author=1&keyboard=2&API_KEY=3&PWD=4",
-            "https://a.example/?author=1&keyboard=2&API_KEY=***&PWD=***",
-        ),
-        (Expanded("https://u:env@a.example/env", ((10, 13), (24, 27))), "https://a.example/***"),
-    ],
-)
-def test_secret_parts_of_a_url_are_not_shown(url: str, shown: str) -> None:
-    assert public_url(url) == shown
 
 
 def test_what_is_built_in_code_is_checked_as_well() -> None:

@@ -4,7 +4,37 @@ import time
 
 import pytest
 
-from monitor.config.public_url import Expanded, mask_urls, public_text
+from monitor.config.public_url import Expanded, mask_urls, public_text, public_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://u@a.example?x=1", "https://a.example?x=1"),
+        ("https://u:p@ss@a.example/@b", "https://a.example/@b"),
+        ("https://a.example/@b", "https://a.example/@b"),
+        (
+            "https://a.example/?access_token=1&X-Amz-Signature=2&apiKey=3",
+            "https://a.example/?access_token=***&X-Amz-Signature=***&apiKey=***",
+        ),
+        (
+            "https://a.example/?mytoken=1&%74oken=2&monkey=3&token=",
+            "https://a.example/?mytoken=***&%74oken=***&monkey=3&token=",
+        ),
+        (
+            "https://a.example/;jsessionid=1#access_token=2&a=3",
+            "https://a.example/;jsessionid=***#access_token=***&a=3",
+        ),
+        (
+            "https://a.example/?author=1&keyboard=2&API_KEY=3&PWD=4",
+            "https://a.example/?author=1&keyboard=2&API_KEY=***&PWD=***",
+        ),
+        (Expanded("https://u:env@a.example/env", ((10, 13), (24, 27))), "https://a.example/***"),
+    ],
+)
+def test_secret_parts_of_a_url_are_not_shown(url: str, shown: str) -> None:
+    assert public_url(url) == shown
 
 
 def test_what_came_from_the_environment_is_masked_in_a_text() -> None:
