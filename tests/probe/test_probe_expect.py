@@ -132,7 +132,7 @@ async def test_a_failure_without_a_response_leaves_no_evidence(serve: Serve, che
 async def test_a_body_that_does_not_end_is_kept_as_evidence(serve: Serve, check: Check) -> None:
     site = serve(answer(ok(b"hello")[:-1], then="hang"))
 
-    result = await check(site, timeout_s=0.3, store_body="on_failure")
+    result = await check(site, timeout_s=1.0, store_body="on_failure")
 
     assert result.reason == Reason.BODY_TIMEOUT
     assert result.evidence == Evidence({"Content-Length": "5"}, "hell")
