@@ -1,27 +1,10 @@
-import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pytest
 from pydantic import SecretStr
 
 from monitor.config.alerts import Alerts, Maintenance, Notify, Webhook
-from monitor.config.load import load
-from monitor.config.model import Config
-
-Read = Callable[..., Config]
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    def write_and_load(environ: dict[str, str] | None = None, **document: Any) -> Config:
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps(document), encoding="utf-8")
-        return load(path, environ or {})
-
-    return write_and_load
+from tests.config.conftest import Read
 
 
 def test_without_a_word_every_monitor_alerts_to_every_channel(read: Read) -> None:

@@ -1,7 +1,7 @@
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config.checks import label_mistakes, metric_label
-from monitor.config.load import ConfigError, load
-from monitor.config.model import Config, MonitorSettings, WrittenConfig
+from monitor.config.load import ConfigError
+from monitor.config.model import MonitorSettings, WrittenConfig
+from tests.config.conftest import Read
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
-
-Read = Callable[..., Config]
 
 
 @pytest.fixture
@@ -41,14 +40,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Read:
-    def write_and_load(**keys: Any) -> Config:
-        path = tmp_path / "config.json"
-        document = {"url_to_monitor": "https://a.example/", "kafka_bootstrap": "kafka.example:9092", **keys}
-        path.write_text(json.dumps(document))
-        return load(path, {})
-
-    return write_and_load
+def read(read: Read) -> Read:
+    """Load a configuration with a site, and with a broker that is not embedded."""
+    return partial(read, url_to_monitor="https://a.example/", kafka_bootstrap="kafka.example:9092")
 
 
 @pytest.fixture
@@ -284,27 +278,17 @@ def test_names_that_mean_something_else_are_refused(name: str) -> None:
     assert [place for place, _ in label_mistakes(labelled(name))] == [("defaults", "labels", name)]
 
 
-def test_the_same_label_may_be_used_by_many(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
+def test_the_same_label_may_be_used_by_many(read: Read) -> None:
     monitors = [{"url": f"https://{name}.example/", "labels": {"team-name": name}} for name in "ab"]
-    path.write_text(json.dumps({"monitors": monitors, "defaults": {"labels": {"team-name": "c"}}}))
 
-    assert [monitor.labels for monitor in load(path, {}).monitors] == [{"team-name": "a"}, {"team-name": "b"}]
+    config = read(url_to_monitor=[], monitors=monitors, defaults={"labels": {"team-name": "c"}})
 
-
-def test_a_token_opens_the_server_to_others(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text(
-        json.dumps({"url_to_monitor": "http://a.example/", "web_host": "0.0.0.0", "web_token": "t0ken"})  # noqa: S104
-    )
-
-    assert load(path, {}).web_host == "0.0.0.0"  # noqa: S104
+    assert [monitor.labels for monitor in config.monitors] == [{"team-name": "a"}, {"team-name": "b"}]
 
 
-def test_a_server_that_is_off_needs_no_token(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text(
-        json.dumps({"url_to_monitor": "http://a.example/", "web_host": "monitor.example", "web_port": None})
-    )
+def test_a_token_opens_the_server_to_others(read: Read) -> None:
+    assert read(web_host="0.0.0.0", web_token="t0ken").web_host == "0.0.0.0"  # noqa: S104, S106
 
-    assert load(path, {}).web_port is None
+
+def test_a_server_that_is_off_needs_no_token(read: Read) -> None:
+    assert read(web_host="monitor.example", web_port=None).web_port is None

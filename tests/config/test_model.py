@@ -1,26 +1,12 @@
-import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from monitor.config.load import load
 from monitor.config.model import BasicAuth, Config, Expect, Monitor
-
-Read = Callable[..., Config]
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    def write_and_load(environ: dict[str, str] | None = None, **document: Any) -> Config:
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps(document), encoding="utf-8")
-        return load(path, environ or {})
-
-    return write_and_load
+from tests.config.conftest import Read
 
 
 def test_the_file_of_the_repository_runs_as_it_is() -> None:
