@@ -1,4 +1,4 @@
-"""A site that numbers every request that it answers, and remembers when it did, and what it said."""
+"""A site that numbers every request that it answers, and remembers when it did, and with what."""
 
 import asyncio
 import time

@@ -37,7 +37,7 @@ async def feed(queue: Queue, sent: list[Message], pause_s: float = 0.002) -> Non
     await queue.put(None)
 
 
-async def test_kafka_that_is_away_at_the_start_is_waited_for(
+async def test_kafka_that_is_unavailable_at_the_start_is_waited_for(
     line: Line, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "monitor.delivery.forwarder")
@@ -158,7 +158,7 @@ async def test_at_the_deadline_what_kafka_has_not_taken_stays_in_the_outbox(
     assert outbox.rows == 20
 
 
-async def test_memory_stays_flat_while_kafka_is_away(line: Line, outbox: Outbox) -> None:
+async def test_memory_stays_flat_while_kafka_is_unavailable(line: Line, outbox: Outbox) -> None:
     await line.proxy.refuse()
     queue: Queue = asyncio.Queue(200)
     stage = forwarder(line, queue, outbox)

@@ -192,20 +192,20 @@ async def test_a_replay_that_breaks_off_repeats_at_most_what_was_in_hand(stream:
     assert got[:BATCH] == [value for _, value in numbered(BATCH)]
 
 
-async def test_a_cluster_that_goes_away_in_the_middle_is_waited_for(stream: Stream) -> None:
+async def test_a_cluster_that_is_lost_in_the_middle_is_waited_for(stream: Stream) -> None:
     await bury(stream.address, stream.topic, *numbered(250))
     troubles = [KafkaConnectionError("gone")]
 
-    async def go_away(number: int) -> None:
+    async def lose_it(number: int) -> None:
         if number == BATCH and troubles:
             raise troubles.pop()
 
-    assert await replay(stream, go_away) == f"{stream.topic}.dead: replayed 250"
+    assert await replay(stream, lose_it) == f"{stream.topic}.dead: replayed 250"
 
     assert await values(stream) == [value for _, value in numbered(250)]
 
 
-async def test_a_cluster_that_is_away_at_the_start_is_waited_for(
+async def test_a_cluster_that_is_unavailable_at_the_start_is_waited_for(
     unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     replaying = asyncio.ensure_future(replay(unstarted_stream))
@@ -219,22 +219,22 @@ async def test_a_cluster_that_is_away_at_the_start_is_waited_for(
     assert await replaying == f"{unstarted_stream.topic}.dead: replayed 0"
 
 
-async def test_a_cluster_that_stays_away_ends_it() -> None:
+async def test_a_cluster_that_stays_unavailable_ends_it() -> None:
     with pytest.raises(
         ReplayError, match=r"replayed 0; nothing went on for 1 s: .*127.0.0.1:\d+: connection"
     ):
         await replay(Stream(), patience_s=1)
 
 
-async def test_a_topic_that_went_away_ends_it(stream: Stream) -> None:
+async def test_a_topic_that_is_lost_ends_it(stream: Stream) -> None:
     await bury(stream.address, stream.topic, *numbered(1))
 
-    async def go_away(_: int) -> None:
+    async def lose_it(_: int) -> None:
         raise UnknownTopicOrPartitionError
 
     topics = f"{stream.topic} or {stream.topic}.dead"
     with pytest.raises(ReplayError, match=rf"replayed 0; {stream.address} has no topic {topics}$"):
-        await replay(stream, go_away)
+        await replay(stream, lose_it)
 
 
 async def test_the_embedded_broker_has_nothing_to_replay() -> None:
