@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from monitor.result import CheckResult, Reason, Tls
-from monitor.web.metrics.exposition import Family, Sample, labels
+from monitor.web.metrics.exposition import Family, MetricSample, labels
 
 PHASES = ("connect", "processing", "resolve", "tls", "transfer")
 
@@ -41,7 +41,7 @@ _FNV_OFFSET, _FNV_PRIME = 2_166_136_261, 16_777_619
 _PHASE_LABELS = {phase: labels(phase=phase) for phase in PHASES}
 
 
-def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Iterator[Sample]:
+def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Iterator[MetricSample]:
     """Return what blackbox_exporter returns for such a check.
 
     There is one difference: the earliest expiry is also there for a chain that failed verification, which is
@@ -82,14 +82,14 @@ def fnv1a(address: bytes) -> int:
     return hashed
 
 
-def _phases(result: CheckResult) -> Iterator[Sample]:
+def _phases(result: CheckResult) -> Iterator[MetricSample]:
     phases = result.phases
     unresolved = result.reason in {Reason.DNS_NOT_FOUND, Reason.DNS_ERROR, Reason.DNS_TIMEOUT}
     for phase in ("resolve",) if unresolved and phases.connect is None else PHASES:
         yield "probe_http_duration_seconds", _PHASE_LABELS[phase], getattr(phases, phase) or 0.0
 
 
-def _tls(tls: Tls) -> Iterator[Sample]:
+def _tls(tls: Tls) -> Iterator[MetricSample]:
     expires_at = tls.chain_expires_at
     yield (
         "probe_ssl_last_chain_expiry_timestamp_seconds",

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from monitor.runtime.histogram import Buckets
 
-Sample = tuple[str, str, float]
+MetricSample = tuple[str, str, float]
 """A name, labels as `labels` returns them, and a finite value."""
 
 
@@ -36,7 +36,7 @@ class MetricsText:
         self._families = families
         self._lines: dict[str, list[str]] = {family.name: [] for family in families}
 
-    def add(self, samples: Iterable[Sample], common: str = "") -> None:
+    def add(self, samples: Iterable[MetricSample], common: str = "") -> None:
         """Add samples; each has the labels `common` before its own."""
         for name, own, value in samples:
             both = f"{common},{own}" if common and own else common or own
