@@ -45,7 +45,6 @@ class PartitionBatch:
 
     @property
     def first_monitor(self) -> str:
-        """The monitor of the first row."""
         return self.rows[0].key.decode(errors="replace")
 
     def make_smaller(self) -> bool:

@@ -26,6 +26,7 @@ _PASS_S = 20.0
 _POLL_S = 0.5
 _ABOUT_THE_FAILURE = {"error", "topic", "partition", "offset", "failed_at"}
 
+_Make = Callable[[Config, str], Any]
 _log = logging.getLogger(__name__)
 
 
@@ -37,8 +38,8 @@ async def replay_dead_letters(
     config: Config,
     stop: asyncio.Event,
     *,
-    make_consumer: Callable[[Config, str], Any] = consumer,
-    make_producer: Callable[[Config, str], Any] = producer,
+    make_consumer: _Make = consumer,
+    make_producer: _Make = producer,
     patience_s: float = _PATIENCE_S,
 ) -> str:
     """Send what is in `<kafka_topic>.dead` now to `<kafka_topic>`; return a line that says how many.
@@ -89,12 +90,7 @@ class _Replay:
         left = f", left {self._left} that have no value" if self._left else ""
         return f"{self._dead_topic}: replayed {self._sent}{left}"
 
-    async def insist(
-        self,
-        make_consumer: Callable[[Config, str], Any],
-        make_producer: Callable[[Config, str], Any],
-        go_on: Callable[[], None],
-    ) -> None:
+    async def insist(self, make_consumer: _Make, make_producer: _Make, go_on: Callable[[], None]) -> None:
         """Replay all; wait for a cluster that is unavailable until this is cancelled."""
         servers = self._config.kafka_bootstrap
         group = f"{self._config.kafka_group}.replay"
