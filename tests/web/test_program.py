@@ -80,7 +80,8 @@ def test_prometheus_gets_each_kind_of_value_and_nothing_that_is_not_known() -> N
     assert "lateness_seconds_sum 3.0\n" in text
     assert "# HELP sent_total Sent.\n# TYPE sent_total counter\n" in text
     assert 'sent_total{channel="chat"} 3.0\nsent_total{channel="mail"} 0.0\n' in text
-    assert "waiting" not in text
+    assert "# TYPE waiting gauge\n" in text
+    assert "\nwaiting" not in text
     assert "Only for the page" not in text
     assert "\nprocess_cpu_seconds_total " in text
     assert "\nwebsite_health_build_info{" in text

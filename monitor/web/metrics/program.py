@@ -58,7 +58,7 @@ class Measurement(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Measurements that belong together."""
+    """Measurements that belong together; without a title, they are only for Prometheus."""
 
     title: str
     measurements: Sequence[Measurement]
@@ -126,9 +126,7 @@ def _outbox_and_kafka(pipeline: Pipeline) -> list[Measurement]:
         Measurement("website_health_outbox_rows", "Results in the outbox.", outbox.rows),
         Measurement("website_health_outbox_bytes", "Bytes of the results in the outbox.", outbox.bytes),
         Measurement(
-            "website_health_outbox_dropped_total",
-            "Results lost because the outbox was full.",
-            outbox.dropped,
+            "website_health_outbox_dropped_total", "Results lost because the outbox was full.", outbox.dropped
         ),
         Measurement(
             "website_health_oldest_unacknowledged_age_seconds",
@@ -187,7 +185,10 @@ def _postgresql(pipeline: Pipeline) -> list[Measurement]:
 def _alerts(config: Config, counts: AlertCounts) -> Iterator[Section]:
     known = counts.waiting
     counted = (*counts.sent, *counts.failed, *counts.failed_attempts, *(known or ()))
-    for channel in dict.fromkeys((*config.alerts.channels, *counted)):
+    channels = dict.fromkeys((*config.alerts.channels, *counted))
+    if not channels:  # dashboards and rules find the names even so
+        yield Section("", [each._replace(value=None) for each in _alerts_to("", counts, None)])
+    for channel in channels:
         waiting = None if known is None else known.get(channel, Waiting())
         yield Section(f"Alerts to {channel}", _alerts_to(channel, counts, waiting))
 
@@ -260,10 +261,10 @@ def _process(lag: LoopLag) -> Iterator[Metric]:
 
 
 def _metrics(sections: Iterable[Section]) -> Iterator[Metric]:
+    """Yield the families in the order of their first measurement, also those of which no value is known."""
     families: dict[str, list[Measurement]] = {}
-    for each in (each for section in sections for each in section.measurements):
-        if each.name and each.value is not None:
-            families.setdefault(each.name, []).append(each)
+    for each in (each for section in sections for each in section.measurements if each.name):
+        families.setdefault(each.name, []).append(each)
     return map(_family, families.values())
 
 
