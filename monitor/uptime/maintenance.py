@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
 from cronsim import CronSim
 
 from monitor.config.alerts import Maintenance
@@ -112,14 +112,17 @@ def _starts(cron: str, time_zone: str, after: float, before: float) -> Iterator[
     return takewhile(lambda start: start < before, (start.timestamp() for start in starts))
 
 
-class MadeWindow(NamedTuple):
-    """One window; after somebody ended it, `ends_at` is when they did. `id` is 0 until it is stored."""
+class MadeWindow(msgspec.Struct, frozen=True):
+    """A window that somebody made; without `monitor` and `group`, it is of all monitors.
+
+    After somebody ended it, `until_at` is when they did. `id` is 0 until it is stored.
+    """
 
     id: int
     monitor: str | None
     group: str | None
-    starts_at: float
-    ends_at: float
+    since_at: float
+    until_at: float
     at: float
     who: str
     why: str
@@ -130,7 +133,7 @@ class MadeWindows:
 
     def __init__(self, made: Iterable[MadeWindow] = ()) -> None:
         self._by_scope: dict[Scope, list[MadeWindow]] = defaultdict(list)
-        for each in sorted(made, key=_starts_at):
+        for each in sorted(made, key=_since_at):
             self._by_scope[each.monitor, each.group].append(each)
 
     def scopes(self, monitor: Monitor) -> tuple[Scope, ...]:
@@ -141,24 +144,24 @@ class MadeWindows:
     def of(self, monitor: Monitor) -> list[MadeWindow]:
         """Return the windows of a monitor, in the order of their starts."""
         found = (each for scope in self.scopes(monitor) for each in self._by_scope[scope])
-        return sorted(found, key=_starts_at)
+        return sorted(found, key=_since_at)
 
     def within(self, monitor: Monitor, since: float, until: float) -> list[Interval]:
         """Return the windows of a monitor that may be open in this time range; they may overlap."""
         found: list[Interval] = []
         for scope in self.scopes(monitor):
             windows = self._by_scope[scope]
-            first = bisect_left(windows, since - LONGEST_S, key=_starts_at)
-            end = bisect_left(windows, until, key=_starts_at)
-            found += [(each.starts_at, each.ends_at) for each in windows[first:end]]
+            first = bisect_left(windows, since - LONGEST_S, key=_since_at)
+            end = bisect_left(windows, until, key=_since_at)
+            found += [(each.since_at, each.until_at) for each in windows[first:end]]
         return found
 
     def open_at(self, monitor: Monitor, at: float) -> bool:
         return any(start <= at < end for start, end in self.within(monitor, at, math.nextafter(at, math.inf)))
 
 
-def _starts_at(window: MadeWindow) -> float:
-    return window.starts_at
+def _since_at(window: MadeWindow) -> float:
+    return window.since_at
 
 
 def mistakes(since: float, until: float, now: float) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import msgspec
+
 from monitor.uptime.maintenance import MadeWindow
 
 # Rows are only added, and ended once: any change shows.
@@ -40,7 +42,9 @@ async def made(connection: Any, since: float, until: float = math.inf) -> list[M
 
 async def make(connection: Any, window: MadeWindow) -> MadeWindow:
     """Store a window; return it with its number."""
-    return window._replace(id=await connection.fetchval(_MAKE, *window[1:]))
+    return msgspec.structs.replace(
+        window, id=await connection.fetchval(_MAKE, *msgspec.structs.astuple(window)[1:])
+    )
 
 
 async def end(connection: Any, number: int, now: float) -> MadeWindow | None:

@@ -1,11 +1,10 @@
-"""The web server: what it listens on, what it does before each page, and its static files."""
+"""The web server: where it listens, and what it does before each page."""
 
 import errno
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -15,18 +14,8 @@ from monitor.config.model import Config
 from monitor.web.access import Access
 from monitor.web.api.problems import problems
 
-_FOLDER = Path(__file__).with_name("static")
-
-
-def asset_routes() -> list[web.AbstractRouteDef]:
-    return [web.static("/static", _FOLDER, append_version=False)]
-
-
 _END_S = 0.5
-
-
 _MAX_BODY_BYTES = 65_536  # of a request
-
 
 _log = logging.getLogger(__name__)
 

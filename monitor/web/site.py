@@ -5,6 +5,7 @@ It answers from before the program starts until after it has ended.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 
@@ -27,7 +28,7 @@ from monitor.web.pages.overview import OverviewPage
 from monitor.web.pages.pipeline import PipelinePage
 from monitor.web.pages.status import StatusPages
 from monitor.web.running import Program
-from monitor.web.server import asset_routes, serving
+from monitor.web.server import serving
 
 
 class Site:
@@ -66,7 +67,7 @@ class Site:
             *BadgePages(self.pages, self._status).routes(),
             *self.events.routes(),
             *self.api.routes(),
-            *asset_routes(),
+            web.static("/static", Path(__file__).with_name("static")),
         ]
 
     def follow(self, config: Config) -> None:

@@ -209,7 +209,7 @@ def test_of_a_stretch_only_what_may_be_open_in_it_is_looked_at() -> None:
     )
     windows = MadeWindows([next_one, now, longest, long_ago])
 
-    assert windows.within(SHOP, NOW, NOW + 60) == [longest[3:5], now[3:5]]
+    assert windows.within(SHOP, NOW, NOW + 60) == [(each.since_at, each.until_at) for each in (longest, now)]
     assert windows.within(LONE, NOW, NOW + 60) == []
 
 

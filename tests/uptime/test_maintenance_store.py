@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from monitor.alerts.decision import decide
@@ -65,7 +66,9 @@ async def made(
     store: AlertStore, since: float = -math.inf, until: float = math.inf
 ) -> list[tuple[float, float]]:
     async with store.database.transaction() as connection:
-        return [each[3:5] for each in await maintenance_store.made(connection, since, until)]
+        return [
+            (each.since_at, each.until_at) for each in await maintenance_store.made(connection, since, until)
+        ]
 
 
 async def test_windows_are_read_by_the_stretch_in_which_they_are_open(alert_store: AlertStore) -> None:
@@ -86,7 +89,7 @@ async def test_a_row_shows_when_it_was_ended_and_stays(alert_store: AlertStore, 
     ended = [await alert_store.end_maintenance(each.id, 120) for each in (running, to_come)]
     again = [await alert_store.end_maintenance(each.id, 130) for each in (running, to_come)]
 
-    assert ended == [running._replace(ends_at=120), to_come._replace(ends_at=200)]
+    assert ended == [replace(running, until_at=120), replace(to_come, until_at=200)]
     assert again == [None, None]
     assert await made(alert_store) == [(100, 120)]
     rows = await query(database, "SELECT starts_at, ends_at, ended_at FROM health_maintenance ORDER BY id")

@@ -94,7 +94,7 @@ def test_what_does_not_repeat_may_come_once() -> None:
 
 def test_a_cursor_is_read_as_it_was_written() -> None:
     assert one(api.PLACE_CURSOR, api.place_cursor(NOON + 0.123456, 2**62)) == Place(NOON + 0.123456, 2**62)
-    assert one(api.NAME_CURSOR, api.name_cursor("Käse")) == "Käse".encode()
+    assert one(api.NAME_CURSOR, "Käse".encode().hex()) == "Käse".encode()
 
 
 def test_the_first_page_needs_no_cursor() -> None:

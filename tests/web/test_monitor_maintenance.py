@@ -56,8 +56,8 @@ async def test_a_window_is_begun_shown_and_ended(alerts: AlertStore, database: s
     )
     assert lines(after.text) == []
     (window,) = await rows(database)
-    assert window[:3] == (1, "shop", None)
-    assert window.ends_at == pytest.approx(time.time(), abs=30)
+    assert (window.id, window.monitor, window.group) == (1, "shop", None)
+    assert window.until_at == pytest.approx(time.time(), abs=30)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_window_can_be_of_the_group_or_of_all(
         await visitor.say("/monitors/shop/maintenance", **ADA, scope=scope, hours="1")
         page = await visitor.get("/monitors/shop")
 
-    assert [each[1:3] for each in await rows(database)] == [of]
+    assert [(each.monitor, each.group) for each in await rows(database)] == [of]
     assert said in lines(page.text)[0]
 
 
@@ -93,7 +93,7 @@ async def test_a_window_to_come_is_taken_back(alerts: AlertStore, database: str)
     assert line.endswith("[Cancel]")
     assert lines(after.text) == []
     (window,) = await rows(database)
-    assert window.starts_at == window.ends_at == start.timestamp()
+    assert window.since_at == window.until_at == start.timestamp()
 
 
 async def test_a_monitor_without_a_group_offers_none(store: ResultStore) -> None:
@@ -131,7 +131,7 @@ async def test_each_name_has_its_forms(alerts: AlertStore, database: str, name: 
         ended = await visitor.say(end)
 
     assert ended.headers["Location"] == monitor_path(name)
-    assert [(each.monitor, each.ends_at < time.time()) for each in await rows(database)] == [(name, True)]
+    assert [(each.monitor, each.until_at < time.time()) for each in await rows(database)] == [(name, True)]
 
 
 async def test_windows_of_the_configuration_are_told_while_they_are_open(store: ResultStore) -> None:

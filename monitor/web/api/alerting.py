@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.alerts.store import Silence
+from monitor.alerts.store import Acknowledgement, Silence
 from monitor.web import acts
 from monitor.web.acts import Line
-from monitor.web.api.operation import Operation, answer, monitor_of
+from monitor.web.api.operation import Operation, answer
 from monitor.web.api.parameters import Instant, body_instant
 from monitor.web.api.problems import ProblemError
 from monitor.web.pages.base import Pages
@@ -23,13 +23,10 @@ class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Line
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
+class Acknowledged(Acknowledgement, frozen=True, kw_only=True):
     """An incident was acknowledged: there are no reminders and no escalation."""
 
     incident: int
-    at: float
-    who: str
-    why: str
 
 
 class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,10 +75,10 @@ class ApiAlerting:
         made = await acts.acknowledge(self._pages.running, number, body.who, body.why)
         if made is None:
             raise ProblemError(409, "the incident is over, or was acknowledged before")
-        return answer(Acknowledged(number, made.at, made.who, made.why), request)
+        return answer(Acknowledged(made.at, made.who, made.why, incident=number), request)
 
     async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        name, body = monitor_of(self._pages, request).name, asked["body"]
+        name, body = self._pages.asked(request).name, asked["body"]
         until = body_instant("until", body.until)
         silence = await acts.silence(self._pages.running, name, until, body.who, body.why)
         return answer(silence, request)

@@ -39,19 +39,6 @@ class MaintenanceList(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class MaintenanceWindow(msgspec.Struct, frozen=True):
-    """A window that somebody made; without `monitor` and `group`, it is of all monitors."""
-
-    id: int
-    monitor: str | None
-    group: str | None
-    since_at: float
-    until_at: float
-    at: float
-    who: str
-    why: str
-
-
 class ApiMaintenance:
     """When monitors have maintenance, and windows that people make and end."""
 
@@ -80,7 +67,7 @@ class ApiMaintenance:
                 "/maintenance",
                 "Make a maintenance window of at most 31 days; give one of `monitor`, `group` and `all`",
                 self._make,
-                MaintenanceWindow,
+                MadeWindow,
                 takes=acts.MaintenanceRequest,
             ),
             Operation(
@@ -88,7 +75,7 @@ class ApiMaintenance:
                 "/maintenance/{id}/end",
                 "End a window that somebody made; a future one is cancelled",
                 self._end,
-                MaintenanceWindow,
+                MadeWindow,
             ),
         ]
 
@@ -118,7 +105,7 @@ class ApiMaintenance:
 
     def _answer(self, made: MadeWindow, request: web.Request) -> web.Response:
         self._pages.forget()
-        return answer(MaintenanceWindow(*made), request)
+        return answer(made, request)
 
 
 def _time_range(asked: Mapping[str, Any], now: float) -> tuple[float, float]:
@@ -145,5 +132,5 @@ def _periods_of(
     for each in intervals(monitor.maintenance, since, until):
         yield MaintenancePeriod(monitor.name, *each)
     for one in made.of(monitor):
-        first, last = max(one.starts_at, since), min(one.ends_at, until)
+        first, last = max(one.since_at, since), min(one.until_at, until)
         yield MaintenancePeriod(monitor.name, first, last, one.id, one.who, one.why)

@@ -11,7 +11,7 @@ from monitor.config.model import Monitor
 from monitor.result import OwnTroubleError
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
-from monitor.web.api.operation import Operation, answer, monitor_of
+from monitor.web.api.operation import Operation, answer
 from monitor.web.api.parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
 from monitor.web.api.problems import ProblemError
 from monitor.web.api.results import Result, result_of
@@ -105,7 +105,7 @@ class ApiMonitors:
         return answer(MonitorList(states, onward), request, onward)
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
-        monitor = monitor_of(self._pages, request)
+        monitor = self._pages.asked(request)
         reader, name = self._pages.running.reader, monitor.name
         unknown = self._pages.unknown[name]
         stored = (await reader.states([name])).get(name)
@@ -114,7 +114,7 @@ class ApiMonitors:
         return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
 
     async def _check(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
-        monitor = monitor_of(self._pages, request)
+        monitor = self._pages.asked(request)
         if monitor.paused:
             raise ProblemError(409, "the monitor is paused")
         try:

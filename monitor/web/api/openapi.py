@@ -16,10 +16,7 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "the monitor's name, percent-encoded",
         "schema": {"type": "string", "minLength": 1},
     },
-    "id": {
-        "description": "the number",
-        "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
-    },
+    "id": {"description": "the number", "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}},
 }
 
 

@@ -7,11 +7,9 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from monitor.config.model import Monitor
 from monitor.web.api.parameters import Parameter, read
 from monitor.web.api.problems import ProblemError
 from monitor.web.api.tables import table
-from monitor.web.pages.base import Pages
 
 ROOT = "/api/v1"
 PATH_PATTERNS = {"name": "[^/]+", "id": "[0-9]{1,18}"}
@@ -66,9 +64,7 @@ async def _body(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Str
 def answer(content: Any, request: web.Request, onward: str | None = None) -> web.Response:
     """Return an answer in JSON; `onward` is the cursor of a list's next page."""
     return web.Response(
-        body=msgspec.json.encode(content),
-        content_type="application/json",
-        headers=headers(request, onward),
+        body=msgspec.json.encode(content), content_type="application/json", headers=headers(request, onward)
     )
 
 
@@ -85,21 +81,5 @@ def csv_answer(
 ) -> web.Response:
     """Return an answer in CSV; `onward` is the cursor of the next page."""
     return web.Response(
-        body=table(rows, columns),
-        content_type="text/csv",
-        charset="utf-8",
-        headers=headers(request, onward),
+        body=table(rows, columns), content_type="text/csv", charset="utf-8", headers=headers(request, onward)
     )
-
-
-def monitor_of(pages: Pages, request: web.Request) -> Monitor:
-    """Return the monitor that the path names.
-
-    Raises:
-        ProblemError: the configuration has no monitor of this name.
-
-    """
-    monitor = pages.monitors.get(request.match_info["name"])
-    if monitor is None:
-        raise ProblemError(404, "the configuration has no monitor of this name")
-    return monitor

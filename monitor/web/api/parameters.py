@@ -122,11 +122,6 @@ def _name(written: str) -> bytes:
     return bytes.fromhex(_matching(r"([0-9a-f]{2})+", written))
 
 
-def name_cursor(name: str) -> str:
-    """Return the cursor of a list that goes on after this name."""
-    return name.encode().hex()
-
-
 def _matching(pattern: str, written: str) -> str:
     if not re.fullmatch(pattern, written):
         raise ValueError
@@ -194,7 +189,7 @@ def names_after(names: Iterable[str], cursor: bytes) -> list[str]:
 def first_names(names: Sequence[str], limit: int) -> tuple[Sequence[str], str | None]:
     """Return the first names, and the cursor with which the list goes on if there are more."""
     page = names[:limit]
-    return page, name_cursor(page[-1]) if len(names) > limit else None
+    return page, page[-1].encode().hex() if len(names) > limit else None
 
 
 def time_range(asked: Mapping[str, Any], now: float, default_s: float) -> tuple[float, float]:

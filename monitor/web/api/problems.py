@@ -88,10 +88,7 @@ def _detail(refusal: web.HTTPException) -> str:
 
 
 def _response(
-    status: int,
-    detail: str,
-    errors: Sequence[Mistake] = (),
-    headers: Mapping[str, Any] | None = None,
+    status: int, detail: str, errors: Sequence[Mistake] = (), headers: Mapping[str, Any] | None = None
 ) -> web.Response:
     problem = Problem("about:blank", HTTPStatus(status).phrase, status, detail, errors)
     return web.Response(

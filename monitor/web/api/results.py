@@ -12,7 +12,7 @@ from monitor.result import CheckResult, Evidence, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.sums import status_of
-from monitor.web.api.operation import Operation, answer, csv_answer, headers, monitor_of
+from monitor.web.api.operation import Operation, answer, csv_answer, headers
 from monitor.web.api.parameters import FORMAT, LIMIT, PLACE_CURSOR, SINCE, UNTIL, place_cursor, time_range
 from monitor.web.api.tables import columns, table
 from monitor.web.pages.base import Pages
@@ -84,7 +84,7 @@ class ApiResults:
         ]
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        name = monitor_of(self._pages, request).name
+        name = self._pages.asked(request).name
         since, until = time_range(asked, time.time(), DAY_S)
         limit = asked["limit"]
         after = min(Place(until, 0), asked["cursor"])
@@ -99,7 +99,7 @@ class ApiResults:
 
     async def _export(self, request: web.Request, asked: Mapping[str, Any]) -> web.StreamResponse:
         """Send page by page, so that a slow reader holds neither memory nor a connection to the database."""
-        name, is_csv = monitor_of(self._pages, request).name, asked["format"] == "csv"
+        name, is_csv = self._pages.asked(request).name, asked["format"] == "csv"
         since, until = time_range(asked, time.time(), DAY_S)
         pages = _pages(self._pages.running.reader, name, since, Place(until, 0))
         parts = _csv_parts(pages) if is_csv else _json_parts(pages)

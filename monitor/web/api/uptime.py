@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.uptime.sums import Sums, percentile, shares
-from monitor.web.api.operation import Operation, answer, csv_answer, monitor_of
+from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import (
     FORMAT,
     LIMIT,
@@ -69,15 +69,6 @@ class UptimeList(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class UptimeBounds(NamedTuple):
-    """Whole hours since 1970, from the first until before the end; the days among them are read as days."""
-
-    first_hour: int
-    end_hour: int
-    first_day: int
-    end_day: int
-
-
 class ApiUptime:
     """The uptime of the monitors in the configuration."""
 
@@ -107,7 +98,7 @@ class ApiUptime:
         return answer(UptimeList(uptimes, onward), request, onward)
 
     async def _one(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
-        name = monitor_of(self._pages, request).name
+        name = self._pages.asked(request).name
         (uptime,) = await _uptimes(self._pages.running.reader, [name], asked)
         return answer(uptime, request)
 
@@ -115,17 +106,18 @@ class ApiUptime:
 async def _uptimes(reader: PageReader, names: Sequence[str], asked: Mapping[str, Any]) -> list[Uptime]:
     now = time.time()
     since, until = time_range(asked, now, DAY_S)
-    bounds = bounds_of(since, until, now)
-    sums = await reader.stretch(names, bounds[:2], bounds[2:])
+    hours, days = bounds_of(since, until, now)
+    sums = await reader.stretch(names, hours, days)
     incidents = await reader.incident_counts(names, since, until)
-    since, until = bounds.first_hour * HOUR_S, min(bounds.end_hour * HOUR_S, max(now, until))
+    since, until = hours[0] * HOUR_S, min(hours[1] * HOUR_S, max(now, until))
     return [_uptime(name, since, until, sums.get(name, ()), incidents.get(name, {})) for name in names]
 
 
-def bounds_of(since: float, until: float, now: float) -> UptimeBounds:
-    """Return what is read for a time range: days where they are complete and long over, else hours.
+def bounds_of(since: float, until: float, now: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the hours of a time range, and the days among them that are complete and long over.
 
-    A range that begins or ends where no hours are kept any more is extended to whole days.
+    Both are counted since 1970, from the first to before the second. A range that begins or ends where no
+    hours are kept any more is extended to whole days.
     """
     first, end = math.floor(since / HOUR_S), math.ceil(until / HOUR_S)
     today = math.floor(now / DAY_S)
@@ -135,7 +127,7 @@ def bounds_of(since: float, until: float, now: float) -> UptimeBounds:
     if end < kept:
         end += -end % DAY_H
     first_day, end_day = -(-first // DAY_H), min(end // DAY_H, today - _HOURS_D + 1)
-    return UptimeBounds(first, end, first_day, max(first_day, end_day))
+    return (first, end), (first_day, max(first_day, end_day))
 
 
 def _uptime(

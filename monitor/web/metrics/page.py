@@ -10,8 +10,6 @@ from prometheus_client.exposition import choose_encoder
 _END = b"# EOF\n"
 _COMPRESSED_HERE = 65_536  # bytes; more are compressed in a thread
 
-Parts = Callable[[bool], Awaitable[list[bytes]]]
-
 
 class MetricsPage:
     """Sends what the registry collects after `refresh`, and then `parts`.
@@ -21,7 +19,10 @@ class MetricsPage:
     """
 
     def __init__(
-        self, registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]], parts: Parts
+        self,
+        registry: CollectorRegistry,
+        refresh: Callable[[], Awaitable[None]],
+        parts: Callable[[bool], Awaitable[list[bytes]]],
     ) -> None:
         self._registry = registry
         self._refresh = refresh

@@ -56,11 +56,16 @@ class Pages:
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
 
     def asked(self, request: web.Request) -> Monitor:
-        """Return the monitor that the address names."""
+        """Return the monitor that the path names.
+
+        Raises:
+            ProblemError: the configuration has no monitor of this name.
+
+        """
         name = request.match_info["name"]
         monitor = self.monitors.get(name) or self.monitors.get(unquote(name))
         if monitor is None:
-            raise web.HTTPNotFound(text="no monitor has this name\n")
+            raise ProblemError(404, "no monitor has this name")
         return monitor
 
     def forget(self) -> None:

@@ -72,9 +72,7 @@ def uptime_bars(bars: tuple[Bar, ...], label: str) -> Markup:
     return Markup(
         '<svg class="bars" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format(
-        max(1, 8 * len(bars) - 2),
-        label,
-        _joined(_bar(position, each) for position, each in enumerate(bars)),
+        max(1, 8 * len(bars) - 2), label, _joined(_bar(position, each) for position, each in enumerate(bars))
     )
 
 

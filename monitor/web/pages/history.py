@@ -39,10 +39,7 @@ def bounds(now: float) -> HistoryBounds:
     today = (end - 1) // DAY_H
     week = end - _WEEK_D * DAY_H
     return HistoryBounds(
-        today - DAYS + 1,
-        (today - _HOURS_D + 1) * DAY_H,
-        end,
-        (week, (today - _WEEK_D + 1) * DAY_H),
+        today - DAYS + 1, (today - _HOURS_D + 1) * DAY_H, end, (week, (today - _WEEK_D + 1) * DAY_H)
     )
 
 

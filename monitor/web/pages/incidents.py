@@ -37,11 +37,8 @@ class IncidentPages:
             name: request.query.get(name, "")[:200]
             for name in ("monitor", "state", "since", "until", "at", "id")
         }
-
-        async def make(reader: PageReader) -> str:
-            return await self._make_history(reader, asked)
-
-        return await self._pages.send(request, ("incidents", *asked.values()), make)
+        key = ("incidents", *asked.values())
+        return await self._pages.send(request, key, lambda reader: self._make_history(reader, asked))
 
     async def _make_history(self, reader: PageReader, asked: Mapping[str, str]) -> str:
         until = _instant(asked["until"])

@@ -69,7 +69,7 @@ def maintenance_of(monitor: Monitor, made: MadeWindows, now: float) -> Mapping[s
     is_open = bool(configured) and configured[0][0] <= now
     return {
         "configured_until": configured[0][1] if is_open else None,
-        "made": [each for each in made.of(monitor) if each.ends_at > now],
+        "made": [each for each in made.of(monitor) if each.until_at > now],
         "scopes": [(name, label) for name, (_, label) in _scopes(monitor).items()],
         "lengths_h": _LENGTHS_H,
     }
@@ -78,8 +78,4 @@ def maintenance_of(monitor: Monitor, made: MadeWindows, now: float) -> Mapping[s
 def _scopes(monitor: Monitor) -> dict[str, tuple[Scope, str]]:
     """Return what a window made on this page can be of, with its label, by the value in the form."""
     group = {"group": ((None, monitor.group), f"group {monitor.group}")} if monitor.group else {}
-    return {
-        "monitor": ((monitor.name, None), "this monitor"),
-        **group,
-        "all": ((None, None), "all monitors"),
-    }
+    return {"monitor": ((monitor.name, None), "this monitor"), **group, "all": ((None, None), "all monitors")}

@@ -53,12 +53,9 @@ class MonitorPage:
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
-        monitor = self._pages.asked(request)
-
-        async def make(reader: PageReader) -> str:
-            return await self._make(reader, monitor, _range(request))
-
-        return await self._pages.send(request, (monitor.name, _range(request)), make)
+        monitor, asked = self._pages.asked(request), _range(request)
+        key = (monitor.name, asked)
+        return await self._pages.send(request, key, lambda reader: self._make(reader, monitor, asked))
 
     async def _check(self, request: web.Request) -> web.Response:
         """Check now, and show the page again when the result is stored like all others."""

@@ -32,11 +32,8 @@ class OverviewPage:
     async def _overview(self, request: web.Request) -> web.Response:
         asked = {name: request.query.get(name, "")[:_MAX_QUERY] for name in ("q", "state", "label", "bars")}
         number = whole_number(request.query.get("page", ""))
-
-        async def make(reader: PageReader) -> str:
-            return await self._make(reader, asked, number)
-
-        return await self._pages.send(request, ("/", *asked.values(), number), make)
+        key = ("/", *asked.values(), number)
+        return await self._pages.send(request, key, lambda reader: self._make(reader, asked, number))
 
     async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
         every = await states(reader, self._pages.unknown.values())

@@ -34,11 +34,8 @@ class StatusPages:
     async def _show(self, request: web.Request) -> web.Response:
         pages = max(1, -(-len(self.monitors) // PAGE_ROWS))
         number = min(pages, whole_number(request.query.get("page", "")))
-
-        async def make(reader: PageReader) -> str:
-            return await self._make(reader, number, pages)
-
-        return await self._pages.send(request, ("status", number), make)
+        key = ("status", number)
+        return await self._pages.send(request, key, lambda reader: self._make(reader, number, pages))
 
     async def _rss(self, request: web.Request) -> web.Response:
         return await self._pages.send(request, "rss", self._make_rss, "application/rss+xml")
