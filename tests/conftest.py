@@ -21,7 +21,7 @@ pytest_plugins = [
     "tests.watched_sites",
     "tests.receivers",
     "tests.bookkeeping",
-    "tests.web.api_client",
+    "tests.web.api.client",
 ]
 
 

@@ -33,7 +33,7 @@ from monitor.config.values import Strict
 from monitor.result import Reason
 from monitor.web.metrics.blackbox import FAMILIES
 from tests.program import ROOT, Start, until
-from tests.web.api_client import Client
+from tests.web.api.client import Client
 
 DOCS = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ssl_kafka/README.md", *DOCS]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.storage.results import ResultStore
-from tests.web.api_client import Client, failed, found, store_live
+from tests.web.api.client import Client, failed, found, store_live
 
 KNOWN = {"who": "Ada", "why": "the disk is full; on it"}
 

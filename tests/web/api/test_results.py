@@ -14,7 +14,7 @@ import pytest
 from monitor.result import Evidence, Phases, Tls
 from monitor.storage.results import ResultStore
 from tests.postgres import PostgresServer, result_store
-from tests.web.api_client import Client, Open, failed, found
+from tests.web.api.client import Client, Open, failed, found
 
 HEAD = (
     "scheduled_at,started_at,location,status,status_code,response_time_s,reason,detail,"

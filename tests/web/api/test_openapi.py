@@ -12,7 +12,7 @@ from monitor.config.model import Config
 from monitor.storage.results import ResultStore
 from monitor.web.api.openapi import document
 from monitor.web.site import Site
-from tests.web.api_client import Client, failed, found
+from tests.web.api.client import Client, failed, found
 
 SITE = Site(Config(monitors=(), web_port=0))
 DOCUMENT = msgspec.to_builtins(document(SITE.api.operations))

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from monitor.config.model import Expect, Monitor
 from monitor.result import CheckResult, Evidence, Phases, Reason
 from monitor.web.metrics.checks import CheckMetrics
-from tests.web.test_blackbox import result
+from tests.web.metrics.test_blackbox import result
 
 SHOP = Monitor(name="shop", url="http://shop.test/", group="sales", labels={"team-name": "a"})
 BLOG = Monitor(name='b"l\\og', url="http://blog.test/", labels={"floor": "2", "team-name": 'x"y\\z\n'})

@@ -19,7 +19,7 @@ from monitor.web.running import CheckNow, Program
 from monitor.web.server import serving
 from tests.sites import Serve, answer, hang, ok
 from tests.test_schedule import Site, monitor, until
-from tests.web.test_blackbox import ALWAYS, PHASES, result
+from tests.web.metrics.test_blackbox import ALWAYS, PHASES, result
 from tests.web.visitor import ANYWHERE, HTML, configured, nobody_logs_in, running_on, site_of
 
 TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"

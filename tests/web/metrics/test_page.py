@@ -12,8 +12,8 @@ from monitor.config.model import Monitor
 from monitor.web.metrics.checks import CheckMetrics
 from monitor.web.metrics.page import MetricsPage
 from monitor.web.server import serving
-from tests.web.test_blackbox import result
-from tests.web.test_metrics import parse_openmetrics
+from tests.web.metrics.test_blackbox import result
+from tests.web.metrics.test_checks import parse_openmetrics
 from tests.web.visitor import ANYWHERE, nobody_logs_in
 
 

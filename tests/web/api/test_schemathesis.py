@@ -9,7 +9,7 @@ import pytest
 
 from monitor.result import CheckResult
 from monitor.storage.results import ResultStore
-from tests.web.api_client import Client, failed, found
+from tests.web.api.client import Client, failed, found
 
 CONFIG = """
 [checks.positive_data_acceptance]

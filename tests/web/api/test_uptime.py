@@ -14,7 +14,7 @@ from monitor.uptime.store import _SUMS, sum_up_days
 from monitor.web.api.uptime import bounds_of
 from tests.postgres import PostgresServer, result_store
 from tests.storage.test_results import query
-from tests.web.api_client import Client, failed, found
+from tests.web.api.client import Client, failed, found
 
 HOUR_S = 3_600
 DAY_S = 86_400

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.web.api_client import Client, failed, found, store_live
+from tests.web.api.client import Client, failed, found, store_live
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from aiohttp import web
 from monitor.storage.results import ResultStore
 from monitor.web.server import serving
 from tests.postgres import PostgresServer, result_store
-from tests.web.api_client import Client, Open
+from tests.web.api.client import Client, Open
 from tests.web.visitor import ANYWHERE, nobody_logs_in
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.result import CheckResult, OwnTroubleError, Phases
 from monitor.storage.results import ResultStore
-from tests.web.api_client import Client, Open, failed, found, path_of
+from tests.web.api.client import Client, Open, failed, found, path_of
 
 
 async def fill(store: ResultStore) -> float:

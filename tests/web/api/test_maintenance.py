@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from monitor.storage.results import ResultStore
-from tests.web.api_client import MONITORS, Client, Open
-from tests.web.test_api_openapi import DOCUMENT, check
+from tests.web.api.client import MONITORS, Client, Open
+from tests.web.api.test_openapi import DOCUMENT, check
 
 SAID = {"who": "Ada", "why": "a new disk"}
 NIGHT = {"weekly": ["mon", "thu"], "at": "02:00", "duration_s": 3_600, "time_zone": "Europe/Berlin"}
