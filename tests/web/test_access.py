@@ -1,4 +1,4 @@
-"""Who may see which page, and what browsers are told about all of them."""
+"""Who may see which page, and which headers all of them have."""
 
 import json
 import re
@@ -79,7 +79,7 @@ async def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(guarded: Visi
     assert "; Secure" in let_in.headers["Set-Cookie"]
 
 
-async def test_wrong_tokens_are_told_and_ten_in_a_minute_are_the_last(guarded: Visitor) -> None:
+async def test_wrong_tokens_are_refused_and_ten_in_a_minute_are_the_last(guarded: Visitor) -> None:
     for _ in range(9):
         assert (await guarded.get("/", Authorization="Bearer other")).status == 401
     refused = await guarded.log_in("other")
@@ -176,14 +176,14 @@ async def test_programs_are_never_led_to_the_login(
 
 
 @pytest.mark.parametrize("path", ["/", "/pipeline", "/metrics", "/nothing", "/apis", "/monitors/api"])
-async def test_browsers_are_led_to_the_login_and_other_programs_told(guarded: Visitor, path: str) -> None:
+async def test_browsers_are_led_to_the_login_and_other_programs_refused(guarded: Visitor, path: str) -> None:
     stale = {"Cookie": "website_health_session=1.ab.cd"}
 
     for asking in (BROWSER, BROWSER | stale):
         led = await guarded.get(path, **asking)
         assert (led.status, led.headers["Location"]) == (303, f"/login?next={path}")
-    told = await guarded.get(path, Accept="*/*")
-    assert (told.status, told.text) == (401, "web_token is needed\n")
+    answer = await guarded.get(path, Accept="*/*")
+    assert (answer.status, answer.text) == (401, "web_token is needed\n")
 
 
 async def test_what_is_asked_for_leads_to_no_other_server(guarded: Visitor) -> None:
@@ -266,7 +266,7 @@ async def test_no_other_site_s_page_changes_anything(
     assert (await unguarded.post("/monitors/shop/check", **sender)).status == status
 
 
-async def test_browsers_are_told_the_rules_with_every_answer(guarded: Visitor) -> None:
+async def test_every_answer_has_the_headers_for_browsers(guarded: Visitor) -> None:
     answers = {
         200: await guarded.get("/pipeline", **BEARER),
         303: await guarded.get("/", **HTML),
@@ -286,13 +286,13 @@ async def test_browsers_are_told_the_rules_with_every_answer(guarded: Visitor) -
     assert "unsafe" not in policy
 
 
-async def test_browsers_are_told_the_rules_also_under_another_name(unguarded: Visitor) -> None:
+async def test_an_answer_under_another_name_has_the_headers_for_browsers(unguarded: Visitor) -> None:
     answer = await unguarded.get("/", Host="rebound.example")
 
     assert (answer.status, answer.headers.keys() >= HEADERS) == (421, True)
 
 
-async def test_browsers_are_told_the_rules_also_after_a_bug() -> None:
+async def test_the_answer_of_a_bug_has_the_headers_for_browsers() -> None:
     async def broken(_: web.Request) -> web.Response:
         raise LookupError
 

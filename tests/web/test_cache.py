@@ -127,7 +127,7 @@ async def test_a_page_that_fails_is_made_again_and_one_reader_who_leaves_disturb
     assert (await staying).plain == b"page 1 ?"
 
 
-async def test_what_has_changed_is_made_anew_also_when_it_is_being_made(clock: Clock) -> None:
+async def test_what_has_changed_is_made_again_also_when_it_is_being_made(clock: Clock) -> None:
     pages, make = PageCache(clock), Maker(clock)
     early = asyncio.create_task(pages.get("/", make))
     await asyncio.sleep(0)

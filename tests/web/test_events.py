@@ -21,7 +21,7 @@ class World(PageReader):
     def __init__(self) -> None:
         self.changes: list[tuple[int, dict[str, Any]]] = []
         self.status = {"shop": "up"}
-        self.away = False
+        self.unavailable = False
         self.looks = 0
         self.news = 0
 
@@ -33,7 +33,7 @@ class World(PageReader):
 
     async def changes_after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
         self.looks += 1
-        if self.away:
+        if self.unavailable:
             raise StoreUnavailableError
         return [change for change in self.changes if change[0] > number]
 
@@ -44,7 +44,7 @@ class World(PageReader):
         return dict(self.status)
 
 
-class Told(NamedTuple):
+class Event(NamedTuple):
     name: str
     number: int | None
     content: Any
@@ -54,7 +54,7 @@ class Listener:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
 
-    async def next(self) -> Told:
+    async def next(self) -> Event:
         """Read the next event; comments are left out."""
         async with asyncio.timeout(10):
             fields: dict[str, str] = {}
@@ -64,10 +64,10 @@ class Listener:
                     break
                 fields |= {name: value} if name else {}
         number = fields.get("id")
-        return Told(fields["event"], number and int(number), json.loads(fields["data"]))  # type: ignore[arg-type]
+        return Event(fields["event"], number and int(number), json.loads(fields["data"]))  # type: ignore[arg-type]
 
     async def names(self, count: int) -> list[tuple[str, int | None]]:
-        return [(told.name, told.number) for told in [await self.next() for _ in range(count)]]
+        return [(event.name, event.number) for event in [await self.next() for _ in range(count)]]
 
     async def rest(self) -> bytes:
         async with asyncio.timeout(10):
@@ -120,18 +120,18 @@ async def listen(events: Events) -> AsyncIterator[Listen]:
     await runner.cleanup()
 
 
-async def test_a_stream_begins_with_hello_and_tells_what_changes_then(world: World, listen: Listen) -> None:
+async def test_a_stream_begins_with_hello_and_then_has_what_changes(world: World, listen: Listen) -> None:
     world.add(1)
 
     async with listen() as listener:
-        assert await listener.next() == Told("hello", None, {})
+        assert await listener.next() == Event("hello", None, {})
         world.add(2)
-        assert await listener.next() == Told("change", 2, {"monitor": "shop", "n": 2})
+        assert await listener.next() == Event("change", 2, {"monitor": "shop", "n": 2})
         world.status = {"shop": "degraded"}
-        assert await listener.next() == Told("status", None, {"monitor": "shop", "status": "degraded"})
+        assert await listener.next() == Event("status", None, {"monitor": "shop", "status": "degraded"})
 
 
-async def test_many_listeners_are_all_told_in_order(world: World, listen: Listen) -> None:
+async def test_many_listeners_all_get_the_events_in_order(world: World, listen: Listen) -> None:
     async with AsyncExitStack() as stack:
         listeners = [await stack.enter_async_context(listen()) for _ in range(25)]
         for listener in listeners:
@@ -143,7 +143,7 @@ async def test_many_listeners_are_all_told_in_order(world: World, listen: Listen
             assert await listener.names(2) == [("change", 1), ("change", 2)]
 
 
-async def test_pages_are_made_anew_before_anybody_is_told(world: World, listen: Listen) -> None:
+async def test_pages_are_made_again_before_listeners_get_the_event(world: World, listen: Listen) -> None:
     async with listen() as listener:
         await listener.next()
         world.add(1, 2)
@@ -151,7 +151,7 @@ async def test_pages_are_made_anew_before_anybody_is_told(world: World, listen: 
         assert world.news == 1
 
 
-async def test_a_change_with_a_lower_number_that_becomes_visible_later_is_told(
+async def test_a_change_with_a_lower_number_that_becomes_visible_later_is_sent(
     world: World, listen: Listen
 ) -> None:
     async with listen() as listener:
@@ -178,14 +178,14 @@ async def test_a_last_event_that_is_no_number_is_not_replayed(world: World, list
         assert (await listener.next()).number == 2
 
 
-async def test_a_database_that_is_away_is_waited_for(world: World, listen: Listen) -> None:
+async def test_a_database_that_is_unavailable_is_waited_for(world: World, listen: Listen) -> None:
     async with listen() as listener:
         await listener.next()
-        world.away = True
+        world.unavailable = True
         world.add(1)
         looks = world.looks
         await until(lambda: world.looks > looks + 2, "looked again")
-        world.away = False
+        world.unavailable = False
         assert (await listener.next()).number == 1
 
 
@@ -250,13 +250,13 @@ async def test_a_listener_waits_until_the_program_has_started(
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
 
-        async def first() -> Told:
+        async def first() -> Event:
             async with listen() as listener:
-                told: Told = await listener.next()
-                return told
+                event: Event = await listener.next()
+                return event
 
-        told = tasks.create_task(first())
+        event = tasks.create_task(first())
         await until(events._wanted.is_set, "somebody listens")
         running = tasks.create_task(events.run(world))
-        assert (await told).name == "hello"
+        assert (await event).name == "hello"
         running.cancel()

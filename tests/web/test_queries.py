@@ -31,5 +31,5 @@ async def test_no_query_of_a_page_reads_more_than_it_needs(store: ResultStore) -
         ([(f"health_data_2026110{day}", "Index Scan") for day in range(4)], ["4 days of results"]),
     ],
 )
-def test_what_is_too_much_is_said(read: list[tuple[str, str]], found: list[str]) -> None:
+def test_what_is_too_much_is_found(read: list[tuple[str, str]], found: list[str]) -> None:
     assert mistakes(read) == found

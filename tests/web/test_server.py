@@ -62,7 +62,7 @@ async def test_without_a_port_there_is_no_server(served: Served, caplog: pytest.
     assert caplog.messages == []
 
 
-async def test_a_port_in_use_is_said_in_one_line(served: Served) -> None:
+async def test_a_port_in_use_is_reported_in_one_line(served: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
@@ -83,14 +83,14 @@ async def test_a_default_port_that_is_in_use_gives_way_to_a_free_one(
     assert f"web_port {port} is in use" in caplog.text
 
 
-async def test_an_address_of_another_machine_is_said_in_one_line(served: Served) -> None:
-    said = "Cannot assign requested address|could not bind on any address"  # of Python 3.11, of 3.13
-    with pytest.raises(WebError, match=rf"^web_host 192\.0\.2\.1, web_port 0: ({said})[^\n]*$"):
+async def test_an_address_of_another_machine_is_reported_in_one_line(served: Served) -> None:
+    reason = "Cannot assign requested address|could not bind on any address"  # of Python 3.11, of 3.13
+    with pytest.raises(WebError, match=rf"^web_host 192\.0\.2\.1, web_port 0: ({reason})[^\n]*$"):
         async with served(web_host="192.0.2.1", web_token=TOKEN):
             pass
 
 
-async def test_an_error_without_a_number_is_said_in_its_words(
+async def test_an_error_without_a_number_is_reported_in_its_words(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object) -> None:
@@ -103,7 +103,7 @@ async def test_an_error_without_a_number_is_said_in_its_words(
             pass
 
 
-async def test_a_host_that_has_no_address_is_said_in_one_line(served: Served) -> None:
+async def test_a_host_that_has_no_address_is_reported_in_one_line(served: Served) -> None:
     with pytest.raises(WebError, match=r"^web_host no\.such\.invalid, web_port 0: \w[^\n]+$"):
         async with served(web_host="no.such.invalid", web_token=TOKEN):
             pass

@@ -102,7 +102,7 @@ async def test_a_damaged_file_keeps_what_can_be_read(sessions: Sessions, clock: 
     assert not made(clock, file).knows(cookie)
 
 
-async def test_a_disk_that_takes_and_gives_nothing_is_told_and_the_session_ended(
+async def test_a_disk_that_cannot_be_used_is_logged_and_the_session_ended(
     clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sessions = made(clock, tmp_path)

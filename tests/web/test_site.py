@@ -93,7 +93,7 @@ def test_prometheus_sees_the_whole_way_from_the_check_to_the_row(program: Start,
     assert monitor.stop() == 0
 
 
-def test_what_is_away_is_not_ready_and_its_age_is_told(program: Start) -> None:
+def test_a_server_that_is_unavailable_makes_it_not_ready_with_its_age(program: Start) -> None:
     monitor = program(monitors=sites("shop"), shutdown_grace_s=1, **GONE)
     monitor.start()
 
@@ -147,9 +147,9 @@ def test_a_port_in_use_ends_the_program_with_one_line(program: Start) -> None:
         port = other.getsockname()[1]
         monitor = program(url_to_monitor=DOWN, web_port=port)
 
-        code, said = monitor.run()
+        code, printed = monitor.run()
 
-    assert (code, said) == (1, "")
+    assert (code, printed) == (1, "")
     assert (
         monitor.printed()
         .splitlines()[-1]

@@ -81,7 +81,7 @@ class Answer(NamedTuple):
 
 
 class Visitor:
-    """Asks for pages; redirects are not followed, and cookies kept as they are given."""
+    """Asks for pages; redirects are not followed, and cookies are kept as they come."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.url = url.rstrip("/")
@@ -94,16 +94,16 @@ class Visitor:
     async def post(self, path: str, **headers: str) -> Answer:
         return await self._ask("POST", path, headers)
 
-    async def say(self, path: str, **form: str) -> Answer:
+    async def send(self, path: str, **form: str) -> Answer:
         return await self._ask("POST", path, {}, data=form)
 
     async def log_in(self, token: str, onward: str = "/", **headers: str) -> Answer:
         return await self._ask("POST", "/login", headers, data={"token": token, "next": onward})
 
     async def _ask(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
-        said = {name.replace("_", "-"): text for name, text in (self.headers | headers).items()}
+        sent = {name.replace("_", "-"): text for name, text in (self.headers | headers).items()}
         url = URL(self.url + path, encoded=True)
-        async with self._client.request(method, url, headers=said, allow_redirects=False, **more) as response:
+        async with self._client.request(method, url, headers=sent, allow_redirects=False, **more) as response:
             text = await response.text(errors="replace")
             return Answer(response.status, text, dict(response.headers))
 

@@ -76,7 +76,7 @@ class Client:
         program.started = replace(program.running, check_now=check)
 
     async def refused(self, path: str, status: int, method: str = "GET", **request: Any) -> Any:
-        """Ask, and give the problem."""
+        """Ask, and return the problem."""
         answered = await self.ask(path.lstrip("/"), method, status, **request)
         assert answered.headers["Content-Type"] == "application/problem+json"
         problem = answered.json
@@ -135,8 +135,8 @@ def found(monitor: str, scheduled_at: float, **changes: Any) -> CheckResult:
 
 
 def failed(monitor: str, scheduled_at: float, **changes: Any) -> CheckResult:
-    said = {"up": False, "response_status": 500, "reason": "status", "detail": "status 500", **changes}
-    return found(monitor, scheduled_at, **said)
+    values = {"up": False, "response_status": 500, "reason": "status", "detail": "status 500", **changes}
+    return found(monitor, scheduled_at, **values)
 
 
 async def store_live(database: str, results: Sequence[CheckResult]) -> None:

@@ -1,4 +1,4 @@
-"""What people say through the API: acknowledgements and silences."""
+"""What people order through the API: acknowledgements and silences."""
 
 import json
 import time
@@ -25,8 +25,8 @@ async def test_an_incident_is_acknowledged_once(api: Client, incident: int) -> N
     answered = (await api(f"/incidents/{incident}/acknowledge", "POST", json=KNOWN)).json
 
     assert answered == {"incident": incident, "at": pytest.approx(time.time(), abs=30), **KNOWN}
-    told = (await api(f"/incidents/{incident}")).json["acknowledged"]
-    assert told == {"at": answered["at"], **KNOWN}
+    known = (await api(f"/incidents/{incident}")).json["acknowledged"]
+    assert known == {"at": answered["at"], **KNOWN}
     other = {"who": "Bob", "why": "me too"}
     problem = await api.refused(f"/api/v1/incidents/{incident}/acknowledge", 409, "POST", json=other)
     assert problem["detail"] == "the incident is over, or was acknowledged before"

@@ -11,7 +11,7 @@ from monitor.storage.results import ResultStore
 from tests.web.api.client import MONITORS, Client, Open
 from tests.web.api.test_openapi import DOCUMENT, check
 
-SAID = {"who": "Ada", "why": "a new disk"}
+SIGNED = {"who": "Ada", "why": "a new disk"}
 NIGHT = {"weekly": ["mon", "thu"], "at": "02:00", "duration_s": 3_600, "time_zone": "Europe/Berlin"}
 ONCE = {"starts_at": "2026-12-03T01:30:00Z", "ends_at": "2026-12-03T03:00:00Z"}
 MONDAY = 1_796_000_400.0  # 2026-11-30 01:00 UTC, 02:00 in Berlin
@@ -32,8 +32,8 @@ async def kept_up(open_api: Open, store: ResultStore) -> Client:
 
 
 async def make(api: Client, **asked: Any) -> Any:
-    given = {"until": time.time() + HOUR_S, **SAID, **asked}
-    answered = (await api("/maintenance", "POST", json=given)).json
+    body = {"until": time.time() + HOUR_S, **SIGNED, **asked}
+    answered = (await api("/maintenance", "POST", json=body)).json
     described = DOCUMENT["paths"]["/maintenance"]["post"]["responses"]["200"]
     check(described["content"]["application/json"]["schema"], answered)
     return answered
@@ -98,10 +98,10 @@ async def test_a_window_begins_now_and_is_listed_with_who_and_why(kept_up: Clien
         "since_at": now,
         "until_at": until,
         "at": made["since_at"],
-        **SAID,
+        **SIGNED,
     }
     listed = (await kept_up("/maintenance?monitor=shop")).json
-    assert {"monitor": "shop", "since_at": now, "until_at": until, "id": 1, **SAID} in listed["maintenance"]
+    assert {"monitor": "shop", "since_at": now, "until_at": until, "id": 1, **SIGNED} in listed["maintenance"]
     schema = DOCUMENT["paths"]["/maintenance"]["get"]["responses"]["200"]["content"]["application/json"]
     check(schema["schema"], listed)
 
@@ -169,7 +169,7 @@ async def test_what_cannot_be_a_window_is_refused_with_what_is_allowed(
     api: Client, asked: dict[str, Any], parameter: str, allowed: str
 ) -> None:
     now = time.time()
-    body = {"until": HOUR_S, **SAID, **asked}
+    body = {"until": HOUR_S, **SIGNED, **asked}
     body |= {name: now + body[name] for name in ("since", "until") if name in body}
 
     problem = await api.refused("/api/v1/maintenance", 422, "POST", json=body)
@@ -181,7 +181,7 @@ async def test_what_cannot_be_a_window_is_refused_with_what_is_allowed(
 
 
 async def test_all_that_is_wrong_is_named_at_once(api: Client) -> None:
-    body = {"monitor": "none", "since": 0, "until": 5, **SAID}
+    body = {"monitor": "none", "since": 0, "until": 5, **SIGNED}
 
     problem = await api.refused("/api/v1/maintenance", 422, "POST", json=body)
 
@@ -190,7 +190,7 @@ async def test_all_that_is_wrong_is_named_at_once(api: Client) -> None:
 
 @pytest.mark.parametrize("name", ["since", "until"])
 async def test_instants_are_instants(api: Client, name: str) -> None:
-    body: dict[str, Any] = {"all": True, "until": time.time() + 60, **SAID, name: "noon"}
+    body: dict[str, Any] = {"all": True, "until": time.time() + 60, **SIGNED, name: "noon"}
 
     problem = await api.refused("/api/v1/maintenance", 400, "POST", json=body)
 
@@ -205,7 +205,7 @@ async def test_a_clock_that_is_a_little_slow_means_now(api: Client) -> None:
 
 @pytest.mark.parametrize("missing", ["who", "why", "until"])
 async def test_who_why_and_until_when_are_needed(api: Client, missing: str) -> None:
-    body: dict[str, Any] = {"all": True, "until": 1, **SAID}
+    body: dict[str, Any] = {"all": True, "until": 1, **SIGNED}
     del body[missing]
 
     problem = await api.refused("/api/v1/maintenance", 400, "POST", json=body)
@@ -221,6 +221,6 @@ async def test_a_program_that_is_starting_says_so(open_api: Open) -> None:
 
     await api.refused("/api/v1/maintenance", 503)
     await api.refused(
-        "/api/v1/maintenance", 503, "POST", json={"all": True, "until": time.time() + 9, **SAID}
+        "/api/v1/maintenance", 503, "POST", json={"all": True, "until": time.time() + 9, **SIGNED}
     )
     await api.refused("/api/v1/maintenance/1/end", 503, "POST")

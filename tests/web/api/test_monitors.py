@@ -105,7 +105,7 @@ async def test_a_name_may_have_a_slash(api: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/monitors", "/monitors/shop", "/monitors/a%2Fb", "/openapi.json"])
-async def test_secrets_are_not_told(api: Client, path: str) -> None:
+async def test_secrets_are_masked(api: Client, path: str) -> None:
     answered = await api(path)
 
     assert b"s3cret" not in answered.body
@@ -166,7 +166,7 @@ async def test_a_check_now(api: Client) -> None:
         (KeyError("shop"), "the check could not be made"),
     ],
 )
-async def test_a_check_that_gives_nothing(api: Client, trouble: Exception, detail: str) -> None:
+async def test_a_check_without_a_result(api: Client, trouble: Exception, detail: str) -> None:
     async def check(_: str, __: float) -> CheckResult:
         raise trouble
 

@@ -1,4 +1,4 @@
-"""What parameters allow, and what is said of the others."""
+"""What parameters allow, and how the others are refused."""
 
 import math
 from datetime import UTC, datetime
@@ -108,7 +108,7 @@ def test_other_cursors_are_refused(parameter: Parameter, written: str) -> None:
     assert refused(parameter, written) == "must be `next` of an earlier answer, once"
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     query = MultiDict([("limit", "0"), ("since", "noon"), ("colour", "red"), ("other", "1"), ("other", "2")])
 
     with pytest.raises(ProblemError) as raised:

@@ -75,7 +75,7 @@ async def test_the_program_is_starting(open_api: Open) -> None:
         assert (await client.refused(f"/api/v1/{path}", 503))["detail"] == "the program is starting"
 
 
-async def test_the_database_is_away(open_api: Open, own_postgres_server: PostgresServer) -> None:
+async def test_the_database_is_unavailable(open_api: Open, own_postgres_server: PostgresServer) -> None:
     store = result_store(own_postgres_server.uri())
     await store.database.open()
     client = await open_api(store)
@@ -88,7 +88,7 @@ async def test_the_database_is_away(open_api: Open, own_postgres_server: Postgre
     await store.database.close()
 
 
-async def test_a_bug_tells_no_more_than_that(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_is_answered_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
     async def bug(_: web.Request) -> web.Response:
         raise ZeroDivisionError("s3cret")
 

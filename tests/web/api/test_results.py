@@ -24,7 +24,7 @@ TLS = Tls("TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=shop", "CN=ca", "shop.e
 
 
 async def fill(store: ResultStore, count: int, monitor: str = "shop") -> list[float]:
-    """Store so many results, one a second until ten seconds ago; gives their slots, the newest first."""
+    """Store so many results, one a second until ten seconds ago; return their slots, the newest first."""
     last = int(time.time()) - 10
     slots = [last - number + 0.5 for number in range(count)]
     for start in range(0, count, 500):
@@ -36,7 +36,7 @@ async def slots_of(api: Client, query: str) -> list[float]:
     return [each["scheduled_at"] for each in (await api(f"/monitors/shop/results{query}")).json["results"]]
 
 
-async def test_a_result_says_all_that_was_found(api: Client, store: ResultStore) -> None:
+async def test_a_result_has_all_that_was_found(api: Client, store: ResultStore) -> None:
     at = time.time() - 60
     evidence = Evidence({"Server": "nginx"}, "<h1>oops</h1>")
     phases = Phases(resolve=0.005, transfer=0.1)

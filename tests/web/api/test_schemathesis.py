@@ -1,4 +1,4 @@
-"""Schemathesis against the running server: whatever its document allows is answered as it says."""
+"""Schemathesis against the running server: whatever its document allows is answered as described."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What Prometheus is told of a check, beside what blackbox_exporter 0.23 said of the same sites."""
+"""What Prometheus reads of a check, beside what blackbox_exporter 0.23 returned for the same sites."""
 
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,7 @@ def result(**changes: Any) -> CheckResult:
     )
 
 
-def told(found: CheckResult, *, json_asked: bool = False) -> dict[str, float]:
+def exported(found: CheckResult, *, json_asked: bool = False) -> dict[str, float]:
     return {
         f"{name} {labels}".strip(): value
         for name, labels, value in samples(found, 9.5, json_asked=json_asked)
@@ -72,7 +72,7 @@ def told(found: CheckResult, *, json_asked: bool = False) -> dict[str, float]:
 
 
 def test_a_site_that_is_up() -> None:
-    assert told(result()) == {
+    assert exported(result()) == {
         "probe_dns_lookup_time_seconds": 0.01,
         "probe_duration_seconds": 0.25,
         "probe_failed_due_to_regex": 0,
@@ -95,7 +95,7 @@ def test_a_site_that_is_up() -> None:
 
 
 def test_a_site_that_refuses_the_connection() -> None:
-    found = told(
+    found = exported(
         result(
             up=False,
             reason="connect_refused",
@@ -120,7 +120,9 @@ def test_a_site_that_refuses_the_connection() -> None:
 
 @pytest.mark.parametrize("reason", ["dns_not_found", "dns_error", "dns_timeout"])
 def test_a_name_that_does_not_resolve_has_no_other_phase(reason: str) -> None:
-    found = told(result(up=False, reason=reason, response_status=None, ip=None, phases=Phases(resolve=0.01)))
+    found = exported(
+        result(up=False, reason=reason, response_status=None, ip=None, phases=Phases(resolve=0.01))
+    )
 
     assert found.keys() == ALWAYS | {'probe_http_duration_seconds phase="resolve"'}
     assert found["probe_dns_lookup_time_seconds"] == 0.01
@@ -128,15 +130,15 @@ def test_a_name_that_does_not_resolve_has_no_other_phase(reason: str) -> None:
 
 
 def test_a_redirect_to_a_name_that_does_not_resolve_has_all_phases() -> None:
-    assert told(result(up=False, reason="dns_not_found", response_status=None)).keys() == ALWAYS | PHASES
+    assert exported(result(up=False, reason="dns_not_found", response_status=None)).keys() == ALWAYS | PHASES
 
 
 def test_a_response_without_a_length_has_an_unknown_one() -> None:
-    assert told(result(content_length=None))["probe_http_content_length"] == -1
+    assert exported(result(content_length=None))["probe_http_content_length"] == -1
 
 
 def test_ipv6() -> None:
-    found = told(result(ip="::1"))
+    found = exported(result(ip="::1"))
 
     assert (found["probe_ip_protocol"], found["probe_ip_addr_hash"]) == (6, 1_751_717_746)
 
@@ -146,26 +148,26 @@ def test_the_hash_is_fnv_1a() -> None:
 
 
 @pytest.mark.parametrize(("reason", "failed"), [("body", 1), ("header", 1), ("status", 0), ("json", 0)])
-def test_a_text_that_was_not_found_is_told_apart(reason: str, failed: int) -> None:
-    assert told(result(up=False, reason=reason))["probe_failed_due_to_regex"] == failed
+def test_a_text_that_was_not_found_is_a_failure_of_its_own(reason: str, failed: int) -> None:
+    assert exported(result(up=False, reason=reason))["probe_failed_due_to_regex"] == failed
 
 
-def test_conditions_on_json_are_told_where_there_are_some() -> None:
+def test_conditions_on_json_are_exported_where_there_are_some() -> None:
     name = "probe_failed_due_to_cel"
 
-    assert name not in told(result())
-    assert told(result(), json_asked=True)[name] == 0
-    assert told(result(up=False, reason="json"), json_asked=True)[name] == 1
+    assert name not in exported(result())
+    assert exported(result(), json_asked=True)[name] == 0
+    assert exported(result(up=False, reason="json"), json_asked=True)[name] == 1
 
 
-def test_the_age_of_the_page_is_told_where_it_is_known() -> None:
-    found = told(result(last_modified_at=1_700_000_000.0))
+def test_the_age_of_the_page_is_exported_where_it_is_known() -> None:
+    found = exported(result(last_modified_at=1_700_000_000.0))
 
     assert found["probe_http_last_modified_timestamp_seconds"] == 1_700_000_000
 
 
 def test_tls() -> None:
-    found = told(result(tls=TLS, certificate_expires_at=1_790_000_000.0))
+    found = exported(result(tls=TLS, certificate_expires_at=1_790_000_000.0))
 
     leaf = (
         'fingerprint_sha256="ab12",subject="CN=\\"quoted\\"",issuer="CN=CA",'
@@ -186,12 +188,14 @@ def test_tls() -> None:
 def test_a_chain_that_nobody_verified_has_go_s_zero_time() -> None:
     unverified = msgspec.structs.replace(TLS, chain_expires_at=None)
 
-    assert told(result(tls=unverified))["probe_ssl_last_chain_expiry_timestamp_seconds"] == -62_135_596_800
+    assert (
+        exported(result(tls=unverified))["probe_ssl_last_chain_expiry_timestamp_seconds"] == -62_135_596_800
+    )
 
 
-def test_a_certificate_that_failed_tells_when_it_expired_and_nothing_else() -> None:
+def test_a_certificate_that_failed_has_its_expiry_and_nothing_else() -> None:
     refused = msgspec.structs.replace(TLS, version="", cipher="", chain_expires_at=None)
-    found = told(
+    found = exported(
         result(
             up=False,
             reason="tls_expired",

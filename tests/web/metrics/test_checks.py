@@ -52,7 +52,7 @@ def of_shop(**changes: Any) -> CheckResult:
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
-async def test_the_latest_check_is_told_with_the_monitor_s_labels(openmetrics: bool) -> None:
+async def test_the_latest_check_is_exported_with_the_monitor_s_labels(openmetrics: bool) -> None:
     made = metrics(SHOP, BLOG, results=[of_shop(up=False, reason="status"), of_shop(response_time=0.5)])
 
     found = await series(made, openmetrics=openmetrics)
@@ -152,14 +152,14 @@ async def test_phases_that_did_not_run_are_counted_nowhere() -> None:
     assert counts == {"resolve": 1, "connect": 2, "tls": None}
 
 
-async def test_a_check_that_says_nothing_of_the_site_leaves_no_latest_one() -> None:
+async def test_a_check_without_a_finding_about_the_site_leaves_no_latest_one() -> None:
     found = await series(metrics(SHOP, results=[of_shop(), of_shop(up=None, reason="monitor_offline")]))
 
     assert value(found, "probe_success") is None
     assert value(found, "website_health_last_check_timestamp_seconds") == 1.5
 
 
-async def test_conditions_on_json_are_told_where_the_monitor_has_some() -> None:
+async def test_conditions_on_json_are_exported_where_the_monitor_has_some() -> None:
     asking = SHOP.model_copy(update={"expect": Expect(json=("ok",))})
 
     assert value(await series(metrics(asking, results=[of_shop()])), "probe_failed_due_to_cel") == 0

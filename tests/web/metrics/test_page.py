@@ -18,7 +18,7 @@ from tests.web.visitor import ANYWHERE, nobody_logs_in
 
 
 async def scraped(number: int = 1, accept: str = "*/*", encoding: str = "identity") -> tuple[Any, bytes]:
-    """Scrape a registry with one gauge, and monitors; give the response's headers and its body as it came."""
+    """Scrape a registry with one gauge, and monitors; return the headers and the body as they came."""
     registry = CollectorRegistry()
     looked = Gauge("looked", "How often.", registry=registry)
 

@@ -49,7 +49,7 @@ class Asked:
         return text
 
     async def series(self, target: str, timeout_s: str | None = None) -> dict[str, float]:
-        """Ask, and give the samples by name and labels."""
+        """Ask, and return the samples by name and labels."""
         text = await self(target, timeout_s=timeout_s)
         samples = [sample for family in parse_text(text) for sample in family.samples]
         return {" ".join((each.name, *_written(each.labels))): each.value for each in samples}
@@ -157,7 +157,7 @@ async def test_a_target_is_needed(ask: Asked, target: str | None) -> None:
     assert await ask(target, 400) == "the parameter target is missing\n"
 
 
-async def test_a_paused_monitor_is_not_checked_and_nothing_is_said_of_it(ask: Asked) -> None:
+async def test_a_paused_monitor_is_not_checked_and_has_no_samples(ask: Asked) -> None:
     ask.probe.follow([Monitor(name="shop", url="http://shop.example/", paused=True)])
 
     assert await ask("shop") == "# paused\n"
@@ -213,7 +213,7 @@ async def test_trouble_of_this_machine_is_no_site_s_fault(ask: Asked) -> None:
     assert await ask("shop", 503) == "the check could not be made\n"
 
 
-async def test_a_machine_without_network_says_nothing_of_a_site(ask: Asked) -> None:
+async def test_a_machine_without_network_has_no_samples_of_a_site(ask: Asked) -> None:
     ask.probe.follow([monitor("shop")])
 
     async def offline(name: str, _: float) -> CheckResult:

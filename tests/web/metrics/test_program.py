@@ -5,9 +5,11 @@ import time
 import pytest
 from prometheus_client import generate_latest
 
+from monitor.alerts.counts import AlertCounts
+from monitor.config.model import Config
 from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
-from monitor.web.metrics.program import Measurement, Section, registry
+from monitor.web.metrics.program import Measurement, Section, _alerts, registry
 
 
 def lateness(*seconds: float) -> Buckets:
@@ -85,3 +87,14 @@ def test_prometheus_gets_each_kind_of_value_and_nothing_that_is_not_known() -> N
     assert "Only for the page" not in text
     assert "\nprocess_cpu_seconds_total " in text
     assert "\nwebsite_health_build_info{" in text
+
+
+def test_metrics_of_alerts_have_their_names_where_there_is_no_channel() -> None:
+    sections = list(_alerts(Config(monitors=()), AlertCounts()))
+
+    text = generate_latest(registry(LoopLag(), lambda: sections)).decode()
+
+    assert "# TYPE website_health_alerts_sent_total counter\n" in text
+    assert "# TYPE website_health_alerts_waiting gauge\n" in text
+    assert "\nwebsite_health_alert" not in text
+    assert [section.title for section in sections] == [""]

@@ -141,7 +141,7 @@ def test_each_monitor_has_its_labels(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/probe"])
-def test_promtool_has_nothing_to_say_about_the_metrics(watched: Watched, path: str) -> None:
+def test_promtool_finds_nothing_wrong_with_the_metrics(watched: Watched, path: str) -> None:
     watched.wait_until_scraped()
 
     status, text = get(watched.web, path, {"target": "secure", "module": "any"})

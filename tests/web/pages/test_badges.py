@@ -8,7 +8,7 @@ from monitor.web.pages.badges import response_time_badge, status_badge, uptime_b
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def said(badge: Markup) -> tuple[str, str]:
+def texts(badge: Markup) -> tuple[str, str]:
     """Read the badge's words, and the colour behind the second."""
     drawing = ET.fromstring(badge)  # noqa: S314 - made by us
     fill = drawing.find(f"{SVG}path")
@@ -31,9 +31,9 @@ def said(badge: Markup) -> tuple[str, str]:
         (response_time_badge(None), "response time: -", "#5f6975"),
     ],
 )
-def test_a_badge_says_one_thing_in_words_and_colour(badge: Markup, words: str, colour: str) -> None:
-    assert said(badge) == (words, colour)
+def test_a_badge_shows_one_thing_in_words_and_colour(badge: Markup, words: str, colour: str) -> None:
+    assert texts(badge) == (words, colour)
 
 
 def test_no_word_can_leave_the_badge() -> None:
-    assert said(status_badge('"><script>alert(1)</script>'))[0] == 'status: "><script>alert(1)</script>'
+    assert texts(status_badge('"><script>alert(1)</script>'))[0] == 'status: "><script>alert(1)</script>'

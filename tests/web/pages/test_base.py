@@ -41,7 +41,7 @@ async def test_what_says_how_the_program_is_answers_before_it_has_started() -> N
     assert (ready.status, ready.text) == (503, "the program is starting\n")
 
 
-async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there() -> None:
+async def test_with_postgresql_unavailable_the_pages_say_so_and_the_pipeline_is_there() -> None:
     store = result_store("postgresql://nobody:hidden-1@127.0.0.1:9/x")
 
     async with site_of(configured("shop"), store) as visitor:
@@ -52,22 +52,6 @@ async def test_with_postgresql_away_the_pages_say_so_and_the_pipeline_is_there()
     assert all("PostgreSQL is unavailable" in page.text for page in pages)
     assert not any("hidden-1" in page.text or "127.0.0.1" in page.text for page in pages)
     assert (pipeline.status, "Ready" in pipeline.text) == (200, True)
-
-
-async def test_the_pipeline_says_what_is_missing(store: ResultStore) -> None:
-    async with site_of(
-        configured("shop"), store, missing=lambda: ["Kafka has been unavailable for 3 s"]
-    ) as visitor:
-        page = await visitor.get("/pipeline")
-
-    assert "Not ready" in page.text
-    assert "<li>Kafka has been unavailable for 3 s</li>" in page.text
-    assert page.headers["Cache-Control"] == "no-store"
-
-
-async def test_the_pipeline_tells_the_facts_of_the_running_program(store: ResultStore) -> None:
-    async with site_of(configured("shop"), store) as visitor:
-        assert "<dt>Checks made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text
 
 
 async def test_a_page_that_is_not_there_is_a_page_for_browsers_and_a_line_for_programs() -> None:
@@ -104,7 +88,7 @@ async def test_what_no_text_of_the_database_can_be_is_a_mistake_of_the_reader(st
     assert (answer.status, "This text is not possible" in answer.text) == (400, True)
 
 
-async def test_a_page_is_made_anew_when_something_changes(store: ResultStore) -> None:
+async def test_a_page_is_made_again_when_something_changes(store: ResultStore) -> None:
     async with (
         site_of(configured("shop"), store) as visitor,
         aiohttp.ClientSession() as client,

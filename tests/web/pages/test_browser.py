@@ -148,7 +148,7 @@ async def _news(shown: Window) -> None:
     )
 
 
-async def test_a_chart_s_range_is_chosen_and_each_moment_tells_its_values(here: World) -> None:
+async def test_a_chart_s_range_is_chosen_and_each_moment_shows_its_values(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/monitors/fine?range=3h")
         await shown.page.get_by_role("link", name="24h").click()
@@ -167,18 +167,18 @@ async def test_the_keyboard_reaches_everything_and_is_never_caught(here: World) 
         await keyboard.press("Tab")
         assert await shown.focused() == "Skip to content"
         charts = 0
-        told = []
+        values = []
         for _ in range(30):
             await keyboard.press("Tab")
             if await shown.page.evaluate("document.activeElement.matches('.moments')"):
                 charts += 1
                 for key in ("End", "ArrowLeft", "Home", "ArrowRight"):
                     await keyboard.press(key)
-                    told.append(await shown.page.locator("#tip").inner_text())
+                    values.append(await shown.page.locator("#tip").inner_text())
             if await shown.page.evaluate("document.activeElement === document.body"):
                 break
         assert charts == 2
-        assert len(set(told)) == 8
+        assert len(set(values)) == 8
         assert await shown.page.locator(".chosen").count() == 0
 
 

@@ -36,7 +36,7 @@ def path(chart: Markup, name: str) -> str:
     return line.attrib["d"]
 
 
-def test_each_bar_has_its_state_and_says_its_time() -> None:
+def test_each_bar_has_its_state_and_its_time() -> None:
     chart = uptime_bars((Bar("up", "1 Nov: 100 % up"), Bar("down", "2 Nov: 3 % up")), "90 days")
 
     bars = [(each.attrib["class"], each.findtext("title")) for each in drawn(chart, "path")]
@@ -52,13 +52,13 @@ def test_a_sparkline_of_nothing_is_no_mistake(values: list[float | None]) -> Non
     assert drawn(sparkline(values, "response time"), "path")
 
 
-def test_each_moment_tells_its_values() -> None:
+def test_each_moment_shows_its_values() -> None:
     chart = response_chart([ChartPoint(6 * HOUR_S, (0.1, 1.5, None))], NAMES, [], DAY)
 
     assert titles(chart, "moment") == ["06:00 UTC: p50 100 ms, p95 1.5 s, max -"]
 
 
-def test_a_moment_of_an_outage_tells_that_too() -> None:
+def test_a_moment_of_an_outage_shows_that_too() -> None:
     points = [ChartPoint(hour * HOUR_S, (None, None, None)) for hour in (5, 6, 12)]
 
     chart = response_chart(points, NAMES, [Shade("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)

@@ -1,4 +1,4 @@
-"""What sums say of a monitor's past."""
+"""A monitor's past, from its sums."""
 
 from datetime import UTC, datetime
 
@@ -73,7 +73,7 @@ def test_bars_are_in_the_order_of_time_and_end_today() -> None:
         (Seconds(up_s=2, maintenance_s=1, locations=1), "up"),
     ],
 )
-def test_a_bar_s_colour_tells_the_worst_that_matters(seconds: Seconds, state: str) -> None:
+def test_a_bar_s_colour_shows_the_worst_that_matters(seconds: Seconds, state: str) -> None:
     assert bar(seconds, "").state == state
 
 

@@ -64,7 +64,7 @@ async def one(visitor: Visitor, number: int) -> Answer:
     return await visitor.get(f"/incidents/{number}")
 
 
-async def test_an_incident_tells_its_course_where_and_why(store: ResultStore) -> None:
+async def test_an_incident_shows_its_course_where_and_why(store: ResultStore) -> None:
     await store.save(ended("shop", 900))  # type: ignore[arg-type]
 
     async with site_of(configured("shop"), store) as visitor:
@@ -78,7 +78,7 @@ async def test_an_incident_tells_its_course_where_and_why(store: ResultStore) ->
     assert "It was over before it was noticed." in page.text
 
 
-async def test_an_incident_without_a_failed_check_says_why_too(store: ResultStore) -> None:
+async def test_an_incident_without_a_failed_check_shows_why_too(store: ResultStore) -> None:
     await store.save(flapping())
 
     async with site_of(configured("shop"), store) as visitor:
@@ -122,11 +122,13 @@ async def alerts(database: str) -> AsyncIterator[AlertStore]:
 async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: AlertStore) -> None:
     async with site_of(configured("shop"), alerts) as visitor:
         assert (await one(visitor, 1)).text.count("<form") == 2
-        said = await visitor.say("/incidents/1/acknowledge", who="Ada", why=" the <disk>\n is full\0")
-        silenced = await visitor.say("/incidents/1/silence", who="Bob", why="moving", hours="4")
+        acknowledged = await visitor.send(
+            "/incidents/1/acknowledge", who="Ada", why=" the <disk>\n is full\0"
+        )
+        silenced = await visitor.send("/incidents/1/silence", who="Bob", why="moving", hours="4")
         page = await one(visitor, 1)
 
-    assert said.headers["Location"] == silenced.headers["Location"] == "/incidents/1"
+    assert acknowledged.headers["Location"] == silenced.headers["Location"] == "/incidents/1"
     assert "by Ada: the &lt;disk&gt; is full" in page.text
     assert "Silenced by Bob: moving" in page.text
     (silence,) = await alerts.silences(time.time())
@@ -134,21 +136,21 @@ async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: 
 
 
 @pytest.mark.parametrize("form", [{}, {"who": "Ada"}, {"who": " ", "why": "x"}])
-async def test_nobody_says_nothing(alerts: AlertStore, form: dict[str, str]) -> None:
+async def test_an_act_without_a_name_or_a_reason_is_refused(alerts: AlertStore, form: dict[str, str]) -> None:
     async with site_of(configured("shop"), alerts) as visitor:
-        assert (await visitor.say("/incidents/1/acknowledge", **form)).status == 400
+        assert (await visitor.send("/incidents/1/acknowledge", **form)).status == 400
 
 
-async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> None:
+async def test_nothing_can_be_ordered_for_what_is_not_there(alerts: AlertStore) -> None:
     form = {"who": "Ada", "why": "x"}
 
     async with site_of(configured("shop"), alerts) as visitor:
-        assert (await visitor.say("/incidents/9/silence", **form)).status == 404
+        assert (await visitor.send("/incidents/9/silence", **form)).status == 404
     async with site_of(configured("shop")) as visitor:
-        assert (await visitor.say("/incidents/1/silence", **form)).status == 503
-    away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
-    async with site_of(configured("shop"), away) as visitor:
-        answer = await visitor.say("/incidents/1/silence", **form)
+        assert (await visitor.send("/incidents/1/silence", **form)).status == 503
+    unavailable = AlertStore(Database("postgresql://127.0.0.1:9/x"))
+    async with site_of(configured("shop"), unavailable) as visitor:
+        answer = await visitor.send("/incidents/1/silence", **form)
     assert (answer.status, "PostgreSQL is unavailable" in answer.text) == (503, True)
 
 

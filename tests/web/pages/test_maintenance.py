@@ -34,19 +34,19 @@ async def rows(database: str) -> list[MadeWindow]:
 
 
 def lines(page: str) -> list[str]:
-    """What is said of maintenance, and the button that ends it."""
-    told = re.findall(r'maintenance/\d+/end">\s*<p>(.*?)</p>\s*<button>(.*?)</button>', page, re.DOTALL)
-    return [re.sub(r"<[^>]+>", "", f"{line} [{button}]") for line, button in told]
+    """What the page shows of maintenance, and the button that ends it."""
+    found = re.findall(r'maintenance/\d+/end">\s*<p>(.*?)</p>\s*<button>(.*?)</button>', page, re.DOTALL)
+    return [re.sub(r"<[^>]+>", "", f"{line} [{button}]") for line, button in found]
 
 
 async def test_a_window_is_begun_shown_and_ended(alerts: AlertStore, database: str) -> None:
     async with site_of(configured(SHOP), alerts) as visitor:
         assert lines((await visitor.get("/monitors/shop")).text) == []
-        begun = await visitor.say("/monitors/shop/maintenance", **ADA, scope="monitor", hours="4")
+        begun = await visitor.send("/monitors/shop/maintenance", **ADA, scope="monitor", hours="4")
         during = await visitor.get("/monitors/shop")
-        ended = await visitor.say("/monitors/shop/maintenance/1/end")
+        ended = await visitor.send("/monitors/shop/maintenance/1/end")
         after = await visitor.get("/monitors/shop")
-        again = await visitor.say("/monitors/shop/maintenance/1/end")
+        again = await visitor.send("/monitors/shop/maintenance/1/end")
 
     assert {each.status for each in (begun, ended, again)} == {303}
     assert {each.headers["Location"] for each in (begun, ended, again)} == {"/monitors/shop"}
@@ -61,7 +61,7 @@ async def test_a_window_is_begun_shown_and_ended(alerts: AlertStore, database: s
 
 
 @pytest.mark.parametrize(
-    ("scope", "of", "said"),
+    ("scope", "of", "shown"),
     [
         ("all", (None, None), "with all monitors"),
         ("group", (None, "web"), "with the group web"),
@@ -69,14 +69,14 @@ async def test_a_window_is_begun_shown_and_ended(alerts: AlertStore, database: s
     ],
 )
 async def test_a_window_can_be_of_the_group_or_of_all(
-    alerts: AlertStore, database: str, scope: str, of: tuple[str | None, str | None], said: str
+    alerts: AlertStore, database: str, scope: str, of: tuple[str | None, str | None], shown: str
 ) -> None:
     async with site_of(configured(SHOP), alerts) as visitor:
-        await visitor.say("/monitors/shop/maintenance", **ADA, scope=scope, hours="1")
+        await visitor.send("/monitors/shop/maintenance", **ADA, scope=scope, hours="1")
         page = await visitor.get("/monitors/shop")
 
     assert [(each.monitor, each.group) for each in await rows(database)] == [of]
-    assert said in lines(page.text)[0]
+    assert shown in lines(page.text)[0]
 
 
 async def test_a_window_to_come_is_taken_back(alerts: AlertStore, database: str) -> None:
@@ -84,9 +84,9 @@ async def test_a_window_to_come_is_taken_back(alerts: AlertStore, database: str)
     form = {**ADA, "scope": "all", "hours": "24", "since": f"{start:%Y-%m-%dT%H:%M}"}
 
     async with site_of(configured(SHOP), alerts) as visitor:
-        await visitor.say("/monitors/shop/maintenance", **form)
+        await visitor.send("/monitors/shop/maintenance", **form)
         (line,) = lines((await visitor.get("/monitors/shop")).text)
-        await visitor.say("/monitors/shop/maintenance/1/end")
+        await visitor.send("/monitors/shop/maintenance/1/end")
         after = await visitor.get("/monitors/shop")
 
     assert line.startswith(f"Maintenance from {start:%Y-%m-%d %H:%M}:00 until")
@@ -102,7 +102,7 @@ async def test_a_monitor_without_a_group_offers_none(store: ResultStore) -> None
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "shown"),
     [
         ({}, "Who, and why?"),
         ({"who": "Ada", "why": " "}, "Who, and why?"),
@@ -112,12 +112,12 @@ async def test_a_monitor_without_a_group_offers_none(store: ResultStore) -> None
     ],
 )
 async def test_what_cannot_be_a_window_is_refused(
-    alerts: AlertStore, database: str, form: dict[str, str], said: str
+    alerts: AlertStore, database: str, form: dict[str, str], shown: str
 ) -> None:
     async with site_of(configured(SHOP), alerts) as visitor:
-        answer = await visitor.say("/monitors/shop/maintenance", **form)
+        answer = await visitor.send("/monitors/shop/maintenance", **form)
 
-    assert (answer.status, said in answer.text) == (400, True)
+    assert (answer.status, shown in answer.text) == (400, True)
     assert await rows(database) == []
 
 
@@ -126,15 +126,15 @@ async def test_each_name_has_its_forms(alerts: AlertStore, database: str, name: 
     async with site_of(configured(name), alerts) as visitor:
         page = (await visitor.get(monitor_path(name))).text
         (action,) = re.findall(r'action="([^"]+/maintenance)"', page)
-        await visitor.say(action, **ADA)
+        await visitor.send(action, **ADA)
         (end,) = re.findall(r'action="([^"]+/end)"', (await visitor.get(monitor_path(name))).text)
-        ended = await visitor.say(end)
+        ended = await visitor.send(end)
 
     assert ended.headers["Location"] == monitor_path(name)
     assert [(each.monitor, each.until_at < time.time()) for each in await rows(database)] == [(name, True)]
 
 
-async def test_windows_of_the_configuration_are_told_while_they_are_open(store: ResultStore) -> None:
+async def test_windows_of_the_configuration_are_shown_while_they_are_open(store: ResultStore) -> None:
     now = datetime.now(UTC)
 
     def window(first_h: float, last_h: float) -> dict[str, Any]:
@@ -164,14 +164,14 @@ async def test_a_window_of_people_is_shaded(alerts: AlertStore) -> None:
     assert lines(page.text) == []
 
 
-async def test_nothing_can_be_said_of_what_is_not_there(alerts: AlertStore) -> None:
+async def test_nothing_can_be_ordered_for_what_is_not_there(alerts: AlertStore) -> None:
     paths = ("/monitors/shop/maintenance", "/monitors/shop/maintenance/1/end")
 
     async with site_of(configured("other"), alerts) as visitor:
-        assert [(await visitor.say(path, **ADA)).status for path in paths] == [404, 404]
+        assert [(await visitor.send(path, **ADA)).status for path in paths] == [404, 404]
     async with site_of(configured("shop")) as visitor:
-        assert [(await visitor.say(path, **ADA)).status for path in paths] == [503, 503]
-    away = AlertStore(Database("postgresql://127.0.0.1:9/x"))
-    async with site_of(configured("shop"), away) as visitor:
-        answers = [await visitor.say(path, **ADA) for path in paths]
+        assert [(await visitor.send(path, **ADA)).status for path in paths] == [503, 503]
+    unavailable = AlertStore(Database("postgresql://127.0.0.1:9/x"))
+    async with site_of(configured("shop"), unavailable) as visitor:
+        answers = [await visitor.send(path, **ADA) for path in paths]
     assert [(each.status, "PostgreSQL is unavailable" in each.text) for each in answers] == [(503, True)] * 2

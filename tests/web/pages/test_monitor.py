@@ -105,7 +105,7 @@ async def test_maintenance_is_shaded(store: ResultStore) -> None:
     assert page.text.count('class="shade maintenance"') == 2
 
 
-async def test_a_result_tells_its_code_redirects_phases_and_where_from(store: ResultStore) -> None:
+async def test_a_result_shows_its_code_redirects_phases_and_where_from(store: ResultStore) -> None:
     took = Took(resolve=None, connect=0.02, processing=0.5)
     await store.save(
         [
@@ -126,10 +126,10 @@ async def test_a_result_tells_its_code_redirects_phases_and_where_from(store: Re
 
 
 @pytest.mark.parametrize(
-    ("verified_until", "said"), [(None, "not verified"), (1_900_000_000.0, "2030-03-17 17:46:40")]
+    ("verified_until", "shown"), [(None, "not verified"), (1_900_000_000.0, "2030-03-17 17:46:40")]
 )
 async def test_the_certificate_of_the_newest_result_that_has_one(
-    store: ResultStore, verified_until: float | None, said: str
+    store: ResultStore, verified_until: float | None, shown: str
 ) -> None:
     tls = Tls("TLS 1.3", "AES", "ab", "CN=shop", "CN=a", "shop.example", "01", verified_until)
     await store.save([result(ago_s=120, tls=tls, certificate_expires_at=1_800_000_000.0), result()])
@@ -138,7 +138,7 @@ async def test_the_certificate_of_the_newest_result_that_has_one(
         page = await visitor.get("/monitors/shop")
 
     assert "<dt>issuer</dt><dd>CN=a</dd>" in page.text
-    assert f"<dt>verified chain expires</dt><dd>{said}</dd>" in page.text
+    assert f"<dt>verified chain expires</dt><dd>{shown}</dd>" in page.text
     assert "<dt>presented chain expires</dt><dd>2027-01-15 08:00:00</dd>" in page.text
 
 
@@ -200,8 +200,8 @@ async def test_a_result_that_waits_somewhere_is_not_waited_for_for_long(
 
     async with site_of(configured("shop"), store, check_now) as visitor:
         assert (await visitor.post("/monitors/shop/check")).status == 303
-    away = result_store("postgresql://127.0.0.1:9/x")
-    async with site_of(configured("shop"), away, check_now) as visitor:
+    unavailable = result_store("postgresql://127.0.0.1:9/x")
+    async with site_of(configured("shop"), unavailable, check_now) as visitor:
         assert (await visitor.post("/monitors/shop/check")).status == 303
 
 

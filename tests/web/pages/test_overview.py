@@ -53,11 +53,11 @@ async def test_a_monitor_that_is_up_and_flapping_says_so(store: ResultStore) -> 
     await store.save(flapping())
 
     async with site_of(configured("shop"), store) as visitor:
-        said = await row(visitor, "shop")
+        html = await row(visitor, "shop")
         state = json.loads((await visitor.get("/api/v1/monitors/shop")).text)
 
     why = "more than 6 changes between up and down within an hour"
-    assert f'<span class="state up">up</span><small>{why}</small>' in said
+    assert f'<span class="state up">up</span><small>{why}</small>' in html
     assert (state["status"], state["since_at"], state["reason"], state["detail"]) == ("up", None, None, why)
 
 
@@ -66,9 +66,9 @@ async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: Re
     await store.save([each for ago_s in (45, 30, 15) for each in outage(ago_s=ago_s, checks=1)[1:]])
 
     async with site_of(configured("shop"), store) as visitor:
-        said = await row(visitor, "shop")
+        html = await row(visitor, "shop")
 
-    assert '<span class="state down">down</span><small>status: status 503</small>' in said
+    assert '<span class="state down">down</span><small>status: status 503</small>' in html
 
 
 async def test_all_is_well_in_one_line(store: ResultStore) -> None:
@@ -84,13 +84,13 @@ async def test_what_is_known_of_a_monitor_is_in_its_row(store: ResultStore) -> N
     url = "https://me:hidden-1@shop.example/?token=hidden-2"
 
     async with site_of(configured({"name": "shop", "url": url}), store) as visitor:
-        said = await row(visitor, "shop")
+        html = await row(visitor, "shop")
 
-    assert "500 ms" in said
-    assert '<span class="soon">20 d</span>' in said
-    assert said.count("100 %") >= 4
-    assert "https://shop.example/?token=***" in said
-    assert "hidden" not in said
+    assert "500 ms" in html
+    assert '<span class="soon">20 d</span>' in html
+    assert html.count("100 %") >= 4
+    assert "https://shop.example/?token=***" in html
+    assert "hidden" not in html
 
 
 async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
@@ -106,8 +106,8 @@ async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
 
 
 async def bars(visitor: Visitor, name: str, query: str = "") -> str:
-    said = await row(visitor, name, query)
-    return said[said.index('class="bars"') :].partition("</svg>")[0]
+    html = await row(visitor, name, query)
+    return html[html.index('class="bars"') :].partition("</svg>")[0]
 
 
 async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -> None:

@@ -1,12 +1,13 @@
-"""What the page of the pipeline says of the running program."""
+"""The page of the pipeline."""
 
-from monitor.runtime.text import duration
+from monitor.storage.results import ResultStore
 from tests.program import Start, until
 from tests.test_main import stored
 from tests.web.test_site import get, ready, sites
+from tests.web.visitor import configured, site_of
 
 
-def test_the_pipeline_tells_what_went_through_it(program: Start, database: str) -> None:
+def test_the_pipeline_shows_what_went_through_it(program: Start, database: str) -> None:
     monitor = program(pg_uri=database, monitors=sites("shop"))
     monitor.start()
     stored(database, 2)
@@ -30,5 +31,17 @@ def test_the_pipeline_tells_what_went_through_it(program: Start, database: str) 
     assert monitor.stop() == 0
 
 
-def test_a_duration_that_is_not_known_is_a_dash() -> None:
-    assert duration(None) == "-"
+async def test_the_pipeline_shows_what_is_missing(store: ResultStore) -> None:
+    async with site_of(
+        configured("shop"), store, missing=lambda: ["Kafka has been unavailable for 3 s"]
+    ) as visitor:
+        page = await visitor.get("/pipeline")
+
+    assert "Not ready" in page.text
+    assert "<li>Kafka has been unavailable for 3 s</li>" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_pipeline_shows_the_facts_of_the_running_program(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        assert "<dt>Checks made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text

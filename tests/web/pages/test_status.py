@@ -70,7 +70,7 @@ async def test_only_the_monitors_that_are_chosen_are_shown(
         assert badge.status == (200 if name in shown else 404)
 
 
-async def test_the_feed_tells_what_began_what_ended_and_what_is_partial(store: ResultStore) -> None:
+async def test_the_feed_has_what_began_what_ended_and_what_is_partial(store: ResultStore) -> None:
     past = [*outage("blog", 3_600), result("blog", 3_360), result("blog", 3_300)]
     half = [result("shop", ago_s, location="there") for ago_s in (360, 300, 240, 180, 120)]
     await store.save([*past, *outage("shop"), *half])
@@ -111,14 +111,14 @@ async def test_with_no_services_the_page_is_there(store: ResultStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "text"),
     [
         ("status", "status: up"),
         ("uptime", "uptime 30 d: 100 %"),
         ("response-time", "response time: 2"),
     ],
 )
-async def test_badges_are_pictures_of_the_newest_results(store: ResultStore, kind: str, said: str) -> None:
+async def test_badges_are_pictures_of_the_newest_results(store: ResultStore, kind: str, text: str) -> None:
     name = "a/b status.svg"
     await store.save([result(name, 60 * number) for number in range(1, 5)])
 
@@ -126,7 +126,7 @@ async def test_badges_are_pictures_of_the_newest_results(store: ResultStore, kin
         badge = await visitor.get(f"/badges/a%2Fb%20status.svg/{kind}.svg")
 
     assert (badge.status, badge.headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")
-    assert said in badge.text
+    assert text in badge.text
 
 
 async def test_badges_of_what_is_not_known_have_a_dash(store: ResultStore) -> None:
