@@ -1,4 +1,4 @@
-"""Whom the web server answers, and what it tells browsers about its pages.
+"""Whom the web server answers, and the headers of all its pages.
 
 With `web_token`, those who have the token: programs send it as `Authorization: Bearer`, people log in.
 Without one, only this machine, under a name that only this machine has: a foreign page can point its own

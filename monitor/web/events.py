@@ -32,7 +32,7 @@ _AT_ONCE = 10  # listeners, each of which is written to in the next turn of the 
 class Events:
     """Streams to any number of listeners, from one look a second at the database.
 
-    A listener that comes before `run` waits for it. `on_news` is called before listeners are told.
+    A listener that comes before `run` waits for it. `on_news` is called before an event is sent.
     """
 
     def __init__(self, on_news: Callable[[], None] = lambda: None, look_s: float = _LOOK_S) -> None:
@@ -62,7 +62,6 @@ class Events:
                 self._begun.clear()
 
     def end(self) -> None:
-        """Close all streams."""
         for listener in self._listeners:
             listener.put_nowait(None)
 

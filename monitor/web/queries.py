@@ -54,7 +54,6 @@ class Seconds(NamedTuple):
 
     @property
     def known_s(self) -> float:
-        """The time that the uptime is a share of."""
         return self.up_s + self.degraded_s + self.down_s
 
     @property
@@ -161,7 +160,6 @@ class PageReader:
         self._database = database
 
     async def statuses(self) -> dict[str, str]:
-        """Read the status of every monitor."""
         rows = await self._rows(sql.STATUSES)
         return {row["monitor"]: row["status"] for row in rows}
 

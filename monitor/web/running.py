@@ -63,7 +63,6 @@ class Program:
 
 
 def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> Running:
-    """Return what the web server needs of these."""
     return Running(
         reader=PageReader(pipeline.store.database),
         alerts=pipeline.alerts,

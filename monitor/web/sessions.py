@@ -16,7 +16,48 @@ from pathlib import Path
 
 from monitor.runtime.text import DAY_S
 
+SESSION_S = 7.0 * DAY_S
+_MAX_FAILED = 10
+_FAILED_S = 60.0
+_MAX_ADDRESSES = 1_000
+
 _log = logging.getLogger(__name__)
+
+
+class Sessions:
+    """Sessions of one token; `clock` returns Unix seconds."""
+
+    def __init__(self, token: str, ended: "EndedSessions", clock: Callable[[], float] = time.time) -> None:
+        self._ended = ended
+        self._token = token.encode()
+        self._key = hmac.digest(self._token, b"session", "sha256")
+        self._clock = clock
+
+    def admits(self, token: str) -> bool:
+        """Return whether this is the token; the comparison takes constant time."""
+        return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token)
+
+    def issue(self) -> str:
+        """Return the cookie of a new session."""
+        session = f"{self._clock() + SESSION_S:.0f}.{secrets.token_hex(16)}"
+        return f"{session}.{self._signature(session)}"
+
+    def knows(self, cookie: str) -> bool:
+        """Return whether the cookie was issued for this token, has not expired, and was not ended."""
+        session, _, signature = cookie.rpartition(".")
+        signed = signature.encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(signed, self._signature(session).encode()):
+            return False
+        return float(session.partition(".")[0]) > self._clock() and session not in self._ended
+
+    async def end(self, cookie: str) -> None:
+        """End the session of this cookie; a cookie that is not valid changes nothing."""
+        if self.knows(cookie):
+            session = cookie.rpartition(".")[0]
+            await self._ended.add(session, float(session.partition(".")[0]))
+
+    def _signature(self, session: str) -> str:
+        return hmac.digest(self._key, session.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 class EndedSessions:
@@ -62,54 +103,6 @@ def _write(file: Path, text: str) -> None:
     fresh = file.with_suffix(".new")
     fresh.write_text(text, "ascii")
     fresh.replace(file)
-
-
-SESSION_S = 7.0 * DAY_S
-
-
-_MAX_FAILED = 10
-
-
-_FAILED_S = 60.0
-
-
-_MAX_ADDRESSES = 1_000
-
-
-class Sessions:
-    """Sessions of one token; `clock` returns Unix seconds."""
-
-    def __init__(self, token: str, ended: EndedSessions, clock: Callable[[], float] = time.time) -> None:
-        self._ended = ended
-        self._token = token.encode()
-        self._key = hmac.digest(self._token, b"session", "sha256")
-        self._clock = clock
-
-    def admits(self, token: str) -> bool:
-        """Return whether this is the token; the comparison takes constant time."""
-        return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token)
-
-    def issue(self) -> str:
-        """Return the cookie of a new session."""
-        session = f"{self._clock() + SESSION_S:.0f}.{secrets.token_hex(16)}"
-        return f"{session}.{self._signature(session)}"
-
-    def knows(self, cookie: str) -> bool:
-        """Return whether the cookie was issued for this token, has not expired, and was not ended."""
-        session, _, signature = cookie.rpartition(".")
-        signed = signature.encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(signed, self._signature(session).encode()):
-            return False
-        return float(session.partition(".")[0]) > self._clock() and session not in self._ended
-
-    async def end(self, cookie: str) -> None:
-        """End the session of this cookie; a cookie that is not valid changes nothing."""
-        if self.knows(cookie):
-            session = cookie.rpartition(".")[0]
-            await self._ended.add(session, float(session.partition(".")[0]))
-
-    def _signature(self, session: str) -> str:
-        return hmac.digest(self._key, session.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 class FailedTries:

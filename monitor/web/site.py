@@ -71,7 +71,6 @@ class Site:
         ]
 
     def follow(self, config: Config) -> None:
-        """Show the monitors of this configuration, and no others."""
         self.checks.follow(config.monitors)
         self._probe.follow(config.monitors)
         self.pages.follow(config.monitors)

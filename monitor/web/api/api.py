@@ -15,7 +15,7 @@ from monitor.web.pages.base import Pages
 
 
 class Api:
-    """Answers what its document says."""
+    """All operations of the API, and the document that describes them."""
 
     def __init__(self, pages: Pages) -> None:
         self.operations: list[Operation] = [

@@ -24,7 +24,7 @@ class Operation:
     `answer` gets the request and its parameters by name; among them, as `body`, the body of type `takes`.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST"]
     path: str
     summary: str
     answer: Answer
@@ -34,7 +34,6 @@ class Operation:
 
     @property
     def can_be_csv(self) -> bool:
-        """Whether the answer can also be CSV."""
         return any(parameter.name == "format" for parameter in self.parameters)
 
     def route(self) -> web.RouteDef:
@@ -42,7 +41,7 @@ class Operation:
         path = self.path
         for name, pattern in PATH_PATTERNS.items():
             path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
-        define = {"GET": web.get, "POST": web.post, "DELETE": web.delete}[self.method]
+        define = {"GET": web.get, "POST": web.post}[self.method]
         return define(ROOT + path, self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -50,7 +50,6 @@ def instant(name: str, meaning: str, default: float | None = None) -> Parameter:
 
 
 def choice(name: str, meaning: str, options: Sequence[str], default: str | None = None) -> Parameter:
-    """Make a parameter that is one of these words."""
     schema = {"type": "string", "enum": list(options)} | ({"default": default} if default else {})
 
     def read(text: str) -> str:

@@ -146,12 +146,10 @@ async def _json_parts(pages: AsyncIterator[list[Result]]) -> AsyncIterator[bytes
 
 
 def result_of_row(row: ResultRow) -> Result:
-    """Return a stored result as the API sends it."""
     return _result(row, row.status, row.time, {phase: getattr(row, phase) for phase in _PHASES})
 
 
 def result_of(result: CheckResult) -> Result:
-    """Return a result that has just been found as the API sends it."""
     phases = msgspec.structs.asdict(result.phases)
     return _result(
         result,

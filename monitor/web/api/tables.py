@@ -11,7 +11,6 @@ _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def columns(row: type[msgspec.Struct], without: Sequence[str] = ()) -> list[str]:
-    """Return the names of the columns of such rows."""
     return [name for name in row.__struct_fields__ if name not in without]
 
 

@@ -75,7 +75,6 @@ def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Itera
 
 
 def fnv1a(address: bytes) -> int:
-    """Return the FNV-1a hash, of 32 bits."""
     hashed = _FNV_OFFSET
     for byte in address:
         hashed = ((hashed ^ byte) * _FNV_PRIME) & 0xFFFFFFFF

@@ -47,11 +47,9 @@ class Pages:
 
     @property
     def running(self) -> Running:
-        """The running program; before it has started, `wait_for_start` answers."""
         return self.program.running
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Show these monitors, and no others."""
         self.monitors = {monitor.name: monitor for monitor in monitors}
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
 
@@ -141,7 +139,6 @@ class Pages:
             return page
 
     def unavailable(self) -> web.Response:
-        """Return the page that says that the database is unavailable."""
         text = "Checks go on, and results wait until it is back. Try again then."
         return self.problem(503, "PostgreSQL is unavailable", text)
 

@@ -91,7 +91,6 @@ class IncidentPages:
         return {"acknowledged": acknowledged, "silence": silences.get(incident.monitor)}
 
     async def _act(self, request: web.Request) -> web.Response:
-        """Acknowledge the incident, or silence its monitor for some hours."""
         running, number = self._pages.running, int(request.match_info["id"])
         form = await request.post()
         who, why = acts.signature(form)

@@ -64,7 +64,6 @@ class MaintenanceForms:
 
 
 def maintenance_of(monitor: Monitor, made: MadeWindows, now: float) -> Mapping[str, Any]:
-    """Return what the page shows of a monitor's maintenance."""
     configured = intervals(monitor.maintenance, now, now + LONGEST_S)
     is_open = bool(configured) and configured[0][0] <= now
     return {

@@ -84,7 +84,6 @@ async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Cal
 
 
 async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
-    """Read the history of each of these monitors."""
     now = time.time()
     read = bounds(now)
     days = await reader.days(names, read.first_day, read.first_hour, read.end_hour)
@@ -97,7 +96,6 @@ async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
 
 
 def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
-    """Return what a page shows of a monitor in one row."""
     bars = tuple(history.hour_bars() if hourly else history.day_bars())
     expires_at = latest and latest.certificate_expires_at
     return {

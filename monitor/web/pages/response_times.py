@@ -63,7 +63,6 @@ def _at_most(slowest: float | None, seconds: float | None) -> float | None:
 
 
 def by_day(hours: ByPeriod) -> dict[int, list[Sums]]:
-    """Return the sums of hours, grouped by day."""
     days: defaultdict[int, list[Sums]] = defaultdict(list)
     for hour, sums in hours.items():
         days[hour // DAY_H] += sums
@@ -71,12 +70,10 @@ def by_day(hours: ByPeriod) -> dict[int, list[Sums]]:
 
 
 def response_points(found: Iterable[Step]) -> list[ChartPoint]:
-    """Return the points of the chart of response times."""
     return [ChartPoint(step.at, (step.p50, step.p95, step.slowest)) for step in found if step.at is not None]
 
 
 def phase_points(found: Iterable[Step]) -> list[ChartPoint]:
-    """Return the points of the chart of phases."""
     return [ChartPoint(step.at, tuple(step.phases)) for step in found if step.at is not None]
 
 
