@@ -1,6 +1,6 @@
 """The OpenAPI document of the API, made from its operations and the types of their answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,6 @@ from monitor.web.api.parameters import Parameter
 from monitor.web.api.problems import Problem
 
 _JSON = "application/json"
-_PROBLEM = {"$ref": "#/components/responses/Problem"}
 _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "name": {
         "description": "the monitor's name, percent-encoded",
@@ -63,18 +62,21 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, Any]:
-    names = [name for name in PATH_PATTERNS if f"{{{name}}}" in operation.path]
-    parameters = [*map(_in_path, names), *map(_in_query, operation.parameters)]
+    in_path = [
+        {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
+        for name in PATH_PATTERNS
+        if f"{{{name}}}" in operation.path
+    ]
+    contents: dict[str, Any] = {_JSON: {"schema": described[operation.gives]}}
+    if operation.can_be_csv:
+        contents["text/csv"] = {"schema": {"type": "string"}}
     written: dict[str, Any] = {
         "operationId": _id(operation),
         "summary": operation.summary,
-        "parameters": parameters,
+        "parameters": [*in_path, *map(_in_query, operation.parameters)],
         "responses": {
-            "200": {
-                "description": "the request was fulfilled",
-                "content": dict(_contents(operation, described)),
-            },
-            "default": _PROBLEM,
+            "200": {"description": "the request was fulfilled", "content": contents},
+            "default": {"$ref": "#/components/responses/Problem"},
         },
     }
     if operation.takes is not None:
@@ -86,16 +88,6 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
 def _id(operation: Operation) -> str:
     words = [word for word in operation.path.split("/") if word and not word.startswith("{")]
     return "_".join([operation.method.lower(), *words, *(["one"] if operation.path.endswith("}") else [])])
-
-
-def _contents(operation: Operation, described: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
-    yield _JSON, {"schema": described[operation.gives]}
-    if operation.can_be_csv:
-        yield "text/csv", {"schema": {"type": "string"}}
-
-
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
 
 
 def _in_query(parameter: Parameter) -> dict[str, Any]:
