@@ -68,9 +68,9 @@ class Access:
 
     def _refuse_others(self, request: web.Request) -> None:
         if self._sessions is None and not _is_this_machine(request.headers.get("Host", "")):
-            raise web.HTTPMisdirectedRequest(text="this server does not go by that name\n")
+            raise web.HTTPMisdirectedRequest(text="this server does not answer to this host name\n")
         if request.method not in _SAFE_METHODS and not _is_own_page(request):
-            raise web.HTTPForbidden(text="another site's page must not do this\n")
+            raise web.HTTPForbidden(text="a page of another site is not allowed to do this\n")
         if self._sessions is None or _is_open(request) or self._is_known(request, self._sessions):
             return
         if request.method in _SAFE_METHODS and wants_page(request):

@@ -42,7 +42,7 @@ def signature(form: Mapping[str, object]) -> tuple[str, str]:
     """
     who, why = _line(form.get("who")), _line(form.get("why"))
     if not (who and why):
-        raise ProblemError(400, "Others want to know", title="Who, and why?")
+        raise ProblemError(400, "Both are needed, because others read them", title="Who, and why?")
     return who, why
 
 

@@ -74,7 +74,6 @@ class Site:
         self.checks.follow(config.monitors)
         self._probe.follow(config.monitors)
         self.pages.follow(config.monitors)
-        self.pages.forget()
         self._status.settings = config.status_page
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -11,7 +11,7 @@ from aiohttp import web
 from monitor.result import CheckResult, Evidence, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import StoreUnavailableError
-from monitor.uptime.sums import status_of
+from monitor.uptime.sums import Status, status_of
 from monitor.web.api.operation import Operation, answer, csv_answer, headers
 from monitor.web.api.parameters import FORMAT, LIMIT, PLACE_CURSOR, SINCE, UNTIL, place_cursor, time_range
 from monitor.web.api.tables import columns, table
@@ -29,7 +29,7 @@ class Result(msgspec.Struct, frozen=True):
     """The slot of the check."""
     started_at: float
     location: str | None
-    status: Literal["up", "degraded", "down", "unknown"]
+    status: Status
     status_code: int | None
     response_time_s: float | None
     reason: str | None

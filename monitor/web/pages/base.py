@@ -52,6 +52,7 @@ class Pages:
     def follow(self, monitors: Iterable[Monitor]) -> None:
         self.monitors = {monitor.name: monitor for monitor in monitors}
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
+        self.forget()
 
     def asked(self, request: web.Request) -> Monitor:
         """Return the monitor that the path names.
@@ -95,7 +96,7 @@ class Pages:
         try:
             page = await self._kept.get(key, lambda: make(reader))
         except RefusedError:
-            return self.problem(400, "This text is not possible", "No text in the database is like this one.")
+            return self.problem(400, "This text is not allowed", "The database cannot store such a text.")
         except StoreUnavailableError:
             return self.unavailable()
         headers = {

@@ -45,7 +45,7 @@ class MaintenanceForms:
             await acts.make_window(self._pages.running, self._pages.monitors, window)
         except ProblemError as error:
             wrong = " ".join(f"{each.parameter} {each.problem}." for each in error.errors)
-            return self._pages.problem(400, "This window is not possible", wrong)
+            return self._pages.problem(400, "This window is not allowed", wrong)
         except StoreUnavailableError:
             return self._pages.unavailable()
         return self._back(monitor)

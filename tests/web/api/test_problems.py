@@ -35,7 +35,7 @@ async def test_an_allowed_method_is_a_header_too(api: Client) -> None:
 async def test_another_name_of_this_machine(api: Client) -> None:
     problem = await api.refused("/api/v1/monitors", 421, headers={"Host": "rebound.example"})
 
-    assert problem["detail"] == "this server does not go by that name"
+    assert problem["detail"] == "this server does not answer to this host name"
 
 
 async def test_a_page_of_another_site(api: Client) -> None:
@@ -43,7 +43,7 @@ async def test_a_page_of_another_site(api: Client) -> None:
 
     problem = await api.refused("/api/v1/monitors/shop/check", 403, "POST", headers=other)
 
-    assert problem["detail"] == "another site's page must not do this"
+    assert problem["detail"] == "a page of another site is not allowed to do this"
 
 
 async def test_the_token_is_needed(open_api: Open, store: ResultStore) -> None:

@@ -85,7 +85,7 @@ async def test_what_no_text_of_the_database_can_be_is_a_mistake_of_the_reader(st
     async with site_of(configured("shop"), store) as visitor:
         answer = await visitor.get("/incidents?monitor=%00")
 
-    assert (answer.status, "This text is not possible" in answer.text) == (400, True)
+    assert (answer.status, "This text is not allowed" in answer.text) == (400, True)
 
 
 async def test_a_page_is_made_again_when_something_changes(store: ResultStore) -> None:
