@@ -93,12 +93,7 @@ class Pages:
     ) -> web.Response:
         """Send the page that `make` returns, or the cached one of the same key."""
         reader = self.running.reader
-        try:
-            page = await self._kept.get(key, lambda: make(reader))
-        except RefusedError:
-            return self.problem(400, "This text is not allowed", "The database cannot store such a text.")
-        except StoreUnavailableError:
-            return self.unavailable()
+        page = await self._kept.get(key, lambda: make(reader))
         headers = {
             "Content-Type": f"{content_type}; charset=utf-8",
             "Cache-Control": "no-store",
@@ -121,15 +116,20 @@ class Pages:
 
     @web.middleware
     async def errors_as_pages(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Send errors to browsers as a page, and to programs as a line."""
+        """Send errors to browsers as a page, and to programs as a line; the API answers its own errors."""
+        if is_api(request):
+            return await handler(request)
         try:
             return await handler(request)
         except ProblemError as error:
-            if is_api(request):
-                raise
             if request.method != "POST" and not wants_page(request):
                 return web.Response(text=f"{error}\n", status=error.status)
-            return self.problem(error.status, error.title, f"{error}.")
+            page = self.problem(error.status, error.title, f"{error}.")
+        except RefusedError:
+            page = self.problem(400, "This text is not allowed", "The database cannot store such a text.")
+        except StoreUnavailableError:
+            text = "Checks go on, and results wait until it is back. Try again then."
+            page = self.problem(503, "PostgreSQL is unavailable", text)
         except web.HTTPClientError as error:
             if not wants_page(request):
                 raise
@@ -137,11 +137,7 @@ class Pages:
             page.headers.update(
                 {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
             )
-            return page
-
-    def unavailable(self) -> web.Response:
-        text = "Checks go on, and results wait until it is back. Try again then."
-        return self.problem(503, "PostgreSQL is unavailable", text)
+        return page
 
     def login(self, onward: str, problem: str) -> str:
         """Return the page that asks for the token; `onward` is the path that it leads to."""

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from monitor.alerts.store import Acknowledgement, Silence
 from monitor.runtime.text import DAY_S, HOUR_S
-from monitor.storage.database import StoreUnavailableError
 from monitor.web import acts
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.queries import Incident, PageReader, Place
@@ -94,15 +93,12 @@ class IncidentPages:
         running, number = self._pages.running, int(request.match_info["id"])
         form = await request.post()
         who, why = acts.signature(form)
-        try:
-            if request.match_info["what"] == "acknowledge":
-                await acts.acknowledge(running, number, who, why)
-            else:
-                incident, _ = await acts.incident_of(running.reader, number)
-                hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
-                await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
-        except StoreUnavailableError:
-            return self._pages.unavailable()
+        if request.match_info["what"] == "acknowledge":
+            await acts.acknowledge(running, number, who, why)
+        else:
+            incident, _ = await acts.incident_of(running.reader, number)
+            hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
+            await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
         self._pages.forget()
         raise web.HTTPSeeOther(f"/incidents/{number}")
 

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from monitor.config.model import Monitor
 from monitor.runtime.text import HOUR_S
-from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.maintenance import LONGEST_S, MadeWindows, Scope, intervals
 from monitor.web import acts
 from monitor.web.api.parameters import body_instant
@@ -46,16 +45,11 @@ class MaintenanceForms:
         except ProblemError as error:
             wrong = " ".join(f"{each.parameter} {each.problem}." for each in error.errors)
             return self._pages.problem(400, "This window is not allowed", wrong)
-        except StoreUnavailableError:
-            return self._pages.unavailable()
         return self._back(monitor)
 
     async def _end(self, request: web.Request) -> web.Response:
         monitor = self._pages.asked(request)
-        try:
-            await self._pages.running.alerts.end_maintenance(int(request.match_info["id"]), time.time())
-        except StoreUnavailableError:
-            return self._pages.unavailable()
+        await self._pages.running.alerts.end_maintenance(int(request.match_info["id"]), time.time())
         return self._back(monitor)
 
     def _back(self, monitor: Monitor) -> web.Response:
