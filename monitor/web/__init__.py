@@ -1,1 +1,5 @@
-"""What the program answers to HTTP: pages, an API, and what other programs read."""
+"""What the program answers to HTTP: pages for people, an API, and what other programs read.
+
+Start at `site.py`, which has all routes; `server.py` listens, and `running.py` is all that this room knows of
+the running program. It reads the database through `queries.py`, and knows nothing of Kafka.
+"""
