@@ -23,7 +23,6 @@ from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.results import Enter
 from monitor.uptime import store as uptime_store
 from monitor.uptime.ledger import Ledger
-from monitor.uptime.sums import UptimePoint
 
 _LATE_S = DAY_S  # a result that comes later changes no open incident
 _MARGIN_S = HOUR_S  # around late results, for the outages that they may belong to
@@ -80,30 +79,22 @@ class _Batch:
         observed = observe(before, results, rules, self._now)
         self._ledger.count_time(monitor, observed.superseded, rules.windows)
         if observed.late:
-            await self._squeeze_in(monitor, observed.late, rules)
+            await self._insert_late(monitor, observed.late, rules)
         health, changes = observed.health, observed.changes
         if observed.rechecks and await self._is_recheck_needed(monitor, observed.rechecks, rules):
             health, changes = await self._recheck(monitor, before, observed, rules)
         self._changes += [(monitor, change) for change in changes]
         self._states.append(State(monitor, status(health, rules), health))
 
-    async def _squeeze_in(self, monitor: str, late: Iterable[CheckResult], rules: Rules) -> None:
+    async def _insert_late(self, monitor: str, late: Iterable[CheckResult], rules: Rules) -> None:
         """Count the time of late results for them, and no longer for the results before them."""
         by_location: dict[str, list[CheckResult]] = defaultdict(list)
         for result in late:
             by_location[result.location].append(result)
         for location, its in by_location.items():
-            slots = [result.scheduled_at for result in its]
-            between = (min(slots) - rules.reach_s, max(slots) + rules.reach_s)
-            ids = [result.id for result in its]
-            others = await uptime_store.around(self._connection, monitor, location, ids, between)
-            self._ledger.insert_late(
-                monitor,
-                location,
-                [point_of(result, rules) for result in its],
-                [UptimePoint(at, its_status, at + rules.reach_s) for at, its_status in others],
-                rules.windows,
-            )
+            others = await uptime_store.around(self._connection, its, rules.reach_s)
+            points = [point_of(result, rules) for result in its]
+            self._ledger.insert_late(monitor, location, points, others, rules.windows)
 
     async def _is_recheck_needed(self, monitor: str, rechecks: Sequence[Recheck], rules: Rules) -> bool:
         """Return whether late results may change incidents; passed ones only if there was an outage."""

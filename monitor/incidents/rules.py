@@ -104,10 +104,8 @@ class MonitorRules:
             scopes = self._made.scopes(monitor)
             windows = None
             if monitor.maintenance or scopes:
-                key = monitor.maintenance, scopes
-                if key not in shared:
-                    shared[key] = Windows(monitor.maintenance, partial(self._made.within, monitor))
-                windows = shared[key]
+                own = Windows(monitor.maintenance, partial(self._made.within, monitor))
+                windows = shared.setdefault((monitor.maintenance, scopes), own)
             found[monitor.name] = _rules_of(monitor, windows)
         return found
 

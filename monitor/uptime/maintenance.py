@@ -82,7 +82,7 @@ def intervals(
     `made` are the windows that people made, beside those of the configuration.
     """
     united: list[Interval] = []
-    configured = (each for window in maintenance for each in _each(window, since, until))
+    configured = (each for window in maintenance for each in _occurrences(window, since, until))
     for start, end in sorted([*made, *configured]):
         start, end = max(start, since), min(end, until)  # noqa: PLW2901 - what is outside is cut off
         if united and start <= united[-1][1]:
@@ -92,7 +92,7 @@ def intervals(
     return united
 
 
-def _each(window: Maintenance, since: float, until: float) -> Iterator[Interval]:
+def _occurrences(window: Maintenance, since: float, until: float) -> Iterator[Interval]:
     if window.starts_at is not None and window.ends_at is not None:
         yield window.starts_at.timestamp(), window.ends_at.timestamp()
     if window.duration_s is not None:

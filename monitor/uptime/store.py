@@ -4,12 +4,12 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
+from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import Database
 from monitor.uptime.ledger import Entry
-from monitor.uptime.sums import BUCKETS, Status, Sums, status_of
+from monitor.uptime.sums import BUCKETS, Sums, UptimePoint, status_of
 
 HOURS_KEPT_D = 400  # for which sums of hours are kept; those of days are kept for good
 
@@ -145,12 +145,12 @@ async def add(connection: Any, entries: Mapping[tuple[str, str, int], Entry]) ->
     await connection.execute(_ADD, *(list(column) for column in zip(*rows, strict=True)))
 
 
-async def around(
-    connection: Any, monitor: str, location: str, late: Sequence[UUID], between: tuple[float, float]
-) -> list[tuple[float, Status]]:
-    """Return slot and status of the results between two slots, without the late ones."""
-    rows = await connection.fetch(_AROUND, monitor, location, *between, late)
-    return [(row["scheduled_at"], status_of(row["up"], bool(row["degraded"]))) for row in rows]
+async def around(connection: Any, late: Sequence[CheckResult], reach_s: float) -> list[UptimePoint]:
+    """Return the results from `reach_s` before to after late ones, which are of one monitor and location."""
+    slots, ids = [result.scheduled_at for result in late], [result.id for result in late]
+    between = min(slots) - reach_s, max(slots) + reach_s
+    rows = await connection.fetch(_AROUND, late[0].monitor, late[0].location, *between, ids)
+    return [UptimePoint(at, status_of(up, bool(degraded)), at + reach_s) for at, up, degraded in rows]
 
 
 async def sum_up_days(database: Database, lock: Callable[[Any, Sequence[str]], Awaitable[object]]) -> None:

@@ -13,6 +13,7 @@ from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import Rules
 from monitor.incidents.store import locked
+from monitor.runtime.text import HOUR_S
 from monitor.storage.results import ResultStore
 from monitor.uptime.maintenance import Windows
 from monitor.uptime.report import ReportRow
@@ -22,7 +23,6 @@ from tests.observing import START, SameRules, checks, once
 from tests.postgres import result_store
 from tests.storage.test_results import query
 
-HOUR_S = 3_600
 NIGHT = once(START + 90, START + 210)
 OFTEN = Maintenance(cron="*/7 * * * *", duration_s=100)
 

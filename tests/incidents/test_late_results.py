@@ -10,6 +10,7 @@ from monitor.incidents.late_results import correct, retrace_stored
 from monitor.incidents.model import Change, Episode, Health
 from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
+from monitor.runtime.text import HOUR_S
 from tests.observing import (
     DOWN,
     FLAPPING,
@@ -25,7 +26,6 @@ from tests.observing import (
     together,
 )
 
-HOUR_S = 3_600.0
 SLOT = attrgetter("scheduled_at")
 
 

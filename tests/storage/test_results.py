@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
+from monitor.runtime.text import DAY_S
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore, stored
 from tests.postgres import PostgresServer, result_store
 
 SLOT = 1_760_000_000.5
-DAY_S = 86_400
 
 
 def result(scheduled_at: float = SLOT, **changes: Any) -> CheckResult:

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from monitor.alerts.decision import decide
 from monitor.config.alerts import Maintenance
+from monitor.runtime.text import DAY_S
 from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, Windows, intervals, mistakes
 from tests.alerting import NOW, alerted, change, incident, monitor, plan, situation
-
-DAY_S = 86_400.0
 
 
 def at(text: str) -> float:

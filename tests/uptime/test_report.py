@@ -14,6 +14,7 @@ from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked
+from monitor.runtime.text import HOUR_S
 from monitor.service import CannotGoOnError
 from monitor.uptime.accounts import Account, AccountedOutage
 from monitor.uptime.report import ReportRow, rows, written
@@ -23,7 +24,6 @@ from tests.observing import START, checks
 from tests.postgres import result_store
 from tests.program import Start
 
-HOUR_S = 3_600
 FIRST = START // HOUR_S * HOUR_S
 
 
