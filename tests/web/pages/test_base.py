@@ -8,7 +8,7 @@ import pytest
 from monitor.storage.results import ResultStore
 from monitor.web.pages.base import whole_number
 from tests.postgres import result_store
-from tests.web.visitor import HTML, configured, result, site_of
+from tests.web.visitor import HTML, TOKEN, configured, result, site_of
 
 PATHS = (
     "/",
@@ -39,6 +39,15 @@ async def test_what_says_how_the_program_is_answers_before_it_has_started() -> N
 
     assert set(answers.values()) == {200}, answers
     assert (ready.status, ready.text) == (503, "the program is starting\n")
+
+
+async def test_people_log_in_and_out_before_the_program_has_started() -> None:
+    async with site_of(configured("shop", web_token=TOKEN)) as visitor:
+        asked = await visitor.get("/login")
+        answers = [await visitor.log_in(TOKEN), await visitor.post("/logout")]
+
+    assert (asked.status, "Token" in asked.text) == (200, True)
+    assert [answer.status for answer in answers] == [303, 303]
 
 
 async def test_with_postgresql_unavailable_the_pages_say_so_and_the_pipeline_is_there() -> None:
