@@ -152,7 +152,7 @@ class _Course:
             self._locations[result.location] = msgspec.structs.replace(newest, unproven=False)
 
     def _supersede(self, before: LocationState, after: LocationState, result: CheckResult) -> LocationState:
-        """Note for uptime the result that counted until this one, by their slots.
+        """Store for uptime which result counted until this one, by their slots.
 
         Returns `after`, corrected if the clock was set back.
         """

@@ -87,7 +87,7 @@ class ResultStore:
             return await self._add(results)
 
     async def _add(self, results: Sequence[CheckResult]) -> int:
-        """Take the short way, unless the last results were not all new."""
+        """Add rows by COPY as long as all are new, else by INSERT; return how many were new."""
         if self._all_new:
             try:
                 return await self._put(copy, results)

@@ -224,7 +224,7 @@ def stream(seed: int) -> list[CheckResult]:
     return found
 
 
-async def insist(store: ResultStore, batch: Sequence[CheckResult]) -> None:
+async def save_until_stored(store: ResultStore, batch: Sequence[CheckResult]) -> None:
     while True:
         try:
             await store.save(batch)
@@ -245,9 +245,9 @@ async def test_sums_are_those_of_a_recount_after_duplicates_replays_disorder_and
     stores = [result_store(database, bookkeeping()) for _ in range(2)]
 
     for number, batch in enumerate(batches):
-        saving = [insist(store, batch) for store in stores]
+        saving = [save_until_stored(store, batch) for store in stores]
         if number % 3 == 0:
-            saving.append(insist(stores[0], replays[number // 3]))
+            saving.append(save_until_stored(stores[0], replays[number // 3]))
         if number % 5 == 0:
             saving.append(asyncio.to_thread(postgres_server.disconnect, urlsplit(database).path[1:]))
         await asyncio.gather(*saving)

@@ -18,7 +18,7 @@ from monitor.storage.results import ResultStore
 from monitor.uptime.maintenance import Windows
 from monitor.uptime.report import ReportRow
 from monitor.uptime.store import sum_up_days
-from tests.incidents.test_bookkeeping import NOW, insist, stream
+from tests.incidents.test_bookkeeping import NOW, save_until_stored, stream
 from tests.observing import START, SameRules, checks, once
 from tests.postgres import result_store
 from tests.storage.test_results import query
@@ -69,7 +69,7 @@ async def test_sums_are_those_of_a_recount_whenever_results_come(database: str, 
     store = result_store(database, Bookkeeping(SameRules(rules, but="c"), 90, lambda: NOW))
 
     for start in range(0, len(results), 60):
-        await insist(store, results[max(0, start - 20) : start + 60])
+        await save_until_stored(store, results[max(0, start - 20) : start + 60])
     await store.database.close()
 
     recounted = {tuple(row)[:4]: row["length_s"] for row in await query(database, RECOUNT, *window)}

@@ -39,7 +39,7 @@ def made(second: int, sign: str, location: str) -> CheckResult:
 
 
 def booked(batches: Iterable[Sequence[CheckResult]], rules: Rules) -> Iterator[Ledger]:
-    """Keep the books of one shop, as they are after each batch."""
+    """Yield the ledger of one shop after each batch."""
     ledger, health = Ledger(), Health()
     stored: list[CheckResult] = []
     for batch in batches:
