@@ -31,6 +31,8 @@ def read_text(path: Path, max_bytes: int) -> str:
         raise UnreadableError(reason or "not a path") from error
     if len(content) > max_bytes:
         raise UnreadableError(f"too large; at most {max_bytes} bytes are read")
+    if b"\0" in content[:2]:  # without a byte order mark, decoding does not fail
+        raise UnreadableError("UTF-16 or UTF-32 text; must be UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
