@@ -89,12 +89,8 @@ def _phases(result: CheckResult) -> Iterator[MetricSample]:
 
 
 def _tls(tls: Tls) -> Iterator[MetricSample]:
-    expires_at = tls.chain_expires_at
-    yield (
-        "probe_ssl_last_chain_expiry_timestamp_seconds",
-        "",
-        _UNVERIFIED if expires_at is None else expires_at,
-    )
+    expires_at = _UNVERIFIED if tls.chain_expires_at is None else tls.chain_expires_at
+    yield "probe_ssl_last_chain_expiry_timestamp_seconds", "", expires_at
     yield (
         "probe_ssl_last_chain_info",
         labels(

@@ -79,8 +79,7 @@ def registry(lag: LoopLag, measure: Callable[[], Iterable[Section]]) -> Collecto
     """Return the metrics of the process, of its event loop, and of what `measure` returns."""
     made = CollectorRegistry()
     ProcessCollector(registry=made)
-    made.register(_Read(lambda: _process(lag)))
-    made.register(_Read(lambda: _metrics(measure())))
+    made.register(_Read(lambda: (*_process(lag), *_metrics(measure()))))
     return made
 
 
