@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -122,7 +123,7 @@ class Pages:
         try:
             return await handler(request)
         except ProblemError as error:
-            if request.method != "POST" and not wants_page(request):
+            if error.status == HTTPStatus.NOT_FOUND and not wants_page(request):
                 return web.Response(text=f"{error}\n", status=error.status)
             page = self.problem(error.status, error.title, f"{error}.")
         except RefusedError:

@@ -116,3 +116,14 @@ async def test_a_page_is_made_again_when_something_changes(store: ResultStore) -
 )
 def test_what_is_no_number_is_the_least(text: str, number: int) -> None:
     assert whole_number(text) == number
+
+
+async def test_a_form_about_what_is_not_there_gets_a_line_for_programs(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        of_monitor = await visitor.post("/monitors/other/check")
+        of_incident = await visitor.send("/incidents/999/acknowledge", who="Ada", why="test")
+        for_people = await visitor.post("/monitors/other/check", **HTML)
+
+    assert (of_monitor.status, of_monitor.text) == (404, "no monitor has this name\n")
+    assert (of_incident.status, of_incident.text) == (404, "there is no incident of this number\n")
+    assert (for_people.status, "<h1>Not Found</h1>" in for_people.text) == (404, True)
