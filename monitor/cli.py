@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -131,19 +132,21 @@ def run(config: Config, options: argparse.Namespace) -> int:
                 print_table(results)
             unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
             return 0 if not unchecked and all(result.up for result in results) else 1
-        if options.report:
-            found = runner.run(report(config, options.since, options.until))
+        if options.report or options.replay_dead_letters:
+            draw = runner.run(_text(config, options))
             with answer():
-                print(written(found, options.format), end="")  # noqa: T201 - the answer
-            return 0
-        if options.replay_dead_letters:
-            replayed = runner.run(_replay(config))
-            with answer():
-                print(replayed)  # noqa: T201 - the answer
+                print(draw(), end="")  # noqa: T201 - the answer
             return 0
         shorten_pauses()
         runner.run(serve(config, options.config, os.environ))
         return 0
+
+
+async def _text(config: Config, options: argparse.Namespace) -> Callable[[], str]:
+    """Return what makes the text to print: rich looks at stdout while it draws."""
+    if options.report:
+        return partial(written, await report(config, options.since, options.until), options.format)
+    return partial("{}\n".format, await replay_dead_letters(config, Signals().end))
 
 
 async def report(config: Config, since: float, until: float) -> list[ReportRow]:
@@ -180,11 +183,6 @@ async def _database(config: Config) -> AsyncIterator[Database]:
         database = Database(uri)
         resources.push_async_callback(database.close)
         yield database
-
-
-async def _replay(config: Config) -> str:
-    """Replay until it is done or a signal asks for the end; return how many there were, in words."""
-    return await replay_dead_letters(config, Signals().end)
 
 
 def log_to_stderr(level: str) -> None:
