@@ -12,6 +12,7 @@ from monitor.delivery.outbox import Outbox
 from monitor.delivery.outbox_file import OutboxRow
 from monitor.delivery.retention import UNSTORED_ROWS, Retention, UntilStored
 from monitor.result import Message, decode
+from monitor.runtime.progress import Progress
 from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
 
 Queue = asyncio.Queue[Message | None]
@@ -243,3 +244,18 @@ async def test_a_result_that_is_expected_twice_counts_once() -> None:
     assert retention.room_rows(UNSTORED_ROWS) == before - 1
     assert retention.stored([identity(1), identity(1)]) == [1]
     assert retention._unstored_bytes == 0
+
+
+async def test_in_a_new_epoch_there_is_room_for_as_many_bytes_as_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.delivery.retention.UNSTORED_BYTES", 1)
+    topic = VolatileTopic(Config(monitors=()), "127.0.0.1:9")
+    retention = UntilStored(topic)
+    retention.sending([OutboxRow(1, b"shop", message(1).value)])
+    assert retention.room_rows(5) == 0
+
+    topic.renewed()
+
+    assert await retention.must_restart(Progress("the forwarder"), is_sending=False)
+    assert retention.room_rows(5) == 5
