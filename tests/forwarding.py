@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,7 +49,7 @@ def identity(number: int, monitors: int = 5) -> UUID:
     return result_id("here", f"site {number % monitors}", float(number))
 
 
-async def until(condition: Callable[[], object], what: str, limit_s: float = 20.0) -> None:
+async def until(condition: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
     """Poll until it holds."""
     end = time.monotonic() + limit_s
     while not condition():
@@ -125,7 +125,10 @@ class Line:
         return producer
 
     async def read(self, count: int) -> list[list[Message]]:
-        """Read until there are so many different messages; by partition, in their order, with all copies."""
+        """Read until there are so many different messages, and to the end.
+
+        Returns them by partition, in their order, with all copies.
+        """
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.address, auto_offset_reset="earliest", fetch_max_wait_ms=50
         )
@@ -134,8 +137,11 @@ class Line:
         consumer.assign(partitions)
         read: list[list[Message]] = [[] for _ in partitions]
         try:
-            async with asyncio.timeout(20):
-                while len(set(chain(*read))) < count:
+            async with asyncio.timeout(60):
+                ends = await consumer.end_offsets(partitions)
+                while len(set(chain(*read))) < count or any(
+                    [await consumer.position(partition) < end for partition, end in ends.items()]
+                ):
                     for partition, records in (await consumer.getmany(*partitions, timeout_ms=100)).items():
                         read[partition.partition] += [Message(record.key, record.value) for record in records]
         finally:
@@ -169,6 +175,11 @@ class ShortTopic(VolatileTopic):
 def first_seen(partition: Iterable[Message]) -> list[Message]:
     """Leave out what had been there before."""
     return list(dict.fromkeys(partition))
+
+
+def last_seen(partition: Sequence[Message]) -> list[Message]:
+    """Leave out what comes again later."""
+    return first_seen(reversed(partition))[::-1]
 
 
 def answers(port: int) -> bool:

@@ -22,7 +22,7 @@ from monitor.delivery.retention import UntilAcknowledged
 from tests.freeze import freeze
 
 
-async def eventually(what: str, condition: Callable[[], Awaitable[object]], limit_s: float = 30) -> None:
+async def eventually(what: str, condition: Callable[[], Awaitable[object]], limit_s: float = 60) -> None:
     """Poll until the condition holds."""
     try:
         async with asyncio.timeout(limit_s):
@@ -162,7 +162,7 @@ class Stream:
                 stage.cancel()
                 raise
             ingest.stop.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(45):
                 await stage
 
 

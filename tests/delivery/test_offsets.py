@@ -1,15 +1,18 @@
 """A topic whose records vanish: recycled by the program, or deleted and made anew by somebody else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 
-from monitor.delivery.offsets import is_forgotten
+from monitor.delivery.offsets import Offsets, is_forgotten
+from monitor.delivery.retention import UntilAcknowledged
 from monitor.storage.results import ResultStore
 from tests.delivery.test_ingest import committed, stored, values
+from tests.forwarding import until
 from tests.storage.test_results import SLOT, count, query
 from tests.stream import Stream, eventually
 
@@ -32,6 +35,20 @@ class Recycled:
 
     def drained(self) -> None:
         self.drains += 1
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a commit be looked for however young it is."""
+    monkeypatch.setattr("monitor.delivery.offsets._SURE_S", -1.0)
+
+
+@asynccontextmanager
+async def member(stream: Stream) -> AsyncIterator[Any]:
+    """Join the group, and get all four partitions."""
+    async with stream.consumer() as consumer:
+        await until(lambda: len(consumer.assignment()) == 4, "it has all partitions")
+        yield consumer
 
 
 async def test_a_recycled_topic_is_read_from_its_beginning(
@@ -66,13 +83,13 @@ async def test_the_retention_is_told_when_all_of_it_is_stored(
         await eventually("it is drained", drained)
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginning(
     database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with stream.ingested(store):
         await stream.send(*values(400), key=b"one")
         await committed(stream, 400)
-        await asyncio.sleep(0.6)  # no new topic gets longer than the old one earlier
         await stream.recycle()
         await stream.send(*values(800, first=400), key=b"one")
         await stored(database, 1_200)
@@ -83,6 +100,7 @@ async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginni
     assert "the topic was made anew: it is read from its first record" in caplog.messages
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebody_elses(
     database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -104,7 +122,6 @@ async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebo
     async with stream.ingested(store, retention=retention, open_consumer=open_consumer):
         await stream.send(*values(400))
         await committed(stream, 400)
-        await asyncio.sleep(0.6)
         await stream.recycle()
         is_new.set()
         await stream.send(*values(800, first=400))
@@ -114,8 +131,8 @@ async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebo
     assert "made anew" not in caplog.text
 
 
-async def test_of_a_batch_only_the_commit_that_is_the_oldest_is_looked_for(
-    database: str, store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch
+async def test_only_the_commit_that_is_the_oldest_is_looked_for_and_not_at_once(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[TopicPartition] = []
 
@@ -124,18 +141,24 @@ async def test_of_a_batch_only_the_commit_that_is_the_oldest_is_looked_for(
         return await is_forgotten(consumer, partition)
 
     monkeypatch.setattr("monitor.delivery.offsets.is_forgotten", noted)
-    async with stream.ingested(store):
-        await stream.send(*values(1), key=b"one")
-        await committed(stream, 1)
-        await asyncio.sleep(0.6)
-        await stream.send(*values(1, first=1), key=b"two")
-        await committed(stream, 2)
-        await stream.send(*values(40, first=2))  # in every partition
-        await stored(database, 42)
+    monkeypatch.setattr("monitor.delivery.offsets._SURE_S", 3_600.0)
+    offsets, loop = Offsets(UntilAcknowledged()), asyncio.get_running_loop()
+    newer, older = (TopicPartition(stream.topic, number) for number in (1, 2))
+    async with member(stream) as consumer:
+        await offsets.commit(consumer, {older: 1})
+        committed_at = loop.time()
+        await until(lambda: loop.time() > committed_at, "a moment has passed")
+        await offsets.commit(consumer, {newer: 1})
+        assert await offsets.are_valid(consumer, [newer, older])
+        assert asked == []
 
-    assert set(asked) == {TopicPartition(stream.topic, 3)}  # of "one"
+        monkeypatch.setattr("monitor.delivery.offsets._SURE_S", -1.0)
+        assert await offsets.are_valid(consumer, [newer, older])
+
+    assert asked == [older]
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
     database: str, store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +171,6 @@ async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
     async with stream.ingested(store):
         await stream.send(*values(400))
         await committed(stream, 400)
-        await asyncio.sleep(0.6)
         monkeypatch.setattr("monitor.delivery.offsets.is_forgotten", at_first_not)
         await stream.recycle()
         await stream.send(*values(800, first=400))
@@ -175,6 +197,21 @@ async def test_a_batch_of_the_topic_before_is_not_committed(
     assert batches[0] == batches[-1] == 10
     assert len(batches) > 1
     assert await count(database) == 10
+
+
+async def test_what_was_fetched_before_a_new_epoch_is_never_committed(stream: Stream) -> None:
+    retention: Any = Recycled()
+    offsets, partition = Offsets(retention), TopicPartition(stream.topic, 1)
+    async with member(stream) as consumer:
+        await offsets.follow_epoch(consumer)
+        retention.renew()
+        await offsets.commit(consumer, {partition: 10})
+        assert await consumer.committed(partition) is None
+
+        await offsets.follow_epoch(consumer)
+        await offsets.commit(consumer, {partition: 5})
+
+        assert await consumer.committed(partition) == 5
 
 
 async def test_a_member_without_partitions_has_nothing_to_read_again(
