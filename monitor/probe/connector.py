@@ -15,6 +15,7 @@ from yarl import URL
 from monitor.config.model import Monitor
 from monitor.probe.addresses import Denied, NoAddressError
 from monitor.probe.dns import DnsResolver, GetAddrInfo, SystemResolver
+from monitor.probe.protocol import BoundedProtocol
 from monitor.probe.timing import Phase, current
 from monitor.probe.tls import TlsContexts
 from monitor.result import Reason
@@ -77,7 +78,7 @@ class TimedConnector(aiohttp.TCPConnector):
             socket_factory=_open_socket,
             **keeping,
         )
-        make_protocol: Callable[..., ResponseHandler] = _Protocol
+        make_protocol: Callable[..., ResponseHandler] = BoundedProtocol
         self._factory = partial(make_protocol, loop=self._loop)
         self._denied = denied
 
@@ -146,22 +147,6 @@ def _open_socket(address: tuple[Any, Any, int, str, Any]) -> socket.socket:
     timing.ip = place[0].partition("%")[0]
     timing.sockets += 1
     return socket.socket(family, kind, proto)
-
-
-class _Protocol(ResponseHandler):
-    """Ends a body at once when what follows in it is not HTTP.
-
-    aiohttp 3.14 can leave the body's reader waiting: it does not pass the error on to the body, or
-    it wakes the reader just before it does. With this, the error is in the body's `exception`.
-    """
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        body = self._payload
-        super().set_exception(exc, *cause)
-        if body is not None and not body.is_eof():
-            if body.exception() is None:
-                body.set_exception(exc, *cause)
-            body.feed_eof()
 
 
 class OwnOriginRequest(aiohttp.ClientRequest):

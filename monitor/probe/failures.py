@@ -21,6 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from monitor.probe.addresses import NoAddressError
 from monitor.probe.dns import OWN_TROUBLE
 from monitor.probe.expect import Failure
+from monitor.probe.protocol import HeadTooLongError
 from monitor.probe.timing import Phase, Timing
 from monitor.result import OwnTroubleError, Reason
 from monitor.runtime.text import quoted
@@ -165,6 +166,10 @@ def _invalid_http(error: aiohttp.ClientResponseError | HttpProcessingError, _: T
     return Reason.PROTOCOL_ERROR, f"not valid HTTP: {quoted(error.message)}"
 
 
+def _head_too_long(error: HeadTooLongError, _: Timing) -> Failure:
+    return Reason.PROTOCOL_ERROR, str(error)
+
+
 def _unusable_url(error: Exception, timing: Timing) -> Failure:
     if not timing.connections:
         raise error
@@ -191,6 +196,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any, Timing], Failure]], ...] = (
     (aiohttp.ClientHttpProxyError, _proxy_refused),
     (aiohttp.ClientResponseError, _invalid_http),
     (HttpProcessingError, _invalid_http),
+    (HeadTooLongError, _head_too_long),
     (aiohttp.ClientPayloadError, _body_broken),
     (aiohttp.ClientOSError, _connection_lost),
     (aiohttp.ClientConnectionResetError, _connection_lost),

@@ -51,8 +51,8 @@ SITES: dict[str, tuple[Script, Reason | None, str]] = {
     "sends headers for ever": (flood(HEAD, b"X: y\r\n", 0.01), Reason.RESPONSE_TIMEOUT, "no response"),
     "sends 1xx for ever": (
         flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
-        Reason.RESPONSE_TIMEOUT,
-        "no response",
+        Reason.PROTOCOL_ERROR,
+        "more than 10 interim responses (1xx) before the final one",
     ),
     "is no web server": (answer(b"SSH-2.0-OpenSSH_9.2\r\n"), Reason.PROTOCOL_ERROR, "not valid HTTP: "),
     "sends control characters": (
