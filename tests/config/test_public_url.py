@@ -67,8 +67,8 @@ def test_no_text_takes_long(part: str) -> None:
 
     took_s = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         mask_urls(text)
-        took_s.append(time.perf_counter() - began)
+        took_s.append(time.thread_time() - began)
 
     assert min(took_s) < 0.5

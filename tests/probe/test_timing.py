@@ -29,21 +29,19 @@ def pause(waited: list[float], until: threading.Event | None = None) -> None:
     waited.append(time.monotonic() - began)
 
 
-async def error_s(attempt: Attempt, phase: str) -> float:
-    """Return by how much the phases differ from the delay, in the best of some attempts."""
-    errors = []
+async def share(attempt: Attempt, phase: str) -> float:
+    """Return how much of the delay the phase has, at best; no moment is in two phases."""
+    shares = []
     for _ in range(TRIES):
         waited: list[float] = []
         result = await attempt(waited)
         assert result.up, result.detail
-        phases: dict[str, float] = {
-            name: spent or 0.0 for name, spent in msgspec.structs.asdict(result.phases).items()
-        }
-        phases[phase] -= waited[0]
-        errors.append(max(map(abs, phases.values())))
-        if errors[-1] < 0.01:
+        phases = msgspec.structs.asdict(result.phases)
+        assert sum(filter(None, phases.values())) < result.response_time + 1e-6
+        shares.append((phases[phase] or 0.0) / waited[0])
+        if shares[-1] > 0.95:
             break
-    return min(errors)
+    return max(shares)
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ async def test_a_slow_resolver_is_found_in_resolve(serve: Serve, check: Check, a
         async with Network(1, getaddrinfo) as network:
             return await check(url, of=network, ca_file=authority.file, ip_family=4)
 
-    assert await error_s(once, "resolve") < 0.01
+    assert await share(once, "resolve") > 0.95
 
 
 async def test_a_slow_accept_is_found_in_connect(check: Check) -> None:
@@ -96,7 +94,7 @@ async def test_a_slow_accept_is_found_in_connect(check: Check) -> None:
             waited.append(accepted_at - result.timestamp)
             return result
 
-    assert await error_s(once, "connect") < 0.01
+    assert await share(once, "connect") > 0.95
 
 
 def serve_second(listening: socket.socket, port: int) -> float:
@@ -116,7 +114,7 @@ def is_connecting_to(port: int) -> bool:
 
 
 async def test_a_slow_handshake_is_found_in_tls(attempt: Callable[..., Attempt]) -> None:
-    assert await error_s(attempt(quick, on_hello=True), "tls") < 0.01
+    assert await share(attempt(quick, on_hello=True), "tls") > 0.95
 
 
 async def test_a_slow_first_byte_is_found_in_processing(attempt: Callable[..., Attempt]) -> None:
@@ -128,7 +126,7 @@ async def test_a_slow_first_byte_is_found_in_processing(attempt: Callable[..., A
 
         return script
 
-    assert await error_s(attempt(thinking), "processing") < 0.01
+    assert await share(attempt(thinking), "processing") > 0.95
 
 
 async def test_a_slow_body_is_found_in_transfer(attempt: Callable[..., Attempt]) -> None:
@@ -142,7 +140,7 @@ async def test_a_slow_body_is_found_in_transfer(attempt: Callable[..., Attempt])
 
         return script
 
-    assert await error_s(attempt(dripping), "transfer") < 0.01
+    assert await share(attempt(dripping), "transfer") > 0.95
 
 
 async def test_the_body_of_a_redirect_is_no_transfer(serve: Serve, check: Check) -> None:
@@ -159,10 +157,10 @@ async def test_the_body_of_a_redirect_is_no_transfer(serve: Serve, check: Check)
         result = await check(url)
         assert (result.up, result.redirects) == (True, 1)
         transfer_s.append(result.phases.transfer or 0)
-        if transfer_s[-1] < 0.01:
+        if transfer_s[-1] < DELAY_S / 2:
             break
 
-    assert min(transfer_s) < 0.01
+    assert min(transfer_s) < DELAY_S / 2
 
 
 @pytest.mark.parametrize("kind", ["plain", "by name", "with TLS", "redirected"])
@@ -173,7 +171,7 @@ async def test_the_phases_add_up(kind: str, serve: Serve, check: Check, authorit
         url = serve(answer(redirect(serve(answer(redirect(url))))))
 
     rest_s = []
-    for _ in range(TRIES):
+    for _ in range(10 * TRIES):
         result = await check(url, ca_file=authority.file)
         assert result.up
         rest_s.append(result.response_time - sum(filter(None, msgspec.structs.astuple(result.phases))))

@@ -9,9 +9,9 @@ async def test_a_loop_that_was_blocked_was_late() -> None:
     lag = LoopLag()
 
     with lag.watched():
-        await until(lambda: sum(lag.lag_s.counts) == 1)
+        await until(lambda: sum(lag.lag_s.counts) >= 1)
         time.sleep(0.5)  # noqa: ASYNC251 - this is what must not happen
-        await until(lambda: sum(lag.lag_s.counts) == 2)
+        await until(lambda: sum(lag.lag_s.counts) >= 2)
 
     assert lag.lag_s.total > 0.2
 
@@ -21,9 +21,8 @@ async def test_nobody_watches_afterwards() -> None:
 
     with lag.watched():
         pass
-    await asyncio.sleep(0.3)
 
-    assert sum(lag.lag_s.counts) == 0
+    assert lag._timer.cancelled()
 
 
 async def test_the_loop_has_a_turn_after_each_piece() -> None:

@@ -36,13 +36,13 @@ def test_a_file_takes_a_line_at_once(tmp_path: Path) -> None:
 
 
 def test_a_reader_who_stops_costs_lines_and_no_time(pipe: tuple[int, int]) -> None:
-    handler = LineHandler(pipe[1], patience_s=0.1)
+    handler = LineHandler(pipe[1], patience_s=1)
     began = time.monotonic()
 
     for _ in range(100):
         handler.emit(record("x" * 10_000))
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50  # and not a second for each line
     while len(os.read(pipe[0], 1 << 20)) == 1 << 20:
         pass
     handler.emit(record("again"))
