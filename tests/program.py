@@ -63,11 +63,11 @@ class Program:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, limit_s: float = 30) -> int:
+    def wait(self, limit_s: float = 60) -> int:
         assert self._process
         return self._process.wait(limit_s)
 
-    def run(self, *arguments: str, limit_s: float = 60) -> tuple[int, str]:
+    def run(self, *arguments: str, limit_s: float = 90) -> tuple[int, str]:
         """Run to the end; return the exit code and what it printed to stdout."""
         self.start(*arguments)
         assert self._process
@@ -94,7 +94,7 @@ class Program:
                 self.wait()
             except subprocess.TimeoutExpired:
                 self.kill()
-            _, alive = psutil.wait_procs(servers, timeout=10)
+            _, alive = psutil.wait_procs(servers, timeout=60)
             assert not alive
         self._close_output()
 
@@ -105,7 +105,7 @@ class Program:
     def printed(self) -> str:
         return self.stderr.read_text(errors="replace")
 
-    def prints(self, pattern: str, times: int = 1, limit_s: float = 30) -> "re.Match[str]":
+    def prints(self, pattern: str, times: int = 1, limit_s: float = 60) -> "re.Match[str]":
         """Wait until it has printed this so many times; return the last."""
         until(lambda: len(re.findall(pattern, self.printed())) >= times, f"{pattern!r} printed", limit_s)
         return list(re.finditer(pattern, self.printed()))[-1]
@@ -114,7 +114,7 @@ class Program:
         return str(self.prints(r" database: (\S+)")[1])
 
 
-def until(holds: Callable[[], bool], what: str, limit_s: float = 30) -> None:
+def until(holds: Callable[[], bool], what: str, limit_s: float = 60) -> None:
     """Poll with a limit."""
     ends = time.monotonic() + limit_s
     while not holds():

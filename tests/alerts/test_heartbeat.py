@@ -22,11 +22,11 @@ from tests.stream import eventually
 
 @asynccontextmanager
 async def beating(
-    recent: RecentResults, database: Database, url: str | None, **settings: Any
+    recent: RecentResults, database: Database, url: str, **settings: Any
 ) -> AsyncIterator[None]:
     config = Config(
         monitors=(monitor("shop", **settings), monitor("off", interval_s=1, paused=True)),
-        heartbeat_url=None if url is None else SecretStr(url),
+        heartbeat_url=SecretStr(url),
     )
     task = asyncio.create_task(send_heartbeats(recent, database, lambda: config, every_s=0.01))
     yield
@@ -101,8 +101,20 @@ async def test_it_does_not_beat_without_the_database(
 
 
 async def test_without_a_url_it_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async with beating(RecentResults(Clock(1_000)), Database("postgresql://127.0.0.1:1/none"), None):
-        await asyncio.sleep(0.05)
+    asked: list[Config] = []
+
+    def config() -> Config:
+        asked.append(Config(monitors=(monitor("shop"),)))
+        return asked[-1]
+
+    async def are_over() -> bool:
+        return len(asked) > 2
+
+    nothing = Database("postgresql://127.0.0.1:1/none")
+    task = asyncio.create_task(send_heartbeats(RecentResults(Clock(1_000)), nothing, config, every_s=0.01))
+    await eventually("some turns are over", are_over)
+    task.cancel()
+    await asyncio.wait([task])
 
     assert caplog.text == ""
 

@@ -45,7 +45,7 @@ async def test_kafka_that_is_unavailable_at_the_start_is_waited_for(
     queue: Queue = asyncio.Queue()
     sent = [message(number) for number in range(1_200)]
     feeding = asyncio.create_task(feed(queue, sent, 0))
-    stage = forwarder(line, queue, outbox)
+    stage = forwarder(line, queue, outbox, replace(HASTE, acknowledge_s=60.0, line_s=3_600.0))
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await until(lambda: outbox.rows == 1_200 and stage.retried > 3, "all wait in the outbox")
     assert stage.availability.unavailable_since_at

@@ -19,7 +19,7 @@ from monitor.result import MAX_MESSAGE_BYTES
 async def receive(config: Config, bootstrap: str, count: int) -> list[bytes]:
     receiving = consumer(config, bootstrap)
     values: list[bytes] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await receiving.start()
         while len(values) < count:
             batches = await receiving.getmany(timeout_ms=500)

@@ -98,7 +98,7 @@ async def test_after_a_restart_of_the_broker_the_topics_are_there_in_a_new_epoch
     await ensure_topics(embedded_config, broker.bootstrap)
     log.records = 5
     broker.child.process.kill()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await restored.wait()
 
     assert (log.epoch, log.records) == (1, 0)

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 
-async def eventually(is_so: Callable[[], bool], what: str, limit_s: float = 10) -> None:
+async def eventually(is_so: Callable[[], bool], what: str, limit_s: float = 60) -> None:
     until = time.monotonic() + limit_s
     while not is_so():
         assert time.monotonic() < until, f"not so after {limit_s} s: {what}"
@@ -47,9 +47,9 @@ def program(
     assert running.stdout
     try:
         line = running.stdout.readline()
-        assert line, f"ended with {running.wait(30)}"
+        assert line, f"ended with {running.wait(60)}"
         yield running, json.loads(line)
     finally:
         running.stdin.close()
-        running.wait(30)
+        running.wait(60)
         running.stdout.close()

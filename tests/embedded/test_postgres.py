@@ -32,7 +32,7 @@ async def pid_of(uri: str) -> int:
 
 
 async def answers(uri: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with suppress(OSError, asyncpg.CannotConnectNowError):
                 await ask(uri, "SELECT 1")

@@ -56,7 +56,7 @@ class Listener:
 
     async def next(self) -> Event:
         """Read the next event; comments are left out."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             fields: dict[str, str] = {}
             while line := (await self._response.content.readline()).decode():
                 name, _, value = line.strip().partition(": ")
@@ -70,7 +70,7 @@ class Listener:
         return [(event.name, event.number) for event in [await self.next() for _ in range(count)]]
 
     async def rest(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._response.read()
 
 

@@ -16,10 +16,10 @@ from tests.test_main import DOWN, stored
 GONE = {"pg_uri": "postgresql://127.0.0.1:9/x", "kafka_bootstrap": "127.0.0.1:9"}
 
 
-def get(monitor: Program, path: str, limit_s: float = 30) -> tuple[int, str]:
+def get(monitor: Program, path: str, limit_s: float = 60) -> tuple[int, str]:
     url = monitor.prints(r"web: (http://\S+)/", limit_s=limit_s)[1]
     try:
-        with urllib.request.urlopen(f"{url}{path}", timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{url}{path}", timeout=60) as response:  # noqa: S310
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

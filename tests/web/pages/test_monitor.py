@@ -1,8 +1,8 @@
 """The page of one monitor."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +12,7 @@ from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 from monitor.web.pages.rendering import monitor_path
+from monitor.web.queries import PageReader
 from tests.postgres import result_store
 from tests.web.visitor import HTML, configured, no_check, outage, result, site_of
 
@@ -166,28 +167,34 @@ async def test_settings_are_shown_without_secrets(store: ResultStore) -> None:
     assert "hidden" not in page.text
 
 
-async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(store: ResultStore) -> None:
+async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = result(ago_s=0, response_status=207)
-    saving: list[asyncio.Task[int]] = []
+    is_stored = PageReader.is_stored
+    looks: list[bool] = []
 
     async def check_now(name: str, within_s: float) -> CheckResult:
-        assert (name, within_s) == ("shop", 15.0)
-        saving.append(asyncio.create_task(_save_later(store, found)))
+        assert (name, within_s) == ("shop", 70.0)
         return found
+
+    async def stored_after_a_look(reader: PageReader, result_id: UUID) -> bool:
+        looks.append(await is_stored(reader, result_id))
+        if len(looks) == 1:
+            await store.save([found])
+        return looks[-1]
+
+    monkeypatch.setattr(PageReader, "is_stored", stored_after_a_look)
+    monkeypatch.setattr("monitor.web.pages.monitor._WAIT_S", 60.0)
 
     async with site_of(configured("shop"), store, check_now) as visitor:
         assert "207" not in (await visitor.get("/monitors/shop?range=7d")).text
         asked = await visitor.post("/monitors/shop/check?range=7d")
         page = await visitor.get(asked.headers["Location"])
-        await asyncio.gather(*saving)
 
+    assert looks == [False, True]
     assert (asked.status, asked.headers["Location"]) == (303, "/monitors/shop?range=7d")
     assert '<td class="number">207</td>' in page.text
-
-
-async def _save_later(store: ResultStore, found: CheckResult) -> int:
-    await asyncio.sleep(0.05)
-    return await store.save([found])
 
 
 async def test_a_result_that_waits_somewhere_is_not_waited_for_for_long(
