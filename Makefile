@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports test schemas requirements chaos fuzz
+.PHONY: check format lint types imports test schemas requirements chaos fuzz mutants
 
 check: lint types imports test
 
@@ -39,3 +39,7 @@ chaos:
 # Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
 fuzz:
 	$(PYTHON) -m tests.fuzz
+
+# Change monitor/ at 200 random places, one at a time: do the tests notice? See docs/reliability.md.
+mutants:
+	$(PYTHON) -m tests.mutants
