@@ -204,3 +204,16 @@ async def test_in_any_order_incidents_are_those_of_results_in_time(
         found[monitor].append((slot_of(started_at), ended_at and slot_of(ended_at)))
     assert found == {monitor: outages for monitor, outages in expected.items() if outages}
     await assert_sums_are_right(database)
+
+
+@pytest.mark.parametrize("late", [1, 8])
+@pytest.mark.parametrize("interval_s", [600, 3_600])
+async def test_an_outage_of_rare_checks_is_found_whole_by_a_late_failure(
+    database: str, interval_s: float, late: int
+) -> None:
+    step = 3 * interval_s / 60
+    in_time = [check(step * number, "-" if 0 < number < 9 else "+") for number in range(60) if number != late]
+
+    await save(database, in_time, [check(step * late, "-")], rules=Rules(interval_s=interval_s, failures=8))
+
+    assert await incidents(database) == [("down", step, 9 * step, True)]

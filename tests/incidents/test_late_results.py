@@ -221,3 +221,18 @@ def test_what_was_never_counted_may_show_the_past_once() -> None:
     _, changes = correct(health, observed._replace(changes=[known]), uncounted, RULES, START + 600)
 
     assert in_slots(changes) == [("past", DOWN, 1, 4)]  # of what is open nothing
+
+
+def test_a_location_that_was_never_up_stays_unknown_when_the_look_back_begins_inside_an_outage() -> None:
+    rules = Rules(quorum=1, failures=5)
+    known = together(a="+" + "-" * 50, b=" " * 36 + "- -")
+    health, _ = live(known, rules)
+    coming = check(37, "-", "b")
+    stored = sorted([*known[21:], coming], key=SLOT)
+
+    seen = retrace_stored(START + 60 * 20, stored, health, rules)
+    health, _ = correct(health, observe(health, [coming], rules, START + 3_001), seen, rules, START + 3_001)
+
+    assert health.locations["b"].streak == 3
+    assert health.locations["b"].unproven
+    assert not health.locations["a"].unproven
