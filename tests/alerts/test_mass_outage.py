@@ -118,6 +118,18 @@ def test_its_end_is_one_message_as_well() -> None:
     assert decision.decided == {each.id for each in resolved}
 
 
+@pytest.mark.parametrize(("first_s", "is_sent"), [(59, False), (60, True)])
+def test_of_ends_that_come_one_by_one_the_first_one_waits_a_minute(first_s: float, is_sent: bool) -> None:
+    ends = {0: NOW - first_s, 1: NOW - 30, 2: NOW - 1}
+    over = [incident(n, f"s{n}", ended_at=at, noticed_at=NOW - 900) for n, at in ends.items()]
+    resolved = [change(each, "resolved", noticed_at=ends[each.id]) for each in over]
+    known = {n: alerted("mail", together=0) for n in range(6)}
+
+    found = outcome(sites(10), situation(*resolved, incidents=(incident(5, "s5"),), notified=known))
+
+    assert found == ([("mail", "3 of 10 monitors are up again")] if is_sent else [])
+
+
 def test_its_end_is_sent_at_once_before_one_of_them_is_down_again() -> None:
     over = [incident(n, f"s{n}", ended_at=NOW - 30) for n in range(2)]
     resolved = [change(each, "resolved", noticed_at=NOW - 30) for each in over]

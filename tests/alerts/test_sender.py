@@ -233,6 +233,7 @@ async def test_certificates_are_warned_of_once(
         pytest.param("http://shop.example/", NOW + 30, 60, id="behind-a-redirect"),
         pytest.param("https://shop.example/", NOW - 100, -60, id="clock-set-back"),
         pytest.param("https://shop.example/", NOW - 1_000, 3_600, id="late"),
+        pytest.param("https://shop.example/", NOW - 5_000, -3_600, id="late-and-clock-set-back"),
     ],
 )
 async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned_of(

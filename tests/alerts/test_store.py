@@ -186,6 +186,38 @@ async def test_who_comes_late_changes_nothing(alert_store: AlertStore, book: Boo
     assert [fate for _, _, fate in await book.outcome()] == ["sent"]
 
 
+async def test_a_refusal_after_it_was_delivered_changes_nothing(alert_store: AlertStore, book: Book) -> None:
+    await alert_store.add([delivery()], NOW)
+    (slow,) = await alert_store.claim(["mail"])
+    await alert_store.mark_sent(slow)
+    (before,) = await book.deliveries()
+
+    assert not await alert_store.postpone(slow, "the answer was 500", -1)
+    await alert_store.fail(slow, "the answer was 400")
+    await alert_store.mark_sent(slow)
+
+    assert await claim(alert_store) == []
+    assert await book.deliveries() == [before]
+
+
+async def test_what_was_delivered_at_last_is_not_given_up(alert_store: AlertStore, book: Book) -> None:
+    await alert_store.add([delivery(1), delivery(2)], NOW)
+    for _ in range(REFUSALS):
+        (refused,) = await alert_store.claim(["mail"])
+        await alert_store.postpone(refused, "the answer was 500", -1)
+    (slow,) = await alert_store.claim(["mail"])
+    (other,) = await alert_store.claim(["mail"])
+    await alert_store.mark_sent(other)
+    await alert_store.mark_sent(slow)
+    long_ago = "UPDATE health_deliveries SET refused_at = refused_at - $1, sent_at = sent_at - $1"
+    await book.connection.execute(long_ago, PROVEN_S)
+
+    assert not await alert_store.postpone(slow, "the answer was 500", 600)
+
+    assert [fate for _, _, fate in await book.outcome()] == ["sent", "sent"]
+    assert alert_store.counts.failed.total() == 0
+
+
 async def test_what_was_added_is_not_added_again(alert_store: AlertStore, book: Book) -> None:
     await alert_store.add([delivery()], NOW)
     await alert_store.add([delivery(), delivery(1, "chat")], NOW)
