@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from monitor.config.model import Config, Monitor
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked
-from monitor.runtime.text import HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.service import CannotGoOnError
 from monitor.uptime.accounts import Account, AccountedOutage
 from monitor.uptime.report import ReportRow, rows, written
-from monitor.uptime.store import sum_up_days
+from monitor.uptime.store import HOURS_KEPT_D, sum_up_days
 from monitor.uptime.sums import BUCKETS, Sums
-from tests.observing import START, checks
+from tests.observing import START, check, checks
 from tests.postgres import result_store
 from tests.program import Start
 
@@ -82,6 +83,43 @@ async def test_days_stand_for_hours_that_are_forgotten(
     await store.database.close()
 
     assert await report(config(database, tmp_path), START - 86_400, START + 86_400) == before
+
+
+@pytest.mark.parametrize(
+    ("since_h", "until_h", "checks"), [(5, 72, 72), (5, 31, 31), (31, 72, 41), (24, 48, 24), (5, 7, 24)]
+)
+async def test_a_day_whose_sums_are_kept_by_hour_and_by_day_counts_once(
+    database: str, tmp_path: Path, since_h: int, until_h: int, checks: int
+) -> None:
+    begin = (int(time.time() // DAY_S) - HOURS_KEPT_D - 1) * DAY_S
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: begin + 3 * DAY_S))
+    await store.save([check((begin - START) / 60 + 60 * hour + 1) for hour in range(72)])
+    await sum_up_days(store.database, locked)
+    await store.database.close()
+
+    (shop,) = await report(config(database, tmp_path), begin + since_h * HOUR_S, begin + until_h * HOUR_S)
+
+    assert shop.checks == checks
+
+
+async def test_an_outage_counts_only_where_it_was_not_over_and_had_begun(
+    database: str, tmp_path: Path
+) -> None:
+    turn = FIRST + HOUR_S
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: turn + HOUR_S))
+    await store.save(checks("---++", first=(turn - START) / 60 - 3))
+    await store.save(checks("+---++", first=(turn - START) / 60 - 1, monitor="blog"))
+    await store.database.close()
+
+    before = await report(config(database, tmp_path), FIRST, turn)
+    after = await report(config(database, tmp_path), turn, turn + HOUR_S)
+
+    assert [(row.monitor, row.incidents, row.outage_s) for row in (*before, *after)] == [
+        ("blog", 0, 0),
+        ("shop", 1, 180),
+        ("blog", 1, 180),
+        ("shop", 0, 0),
+    ]
 
 
 async def test_an_unavailable_database_is_an_error_of_one_line(tmp_path: Path) -> None:
