@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.mutants.changes import Change, changes, compiles
-from tests.mutants.choice import Module, choose
-from tests.mutants.reach import Reach, copy, reach
+from tests.mutants.choice import Choice
+from tests.mutants.reach import Reach, copy, reach, sources
 from tests.mutants.trial import Outcome, attempt
 
 ROOT = Path(__file__).parents[2]
@@ -113,11 +113,11 @@ class Sample:
 def run(tree: Path, reached: Reach, drawn: Iterator[Mutant], count: int, jobs: int) -> Sample:
     """Run as many of the drawn mutants as asked for; one that cannot be imported is replaced by the next."""
     known = equivalent()
-    modules = {path: Module(path, (tree / path).read_text()) for path in sources(tree)}
+    choice = Choice(tree, reached)
     sample = Sample([], [])
 
     def attempted(mutant: Mutant) -> tuple[Mutant, Outcome]:
-        tests = choose(modules, reached, mutant.path, mutant.change)
+        tests = choice.tests(mutant.path, mutant.change)
         outcome = attempt(tree, mutant.path, mutant.change.apply(mutant.source), tests, reached.took_s)
         print(f"{outcome}, {len(tests)} tests: {mutant}", flush=True)
         return mutant, outcome
@@ -129,11 +129,6 @@ def run(tree: Path, reached: Reach, drawn: Iterator[Mutant], count: int, jobs: i
                 pool.map(attempted, (mutant for mutant in more if mutant.key not in known))
             )
     return sample
-
-
-def sources(tree: Path) -> dict[str, str]:
-    files = sorted((tree / "monitor").rglob("*.py"))
-    return {str(file.relative_to(tree)): file.read_text() for file in files}
 
 
 def options(argv: Sequence[str]) -> argparse.Namespace:

@@ -1,16 +1,17 @@
 """Which tests should notice a change: those that reach its line.
 
-A line that runs when its module is imported is reached by what mentions the names that it defines.
+A line that runs when its module is imported is reached by what mentions the names that it defines: lines of
+functions in the program, and test files.
 """
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from tests.mutants.changes import Change
-from tests.mutants.reach import Reach
+from tests.mutants.reach import Reach, sources
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -23,19 +24,22 @@ class Module:
         self.source = source
         self._bodies: dict[int, range] = {}
         self._names: dict[int, set[str]] = {}
+        self._classes: dict[int, set[str]] = {}
         self._walk(ast.parse(source), set())
 
-    def _walk(self, node: ast.AST, names: set[str]) -> None:
+    def _walk(self, node: ast.AST, classes: set[str]) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.stmt):
-                named = names | _defined(child)
-                for line in range(child.lineno, (child.end_lineno or child.lineno) + 1):
-                    self._names[line] = _defined(child) or names
+                lines = range(child.lineno, (child.end_lineno or child.lineno) + 1)
+                self._names |= dict.fromkeys(lines, _defined(child))
+                self._classes |= dict.fromkeys(lines, classes)
                 if isinstance(child, Function):
-                    body = range(child.body[0].lineno, (child.end_lineno or 0) + 1)
+                    body = range(child.body[0].lineno, lines.stop)
                     self._bodies |= dict.fromkeys(body, body)
                 else:
-                    self._walk(child, named)
+                    self._walk(
+                        child, classes | _defined(child) if isinstance(child, ast.ClassDef) else classes
+                    )
 
     def body(self, line: int) -> range | None:
         """Return the lines of the function that this line is in."""
@@ -43,6 +47,10 @@ class Module:
 
     def defined(self, line: int) -> set[str]:
         return self._names.get(line, set())
+
+    def around(self, line: int) -> set[str]:
+        """Return the names of the classes that this line is in."""
+        return self._classes.get(line, set())
 
     @cached_property
     def words(self) -> dict[str, set[int]]:
@@ -67,27 +75,38 @@ def _defined(statement: ast.stmt) -> set[str]:
     }
 
 
-def choose(modules: Mapping[str, Module], reach: Reach, path: str, change: Change) -> list[str]:
-    """Return the tests in the order in which they run: the file's own first, the fastest first."""
-    module = modules[path]
-    body = module.body(change.lines[0])
-    if body:
-        tests = reach.of(path, change.lines) or reach.of(path, body)
-    else:
-        tests = _of_names(modules, reach, module, change.lines[0])
-    file = PurePath(path)
-    own = str(PurePath("tests", *file.parts[1:-1], f"test_{file.stem}"))
-    return sorted(tests, key=lambda test: (not test.startswith(own), reach.took_s.get(test, 0.0), test))
+class Choice:
+    """The tests of a tree, by what they reach and what they mention."""
 
+    def __init__(self, tree: Path, reach: Reach) -> None:
+        self._reach = reach
+        self._modules = {path: Module(path, text) for path, text in sources(tree).items()}
+        files = {test.partition("::")[0] for test in reach.took_s}
+        self._words = {file: set(re.findall(r"\w+", (tree / file).read_text())) for file in files}
 
-def _of_names(modules: Mapping[str, Module], reach: Reach, module: Module, line: int) -> set[str]:
-    names, known = module.defined(line), set[str]()
-    while names != known:  # a constant in a table is used where the table is
-        known = names
-        others = {mention for mention in module.mentions(names) if not module.body(mention)}
-        names = names.union(*(module.defined(other) for other in others))
-    return {
-        test
-        for each in modules.values()
-        for test in reach.of(each.path, (mention for mention in each.mentions(names) if each.body(mention)))
-    }
+    def tests(self, path: str, change: Change) -> list[str]:
+        """Return the tests in the order in which they run: the file's own first, the fastest first."""
+        module = self._modules[path]
+        body = module.body(change.lines[0])
+        if body:
+            found = self._reach.of(path, change.lines) or self._reach.of(path, body)
+        else:
+            found = self._of_names(module, change.lines[0]) or self._reach.of(path, change.lines)
+        file = PurePath(path)
+        own = str(PurePath("tests", *file.parts[1:-1], f"test_{file.stem}"))
+        took_s = self._reach.took_s
+        return sorted(found, key=lambda test: (not test.startswith(own), took_s.get(test, 0.0), test))
+
+    def _of_names(self, module: Module, line: int) -> set[str]:
+        names, known = module.defined(line), set[str]()
+        while names != known:  # a constant in a table is used where the table is
+            known = names
+            others = {mention for mention in module.mentions(names) if not module.body(mention)}
+            names = names.union(*(module.defined(other) for other in others))
+        reached = {
+            test
+            for each in self._modules.values()
+            for test in self._reach.of(each.path, filter(each.body, each.mentions(names)))
+        }
+        said = names | module.around(line)
+        return reached | {test for test in self._reach.took_s if said & self._words[test.partition("::")[0]]}

@@ -68,6 +68,11 @@ def copy(root: Path, to: Path) -> None:
             shutil.copy2(root / name, to / name)
 
 
+def sources(tree: Path) -> dict[str, str]:
+    files = sorted((tree / "monitor").rglob("*.py"))
+    return {str(file.relative_to(tree)): file.read_text() for file in files}
+
+
 def digest(tree: Path) -> str:
     seen = hashlib.sha256()
     for file in sorted(

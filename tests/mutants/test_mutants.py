@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import Mutant, Sample, draw, run, sources
+from tests.mutants.__main__ import Mutant, Sample, draw, run
 from tests.mutants.changes import changes
-from tests.mutants.choice import Module, choose
-from tests.mutants.reach import Reach, reach
+from tests.mutants.choice import Choice
+from tests.mutants.reach import Reach, reach, sources
 from tests.mutants.trial import Outcome, Run, judge
 
 ROOT = Path(__file__).parents[2]
@@ -85,12 +85,22 @@ def test_what_the_tests_notice_is_killed_and_what_they_do_not_survives(tree: Pat
     assert (tree / "monitor/levels.py").read_text() == LEVELS
 
 
-def test_a_line_of_the_module_is_reached_by_what_mentions_its_name() -> None:
-    modules = {"monitor/levels.py": Module("monitor/levels.py", LEVELS)}
-    reached = Reach({"monitor/levels.py": {"1": ["import"], "5": ["slow", "fast"]}}, {"slow": 2, "fast": 1})
-    limit = next(change for change in changes(LEVELS) if change.shown(LEVELS)[0] == "LIMIT = 3")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("return level > LIMIT", ["fast"]), ("LIMIT = 3", ["fast", "slow", "tests/test_limit.py::test_it"])],
+)
+def test_a_line_is_reached_by_who_runs_it_or_mentions_its_name(
+    tree: Path, line: str, expected: list[str]
+) -> None:
+    """Only the functions count where the name is, not what imports the line."""
+    (tree / "tests/test_limit.py").write_text("from monitor.levels import LIMIT")
+    (tree / "fast").touch()
+    (tree / "slow").touch()
+    ran = {"1": ["tests/test_limit.py::test_other"], "5": ["fast"], "9": ["slow", "fast"]}
+    reached = Reach({"monitor/levels.py": ran}, {"fast": 1, "slow": 2, "tests/test_limit.py::test_it": 3})
+    change = next(change for change in changes(LEVELS) if change.shown(LEVELS)[0] == line)
 
-    assert choose(modules, reached, "monitor/levels.py", limit) == ["fast", "slow"]
+    assert Choice(tree, reached).tests("monitor/levels.py", change) == expected
 
 
 def outcome(*, failed: bool, timed_out: bool = False) -> dict[str, object]:
