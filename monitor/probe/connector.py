@@ -85,7 +85,6 @@ class TimedConnector(aiohttp.TCPConnector):
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """Return a connection from the pool, or a new one."""
         timing = current.get()
-        timing.enter(Phase.BETWEEN)
         timing.connections += 1
         timing.sockets = 0
         timing.tls = None
