@@ -209,9 +209,9 @@ class _Changes(ast.NodeVisitor):
         """Leave it: it tells the type checker what is so."""
 
     def visit_Return(self, node: ast.Return) -> None:
-        if node.value:
+        if not isinstance(node.value, ast.Constant):
             self.replace(node, "return None")
-            self.generic_visit(node)
+        self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
         if ast.unparse(node.test) != "TYPE_CHECKING":
