@@ -209,7 +209,7 @@ class _Changes(ast.NodeVisitor):
         """Leave it: it tells the type checker what is so."""
 
     def visit_Return(self, node: ast.Return) -> None:
-        if not isinstance(node.value, ast.Constant):
+        if node.value and not isinstance(node.value, ast.Constant):
             self.replace(node, "return None")
         self.generic_visit(node)
 

@@ -45,6 +45,8 @@ def changed(source: str) -> set[str]:
             {"async def f():\n async with timeout(None): b"},
         ),
         ("def f(): return a", {"def f(): return None"}),
+        ("def f(): return", set()),
+        ("def f(): return False", {"def f(): return True"}),
         ("x = f'{a} < 1'", {'x = ""', "x = f'{a} < 1' \"X\""}),
         ("x = 'SELECT a WHERE b < c'", {"x = 'SELECT a WHERE b <= c'"}),
     ],
