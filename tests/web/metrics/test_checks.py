@@ -199,15 +199,16 @@ async def test_the_page_s_text_is_not_kept() -> None:
 async def test_other_work_goes_on_while_thousands_of_monitors_are_written() -> None:
     monitors = [Monitor(name=f"site {n}", url=f"http://{n}.test/") for n in range(2_000)]
     made = metrics(*monitors, results=[result(monitor=monitor.name) for monitor in monitors])
-    best_s = 1.0
+    longest_shares = []
 
     for _ in range(5):
+        began_all = time.thread_time()
         writing = asyncio.create_task(made.parts(openmetrics=True))
         longest_s = 0.0
         while not writing.done():
             began = time.thread_time()
             await asyncio.sleep(0)
             longest_s = max(longest_s, time.thread_time() - began)
-        best_s = min(best_s, longest_s)
+        longest_shares.append(longest_s / (time.thread_time() - began_all))
 
-    assert best_s < 0.1
+    assert min(longest_shares) < 0.2
