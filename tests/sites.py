@@ -200,7 +200,7 @@ def serve() -> Iterator[Serve]:
 
 
 async def in_time(checking: Coroutine[Any, Any, CheckResult], timeout_s: float) -> CheckResult:
-    """Return the result of a check that must end within its timeout, and a hundred turns of the event loop."""
+    """Return the result of a check that must end within its timeout, and 100 turns of the event loop."""
     ending = asyncio.ensure_future(checking)
     await asyncio.wait([ending], timeout=timeout_s)
     for _ in range(100):
