@@ -1,6 +1,8 @@
 """When the database is unavailable, and what an error shows of it."""
 
 import asyncio
+import contextlib
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +10,7 @@ import asyncpg
 import pytest
 import trustme
 
+from monitor.storage import database as database_module
 from monitor.storage.database import Database, StoreUnavailableError, system_trust
 from monitor.storage.migrate import SchemaError
 from monitor.storage.results import ResultStore
@@ -110,10 +113,19 @@ async def test_a_store_may_be_used_before_its_database_is_there(own_postgres_ser
     await store.database.close()
 
 
+@pytest.fixture
+def patient_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only the client's own limits end a statement."""
+    monkeypatch.setattr(database_module, "_COMMAND_S", 3_600)
+    for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        monkeypatch.setitem(database_module._SETTINGS, setting, "0")
+
+
+@pytest.mark.usefixtures("patient_server")
 async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
     store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.storage.database._CLOSE_S", 0.05)
+    monkeypatch.setattr(database_module, "_CLOSE_S", 0.05)
     running = asyncio.Event()
 
     async def endless() -> None:
@@ -124,12 +136,69 @@ async def test_closing_does_not_wait_for_a_statement_that_does_not_end(
     statement = asyncio.create_task(endless())
     await running.wait()
 
-    await store.database.close()
+    async with asyncio.timeout(60):
+        await store.database.close()
 
     with pytest.raises(StoreUnavailableError):
         await statement
     with pytest.raises(StoreUnavailableError, match="pool is closed"):
         await store.save(slots(1))
+
+
+async def test_closing_lets_a_statement_end(store: ResultStore) -> None:
+    running = asyncio.Event()
+
+    async def short() -> None:
+        async with store.database.transaction() as connection:
+            running.set()
+            await connection.fetch("SELECT pg_sleep(0.2)")
+
+    statement = asyncio.create_task(short())
+    await running.wait()
+
+    await store.database.close()
+
+    await statement
+
+
+@pytest.mark.usefixtures("patient_server")
+async def test_a_connection_that_does_not_become_free_is_not_waited_for(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.database.open()
+    async with contextlib.AsyncExitStack() as busy:
+        for _ in range(5):
+            await busy.enter_async_context(store.database.transaction())
+        monkeypatch.setattr(database_module, "_CONNECT_S", 0.05)
+
+        async with asyncio.timeout(60):
+            with pytest.raises(StoreUnavailableError, match="TimeoutError"):
+                await store.save(slots(1))
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_CONNECT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = Database(f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/db?sslmode=disable")
+
+        async with asyncio.timeout(30):
+            with pytest.raises(StoreUnavailableError, match="TimeoutError"):
+                await database.open()
+
+
+async def test_a_server_that_falls_silent_is_unavailable(
+    own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(database_module._SETTINGS, "statement_timeout", "0")
+    monkeypatch.setattr(database_module, "_COMMAND_S", 0.5)
+    database = Database(own_postgres_server.uri())
+
+    async with asyncio.timeout(60):
+        with pytest.raises(StoreUnavailableError, match="TimeoutError"):
+            async with database.transaction() as connection:
+                await connection.fetch("SELECT pg_sleep(600)")
+
+    await database.close()
 
 
 @pytest.mark.parametrize(
