@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from functools import partial
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from monitor.delivery.dead_letters import DeadLetter, set_aside
-from monitor.result import encode
+from monitor.result import CheckResult, encode
+from monitor.storage.database import StoreUnavailableError
 from monitor.storage.results import ResultStore
 from tests.delivery.test_ingest import committed, of_many_monitors, stored, values
 from tests.postgres import PostgresServer, result_store
@@ -48,6 +51,110 @@ async def test_a_store_that_is_away_is_waited_for(
         await committed(stream, 600)
 
     assert await stream.dead() == []
+
+
+class Attempts:
+    """A store that fails while it is told to, and notes when it was asked."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.at: list[float] = []
+        self.saved: list[CheckResult] = []
+
+    async def save(self, results: Sequence[CheckResult], /) -> int:
+        self.at.append(asyncio.get_running_loop().time())
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailableError("away")
+        self.saved += results
+        return len(results)
+
+
+def announced(caplog: pytest.LogCaptureFixture, server: str) -> list[float]:
+    """Return the delays that were logged, in their order."""
+    found = (re.match(f"{server} is unavailable, trying again in (.+) s: ", text) for text in caplog.messages)
+    return [float(each[1]) for each in found if each]
+
+
+async def test_the_store_is_left_alone_longer_and_longer_until_it_takes_results(
+    stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Attempts(failures=3)
+    await stream.send(*values(1))
+
+    async with stream.ingested(store):
+        await committed(stream, 1)
+        store.failures = 2
+        await stream.send(*values(1, first=1), key=b"monitor 0")
+        await committed(stream, 2)
+
+    assert announced(caplog, "PostgreSQL") == [0.5, 1, 2, 0.5, 1]
+    waits = [after - before for before, after in pairwise(store.at)]
+    del waits[3]  # between the two messages
+    assert all(waited >= delay for waited, delay in zip(waits, [0.5, 1, 2, 0.5, 1], strict=True))
+    assert len(store.saved) == 2
+
+
+async def test_kafka_is_left_alone_longer_and_longer_until_it_lets_a_consumer_in(
+    stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened_at: list[float] = []
+
+    def open_consumer() -> Any:
+        opened_at.append(asyncio.get_running_loop().time())
+        if len(opened_at) in {1, 2, 4}:
+            raise KafkaConnectionError("away")
+        consumer = stream.consumer()
+        if len(opened_at) == 3:
+            consumer.getmany = fail
+        return consumer
+
+    async def fail(**_: object) -> None:
+        raise KafkaConnectionError("lost")
+
+    await stream.send(*values(1))
+
+    async with stream.ingested(Attempts(0), open_consumer=open_consumer):
+        await committed(stream, 1)
+
+    assert announced(caplog, "Kafka") == [0.5, 1, 0.5, 1]
+    waits = [after - before for before, after in pairwise(opened_at)]
+    assert all(waited >= delay for waited, delay in zip(waits, [0.5, 1, 0.5, 1], strict=True))
+
+
+async def test_while_the_store_is_away_the_consumer_is_polled_and_takes_nothing(stream: Stream) -> None:
+    store = Attempts(failures=3)
+    polls: list[int] = []
+    consumers: list[Any] = []
+
+    def open_consumer() -> Any:
+        consumer = stream.consumer()
+        getmany = consumer.getmany
+
+        async def counted(**options: Any) -> Any:
+            fetched = await getmany(**options)
+            if store.at and not store.saved:
+                polls.append(sum(map(len, fetched.values())))
+            return fetched
+
+        consumer.getmany = counted
+        consumers.append(consumer)
+        return consumer
+
+    async def tried() -> bool:
+        return bool(store.at)
+
+    await stream.send(*values(1), key=b"one")
+
+    async with stream.ingested(store, open_consumer=open_consumer):
+        await eventually("the store is asked", tried)
+        await stream.send(*values(10, first=1), key=b"one")
+        await committed(stream, 11)
+        assert consumers[0].paused() == set()
+
+    assert polls
+    assert set(polls) == {0}
+    assert [each.scheduled_at - store.saved[0].scheduled_at for each in store.saved] == list(range(11))
 
 
 async def test_all_of_a_large_batch_waits_for_the_store(
@@ -216,6 +323,27 @@ async def test_setting_aside_waits_for_kafka(
         await committed(stream, 11)
 
     assert await count(database) == 10
+    assert [dead.value for dead in await stream.dead()] == [b"bad"]
+
+
+async def test_setting_aside_is_given_up_in_time_and_tried_again(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("monitor.delivery.ingest._SET_ASIDE_S", 0.3)
+    hanging = [asyncio.Event()]
+
+    async def aside(letters: Sequence[DeadLetter]) -> None:
+        if hanging:
+            await hanging.pop().wait()
+        monkeypatch.undo()
+        await set_aside(stream.producer, f"{stream.topic}.dead", letters)
+
+    await stream.send(b"bad")
+
+    async with stream.ingested(Attempts(0), set_aside=aside):
+        await committed(stream, 1)
+
+    assert announced(caplog, "Kafka") == [0.5]
     assert [dead.value for dead in await stream.dead()] == [b"bad"]
 
 

@@ -108,6 +108,35 @@ def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "_LOOKED_S", 0.5)
 
 
+@pytest.mark.parametrize(("look_s", "asks"), [(3_600.0, 1), (0.0, 20)])
+async def test_kafka_is_asked_for_its_end_now_and_then_when_nothing_comes(
+    store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch, look_s: float, asks: int
+) -> None:
+    monkeypatch.setattr(ingest, "_LOOK_S", look_s)
+    monkeypatch.setattr(ingest, "_POLL_S", 0.01)
+    asked: list[object] = []
+    rounds: list[int] = []
+
+    def open_consumer() -> Any:
+        consumer = stream.consumer()
+        end_offsets = consumer.end_offsets
+
+        async def counted(partitions: Any) -> Any:
+            asked.append(partitions)
+            return await end_offsets(partitions)
+
+        consumer.end_offsets = counted
+        return consumer
+
+    async def note(_: object) -> None:
+        rounds.append(len(asked))
+
+    async with stream.ingested(store, open_consumer=open_consumer, look_for_no_data=note):
+        await until(lambda: len(rounds) >= 20, "it has polled often")
+
+    assert rounds[19] == asks
+
+
 @pytest.mark.usefixtures("frequent_looks")
 async def test_an_ingest_that_is_given_nothing_though_there_are_records_waits_for_kafka(
     store: ResultStore, stream: Stream
