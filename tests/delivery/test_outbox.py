@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.delivery.outbox import Outbox, OutboxError, open_outbox
+from monitor.delivery.outbox_file import OutboxFile
 from monitor.result import Message
 
 MB = 1_000_000
@@ -152,6 +153,13 @@ async def test_space_is_given_back_after_a_drain(path: Path) -> None:
 async def test_an_outbox_belongs_to_one_process_at_a_time(path: Path) -> None:
     with pytest.raises(OutboxError, match="locked"):
         await open_outbox(path, MB)
+
+
+def test_nobody_waits_for_the_process_that_has_the_file(path: Path) -> None:
+    file = OutboxFile(path)
+
+    assert file._db.execute("PRAGMA busy_timeout").fetchone() == (0,)
+    file.close()
 
 
 async def test_a_folder_that_is_not_there_is_an_outbox_error(tmp_path: Path) -> None:

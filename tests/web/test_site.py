@@ -109,6 +109,17 @@ def test_a_server_that_is_unavailable_makes_it_not_ready_with_its_age(program: S
     assert monitor.stop() == 0
 
 
+def test_a_database_that_is_unavailable_shows_in_the_metrics(program: Start) -> None:
+    monitor = program(monitors=sites("shop"), shutdown_grace_s=1, pg_uri=GONE["pg_uri"])
+    monitor.start()
+
+    until(lambda: one(monitor, "website_health_postgresql_up") == 0, "PostgreSQL missed")
+
+    assert "PostgreSQL has been unavailable for " in get(monitor, "/readyz")[1]
+    assert one(monitor, "website_health_kafka_up") == 1
+    assert monitor.stop() == 0
+
+
 def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
     watch = Watch()
     clock = iter((0.0, 61.0))
