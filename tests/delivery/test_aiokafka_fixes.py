@@ -3,7 +3,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -97,6 +97,55 @@ async def test_a_task_that_goes_on_after_a_cancellation_is_cancelled_again(
 
     assert working.cancelled()
     assert asyncio.all_tasks() == before
+
+
+class Endless(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
+    """A producer whose `stop` does not return, not even when it is cancelled, until `end` is set."""
+
+    end: asyncio.Event
+    ignores_cancelling = True
+
+    async def stop(self) -> None:
+        while not self.end.is_set():
+            try:
+                await self.end.wait()
+            except asyncio.CancelledError:
+                if not self.ignores_cancelling:
+                    raise
+
+
+@pytest.fixture
+async def endless() -> AsyncIterator[Endless]:
+    client = Endless(bootstrap_servers="127.0.0.1:9")
+    client.end = asyncio.Event()
+    yield client
+    client.end.set()
+
+
+async def test_a_stop_that_does_not_return_is_cancelled(endless: Endless) -> None:
+    before = asyncio.all_tasks()
+    endless.ignores_cancelling = False
+
+    async with asyncio.timeout(60):
+        await close(endless, grace_s=0.05)
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_stop_that_cannot_be_cancelled_is_left_alone(
+    endless: Endless, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("monitor.delivery.kafka.aiokafka_fixes._END_S", 0.3)
+    before = asyncio.all_tasks()
+
+    closing = asyncio.create_task(close(endless, grace_s=0.05))
+    await asyncio.wait([closing], timeout=60)
+
+    assert closing.done()
+    assert closing.exception() is None
+    assert "a Kafka client does not end, it is left alone: " in caplog.text
+    endless.end.set()
+    await asyncio.wait(asyncio.all_tasks() - before)
 
 
 async def test_cancelling_a_close_ends_the_client_all_the_same(

@@ -10,6 +10,7 @@
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownErro
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.diagnosis import diagnosis
+from monitor.runtime.waiting import within
 
 _GRACE_S = 3.0
 _END_S = 10.0
@@ -27,11 +29,14 @@ _AGAIN_S = 0.1  # a task whose own timeout comes at the same time takes the canc
 _COMPLAIN: Any = getattr(asyncio.tasks, "_log_on_exception", None)  # what `shield` does from Python 3.14 on
 _send = AIOKafkaConnection.send
 
+_log = logging.getLogger(__name__)
+
 
 async def close(client: Any, grace_s: float = _GRACE_S) -> None:
     """Stop a producer, consumer or admin client, started or not; return when none of its tasks is left.
 
     A producer sends what it holds for `grace_s` at most, and nothing after that. Cancelling ends the grace.
+    A task that does not end when it is cancelled is left alone after a while.
     """
     for task in _tasks_of(client):
         task.remove_done_callback(_COMPLAIN)
@@ -49,16 +54,20 @@ async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
         if connection.connected():
             connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
             connection.close()
+    stopping.add_done_callback(_look_at)
     try:
-        async with asyncio.timeout(_END_S):
-            while tasks := _tasks_of(client):
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks, timeout=_AGAIN_S)
+        if not await within(_END_S, _cancel_tasks(client)):
+            _log.error("a Kafka client does not end, it is left alone: %s", _tasks_of(client))
     finally:
         client._closed = True  # noqa: SLF001 - `stop` may not have come so far
         stopping.cancel()
-        await asyncio.gather(stopping, return_exceptions=True)
+
+
+async def _cancel_tasks(client: Any) -> None:
+    while tasks := _tasks_of(client):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_AGAIN_S)
 
 
 def _tasks_of(client: Any) -> set[asyncio.Task[Any]]:
@@ -75,8 +84,8 @@ def _self_of(task: asyncio.Task[Any]) -> object:
     return frame.f_locals.get("self", task) if frame else task
 
 
-def _look_at(task: asyncio.Task[Any]) -> None:
-    """Read the error of a commit that nobody awaits any more, so that asyncio does not complain."""
+def _look_at(task: asyncio.Future[Any]) -> None:
+    """Read the error of a task that nobody awaits any more, so that asyncio does not complain."""
     if not task.cancelled():
         task.exception()
 
