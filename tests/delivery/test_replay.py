@@ -205,6 +205,24 @@ async def test_a_cluster_that_is_lost_in_the_middle_is_waited_for(stream: Stream
     assert await values(stream) == [value for _, value in numbered(250)]
 
 
+async def test_a_replay_that_goes_on_may_take_longer_than_its_patience(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bury(stream.address, stream.topic, *numbered(5 * BATCH))
+    loop = asyncio.get_running_loop()
+    time, slow = loop.time, set[int]()
+    monkeypatch.setattr(loop, "time", lambda: time() + 12 * len(slow))
+
+    async def slow_down(number: int) -> None:
+        if number % BATCH == 0:
+            slow.add(number)
+
+    done = await replay(stream, slow_down, patience_s=50)
+
+    assert done == f"{stream.topic}.dead: replayed {5 * BATCH}"
+    assert len(slow) == 5
+
+
 async def test_a_cluster_that_is_unavailable_at_the_start_is_waited_for(
     unstarted_stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
