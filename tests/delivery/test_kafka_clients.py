@@ -1,7 +1,9 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError, TopicAlreadyExistsError
@@ -10,10 +12,12 @@ from pydantic import SecretStr
 from monitor.config.model import Config
 from monitor.delivery.kafka.access import security
 from monitor.delivery.kafka.aiokafka_fixes import close
-from monitor.delivery.kafka.clients import consumer, started_producer
+from monitor.delivery.kafka.clients import consumer, producer, started_producer
 from monitor.delivery.kafka.topics import _refuse, ensure_topics
 from monitor.embedded.broker import Broker
 from monitor.result import MAX_MESSAGE_BYTES
+
+TLS_HANDSHAKE = b"\x16"
 
 
 async def receive(config: Config, bootstrap: str, count: int) -> list[bytes]:
@@ -132,3 +136,23 @@ def test_sasl_is_as_the_configuration_has_it(tmp_path: Path) -> None:
         "sasl_plain_username": "monitor",
         "sasl_plain_password": "secret",
     }
+
+
+@pytest.mark.parametrize("make", [producer, consumer])
+async def test_each_client_speaks_tls_where_the_configuration_says_so(
+    make: Callable[[Config, str], Any], tmp_path: Path
+) -> None:
+    config = Config(monitors=(), kafka_ssl_dir=tmp_path, kafka_security_protocol="SSL")
+    said: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await said.put(await reader.read(1))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        client = make(config, f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        starting = asyncio.ensure_future(client.start())
+        assert await asyncio.wait_for(said.get(), 60) == TLS_HANDSHAKE
+        starting.cancel()
+        await asyncio.wait([starting])
+        await close(client)
