@@ -235,6 +235,13 @@ def resolve() -> None:
         subprocess.run(["mvn", "-q", "-B", "-f", POM, *goal], check=True, timeout=300)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of Apache Kafka the time that it may take to start, too."""
+    for item in items:
+        if item.get_closest_marker("kafka") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(START_S + 120))
+
+
 @pytest.fixture(scope="session")
 def _apache_kafka() -> Iterator[ApacheKafka]:
     missing = [program for program in ("java", "mvn") if shutil.which(program) is None]

@@ -29,8 +29,9 @@ Check = Callable[..., Awaitable[CheckResult]]
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run the probe's tests on both event loops: their exceptions differ."""
+    """Run the probe's tests on both event loops, whose exceptions differ, and others on their `LOOPS`."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    loops = getattr(getattr(item, "module", None), "LOOPS", loops)
     if item.path.parent.name == "probe":
         loops["uvloop"] = uvloop.new_event_loop
     return loops

@@ -1,9 +1,9 @@
 import asyncio
 import gc
-import math
-import time
+import selectors
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,39 @@ def monitor(name: str, interval_s: float = 60, host: str | None = None) -> Monit
     return Monitor(name=name, url=f"http://{host or name}.test/", interval_s=interval_s)
 
 
+class NeverWaiting(asyncio.SelectorEventLoop):
+    """An event loop whose time goes on to the next timer at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        super().__init__(_Jumps(self))
+
+    def time(self) -> float:
+        return self.now
+
+
+class _Jumps(selectors.DefaultSelector):
+    def __init__(self, loop: NeverWaiting) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout:
+            self._loop.now += timeout
+        return super().select(timeout and 0)
+
+
+LOOPS = {"never waiting": NeverWaiting}
+
+
+@pytest.fixture(autouse=True)
+async def _schedules_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the schedule's clocks show the time of the event loop."""
+    loop = asyncio.get_running_loop()
+    clocks = SimpleNamespace(time=lambda: NOW + loop.time(), monotonic=loop.time)
+    monkeypatch.setattr("monitor.schedule.time", clocks)
+
+
 class Site:
     """Stands where the probe stands; answers while `answers` is set."""
 
@@ -30,16 +63,17 @@ class Site:
         self.answers = asyncio.Event()
         self.answers.set()
         self.started: list[float] = []
+        self.started_at: list[float] = []
         self.closed = False
 
     async def check(self, scheduled_at: float) -> CheckResult:
-        now = time.time()
         self.started.append(scheduled_at)
+        self.started_at.append(asyncio.get_running_loop().time())
         if self.trouble:
             raise self.trouble
         await self.answers.wait()
         return CheckResult(
-            timestamp=now,
+            timestamp=scheduled_at,
             response_data="",
             response_status=200,
             response_time=0.0,
@@ -64,7 +98,7 @@ def make_schedule(queue: asyncio.Queue[Message | None], **limits: int) -> Schedu
 
 
 async def take(queue: asyncio.Queue[Message | None], count: int) -> list[CheckResult]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(86_400):
         messages = [await queue.get() for _ in range(count)]
     return [decode(message.value) for message in messages if message]
 
@@ -139,19 +173,19 @@ def test_slots_that_pass_during_a_check_are_counted() -> None:
     assert slots.passed(NOW - NOW % 60, 185) == 3
 
 
-async def test_the_first_check_is_at_once_and_the_next_at_the_slot() -> None:
+async def test_the_first_check_is_at_once_and_the_next_at_each_slot() -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
-    site = Site(monitor("a", interval_s=0.2))
+    site = Site(monitor("a", interval_s=3_600))
 
     async with make_schedule(queue) as schedule:
         schedule.add([(site.monitor, site)])
-        results = await take(queue, 4)
+        await take(queue, 4)
 
-    grid = [(r.scheduled_at - offset_s("a", 0.2)) / 0.2 for r in results[1:]]
-    assert all(abs(k - round(k)) < 1e-3 for k in grid)
-    assert grid == sorted(set(grid))
+    slot = Slots(offset_s("a", 3_600), 3_600).next(NOW)
+    assert site.started == pytest.approx([NOW, slot, slot + 3_600, slot + 7_200], abs=1e-5)
+    assert [NOW + at for at in site.started_at] == pytest.approx(site.started, abs=1e-5)
     assert site.closed
-    assert schedule.checks >= 4
+    assert (schedule.checks, schedule.skipped) == (4, 0)
 
 
 async def test_first_checks_come_on_a_ramp() -> None:
@@ -163,25 +197,24 @@ async def test_first_checks_come_on_a_ramp() -> None:
         results = await take(queue, 26)
 
     assert [result.monitor for result in results] == [site.monitor.name for site in sites]
-    assert results[-1].timestamp - results[0].timestamp > 0.25
+    assert [site.started_at[0] for site in sites] == pytest.approx([n / 50 for n in range(26)])
     assert all(site.closed for site in sites)
 
 
 async def test_a_slot_that_comes_during_a_check_is_skipped_and_counted() -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
-    site = Site(monitor("slow", interval_s=0.1))
+    site = Site(monitor("slow", interval_s=60))
     site.answers.clear()
 
     async with make_schedule(queue) as schedule:
         schedule.add([(site.monitor, site)])
-        await until(lambda: len(site.started) == 1)
-        asyncio.get_running_loop().call_later(0.35, site.answers.set)
-        await until(lambda: len(site.started) == 2)
+        asyncio.get_running_loop().call_later(210, site.answers.set)
+        await take(queue, 2)
 
-    first, second = ((at - offset_s("slow", 0.1)) / 0.1 for at in site.started)
-    slots = round(second) - math.floor(first) - 1  # one may pass while the next is chosen
-    assert slots >= 3
-    assert slots - 1 <= schedule.skipped <= slots
+    first_slot = Slots(offset_s("slow", 60), 60).next(NOW)
+    slots = [first_slot + 60 * n for n in range(5)]
+    assert schedule.skipped == sum(slot <= NOW + 210 for slot in slots)
+    assert site.started[1] == min(slot for slot in slots if slot > NOW + 210)
 
 
 async def test_a_hanging_site_delays_no_other() -> None:
@@ -360,7 +393,7 @@ async def test_a_check_that_is_asked_for_is_for_the_asker_alone() -> None:
         await queue.get()
         result = await schedule.check_now("a", 5)
 
-    assert result.scheduled_at == pytest.approx(time.time(), abs=5)
+    assert result.scheduled_at == pytest.approx(NOW + site.started_at[1])
     assert len(site.started) == 2
     assert queue.empty()
     assert schedule.checks == 1
@@ -547,9 +580,9 @@ async def test_lateness_is_counted() -> None:
 
     async with make_schedule(queue, per_host=1) as schedule:
         schedule.add([(slow.monitor, slow), (late.monitor, late)])
-        asyncio.get_running_loop().call_later(0.3, slow.answers.set)
+        asyncio.get_running_loop().call_later(5, slow.answers.set)
         await queue.get()
         await queue.get()
 
     assert sum(schedule.lateness_s.counts) == 2
-    assert schedule.lateness_s.total > 0.2
+    assert schedule.lateness_s.total == pytest.approx(5 - 1 / 50)
