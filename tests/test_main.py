@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -277,17 +278,25 @@ def test_a_second_process_on_the_same_folder_is_refused(program: Start) -> None:
 def test_a_killed_program_leaves_nothing_behind_and_loses_nothing(program: Start) -> None:
     monitor = program(url_to_monitor=DOWN, sleep_duration=0.05)
     monitor.start()
-    uri = monitor.database()
-    stored(uri, 20)
+    stored(monitor.database(), 5)
+    frozen = monitor.process.children()
+    for server in frozen:
+        server.suspend()
+    monitor.prints("Message produced", times=monitor.printed().count("Message produced") + 20)
+    produced = set(re.findall(r'Message produced.*?"id":"([^"]+)"', monitor.printed()))
+    monitor.prints("Message produced", times=len(produced) + 40)  # the outbox takes results in their order
 
     servers = monitor.kill()
+    for server in frozen:
+        with suppress(psutil.NoSuchProcess):
+            server.resume()
 
     assert len(servers) > 1
     assert not psutil.wait_procs(servers, timeout=60)[1]
-    produced = monitor.printed().count("Message produced")
     monitor.start()
     monitor.prints("database: ", times=2)
-    stored(monitor.database(), produced - 5)
+    uri = monitor.database()
+    until(lambda: produced <= {str(row["result_id"]) for row in rows(uri)}, "all that was produced is stored")
     assert monitor.stop() == 0
 
 

@@ -30,15 +30,19 @@ def pause(waited: list[float], until: threading.Event | None = None) -> None:
 
 
 async def share(attempt: Attempt, phase: str) -> float:
-    """Return how much of the delay the phase has, at best; no moment is in two phases."""
-    shares = []
+    """Return how much of the delay the phase has, at best; no moment is in two phases.
+
+    It must then have most of the check's time, too.
+    """
+    shares = [0.0]
     for _ in range(TRIES):
         waited: list[float] = []
         result = await attempt(waited)
         assert result.up, result.detail
         phases = msgspec.structs.asdict(result.phases)
         assert sum(filter(None, phases.values())) < result.response_time + 1e-6
-        shares.append((phases[phase] or 0.0) / waited[0])
+        if (phases[phase] or 0.0) > result.response_time / 2:
+            shares.append((phases[phase] or 0.0) / waited[0])
         if shares[-1] > 0.95:
             break
     return max(shares)
