@@ -69,7 +69,7 @@ async def test_topics_on_the_embedded_broker_have_four_partitions_and_one(
 async def test_an_embedded_broker_of_another_process_is_told(embedded_config: Config, broker: Broker) -> None:
     foreign = embedded_config.model_copy(update={"kafka_bootstrap": broker.bootstrap})
 
-    with pytest.raises(KafkaConnectionError, match=f"{broker.bootstrap}: .* serves its own process only"):
+    with pytest.raises(KafkaConnectionError, match=f"{broker.bootstrap}: .* serves its own process only$"):
         await started_producer(foreign, broker.bootstrap)
 
 

@@ -1,7 +1,7 @@
 """Which tests should notice a change: those that reach its line.
 
-A line that runs when its module is imported is reached by what mentions the names that it defines: lines of
-functions in the program, and test files.
+A line that runs when a module is imported, maybe in a function, is reached by what mentions the names that it
+defines: lines of functions in the program, and test files.
 """
 
 import ast
@@ -86,12 +86,12 @@ class Choice:
 
     def tests(self, path: str, change: Change) -> list[str]:
         """Return the tests in the order in which they run: the file's own first, the fastest first."""
-        module = self._modules[path]
-        body = module.body(change.lines[0])
-        if body:
-            found = self._reach.of(path, change.lines) or self._reach.of(path, body)
-        else:
-            found = self._of_names(module, change.lines[0]) or self._reach.of(path, change.lines)
+        module, lines = self._modules[path], change.lines
+        body = module.body(lines[0])
+        found = self._reach.of(path, lines) or self._reach.of(path, body or lines)
+        if not body or self._reach.at_import(path, lines):
+            named = self._of_names(module, lines[0])
+            found = named | found if body else named or found
         file = PurePath(path)
         own = str(PurePath("tests", *file.parts[1:-1], f"test_{file.stem}"))
         took_s = self._reach.took_s

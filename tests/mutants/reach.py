@@ -34,14 +34,18 @@ source = {tree}/monitor
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`tests[path][line]`: who runs it; `took_s[test]`."""
+    """`tests[path][line]`: who runs it, and "" where that is no test but an import; `took_s[test]`."""
 
     tests: Mapping[str, Mapping[str, list[str]]]
     took_s: Mapping[str, float]
 
     def of(self, path: str, lines: Iterable[int]) -> set[str]:
         reached = self.tests.get(path, {})
-        return {test for line in lines for test in reached.get(str(line), ())}
+        return {test for line in lines for test in reached.get(str(line), ())} - {""}
+
+    def at_import(self, path: str, lines: Iterable[int]) -> bool:
+        reached = self.tests.get(path, {})
+        return any("" in reached.get(str(line), ()) for line in lines)
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -114,7 +118,7 @@ def read(tree: Path, folder: Path) -> Reach:
     data = measured.get_data()
     tests = {
         str(Path(file).relative_to(tree)): {
-            str(line): sorted({_test(context) for context in contexts} - {""})
+            str(line): sorted({_test(context) for context in contexts})
             for line, contexts in data.contexts_by_lineno(file).items()
         }
         for file in sorted(data.measured_files())

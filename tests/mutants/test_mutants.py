@@ -87,17 +87,22 @@ def test_what_the_tests_notice_is_killed_and_what_they_do_not_survives(tree: Pat
 
 @pytest.mark.parametrize(
     ("line", "expected"),
-    [("return level > LIMIT", ["fast"]), ("LIMIT = 3", ["fast", "slow", "tests/test_limit.py::test_it"])],
+    [
+        ("return level > LIMIT", ["fast"]),
+        ("LIMIT = 3", ["fast", "slow", "tests/test_limit.py::test_it"]),
+        ("print(high(LIMIT + 1))", ["tests/test_levels.py::test_main", "fast", "slow"]),
+    ],
 )
 def test_a_line_is_reached_by_who_runs_it_or_mentions_its_name(
     tree: Path, line: str, expected: list[str]
 ) -> None:
-    """Only the functions count where the name is, not what imports the line."""
+    """Only the functions count where the name is, not what imports the line; some run at import, too."""
     (tree / "tests/test_limit.py").write_text("from monitor.levels import LIMIT")
     (tree / "fast").touch()
     (tree / "slow").touch()
-    ran = {"1": ["tests/test_limit.py::test_other"], "5": ["fast"], "9": ["slow", "fast"]}
-    reached = Reach({"monitor/levels.py": ran}, {"fast": 1, "slow": 2, "tests/test_limit.py::test_it": 3})
+    ran = {"1": ["tests/test_limit.py::test_other"], "5": ["fast"], "9": ["", "slow", "fast"]}
+    took_s = {"fast": 1, "slow": 2, "tests/test_limit.py::test_it": 3, "tests/test_levels.py::test_main": 4}
+    reached = Reach({"monitor/levels.py": ran}, took_s)
     change = next(change for change in changes(LEVELS) if change.shown(LEVELS)[0] == line)
 
     assert Choice(tree, reached).tests("monitor/levels.py", change) == expected

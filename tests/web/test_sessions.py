@@ -135,10 +135,11 @@ def test_after_ten_wrong_tries_an_address_has_to_wait_a_minute(clock: Clock) -> 
     for _ in range(10):
         assert not tries.wait_s("192.0.2.1")
         tries.add("192.0.2.1")
+        clock.now += 1
 
-    assert tries.wait_s("192.0.2.1") == 60
+    assert tries.wait_s("192.0.2.1") == 50  # from the first of them
     assert not tries.wait_s("192.0.2.2")
-    clock.now += 61
+    clock.now += 50
     assert not tries.wait_s("192.0.2.1")
 
 
