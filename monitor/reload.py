@@ -13,6 +13,7 @@ from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.connector import Network
 from monitor.probe.probe import Checker, Probe
+from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule
 
 # The keys that take effect without a restart.
@@ -28,6 +29,8 @@ LIVE = (
 )
 
 log = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,12 @@ class Reload:
                 probe = AddressesProbe if monitor.addresses == "all" else Probe
                 checker = probe(monitor, self._config.location, self._network)
                 yield monitor, GuardedProbe(checker, self._connectivity)
+
+    async def follow(self, schedule: Schedule, signals: Signals) -> None:
+        """Look at the file twice a second, and read it at each SIGHUP, until the program ends."""
+        while not signals.end.is_set():
+            await self.look(schedule, now=signals.take_hangup())
+            await signals.wait(_LOOK_S)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
         """Read the file again if it changed, or in any case if `now`; one with mistakes changes nothing."""

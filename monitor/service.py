@@ -25,7 +25,6 @@ from monitor.web.site import serving_site
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.5
 _STORED_S = 60.0  # how long `check_once` waits for its rows
 _STORED_LOOK_S = 0.1
 _CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
@@ -61,9 +60,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 running.run_beside("the events", site.events.run(shown.reader))
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
-                while not signals.end.is_set():
-                    await reload.look(schedule, now=signals.take_hangup())
-                    await signals.wait(_LOOK_S)
+                await reload.follow(schedule, signals)
                 running.begin_grace()
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
         except TimeoutError:

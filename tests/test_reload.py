@@ -1,10 +1,19 @@
+import asyncio
+import json
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from monitor.config.load import load
 from monitor.config.model import Config, Monitor
 from monitor.config.public_url import Expanded
-from monitor.reload import Difference, difference
+from monitor.probe.connector import Network
+from monitor.reload import Difference, Reload, difference
+from monitor.runtime.signals import Signals
+from tests.clock import NeverWaiting
+from tests.test_schedule import make_schedule
+
+LOOPS = {"never waiting": NeverWaiting}
 
 SHOP = Monitor(name="shop", url="https://shop.example/")
 BLOG = Monitor(name="blog", url="https://blog.example/")
@@ -60,3 +69,22 @@ def test_a_monitor_that_asks_other_dns_servers_or_other_addresses_is_a_change() 
         changed = SHOP.model_copy(update={key: value})
 
         assert difference(Config(monitors=(SHOP,)), Config(monitors=(changed,))).added == (changed,)
+
+
+async def test_a_change_of_the_file_is_taken_within_2_s(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"url_to_monitor": SHOP.url, "defaults": {"paused": True}}))
+    loop = asyncio.get_running_loop()
+    taken = asyncio.Event()
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(load(path, {}), path, {}, network, on_taken=[lambda _: taken.set()])
+        await reload.look(schedule, now=False)
+        following = asyncio.create_task(reload.follow(schedule, Signals()))
+        await asyncio.sleep(60.1)
+        changed_at = loop.time()
+
+        path.write_text(json.dumps({"url_to_monitor": BLOG.url, "defaults": {"paused": True}}))
+        await taken.wait()
+
+        assert loop.time() - changed_at <= 2
+        following.cancel()

@@ -1,6 +1,5 @@
 import asyncio
 import gc
-import selectors
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from monitor.config.model import Monitor
 from monitor.result import CheckResult, Message, OwnTroubleError, decode, result_id
 from monitor.schedule import Schedule, Slots, offset_s
+from tests.clock import NeverWaiting
 
 INTERVALS = st.floats(0.05, 86_400)
 NOW = 1_790_000_000.0
@@ -19,28 +19,6 @@ NOW = 1_790_000_000.0
 
 def monitor(name: str, interval_s: float = 60, host: str | None = None) -> Monitor:
     return Monitor(name=name, url=f"http://{host or name}.test/", interval_s=interval_s)
-
-
-class NeverWaiting(asyncio.SelectorEventLoop):
-    """An event loop whose time goes on to the next timer at once."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        super().__init__(_Jumps(self))
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Jumps(selectors.DefaultSelector):
-    def __init__(self, loop: NeverWaiting) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout:
-            self._loop.now += timeout
-        return super().select(timeout and 0)
 
 
 LOOPS = {"never waiting": NeverWaiting}
