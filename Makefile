@@ -21,7 +21,7 @@ imports:
 	$(BIN)lint-imports --no-cache
 
 test:
-	$(PYTHON) -m pytest -n logical --dist worksteal -m "not kafka and not clients" --cov --cov-report=term-missing
+	$(PYTHON) -m pytest -n auto --dist worksteal -m "not kafka and not clients" --cov --cov-report=term-missing
 
 # The committed JSON Schemas, from the code.
 schemas:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.freeze import freeze
+from tests.leftovers import Watch
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 LIBRARIES = POM.parent / "target" / "libraries"
@@ -258,7 +259,9 @@ def _apache_kafka() -> Iterator[ApacheKafka]:
 
 
 @pytest.fixture
-def apache_kafka(_apache_kafka: ApacheKafka) -> ApacheKafka:
-    """The broker, running; a test may kill or pause it."""
+def apache_kafka(_apache_kafka: ApacheKafka, _watch: Watch) -> Iterator[ApacheKafka]:
+    """The broker, running; a test may kill or pause it, and start it again for those after it."""
     _apache_kafka.ensure_running()
-    return _apache_kafka
+    yield _apache_kafka
+    if _apache_kafka._process:
+        _watch.kept.add(("process", _apache_kafka._process.pid))

@@ -16,7 +16,7 @@ pytest_plugins = ["tests.apache_kafka"]
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """A folder that is gone after the test; its path is short enough for sockets in it."""
-    with TemporaryDirectory(prefix="whm-", dir="/tmp") as name:
+    with TemporaryDirectory(prefix="whm-") as name:
         yield Path(name)
 
 

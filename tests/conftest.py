@@ -11,6 +11,8 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")
 
 pytest_plugins = [
+    "tests.leftovers",
+    "tests.leftovers",
     "tests.postgres",
     "tests.stream",
     "tests.broker",
@@ -23,6 +25,11 @@ pytest_plugins = [
     "tests.bookkeeping",
     "tests.web.api.client",
 ]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Most tests wait for servers most of the time: two workers keep a core busy."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,7 +30,7 @@ class PostgresServer:
 
     def __init__(self, binaries: Path = BUNDLED) -> None:
         self.binaries = binaries
-        self.directory = Path(mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
+        self.directory = Path(mkdtemp(prefix="pg-"))
         self.user = "nobody" if os.getuid() == 0 else None
         self.give(self.directory)
         self._run("initdb", "-D", "cluster", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
@@ -41,7 +41,13 @@ class PostgresServer:
             os.chown(path, account.pw_uid, account.pw_gid)
 
     def start(self, *settings: str) -> None:
-        fast = ("fsync=off", "listen_addresses=", f"unix_socket_directories={self.directory}", *settings)
+        fast = (
+            "fsync=off",
+            "max_wal_size=64MB",
+            "listen_addresses=",
+            f"unix_socket_directories={self.directory}",
+            *settings,
+        )
         options = " ".join(f"-c {setting}" for setting in fast)
         self._run("pg_ctl", "-D", "cluster", "-l", "log", "-w", "-o", options, "start")
 

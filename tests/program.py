@@ -139,7 +139,7 @@ def programs() -> Iterator[Start]:
     with ExitStack() as after:
 
         def make(**config: Any) -> Program:
-            folder = Path(after.enter_context(TemporaryDirectory(prefix="whm-", dir="/tmp")))
+            folder = Path(after.enter_context(TemporaryDirectory(prefix="whm-")))
             made = Program(folder, config)
             after.callback(made.end)
             return made

@@ -46,7 +46,7 @@ def initialised() -> Iterator[Path]:
         async with postgres(data_dir):
             pass
 
-    with TemporaryDirectory(prefix="whm-", dir="/tmp") as name:
+    with TemporaryDirectory(prefix="whm-") as name:
         asyncio.run(run(Path(name)))
         yield Path(name)
 

@@ -190,8 +190,9 @@ async def test_a_database_that_is_unavailable_is_waited_for(world: World, listen
 
 
 async def test_nobody_listening_costs_nothing_and_what_happened_meanwhile_is_no_news(
-    world: World, events: Events, listen: Listen
+    world: World, events: Events, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "_ALIVE_S", (0.01, 0.02))  # who has left is noticed by what cannot be sent
     async with listen() as listener:
         await listener.next()
     await until(lambda: not events._wanted.is_set(), "nobody listens")
@@ -204,8 +205,13 @@ async def test_nobody_listening_costs_nothing_and_what_happened_meanwhile_is_no_
 
 
 async def test_a_listener_who_leaves_is_no_trouble(
-    world: World, events: Events, listen: Listen, caplog: pytest.LogCaptureFixture
+    world: World,
+    events: Events,
+    listen: Listen,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(module, "_ALIVE_S", (0.01, 0.02))
     async with listen() as listener:
         await listener.next()
 
