@@ -171,7 +171,7 @@ class Flow:
                 await consumer.commit({tp: batch[-1].offset + 1 for tp, batch in batches.items()})
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_many_small_batches_and_200_megabytes_pass_in_little_memory(
     embedded_config: Config, broker: Broker
 ) -> None:
@@ -184,7 +184,7 @@ async def test_many_small_batches_and_200_megabytes_pass_in_little_memory(
     await receiving.start()
 
     ingesting = asyncio.create_task(flow.ingest(receiving))
-    async with asyncio.timeout(200):
+    async with asyncio.timeout(540):
         await flow.forward(sending)
     ingesting.cancel()
     await asyncio.wait([ingesting])

@@ -110,8 +110,8 @@ async def test_redirects_are_followed_and_their_times_summed(serve: Serve, check
     result = await check(serve(late))
 
     assert (result.up, result.redirects, result.response_data) == (True, 2, "here")
-    assert result.phases.processing is not None
-    assert result.phases.processing > 2.7 * DELAY_S
+    # A site may begin to wait while a busy machine has not told us yet that the connection is there.
+    assert (result.phases.connect or 0) + (result.phases.processing or 0) > 2.7 * DELAY_S
     assert len(requests) == 3
 
 
