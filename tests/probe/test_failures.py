@@ -28,7 +28,7 @@ def refused(code: int) -> aiohttp.ClientConnectorError:
 
 
 def test_no_local_port_left_is_our_trouble() -> None:
-    with pytest.raises(OwnTroubleError, match="^no local port left$"):
+    with pytest.raises(OwnTroubleError, match=r"^no local port left$"):
         explain(refused(errno.EADDRNOTAVAIL), at(Phase.CONNECT))
 
 
