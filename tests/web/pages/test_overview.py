@@ -98,16 +98,18 @@ async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
     await sum_up_days(store.database, locked)
 
     async with site_of(configured("new", "old"), store) as visitor:
-        assert "last 24 hours" in await bars(visitor, "new", "?q=new")
-        assert "last 90 days" in await bars(visitor, "new", "?q=new&bars=90d")
-        assert "last 90 days" in await bars(visitor, "new")
-        assert "last 90 days" in await bars(visitor, "old", "?q=old")
-        assert "last 24 hours" in await bars(visitor, "old", "?q=old&bars=24h")
+        assert await bars(visitor, "new", "?q=new") == ("24 hours", 24)
+        assert await bars(visitor, "new", "?q=new&bars=90d") == ("90 days", 90)
+        assert await bars(visitor, "new") == ("90 days", 90)
+        assert await bars(visitor, "old", "?q=old") == ("90 days", 90)
+        assert await bars(visitor, "old", "?q=old&bars=24h") == ("24 hours", 24)
 
 
-async def bars(visitor: Visitor, name: str, query: str = "") -> str:
+async def bars(visitor: Visitor, name: str, query: str = "") -> tuple[str, int]:
+    """Return what the bars are said to be of, and how many there are."""
     html = await row(visitor, name, query)
-    return html[html.index('class="bars"') :].partition("</svg>")[0]
+    chart = html[html.index('class="bars"') :].partition("</svg>")[0]
+    return chart.partition("of the last ")[2].partition('"')[0], chart.count("<path ")
 
 
 async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -> None:
