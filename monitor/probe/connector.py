@@ -1,29 +1,36 @@
-"""How checks connect: what they share, each connection timed, and what a redirect to another origin gets."""
+"""How checks connect: to a name's addresses, through a proxy, with TLS, one step after the other."""
 
+import asyncio
+import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Self, cast
+from functools import lru_cache, partial
+from typing import Any, Self
 
-import aiohttp
+import aiohappyeyeballs
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.helpers import is_ip_address
-from yarl import URL
 
 from monitor.config.model import Monitor
-from monitor.probe.addresses import Denied, NoAddressError
+from monitor.probe.addresses import Denied, NoAddressError, resolved
 from monitor.probe.dns import DnsResolver, GetAddrInfo, SystemResolver
-from monitor.probe.protocol import BoundedProtocol
-from monitor.probe.timing import Phase, current
+from monitor.probe.failures import (
+    Failed,
+    connect_failed,
+    handshake_failed,
+    look_up_failed,
+    unusable_url,
+)
+from monitor.probe.request import Place, Request
+from monitor.probe.timing import Phase, Timing
 from monitor.probe.tls import TlsContexts
-from monitor.result import Reason
+from monitor.probe.wire import Wire
+from monitor.result import OwnTroubleError, Reason
 
 _FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 _LOOK_UP_SHARE = 0.5  # of the timeout, for DNS servers that do not answer
-_KEPT_S = 120  # for which an unused connection is kept
-_HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
+_HAPPY_EYEBALLS_S = 0.25
+_CONNECTED = 200
+_LINK_LOCAL = "fe"  # and some others; to these, uvloop adds an interface that nobody has named
 
 
 class Network:
@@ -32,152 +39,173 @@ class Network:
     def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
         self.resolver = SystemResolver(max_lookups, getaddrinfo)
         self.tls = TlsContexts()
-        self._connectors: dict[tuple[object, ...], TimedConnector] = {}
+        self._connectors: dict[tuple[object, ...], Connector] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for connector in self._connectors.values():
-            await connector.close()
         await self.resolver.close()
 
-    def connector(self, monitor: Monitor) -> "TimedConnector":
-        """Return the connector for the monitor's settings of DNS, addresses and kept connections."""
+    def connector(self, monitor: Monitor) -> "Connector":
+        """Return the connector for the monitor's settings of DNS and addresses."""
         limit_s = monitor.timeout_s * _LOOK_UP_SHARE if monitor.resolver else None
-        key = (monitor.ip_family, monitor.reuse_connection, monitor.resolver, limit_s, monitor.deny_addresses)
+        key = (monitor.ip_family, monitor.resolver, limit_s, monitor.deny_addresses)
         if key not in self._connectors:
-            self._connectors[key] = TimedConnector(
+            self._connectors[key] = Connector(
                 self.resolver if limit_s is None else DnsResolver(monitor.resolver, limit_s),
                 _FAMILIES[monitor.ip_family],
                 Denied(monitor.deny_addresses),
-                keep=monitor.reuse_connection,
             )
         return self._connectors[key]
 
 
-class TimedConnector(aiohttp.TCPConnector):
-    """A connector that reports to the `current` check's `Timing`.
+class Connector:
+    """Opens connections, to no address that is `denied`, whatever led to it. There is no DNS cache."""
 
-    aiohttp's own events surround DNS, TCP and TLS together. This one times each: aiohttp first opens
-    the TCP socket and then, when it starts TLS, makes the protocol that the connection will talk to.
-
-    No DNS cache, no limits. Connections are closed after one request unless `keep`.
-    It connects to no address that is `denied`, whatever led to it.
-    """
-
-    def __init__(
-        self, resolver: AbstractResolver, family: socket.AddressFamily, denied: Denied, *, keep: bool
-    ) -> None:
-        keeping: dict[str, Any] = {"keepalive_timeout": _KEPT_S} if keep else {"force_close": True}
-        super().__init__(
-            resolver=resolver,
-            family=family,
-            use_dns_cache=False,
-            limit=0,
-            socket_factory=_open_socket,
-            **keeping,
-        )
-        make_protocol: Callable[..., ResponseHandler] = BoundedProtocol
-        self._factory = partial(make_protocol, loop=self._loop)
+    def __init__(self, resolver: AbstractResolver, family: socket.AddressFamily, denied: Denied) -> None:
+        self._resolver = resolver
+        self._family = family
         self._denied = denied
 
-    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
-        """Return a connection from the pool, or a new one."""
-        timing = current.get()
-        timing.connections += 1
-        timing.sockets = 0
-        timing.tls = None
-        if timing.transport is not None and self.force_close:
-            timing.transport.abort()  # the previous hop's: do not wait until its peer closes it
-        connection = await super().connect(*args, **kwargs)
-        timing.connected(cast("ResponseHandler", connection.protocol))
-        return connection
+    async def connect(self, place: Place, timing: Timing, *, hold: bool) -> Wire:
+        """Return a connection. With `hold` it reads nothing before TLS.
 
-    async def _resolve_host(self, host: str, port: int, *args: Any, **kwargs: Any) -> list[ResolveResult]:
-        timing = current.get()
+        Raises:
+            Failed: there is none.
+            OwnTroubleError: this machine cannot open one.
+
+        """
+        found = await self._addresses(place, timing)
+        timing.enter(Phase.CONNECT)
+        loop = asyncio.get_running_loop()
+        make_wire = partial(Wire, loop, hold=hold)
+        timing.ip = found[0]
+        try:
+            if len(found) == 1 and not found[0].startswith(_LINK_LOCAL):
+                _, wire = await loop.create_connection(make_wire, found[0], place.port)
+            else:
+                sock = await _first_to_answer(found, place.port, timing)
+                timing.ip = sock.getpeername()[0]
+                _, wire = await loop.create_connection(make_wire, sock=sock)
+        except OSError as error:
+            raise connect_failed(error, _without_zone(timing.ip), place.port) from None
+        finally:
+            timing.ip = _without_zone(timing.ip)
+        wire.ip = timing.ip
+        return wire
+
+    async def _addresses(self, place: Place, timing: Timing) -> list[str]:
         one = timing.one_address
-        if one is None or one.host != host:
-            return self._allowed(await self._look_up(host, port, *args, **kwargs))
+        if one is None or one.host != place.host:
+            return self._allowed(await self._look_up(place, timing))
         if one.address is None:
-            found = await self._look_up(host, port, *args, **kwargs)
+            found = await self._look_up(place, timing)
             timing.enter(Phase.BETWEEN)
-            one.choose(found)
-        return self._allowed([one.resolved(port)])
+            try:
+                one.choose(found)
+            except NoAddressError as error:
+                raise look_up_failed(error, place.host) from None
+        return self._allowed([one.resolved(place.port)])
 
-    async def _look_up(self, host: str, port: int, *args: Any, **kwargs: Any) -> list[ResolveResult]:
-        if not is_ip_address(host):
-            current.get().enter(Phase.RESOLVE)
-        found = await super()._resolve_host(host, port, *args, **kwargs)
-        if not self._convert_hosts_to_addr_infos(found):  # an IP address in the URL, of the other family
-            raise socket.gaierror(socket.EAI_ADDRFAMILY, "no address of this family")
+    async def _look_up(self, place: Place, timing: Timing) -> list[ResolveResult]:
+        host, port = place
+        if _is_address(host):
+            if ":" not in host and not _is_usual(host):
+                raise unusable_url(redirected=timing.hops > 1)
+            return self._of_family([resolved(host, host, port)], host)
+        timing.enter(Phase.RESOLVE)
+        try:
+            found = await self._resolver.resolve(host, port, self._family)
+        except OSError as error:
+            error.__traceback__ = None  # its frames hold the future that holds it
+            raise look_up_failed(error, host) from None
+        except RuntimeError as error:  # there is no thread
+            raise OwnTroubleError(str(error)) from error
+        return self._of_family(found, host)
+
+    def _of_family(self, found: list[ResolveResult], host: str) -> list[ResolveResult]:
+        if self._family:
+            found = [each for each in found if each["family"] == self._family]
+        if not found:
+            raise Failed(Reason.DNS_NOT_FOUND, f"DNS has no address of {host}")
         return found
 
-    def _allowed(self, found: list[ResolveResult]) -> list[ResolveResult]:
+    def _allowed(self, found: list[ResolveResult]) -> list[str]:
         """Leave out denied addresses. What remains is connected to as it is: no name is looked up again."""
-        allowed = [each for each in found if not self._denied.denies(each["host"])]
+        addresses = [each["host"] for each in found]
+        allowed = [each for each in addresses if not self._denied.denies(each)]
         if not allowed:
-            denied = ", ".join(each["host"] for each in found)
-            raise NoAddressError(Reason.BLOCKED_ADDRESS, f"{denied} must not be connected to")
+            raise Failed(Reason.BLOCKED_ADDRESS, f"{', '.join(addresses)} must not be connected to")
         return allowed
 
-    async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        timing = current.get()
-        timing.enter(Phase.CONNECT)
-        if kwargs["ssl"] is None:
-            return await super()._wrap_create_connection(*args, **kwargs)
-        make_protocol, *others = args
 
-        def begin_tls() -> ResponseHandler:
-            timing.enter(Phase.TLS)
-            protocol: ResponseHandler = make_protocol()
-            return protocol
+async def begin_tls(wire: Wire, context: ssl.SSLContext, server_name: str, timing: Timing) -> None:
+    """Encrypt the connection.
 
-        return await super()._wrap_create_connection(begin_tls, *others, **kwargs)
+    Raises:
+        Failed: the handshake failed; the connection is closed.
 
-    async def _start_tls_connection(self, *args: Any, **kwargs: Any) -> Any:
-        current.get().enter(Phase.TLS)
-        return await super()._start_tls_connection(*args, **kwargs)
-
-
-def _open_socket(address: tuple[Any, Any, int, str, Any]) -> socket.socket:
-    family, kind, proto, _, place = address
-    timing = current.get()
-    timing.ip = place[0].partition("%")[0]
-    timing.sockets += 1
-    return socket.socket(family, kind, proto)
-
-
-class OwnOriginRequest(aiohttp.ClientRequest):
-    """A request that sends what is configured only to its own `origin`.
-
-    After a redirect has led to another origin, no hop gets a configured header except User-Agent and
-    Accept…, nor the body, nor the client's certificate. This holds for the own origin, too, if a later
-    redirect leads back to it: another site has then chosen what is requested there.
-
-    aiohttp 3.14 removes only Authorization, Cookie and Proxy-Authorization. It sends all other headers,
-    the body and the client's certificate to wherever a redirect leads.
     """
-
-    def __init__(
-        self,
-        method: str,
-        url: URL,
-        *,
-        origin: URL,
-        tls_elsewhere: Callable[[], ssl.SSLContext],
-        **request: Any,
-    ) -> None:
-        timing = current.get()
-        timing.left_origin = timing.left_origin or url.origin() != origin
-        if timing.left_origin:
-            request["headers"] = {
-                name: value for name, value in request["headers"].items() if _is_harmless(name.lower())
-            }
-            request["data"] = None
-            request["ssl"] = tls_elsewhere()
-        super().__init__(method, url, **request)
+    timing.enter(Phase.TLS)
+    plain = wire.transport
+    if plain is None or plain.is_closing():
+        raise handshake_failed(ConnectionResetError())
+    try:
+        encrypted = await asyncio.get_running_loop().start_tls(
+            plain, wire, context, server_hostname=server_name
+        )
+    except OSError as error:
+        raise handshake_failed(error) from None
+    except ValueError:
+        raise unusable_url(redirected=timing.hops > 1) from None
+    wire.secured(encrypted)
+    timing.tls = wire.peer
 
 
-def _is_harmless(header: str) -> bool:
-    return header in _HARMLESS or header.startswith("accept-")
+async def open_tunnel(wire: Wire, request: Request) -> None:
+    """Ask a proxy to connect to the site.
+
+    Raises:
+        Failed: it does not.
+
+    """
+    answer = await wire.ask(request)
+    if answer.code != _CONNECTED:
+        raise Failed(Reason.CONNECT_ERROR, f"the proxy answered {answer.code} to CONNECT")
+
+
+async def _first_to_answer(addresses: list[str], port: int, timing: Timing) -> socket.socket:
+    """Return a socket connected to one of the addresses (RFC 8305)."""
+    places: list[aiohappyeyeballs.AddrInfoType] = [
+        (_family_of(each), socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (each, port)) for each in addresses
+    ]
+
+    def open_socket(place: tuple[Any, Any, int, str, Any]) -> socket.socket:
+        timing.ip = place[4][0]
+        return socket.socket(*place[:3])
+
+    return await aiohappyeyeballs.start_connection(
+        places, happy_eyeballs_delay=_HAPPY_EYEBALLS_S, socket_factory=open_socket
+    )
+
+
+def _family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _without_zone(address: str) -> str:
+    return address.partition("%")[0]
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+@lru_cache(maxsize=4096)
+def _is_usual(host: str) -> bool:
+    """Return whether an IPv4 address is written as usual: not as one number, nor shortened."""
+    try:
+        return str(ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        return False

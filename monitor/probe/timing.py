@@ -1,12 +1,8 @@
 """Which part of a check runs now, and how long each part took."""
 
 import time
-from asyncio import Transport
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
-
-from aiohttp.client_proto import ResponseHandler
 
 from monitor.probe.addresses import OneAddress
 from monitor.probe.tls import Peer
@@ -30,13 +26,8 @@ class Timing:
 
     one_address: OneAddress | None = None
     phase: Phase = Phase.BETWEEN
-    connections: int = 0  # asked for until now: one for each hop
-    left_origin: bool = False  # a redirect has led to another origin
-    reused: bool = False  # the last connection had been kept from an earlier check
-    sockets: int = 0  # opened for the last connection: one for each address that was tried
+    hops: int = 0  # requests begun until now: one, and one for each redirect
     ip: str | None = None  # the peer, or the address that was tried last
-    protocol: ResponseHandler | None = None
-    transport: Transport | None = None
     tls: Peer | None = None  # the last peer's
     timestamp: float = field(default_factory=time.time)  # when the check started, Unix seconds
     began: float = field(default_factory=time.monotonic)
@@ -66,29 +57,10 @@ class Timing:
         self._since = now
 
     def end(self) -> None:
-        """End the check: its `response_time` is known now, and its connection is forgotten.
-
-        The connection's context refers to this timing: a cycle that only the garbage collector could free.
-        """
+        """End the check: its `response_time` is known now."""
         self.enter(Phase.BETWEEN)
-        self.protocol = self.transport = None
         self.response_time = self._since - self.began
 
     def phases(self) -> Phases:
         """Return how long each phase took, without the phase that still runs."""
         return Phases(*self._spent[: Phase.BETWEEN])
-
-    def connected(self, protocol: ResponseHandler) -> None:
-        """Record the connection that is ready for a request, and begin to wait for the response."""
-        self.reused = self.phase is Phase.BETWEEN
-        self.protocol = protocol
-        self.transport = protocol.transport
-        if self.transport is not None:
-            if self.sockets != 1 and (peer := self.transport.get_extra_info("peername")):
-                self.ip = peer[0].partition("%")[0]
-            self.tls = self.transport.get_extra_info("ssl_object")
-        self.enter(Phase.PROCESSING)
-
-
-current: ContextVar[Timing] = ContextVar("current")
-"""The timing of the check that runs in this context: aiohttp's hooks have no argument for it."""

@@ -32,11 +32,21 @@ _PAUSE_S = 0.002
 class LoopbackOnly(uvloop.Loop):
     """An event loop that connects to this machine and no other, wherever a redirect leads."""
 
-    async def sock_connect(self, sock: Any, address: Any) -> None:
+    async def create_connection(self, *place: Any, **how: Any) -> Any:
         """Refuse what is elsewhere as a machine without a network does."""
-        if not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
-            raise OSError(101, "Network is unreachable")
+        for host in place[1:2]:
+            _refuse_elsewhere(host)
+        return await super().create_connection(*place, **how)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        """Refuse what is elsewhere, likewise."""
+        _refuse_elsewhere(address[0])
         await super().sock_connect(sock, address)
+
+
+def _refuse_elsewhere(host: str) -> None:
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        raise OSError(101, "Network is unreachable")
 
 
 class Answer(NamedTuple):

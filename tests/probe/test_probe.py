@@ -74,7 +74,6 @@ def slow(connection: socket.socket, test_ended: threading.Event) -> None:
 
 
 async def test_each_phase_is_timed_apart(serve: Serve, check: Check, authority: Authority) -> None:
-    """Fails when an aiohttp release opens its connections in another way."""
     tls = authority.server("localhost")
 
     def think(*_: object) -> None:

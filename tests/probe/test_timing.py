@@ -10,10 +10,8 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from aiohttp.client_proto import ResponseHandler
 
 from monitor.probe.connector import Network
-from monitor.probe.timing import Phase, Timing
 from monitor.result import CheckResult
 from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, redirect
 
@@ -183,26 +181,3 @@ async def test_the_phases_add_up(kind: str, serve: Serve, check: Check, authorit
             break
 
     assert 0 <= min(rest_s) < 0.002
-
-
-async def test_a_connection_that_was_lost_at_once_is_no_trouble() -> None:
-    timing = Timing()
-
-    timing.connected(ResponseHandler(asyncio.get_running_loop()))
-
-    assert (timing.ip, timing.transport, timing.phase) == (None, None, Phase.PROCESSING)
-
-
-async def test_a_peer_without_an_address_leaves_the_one_that_was_tried() -> None:
-    loop = asyncio.get_running_loop()
-    ours, theirs = socket.socketpair()
-    transport, protocol = await loop.create_connection(lambda: ResponseHandler(loop), sock=ours)
-    timing = Timing()
-    timing.ip = "10.0.0.1"
-
-    timing.connected(protocol)
-
-    assert (timing.ip, timing.transport) == ("10.0.0.1", transport)
-    transport.abort()
-    await asyncio.sleep(0)
-    theirs.close()

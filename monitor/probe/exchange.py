@@ -1,0 +1,154 @@
+"""From a monitor's first request to the last byte of the final response: connections, redirects, cookies."""
+
+import ssl
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp.http import RawResponseMessage
+
+from monitor.config.model import Monitor
+from monitor.probe.connector import Connector, begin_tls, open_tunnel
+from monitor.probe.failures import Failed, unusable_url
+from monitor.probe.request import Configured, Place, Request, redirected
+from monitor.probe.response import Received, charset_in
+from monitor.probe.timing import Phase, Timing
+from monitor.probe.wire import Wire
+from monitor.result import Reason
+
+_KEPT_S = 120  # for which an unused connection is kept
+_IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+
+_Key = tuple[Place, ssl.SSLContext | None]
+
+
+class Exchange:
+    """The requests of one monitor; use it from one task at a time."""
+
+    def __init__(self, monitor: Monitor, connector: Connector) -> None:
+        self._monitor = monitor
+        self._configured = Configured(monitor)
+        self._connector = connector
+        self._kept: dict[_Key, Wire] = {}
+
+    async def fetch(
+        self, timing: Timing, seen: Received, context_for: Callable[[bool], ssl.SSLContext]
+    ) -> None:
+        """Send the request, follow redirects and read the response into `seen`.
+
+        `context_for` returns the TLS context for the own origin, or that for others.
+
+        Raises:
+            Failed: there is no complete response.
+            OwnTroubleError: this machine cannot make the check.
+
+        """
+        request = self._configured.first
+        jar: aiohttp.CookieJar | None = None
+        while True:
+            context = context_for(request.own) if request.secure else None
+            wire, message = await self._send(request, context, timing)
+            try:
+                if cookies := message.headers.getall("Set-Cookie", ()):
+                    jar = jar or aiohttp.CookieJar(unsafe=True)
+                    jar.update_cookies_from_headers(cookies, request.url)
+                following = self._following(request, message, jar)
+                if following is None:
+                    timing.enter(Phase.TRANSFER)
+                    _note_head(message, seen, timing.hops - 1)
+                    await self._read(wire, seen)
+                    return
+            finally:
+                self._release(wire, (request.site, context))
+            if timing.hops > self._monitor.max_redirects:
+                _note_head(message, seen, timing.hops - 1)
+                raise Failed(Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects")
+            request = following
+
+    def close(self) -> None:
+        for wire in self._kept.values():
+            wire.abort()
+
+    def _following(
+        self, request: Request, message: RawResponseMessage, jar: aiohttp.CookieJar | None
+    ) -> Request | None:
+        """Return the request that a redirect leads to."""
+        if not self._monitor.follow_redirects:
+            return None
+        headers = message.headers
+        try:
+            leads_to = redirected(request, message.code, headers.get("Location") or headers.get("URI") or "")
+            if leads_to is None:
+                return None
+            method, url, with_body = leads_to
+            own = request.own and url.origin() == self._configured.first.url.origin()
+            cookies = jar.filter_cookies(url) if jar else None
+            return self._configured.request(
+                method, url, cookies, own=own, body=with_body and bool(request.body)
+            )
+        except ValueError:
+            raise unusable_url(redirected=True) from None
+
+    async def _send(
+        self, request: Request, context: ssl.SSLContext | None, timing: Timing
+    ) -> tuple[Wire, RawResponseMessage]:
+        timing.hops += 1
+        kept = self._kept.pop((request.site, context), None)
+        if kept is not None and kept.resume():
+            timing.ip, timing.tls = kept.ip, kept.peer
+            try:
+                return await _ask(kept, request, timing)
+            except Failed as failed:
+                # The site may have closed a kept connection just now: that is no failure.
+                if failed.reason is not Reason.DISCONNECTED or request.method not in _IDEMPOTENT:
+                    raise
+        wire = await self._connect(request, context, timing)
+        return await _ask(wire, request, timing)
+
+    async def _connect(self, request: Request, context: ssl.SSLContext | None, timing: Timing) -> Wire:
+        timing.tls = None
+        proxy = self._configured.proxy
+        hold = context is not None and proxy is None
+        wire = await self._connector.connect(proxy or request.site, timing, hold=hold)
+        if context is not None:
+            try:
+                if proxy is not None:
+                    await open_tunnel(wire, self._configured.tunnel_to(request))
+                await begin_tls(wire, context, request.server_name, timing)
+            except BaseException:
+                wire.abort()
+                raise
+        return wire
+
+    async def _read(self, wire: Wire, seen: Received) -> None:
+        limit = self._monitor.max_body_bytes
+        while chunk := await wire.more():
+            seen.body += chunk
+            if len(seen.body) > limit:
+                del seen.body[limit:]
+                seen.truncated = True
+                return
+        seen.complete = True
+
+    def _release(self, wire: Wire, key: _Key) -> None:
+        """Close the connection, or keep it where that is wanted."""
+        if self._monitor.reuse_connection and wire.reusable:
+            wire.keep(_KEPT_S)
+            self._kept[key] = wire
+        else:
+            wire.abort()
+
+
+async def _ask(wire: Wire, request: Request, timing: Timing) -> tuple[Wire, RawResponseMessage]:
+    timing.enter(Phase.PROCESSING)
+    try:
+        return wire, await wire.ask(request)
+    except BaseException:
+        wire.abort()
+        raise
+
+
+def _note_head(message: RawResponseMessage, seen: Received, redirects: int) -> None:
+    seen.status, seen.headers = message.code, message.headers
+    seen.version = f"{message.version.major}.{message.version.minor}"
+    seen.redirects = redirects
+    seen.charset = charset_in(message.headers.get("Content-Type", ""))

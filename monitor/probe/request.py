@@ -1,0 +1,224 @@
+"""What a check sends: the bytes of its first request, and of those that redirects lead to. Pure.
+
+What is configured is for its own origin only. After a redirect has led to another one, no request gets a
+configured header except User-Agent and Accept…, nor the body, nor the client's certificate. This holds
+for the own origin, too, if a later redirect leads back to it: another site has then chosen what is
+requested there.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from http.cookies import Morsel
+from typing import NamedTuple
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from monitor.config.model import Monitor
+
+_USER_AGENT = "website-health-monitor/0.1"
+_HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
+_LENGTHLESS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # without a body, these say nothing about its length
+_WITH_TYPE = {"PATCH", "POST", "PUT"}
+_BODYLESS = {"CONNECT", "HEAD"}
+_REDIRECTS = {301, 302, 303, 307, 308}
+_SEE_OTHER = 303
+_REWRITTEN = {301, 302}  # a POST becomes a GET
+_AROUND = "".join(map(chr, range(0x21)))
+_AUTHORITY = re.compile(r"[/\\]{2}")
+
+
+class Place(NamedTuple):
+    """The end of a connection."""
+
+    host: str
+    port: int
+
+
+class Request(NamedTuple):
+    """One request, ready to be sent."""
+
+    url: URL
+    method: str
+    own: bool  # no redirect has left the own origin
+    secure: bool
+    site: Place
+    server_name: str
+    head: bytes
+    body: bytes
+    waits: bool  # for an interim response, before it sends the body
+
+    @property
+    def bodyless(self) -> bool:
+        """Whether the response has no body."""
+        return self.method in _BODYLESS
+
+
+class Configured:
+    """What the requests of one monitor have in common."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        url = URL(monitor.url)
+        self._headers = _headers(monitor, url)
+        self._body = monitor.body.get_secret_value().encode() if monitor.body else b""
+        self._close = not monitor.reuse_connection
+        self._server_name = monitor.server_name
+        proxy = URL(monitor.proxy.get_secret_value()) if monitor.proxy else None
+        self.proxy = None if proxy is None else _place(proxy)
+        self._proxy_credentials = None if proxy is None else _credentials_in(proxy)
+        self.first = self.request(monitor.method, url.with_user(None).with_fragment(None), own=True)
+
+    def request(
+        self,
+        method: str,
+        url: URL,
+        cookies: Mapping[str, Morsel[str]] | None = None,
+        *,
+        own: bool,
+        body: bool = True,
+    ) -> Request:
+        """Return the request for a URL, with the cookies that the check has got for it.
+
+        Raises:
+            ValueError: none can be sent.
+
+        """
+        content = self._body if own and body else b""
+        headers = CIMultiDict({"Host": url.host_port_subcomponent or ""})
+        for name, value in self._headers.items():
+            if own or _is_harmless(name.lower()):
+                headers[name] = value
+        _add_credentials(headers, url)
+        headers.setdefault("Accept", "*/*")
+        headers.setdefault("Accept-Encoding", "gzip, deflate")
+        if cookies:
+            headers["Cookie"] = _with_cookies(headers.get("Cookie", ""), cookies)
+        _describe_body(headers, method, content)
+        secure = url.scheme == "https"
+        target = url.raw_path_qs
+        if self.proxy is not None and not secure:
+            target = str(url.with_user(None))
+            self._add_proxy_credentials(headers)
+        if self._close:
+            headers.setdefault("Connection", "close")
+        site = _place(url)
+        return Request(
+            url,
+            method,
+            own,
+            secure,
+            site,
+            server_name=(self._server_name or site.host).rstrip("."),
+            head=_head(f"{method} {target}", headers),
+            body=content,
+            waits=bool(content) and headers.get("Expect", "").lower() == "100-continue",
+        )
+
+    def tunnel_to(self, request: Request) -> Request:
+        """Return what asks the proxy for a connection to the site. Nothing of the site's is in it."""
+        authority = f"{request.url.host_subcomponent}:{request.site.port}"
+        headers = CIMultiDict({"Host": authority, "User-Agent": _USER_AGENT})
+        self._add_proxy_credentials(headers)
+        return request._replace(
+            method="CONNECT", head=_head(f"CONNECT {authority}", headers), body=b"", waits=False
+        )
+
+    def _add_proxy_credentials(self, headers: CIMultiDict[str]) -> None:
+        if self._proxy_credentials is not None:
+            headers["Proxy-Authorization"] = self._proxy_credentials
+
+
+def redirected(request: Request, status: int, location: str) -> tuple[str, URL, bool] | None:
+    """Return the method and the URL that a response leads to, and whether the body goes along.
+
+    `None`: it leads nowhere.
+
+    Raises:
+        ValueError: that is no URL of a website.
+
+    """
+    if status not in _REDIRECTS or not location:
+        return None
+    url = URL(location)
+    if url.scheme not in ("", "http", "https"):
+        raise ValueError("not a website")
+    if not url.scheme or (url.scheme == request.url.scheme and _has_no_authority(location, url.scheme)):
+        url = request.url.join(url)
+    url.origin()
+    url = url.with_fragment(None)
+    method = request.method
+    if (status == _SEE_OTHER and method != "HEAD") or (status in _REWRITTEN and method == "POST"):
+        return "GET", url, False
+    return method, url, True
+
+
+def _has_no_authority(location: str, scheme: str) -> bool:
+    """Return whether a location like `http:path` has no host. Browsers read it as relative."""
+    written = location.strip(_AROUND).translate(dict.fromkeys(map(ord, "\t\r\n")))
+    return not _AUTHORITY.match(written, len(scheme) + 1)
+
+
+def _add_credentials(headers: CIMultiDict[str], url: URL) -> None:
+    credentials = _credentials_in(url)
+    if credentials is not None:
+        if "Authorization" in headers:
+            raise ValueError("credentials beside those that are configured")
+        headers["Authorization"] = credentials
+
+
+def _describe_body(headers: CIMultiDict[str], method: str, content: bytes) -> None:
+    if content or method not in _LENGTHLESS:
+        headers.setdefault("Content-Length", str(len(content)))
+    if content or method in _WITH_TYPE:
+        headers.setdefault("Content-Type", "application/octet-stream")
+
+
+def _with_cookies(configured: str, cookies: Mapping[str, Morsel[str]]) -> str:
+    kept = [each.strip() for each in configured.split(";")]
+    kept = [each for each in kept if each and each.partition("=")[0] not in cookies]
+    return "; ".join(kept + [f"{name}={cookie.coded_value}" for name, cookie in cookies.items()])
+
+
+def _head(line: str, headers: CIMultiDict[str]) -> bytes:
+    lines = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if any(forbidden in each for each in lines for forbidden in "\r\n\0"):
+        raise ValueError("a line end in a header")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _place(url: URL) -> Place:
+    host = url.raw_host or ""
+    # Several dots at the end are read as one.
+    return Place(host.rstrip(".") + "." if host.endswith("..") else host, url.port or 0)
+
+
+def _headers(monitor: Monitor, url: URL) -> dict[str, str]:
+    headers = {"User-Agent": _USER_AGENT}
+    in_url = _credentials_in(url)
+    if monitor.bearer_token:
+        headers["Authorization"] = f"Bearer {monitor.bearer_token.get_secret_value()}"
+    elif monitor.basic_auth:
+        headers["Authorization"] = _basic(
+            monitor.basic_auth.username, monitor.basic_auth.password.get_secret_value()
+        )
+    elif in_url is not None:
+        headers["Authorization"] = in_url
+    for name, value in monitor.headers.items():
+        headers = {kept: text for kept, text in headers.items() if kept.lower() != name.lower()}
+        headers[name] = value.get_secret_value()
+    return headers
+
+
+def _credentials_in(url: URL) -> str | None:
+    if url.user is None and url.password is None:
+        return None
+    return _basic(url.user or "", url.password or "")
+
+
+def _basic(username: str, password: str) -> str:
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
+
+
+def _is_harmless(header: str) -> bool:
+    return header in _HARMLESS or header.startswith("accept-")

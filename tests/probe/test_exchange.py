@@ -1,0 +1,121 @@
+"""Requests of one check: what each says, to the site, to where redirects lead, to a proxy."""
+
+import asyncio
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from yarl import URL
+
+from monitor.config.model import Monitor
+from monitor.probe.connector import begin_tls
+from monitor.probe.failures import Failed
+from monitor.probe.request import Configured
+from monitor.probe.timing import Timing
+from monitor.probe.wire import Wire
+from monitor.result import Reason
+from monitor.runtime.tls import trusting
+from tests.probe.test_connector_own_origin import noting
+from tests.sites import Check, Serve, answer, ok, redirect
+
+
+def configured(url: str = "http://site.test/", **settings: Any) -> Configured:
+    return Configured(Monitor(name="site", url=url, **settings))
+
+
+def test_a_request_says_what_is_needed_and_no_more() -> None:
+    assert configured("http://site.test:8080/page?x=1#there").first.head == (
+        b"GET /page?x=1 HTTP/1.1\r\nHost: site.test:8080\r\nUser-Agent: website-health-monitor/0.1\r\n"
+        b"Accept: */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: close\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        ({"method": "POST"}, {"Content-Length: 0", "Content-Type: application/octet-stream"}),
+        ({"method": "DELETE"}, {"Content-Length: 0"}),
+        ({"body": SecretStr("abc")}, {"Content-Length: 3", "Content-Type: application/octet-stream"}),
+        ({"headers": {"host": SecretStr("other.test")}}, {"host: other.test"}),
+    ],
+)
+def test_a_request_describes_its_body(settings: dict[str, Any], lines: set[str]) -> None:
+    plain = set(configured(**settings).first.head.decode().split("\r\n")[1:])
+
+    assert plain - set(configured().first.head.decode().split("\r\n")) == lines
+
+
+def test_a_kept_connection_is_not_announced_to_close() -> None:
+    assert b"Connection" not in configured(reuse_connection=True).first.head
+
+
+def test_cookies_of_the_check_replace_those_that_are_configured() -> None:
+    site = configured(headers={"cookie": SecretStr("a=1; b=2")})
+
+    request = site.request("GET", URL("http://site.test/"), SimpleCookie("b=3"), own=True)
+
+    assert b"ookie: a=1; b=3\r\n" in request.head
+
+
+def test_no_cookie_adds_a_header() -> None:
+    cookies = SimpleCookie("a=1")
+    cookies["a"].set("a", "1", "1\r\nEvil: yes")
+
+    with pytest.raises(ValueError, match="line end"):
+        configured().request("GET", URL("http://site.test/"), cookies, own=True)
+
+
+def test_nothing_of_the_sites_is_in_what_a_proxy_gets() -> None:
+    site = configured(
+        "https://bücher.test/?token=s3cret",
+        proxy=SecretStr("http://user:secret@proxy.test:3128"),
+        headers={"X-Api-Key": SecretStr("s3cret"), "Cookie": SecretStr("s3cret")},
+        bearer_token=SecretStr("s3cret"),
+    )
+
+    assert site.tunnel_to(site.first).head == (
+        b"CONNECT xn--bcher-kva.test:443 HTTP/1.1\r\nHost: xn--bcher-kva.test:443\r\n"
+        b"User-Agent: website-health-monitor/0.1\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n"
+    )
+
+
+async def test_credentials_in_a_redirect_are_sent_where_none_are_configured(
+    serve: Serve, check: Check
+) -> None:
+    requests: list[bytes] = []
+    elsewhere = serve(noting(requests, lambda request: ok() if b"/in" in request else redirect("/in")))
+
+    result = await check(serve(answer(redirect(elsewhere.replace("//", "//me:pass@")))))
+
+    assert (result.up, result.redirects) == (True, 2)
+    assert [b"Authorization: Basic bWU6cGFzcw==" in each for each in requests] == [True, True]
+
+
+async def test_a_redirect_without_a_place_is_an_answer(serve: Serve, check: Check) -> None:
+    result = await check(serve(answer(b"HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\nhi")))
+
+    assert (result.up, result.response_status, result.response_data, result.redirects) == (True, 302, "hi", 0)
+
+
+async def test_a_name_that_tls_cannot_ask_for_cannot_be_used(serve: Serve, check: Check) -> None:
+    place = f"https://{'a' * 64}.test/"
+    requests: list[bytes] = []
+    proxy = serve(
+        noting(
+            requests,
+            lambda request: b"HTTP/1.1 200 OK\r\n\r\n" if b"CONNECT" in request else redirect(place),
+        )
+    )
+
+    result = await check("http://site.test/", proxy=proxy)
+
+    assert (result.reason, result.detail) == (
+        Reason.PROTOCOL_ERROR,
+        "the redirect leads to an address that cannot be used",
+    )
+
+
+async def test_a_connection_that_is_lost_before_the_handshake_is_a_tls_error() -> None:
+    with pytest.raises(Failed, match="the TLS handshake failed: the connection was closed"):
+        await begin_tls(Wire(asyncio.get_running_loop()), trusting(), "site.test", Timing())
