@@ -30,11 +30,13 @@ def test_no_address_of_ours_to_reach_ip6_is_the_sites() -> None:
 
 def test_of_addresses_that_fail_in_several_ways_one_that_answered_counts() -> None:
     calls = (f"[Errno {code}] Connect call failed" for code in (errno.EHOSTUNREACH, errno.ECONNREFUSED))
-    several = aiohttp.ClientConnectorError(KEY, OSError(f"Multiple exceptions: {', '.join(calls)}"))
 
-    failure = explain(several, at(Phase.CONNECT))
+    failed = connect_failed(OSError(f"Multiple exceptions: {', '.join(calls)}"), "10.0.0.1", 80)
 
-    assert failure == (Reason.CONNECT_REFUSED, "10.0.0.1 port 80 refused the connection")
+    assert (failed.reason, failed.detail) == (
+        Reason.CONNECT_REFUSED,
+        "10.0.0.1 port 80 refused the connection",
+    )
 
 
 @pytest.mark.parametrize(
