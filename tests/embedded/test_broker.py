@@ -57,6 +57,10 @@ async def test_a_killed_broker_is_started_again_on_its_port_and_that_is_reported
     assert accepts(broker)
 
 
+async def test_nobody_has_to_want_that_report(short_dir: Path) -> None:
+    await Broker(short_dir).on_restart()
+
+
 async def test_a_restart_that_fails_is_tried_again(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     restarts = 0
     done = asyncio.Event()

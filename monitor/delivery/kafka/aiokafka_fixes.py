@@ -21,7 +21,6 @@ from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownErro
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.diagnosis import diagnosis
-from monitor.runtime.waiting import within
 
 _GRACE_S = 3.0
 _END_S = 10.0
@@ -55,19 +54,18 @@ async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
             connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
             connection.close()
     stopping.add_done_callback(_look_at)
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + _END_S
     try:
-        if not await within(_END_S, _cancel_tasks(client)):
-            _log.error("a Kafka client does not end, it is left alone: %s", _tasks_of(client))
+        while (tasks := _tasks_of(client)) and clock() < ends_at:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_AGAIN_S)
+        if tasks:
+            _log.error("a Kafka client does not end, it is left alone: %s", tasks)
     finally:
         client._closed = True  # noqa: SLF001 - `stop` may not have come so far
         stopping.cancel()
-
-
-async def _cancel_tasks(client: Any) -> None:
-    while tasks := _tasks_of(client):
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=_AGAIN_S)
 
 
 def _tasks_of(client: Any) -> set[asyncio.Task[Any]]:
