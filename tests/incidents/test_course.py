@@ -18,6 +18,7 @@ from tests.observing import (
     checks,
     in_slots,
     live,
+    slot_of,
 )
 
 
@@ -215,6 +216,7 @@ def test_many_changes_within_an_hour_are_flapping_and_then_quiet() -> None:
     assert in_slots(changed)[-2:] == [("opened", FLAPPING, 0, 15), ("resolved", DOWN, 15, 18)]
     assert [each.quiet for each in changed] == [False] * 6 + [True, False, True]
     assert health.flapping
+    assert [slot_of(at) for at in health.turned_at] == [3, 5, 8, 10, 13, 15, 18]  # no more are needed
 
 
 def test_flapping_is_over_when_changes_are_half_as_many() -> None:
@@ -306,3 +308,23 @@ def test_what_an_earlier_version_stored_is_read() -> None:
 
     assert health == Health(no_data=Episode(NO_DATA, 1.0, 2.0, 3.0, was_opened=True), unchecked_after=4.0)
     assert msgspec.json.encode(health) == b'{"silence":%s,"rested_at":4.0}' % episode
+
+
+def test_what_is_not_stored_of_a_location_is_as_usual() -> None:
+    stored = b'{"at":1.0,"until":2.0,"status":"up"}'
+
+    assert msgspec.json.decode(stored, type=LocationState) == LocationState(
+        1.0,
+        2.0,
+        "up",
+        process="",
+        number=0,
+        known_at=None,
+        down=False,
+        since=0.0,
+        streak=0,
+        streak_at=0.0,
+        failed=(),
+        ahead=None,
+        unproven=False,
+    )

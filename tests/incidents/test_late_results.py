@@ -23,6 +23,7 @@ from tests.observing import (
     in_slots,
     live,
     made,
+    slot_of,
     together,
 )
 
@@ -236,3 +237,53 @@ def test_a_location_that_was_never_up_stays_unknown_when_the_look_back_begins_in
     assert health.locations["b"].streak == 3
     assert health.locations["b"].unproven
     assert not health.locations["a"].unproven
+
+
+def test_a_late_failure_moves_the_beginning_of_an_outage_that_was_opened() -> None:
+    health, changes = late(checks("+ ---"), [check(1, "-")], RULES, START + 301)
+
+    assert health.outage
+    assert health.outage.started_at == START + 60
+    assert in_slots(changes) == [("moved", DOWN, 1, 4)]
+
+
+def test_an_outage_that_begins_with_the_look_back_goes_on() -> None:
+    health, _ = live(checks("+---"))
+
+    seen = retrace_stored(START + 60, checks("---", first=1), health, RULES)
+
+    assert (seen.health.outage, seen.outages) == (health.outage, [])
+
+
+def test_a_look_back_begins_with_how_each_location_was_then() -> None:
+    rules = Rules(quorum=1)
+    known = together(a="-" * 16, b="-----++---------", c="------------+++++")
+    health, _ = live(known, rules)
+
+    seen = retrace_stored(
+        START + 60 * 11, [each for each in known if SLOT(each) >= START + 660], health, rules
+    )
+
+    found = {name: (state.down, slot_of(state.since)) for name, state in seen.health.locations.items()}
+    assert found == {"a": (True, 0), "b": (True, 7), "c": (False, 12)}
+
+
+def test_a_location_that_does_not_report_any_more_has_no_part_in_a_look_back() -> None:
+    rules = Rules(quorum=2)
+    health, _ = live(together(a="------", b="---"), rules)
+
+    seen = retrace_stored(START + 300, checks("-++", "a", first=5), health, rules)
+
+    assert seen.health.locations.keys() == {"a"}
+    assert seen.health.outage is None
+    assert in_slots(seen.outages) == [("resolved", DOWN, 0, 6)]
+
+
+def test_what_was_never_counted_may_show_what_ended_where_the_open_outage_begins() -> None:
+    health, _ = live(checks("---", first=6))
+    observed = observe(health, [check(7.5, "-")], RULES, START + 600)
+    uncounted = retrace_stored(START - HOUR_S, together(here="+-----++", there="-"), health, RULES)
+
+    _, changes = correct(health, observed, uncounted, RULES, START + 600)
+
+    assert in_slots(changes) == [("past", DOWN, 1, 6)]
