@@ -12,7 +12,7 @@ from monitor.incidents.course import observe
 from monitor.incidents.location import point_of
 from monitor.incidents.model import Health
 from monitor.incidents.rules import Rules
-from monitor.result import CheckResult
+from monitor.result import CheckResult, Phases
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.ledger import Ledger
 from monitor.uptime.maintenance import Windows
@@ -150,6 +150,20 @@ def test_results_are_counted_by_their_status() -> None:
     (entry,) = ledger.entries.values()
     assert entry.counts == [3, 2, 1, 4]
     assert sum(entry.response_times) == 5
+
+
+def test_phases_of_results_that_are_up_are_summed_each_by_itself() -> None:
+    whole, none = Phases(1.0, 2.0, 4.0, 8.0, 16.0), Phases()
+    results = [
+        msgspec.structs.replace(check(0, sign), phases=phases)
+        for sign, phases in (("+", whole), ("~", whole), ("+", none), ("-", whole), ("?", whole))
+    ]
+    ledger = Ledger()
+
+    ledger.count_checks("shop", results)
+
+    (entry,) = ledger.entries.values()
+    assert entry.phases == [2, 4, 8, 16, 32]
 
 
 def test_a_window_begins_and_ends_in_the_middle_of_what_a_result_covers() -> None:

@@ -108,6 +108,21 @@ def test_what_is_kept_from_earlier_answers_changes_no_answer(
         assert windows.open_at(moment) == expected == Windows(maintenance).open_at(moment)
 
 
+def test_eight_days_are_kept_and_no_more() -> None:
+    asked: list[float] = []
+
+    def made(start: float, _end: float) -> list[tuple[float, float]]:
+        asked.append(start / DAY_S)
+        return []
+
+    windows = Windows([], made)
+
+    for day in (*range(8), *range(8), 8, 0):
+        assert not windows.open_at(day * DAY_S)
+
+    assert asked == [*range(8), 8, 0]
+
+
 @settings(deadline=None)
 @given(
     maintenance=st.lists(WINDOWS, max_size=3),

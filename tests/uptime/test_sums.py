@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import astuple
 from itertools import pairwise
 
 import pytest
@@ -143,10 +144,14 @@ def test_all_results_are_checks() -> None:
     assert Sums(up=1, degraded=2, down=4, unknown=8).checks == 15
 
 
+def test_without_results_all_sums_are_zero() -> None:
+    assert astuple(Sums()) == (*[0] * 8, (0,) * 64, *[0] * 6)
+
+
 def test_every_response_time_has_a_bucket() -> None:
     times = [0.0, 0.001, 0.0011, 0.1, 1.0, 46.0, 1e9]
 
-    assert [bucket(time_s) for time_s in times] == [0, 0, 1, 27, 40, 62, BUCKETS - 1]
+    assert [bucket(time_s) for time_s in times] == [0, 0, 1, 27, 40, 62, 63]
 
 
 @given(
