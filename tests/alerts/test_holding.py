@@ -84,7 +84,10 @@ def test_while_the_parent_is_down_the_childs_alert_is_held_back_and_named_in_the
 def test_a_child_that_fails_and_is_not_down_yet_is_named_in_the_parents_alert() -> None:
     parent = change(incident(1, "gateway"))
 
-    decision = decide(BOTH, situation(parent, newest={"shop": Newest(NOW, failed=True)}))
+    family = plan(GATEWAY, SHOP, monitor("other"), channels=("mail",))
+    failed = Newest(NOW, failed=True)
+
+    decision = decide(family, situation(parent, newest={"shop": failed, "other": failed}))
 
     assert decision.deliveries[0].alert.held_back == ["shop"]
 

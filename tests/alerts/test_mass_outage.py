@@ -41,6 +41,22 @@ def test_while_more_may_join_nobody_is_alerted() -> None:
     assert len(outcome(sites(10), down(*range(6), noticed_at=NOW - 10))) == 1
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("flapping", []), ("down", [("mail", "s0 is down")])])
+def test_those_that_fail_are_waited_for_unless_they_are_down_already(
+    kind: str, expected: list[tuple[str, str]]
+) -> None:
+    known = tuple(incident(number, f"s{number}", kind=kind, noticed_at=NOW - 900) for number in range(1, 6))
+
+    facts = situation(
+        change(incident(0, "s0", noticed_at=NOW - 20)),
+        incidents=known,
+        notified={each.id: alerted("mail") for each in known},
+        newest={f"s{number}": Newest(NOW, failed=True) for number in range(6)},
+    )
+
+    assert outcome(sites(10), facts) == expected
+
+
 def test_when_all_are_down_there_is_nothing_to_wait_for() -> None:
     assert messages(decide(sites(6), down(*range(6), noticed_at=NOW))) == [
         ("mail", "6 of 6 monitors are down")
@@ -89,7 +105,11 @@ def test_those_that_wait_for_a_parent_are_no_mass_outage() -> None:
 def test_for_want_of_data_of_many_there_is_one_message_too() -> None:
     changes = [change(incident(n, f"s{n}", kind="no_data", noticed_at=NOW - 20)) for n in range(6)]
 
-    assert outcome(sites(10), situation(*changes)) == [("mail", "6 of 10 monitors: no data")]
+    failing = {f"s{n}": Newest(NOW, failed=True) for n in (6, 7)}
+
+    found = outcome(sites(10), situation(*changes, newest=failing))
+
+    assert found == [("mail", "6 of 10 monitors: no data")]
 
 
 def test_each_channel_gets_the_list_of_its_own_monitors() -> None:
