@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.delivery.outbox import Outbox, OutboxError, open_outbox
-from monitor.delivery.outbox_file import OutboxFile
+from monitor.delivery.outbox_file import OutboxFile, OutboxRow
 from monitor.result import Message
 
 MB = 1_000_000
@@ -147,6 +147,20 @@ async def test_space_is_given_back_after_a_drain(path: Path) -> None:
     assert size_of(path.with_name("outbox.sqlite-wal")) < 5 * MB
     await outbox.close()
     assert size_of(path) < MB
+
+
+@pytest.mark.parametrize(("missing", "is_given_back"), [(0, True), (1, False)])
+def test_space_is_given_back_from_16_mib_on_but_for_some_pages(
+    path: Path, missing: int, is_given_back: bool
+) -> None:
+    sizes = [1 << 20] * 15 + [(1 << 20) - missing]
+    with closing(OutboxFile(path)) as file:
+        file.insert([OutboxRow(seq, b"", bytes(size)) for seq, size in enumerate(sizes, 1)])
+
+        file.delete(range(1, 17))
+
+        (free,) = file._db.execute("PRAGMA freelist_count").fetchone()
+        assert free == 256 if is_given_back else free > 1_000
 
 
 @pytest.mark.usefixtures("outbox")

@@ -10,7 +10,7 @@ from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox import Outbox
 from monitor.delivery.outbox_file import OutboxRow
-from monitor.delivery.retention import UNSTORED_ROWS, Retention, UntilStored
+from monitor.delivery.retention import UNSTORED_ROWS, Retention, UntilAcknowledged, UntilStored
 from monitor.result import Message, decode
 from monitor.runtime.progress import Progress
 from tests.forwarding import HASTE, Line, ShortTopic, identity, last_seen, message, until
@@ -283,3 +283,18 @@ async def test_in_a_new_epoch_there_is_room_for_as_many_bytes_as_at_first(
 
     assert await retention.must_restart(Progress("the forwarder"), is_sending=False)
     assert retention.room_rows(5) == 5
+
+
+async def test_what_real_kafka_has_acknowledged_is_never_sent_again() -> None:
+    assert not await UntilAcknowledged().must_restart(Progress("the forwarder"), is_sending=False)
+
+
+async def test_one_look_through_the_topic_does_not_show_that_a_result_is_lost() -> None:
+    retention = UntilStored(VolatileTopic(Config(monitors=()), "127.0.0.1:9"))
+    retention.sending([OutboxRow(1, *message(1))])
+    progress = Progress("the forwarder")
+
+    assert not await retention.must_restart(progress, is_sending=False)
+    retention.drained()
+
+    assert not await retention.must_restart(progress, is_sending=False)
