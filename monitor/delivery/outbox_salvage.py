@@ -31,7 +31,7 @@ def salvage(path: Path) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     rescued = OutboxFile(fresh)
-    with closing(rescued), closing(sqlite3.connect(path, timeout=0)) as bad:
+    with closing(rescued), closing(sqlite3.connect(path)) as bad:
         bad.execute("PRAGMA writable_schema = ON")  # or SQLite refuses a truncated file as a whole
         rows = _readable_rows(bad, path.stat().st_size)
         while chunk := list(islice(rows, _CHUNK_ROWS)):
