@@ -68,6 +68,18 @@ def test_a_mistake_in_defaults_that_shows_in_several_monitors_is_reported_once(
     assert mistakes(path) == [f"{path}: defaults.client_key: given without client_cert; must be together"]
 
 
+def test_beside_a_mistake_files_are_still_looked_for_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret")
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps(
+            {"url_to_monitor": "https://a.example/", "web_token": {"file": "token"}, "retention_days": "x"}
+        )
+    )
+
+    assert [line.split(": ")[1] for line in mistakes(path)] == ["retention_days"]
+
+
 KEYS = sorted(
     {
         field.alias or name

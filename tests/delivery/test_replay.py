@@ -15,6 +15,7 @@ from monitor.delivery.kafka.clients import consumer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.replay import BATCH, ReplayError, replay_dead_letters
 from tests.apache_kafka import ApacheKafka
+from tests.clock import NeverWaiting
 from tests.program import Program, Start, until
 from tests.stream import Stream, eventually
 from tests.test_main import DOWN, rows, stored
@@ -242,6 +243,21 @@ async def test_a_cluster_that_stays_unavailable_ends_it() -> None:
         ReplayError, match=r"replayed 0; nothing went on for 1 s: .*127.0.0.1:\d+: connection"
     ):
         await replay(Stream(), patience_s=1)
+
+
+def test_without_kafka_it_ends_after_a_minute() -> None:
+    def fail(_config: Config, _servers: str) -> AIOKafkaConsumer:
+        raise KafkaConnectionError("gone")
+
+    async def attempt() -> str:
+        absent = Config(monitors=(), kafka_bootstrap="127.0.0.1:9")
+        return await replay_dead_letters(absent, asyncio.Event(), make_consumer=fail)
+
+    with (
+        pytest.raises(ReplayError, match=r"nothing went on for 60 s: .*gone$"),
+        asyncio.Runner(loop_factory=NeverWaiting) as runner,
+    ):
+        runner.run(attempt())
 
 
 async def test_a_topic_that_is_lost_ends_it(stream: Stream) -> None:

@@ -57,6 +57,20 @@ async def test_one_that_ignores_all_signals_is_killed(tmp_path: Path) -> None:
     assert server.process.wait(10) == -signal.SIGKILL
 
 
+@pytest.mark.parametrize(("size", "kept"), [(10_000_000, 10_000_000), (10_000_001, 0)])
+async def test_a_log_is_kept_over_a_restart_unless_it_is_too_large(
+    tmp_path: Path, size: int, kept: int
+) -> None:
+    (tmp_path / "log").touch()
+    os.truncate(tmp_path / "log", size)
+    server = child(tmp_path / "log")
+
+    server.launch(["echo", "again"], tmp_path)
+    await server.succeeds(60)
+
+    assert (tmp_path / "log").stat().st_size == kept + len("again\n")
+
+
 async def test_another_account_needs_root(tmp_path: Path) -> None:
     nobody = ServerUser(65_534, 65_534)
     server = Child("The server", tmp_path / "log", ((signal.SIGINT, 5.0),), signal.SIGKILL, nobody)
