@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,17 @@ async def test_what_cannot_be_numbered_any_more_ends_the_salvage(path: Path) -> 
     seqs = await kept(outbox)
     assert seqs == list(range(1, len(seqs) + 1))
     assert len(seqs) > 400
+    await outbox.close()
+
+
+async def test_numbers_go_on_after_the_rows_though_the_last_one_is_not_known_any_more(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM sqlite_sequence")
+
+    outbox = await open_outbox(path, 100 * MB)
+
+    await outbox.append([Message(b"site", b"%01000d" % (ROWS + 1))])
+    assert await kept(outbox) == list(range(1, ROWS + 2))
     await outbox.close()
 
 
