@@ -133,6 +133,7 @@ def accepts_or_lists_the_mistakes(path: Path) -> None:
         assert all(line.isprintable() and line.startswith(f"{path}: ") for line in found)
 
 
+@pytest.mark.timeout(600)
 @settings(deadline=None, max_examples=300)
 @given(document=DOCUMENTS)
 def test_any_json_is_accepted_or_refused_with_its_mistakes(document: Any, scratch: Path) -> None:
@@ -141,6 +142,7 @@ def test_any_json_is_accepted_or_refused_with_its_mistakes(document: Any, scratc
     accepts_or_lists_the_mistakes(scratch)
 
 
+@pytest.mark.timeout(600)
 @settings(deadline=None, max_examples=300)
 @given(
     monitor=st.fixed_dictionaries(
