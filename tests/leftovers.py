@@ -99,7 +99,7 @@ class Watch:
 
     def _files(self) -> set[Trace]:
         found = (path for folder in self._folders for path in folder.iterdir())
-        return {("file", path) for path in found if not path.name.startswith(".")}
+        return {("file", path) for path in found if not path.name.startswith((".", "__pycache__"))}
 
 
 def _environment(pid: str) -> str | None:
