@@ -35,7 +35,7 @@ def main(rate: float = 400, seconds: float = 5, turns: float = 3) -> None:
         [sys.executable, "-m", "benchmarks.site"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as site:
         assert site.stdin is not None  # noqa: S101 - for the type checker
-        assert site.stdout is not None  # noqa: S101
+        assert site.stdout is not None  # noqa: S101 - the same
         url = f"http://127.0.0.1:{site.stdout.readline().strip()}/"
         for _ in range(int(turns)):
             for name, measure in (("bare aiohttp", bare), ("Probe.check", probed)):

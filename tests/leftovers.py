@@ -60,7 +60,7 @@ class Watch:
             if not left or time.monotonic() > ends:
                 break
             gc.collect()  # what Python has to close itself is a ResourceWarning, hence a failure of its own
-            time.sleep(0.01)
+            time.sleep(0.01)  # what ends now has no event of ours
         self._last = traces
         if left:
             _fail(left)

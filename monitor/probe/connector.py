@@ -25,6 +25,7 @@ from monitor.probe.timing import Phase, Timing
 from monitor.probe.tls import TlsContexts
 from monitor.probe.wire import Wire
 from monitor.result import OwnTroubleError, Reason
+from monitor.runtime.text import quoted
 
 _FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 _LOOK_UP_SHARE = 0.5  # of the timeout, for DNS servers that do not answer
@@ -128,7 +129,7 @@ class Connector:
         if self._family:
             found = [each for each in found if each["family"] == self._family]
         if not found:
-            raise Failed(Reason.DNS_NOT_FOUND, f"DNS has no address of {host}")
+            raise Failed(Reason.DNS_NOT_FOUND, f"DNS has no address of {quoted(host)}")
         return found
 
     def _allowed(self, found: list[ResolveResult]) -> list[str]:

@@ -114,7 +114,7 @@ class Exchange:
                 if proxy is not None:
                     await open_tunnel(wire, self._configured.tunnel_to(request))
                 await begin_tls(wire, context, request.server_name, timing)
-            except BaseException:
+            except BaseException:  # a cancellation too closes the connection
                 wire.abort()
                 raise
         return wire
@@ -142,7 +142,7 @@ async def _ask(wire: Wire, request: Request, timing: Timing) -> tuple[Wire, RawR
     timing.enter(Phase.PROCESSING)
     try:
         return wire, await wire.ask(request)
-    except BaseException:
+    except BaseException:  # a cancellation too closes the connection
         wire.abort()
         raise
 

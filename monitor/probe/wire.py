@@ -204,7 +204,7 @@ class Wire(BaseProtocol):
             self._closing = None
 
     def _forget(self) -> None:
-        """Let go of the response: parser, body and protocol refer to each other."""
+        """Drop the response: parser, body and protocol refer to each other."""
         self._parser = None
         self._payload = EMPTY_PAYLOAD
         self.message = None
