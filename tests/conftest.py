@@ -12,7 +12,6 @@ settings.load_profile("shared")
 
 pytest_plugins = [
     "tests.leftovers",
-    "tests.leftovers",
     "tests.postgres",
     "tests.stream",
     "tests.broker",
