@@ -40,6 +40,11 @@ def program(config: dict[str, Any]) -> Iterator[tuple[psutil.Process, str]]:
             process.terminate()
 
 
+def configuration_of(process: psutil.Process) -> Path:
+    """Return the file that the program was started with."""
+    return Path(process.cmdline()[-1])
+
+
 def cpu_s(process: psutil.Process) -> dict[str, float]:
     """Return the CPU seconds until now of the program, its broker and its PostgreSQL."""
     times = process.cpu_times()
@@ -62,7 +67,7 @@ async def rows(uri: str) -> int:
         await connection.close()
 
 
-async def first_rows(uri: str, at_least: int, limit_s: float = 60) -> None:
+async def first_rows(uri: str, at_least: int, limit_s: float = 60, look_s: float = 0.2) -> None:
     """Wait until at least so many results are stored."""
     ends = time.monotonic() + limit_s
     while time.monotonic() < ends:
@@ -71,5 +76,5 @@ async def first_rows(uri: str, at_least: int, limit_s: float = 60) -> None:
                 return
         except (OSError, asyncpg.PostgresError):
             pass
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(look_s)
     raise TimeoutError(f"no {at_least} rows within {limit_s} s")
