@@ -13,7 +13,7 @@ import uvloop
 
 from benchmarks.bare import bare
 from monitor.config.model import Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 
 

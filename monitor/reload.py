@@ -11,7 +11,7 @@ from monitor.config.load import ConfigError, load
 from monitor.config.model import Config, Monitor
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule

@@ -11,7 +11,7 @@ from monitor.config.model import Config
 from monitor.delivery.outbox import OutboxError
 from monitor.embedded.account import EmbeddedError
 from monitor.pipeline import Pipeline, pipeline
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
 from monitor.runtime.data_dir import DataDirError

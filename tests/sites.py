@@ -17,7 +17,7 @@ import trustme
 import uvloop
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult
 
@@ -32,7 +32,7 @@ def pytest_asyncio_loop_factories(
     """Run the probe's tests on both event loops, whose exceptions differ, and others on their `LOOPS`."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     loops = getattr(getattr(item, "module", None), "LOOPS", loops)
-    if item.path.parent.name == "probe":
+    if "probe" in item.path.relative_to(item.config.rootpath).parts:
         loops["uvloop"] = uvloop.new_event_loop
     return loops
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from monitor.config.load import load
 from monitor.config.model import Config, Monitor
 from monitor.config.public_url import Expanded
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.reload import Difference, Reload, difference
 from monitor.runtime.signals import Signals
 from tests.clock import NeverWaiting

@@ -8,7 +8,7 @@ from yarl import URL
 
 from monitor.config.model import Monitor
 from monitor.probe.addresses import OneAddress
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.probe.timing import Timing
 from monitor.result import CheckResult, OwnTroubleError

@@ -10,7 +10,7 @@ import msgspec
 
 from monitor.config.model import Monitor
 from monitor.config.public_url import public_url
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.result import CheckResult, OwnTroubleError, Reason
 

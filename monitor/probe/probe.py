@@ -10,14 +10,14 @@ import ssl
 from typing import Protocol
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import Network
-from monitor.probe.exchange import Exchange
+from monitor.probe.exchange.connector import Network
+from monitor.probe.exchange.exchange import Exchange
+from monitor.probe.exchange.tls import TlsSettings
 from monitor.probe.expect import Failure, Response
 from monitor.probe.failures import Failed, timed_out
 from monitor.probe.judge import Judge
 from monitor.probe.response import Received, as_text
 from monitor.probe.timing import Timing
-from monitor.probe.tls import TlsSettings
 from monitor.result import PROCESS, CheckResult, OwnTroubleError, next_number, result_id
 
 

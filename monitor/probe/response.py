@@ -14,7 +14,7 @@ from functools import lru_cache
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from monitor.config.public_url import MASK, mask_urls, names_a_secret
-from monitor.probe.tls import SeenTls
+from monitor.probe.exchange.tls import SeenTls
 from monitor.result import Evidence
 
 BODY_BYTES = 1_024

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from monitor.probe.addresses import OneAddress
-from monitor.probe.tls import Peer
+from monitor.probe.exchange.tls import Peer
 from monitor.result import Phases
 
 

@@ -16,7 +16,7 @@ import uvloop
 from hypothesis import strategies as st
 
 from monitor.config.model import Expect, Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult, decode, encode
 from monitor.storage.results import ResultStore

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.probe.addresses import Denied
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.result import Reason
 from tests.dns_server import Reply, StartDns, responding_with
 from tests.sites import Check, Script, Serve, answer, ok, read_request, redirect

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.config.model import Monitor
 from monitor.probe.all_addresses import AddressesProbe
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.result import CheckResult, OwnTroubleError, Reason
 from tests.dns_server import Reply, StartDns, responding_with
 from tests.sites import Authority, Script, Site, answer, hang, in_time, ok, read_request, redirect

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.config.model import Monitor
 from monitor.probe.connectivity import Connectivity, GuardedProbe
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult, OwnTroubleError, Reason
 from tests.sites import Script, Serve, answer, closed_port, ok, read_request, redirect

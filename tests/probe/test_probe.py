@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config.model import BasicAuth, Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import Reason, result_id
 from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, redirect, tunnel

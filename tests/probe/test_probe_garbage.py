@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import Reason
 from tests.probe.test_probe import keeping

@@ -11,7 +11,7 @@ import msgspec
 import psutil
 import pytest
 
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.result import CheckResult
 from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, redirect
 

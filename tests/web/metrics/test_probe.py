@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.result import CheckResult, Message, OwnTroubleError
 from monitor.schedule import Schedule

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from monitor.config.model import Monitor
+from monitor.probe.exchange.request import Configured, Request
+from monitor.probe.exchange.wire import MAX_HEAD_BYTES, MAX_INTERIM, Wire, mended
 from monitor.probe.failures import Failed
-from monitor.probe.request import Configured, Request
-from monitor.probe.wire import MAX_HEAD_BYTES, MAX_INTERIM, Wire, mended
 from monitor.result import Reason
 from tests.probe.test_probe import checks
 from tests.sites import Check, Serve, answer, flood, ok, read_request

@@ -16,9 +16,9 @@ from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from monitor.probe.exchange.request import Request
+from monitor.probe.exchange.tls import Peer
 from monitor.probe.failures import Failed, connection_lost
-from monitor.probe.request import Request
-from monitor.probe.tls import Peer
 from monitor.result import Reason
 from monitor.runtime.text import quoted
 

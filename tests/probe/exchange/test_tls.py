@@ -10,9 +10,9 @@ import pytest
 import trustme
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
+from monitor.probe.exchange.tls import SeenTls, earliest_expiry, expires_at, names_of, seen_of_refused
 from monitor.probe.probe import Probe
-from monitor.probe.tls import SeenTls, earliest_expiry, expires_at, names_of, seen_of_refused
 from monitor.result import OwnTroubleError, Reason, Tls
 from tests.certificates import DAY, NOW, issue
 from tests.sites import Authority, Check, Serve, answer, hang, ok, tunnel

@@ -13,6 +13,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from monitor.config.model import Monitor
 from monitor.probe.addresses import Denied, NoAddressError, resolved
 from monitor.probe.dns import DnsResolver, GetAddrInfo, SystemResolver
+from monitor.probe.exchange.request import Place, Request
+from monitor.probe.exchange.tls import TlsContexts
+from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import (
     Failed,
     connect_failed,
@@ -20,10 +23,7 @@ from monitor.probe.failures import (
     look_up_failed,
     unusable_url,
 )
-from monitor.probe.request import Place, Request
 from monitor.probe.timing import Phase, Timing
-from monitor.probe.tls import TlsContexts
-from monitor.probe.wire import Wire
 from monitor.result import OwnTroubleError, Reason
 from monitor.runtime.text import quoted
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.probe.connector import Network
+from monitor.probe.exchange.connector import Network
 from monitor.result import OwnTroubleError, Reason
 from tests.sites import Check, Serve, answer, closed_port, no_file_descriptor, ok
 

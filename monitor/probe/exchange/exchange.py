@@ -7,12 +7,12 @@ import aiohttp
 from aiohttp.http import RawResponseMessage
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import Connector, begin_tls, open_tunnel
+from monitor.probe.exchange.connector import Connector, begin_tls, open_tunnel
+from monitor.probe.exchange.request import Configured, Place, Request, redirected
+from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed, unusable_url
-from monitor.probe.request import Configured, Place, Request, redirected
 from monitor.probe.response import Received, charset_in
 from monitor.probe.timing import Phase, Timing
-from monitor.probe.wire import Wire
 from monitor.result import Reason
 
 _KEPT_S = 120  # for which an unused connection is kept

@@ -9,14 +9,14 @@ from pydantic import SecretStr
 from yarl import URL
 
 from monitor.config.model import Monitor
-from monitor.probe.connector import begin_tls
+from monitor.probe.exchange.connector import begin_tls
+from monitor.probe.exchange.request import Configured
+from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed
-from monitor.probe.request import Configured
 from monitor.probe.timing import Timing
-from monitor.probe.wire import Wire
 from monitor.result import Reason
 from monitor.runtime.tls import trusting
-from tests.probe.test_connector_own_origin import noting
+from tests.probe.exchange.test_connector_own_origin import noting
 from tests.sites import Check, Serve, answer, ok, redirect
 
 
