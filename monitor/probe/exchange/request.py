@@ -145,7 +145,7 @@ def redirected(request: Request, status: int, location: str) -> tuple[str, URL, 
         raise ValueError("not a website")
     if not url.scheme or (url.scheme == request.url.scheme and _has_no_authority(location, url.scheme)):
         url = request.url.join(url)
-    url.origin()
+    url.origin()  # there is none without a host
     url = url.with_fragment(None)
     method = request.method
     if (status == _SEE_OTHER and method != "HEAD") or (status in _REWRITTEN and method == "POST"):

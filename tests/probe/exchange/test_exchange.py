@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import begin_tls
-from monitor.probe.exchange.request import Configured
+from monitor.probe.exchange.request import Configured, redirected
 from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed
 from monitor.probe.timing import Timing
@@ -46,6 +46,13 @@ def test_a_request_describes_its_body(settings: dict[str, Any], lines: set[str])
     assert plain - set(configured().first.head.decode().split("\r\n")) == lines
 
 
+@pytest.mark.parametrize(
+    ("settings", "name"), [({}, "site.test"), ({"server_name": "other.test."}, "other.test")]
+)
+def test_tls_asks_for_a_name_without_a_dot_at_its_end(settings: dict[str, Any], name: str) -> None:
+    assert configured("https://site.test./", **settings).first.server_name == name
+
+
 def test_a_kept_connection_is_not_announced_to_close() -> None:
     assert b"Connection" not in configured(reuse_connection=True).first.head
 
@@ -56,6 +63,12 @@ def test_cookies_of_the_check_replace_those_that_are_configured() -> None:
     request = site.request("GET", URL("http://site.test/"), SimpleCookie("b=3"), own=True)
 
     assert b"ookie: a=1; b=3\r\n" in request.head
+
+
+@pytest.mark.parametrize("location", ["http:///page", "https:?page", "ftp://site.test/", "http://["])
+def test_a_redirect_must_lead_to_a_host(location: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        redirected(configured().first, 302, location)
 
 
 def test_no_cookie_adds_a_header() -> None:

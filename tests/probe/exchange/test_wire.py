@@ -260,6 +260,29 @@ async def test_a_kept_connection_on_which_something_came_is_not_used_again() -> 
     assert pipe.is_closing()
 
 
+async def test_a_connection_whose_response_is_not_read_to_its_end_is_not_fit_for_another() -> None:
+    wire, _ = connected()
+    wire.data_received(ok(b"hello")[:-1])
+    await wire.ask(asked())
+    early = wire.reusable
+
+    wire.data_received(b"o")
+
+    assert (early, wire.reusable) == (False, True)
+    wire.abort()
+
+
+async def test_a_kept_connection_that_is_closed_is_watched_no_more() -> None:
+    wire, _ = connected()
+    wire.keep(3_600)
+    closing = wire._closing
+
+    wire.abort()
+
+    assert closing is not None
+    assert closing.cancelled()
+
+
 async def test_a_kept_connection_is_closed_when_nobody_asks_it() -> None:
     wire, pipe = connected()
     wire.data_received(ok(b"hello"))
@@ -331,3 +354,7 @@ def test_a_head_is_mended_as_browsers_read_it() -> None:
     )
 
     assert mended(head) == b"HTTP/1.1 200 OK\r\nA: b\r\n  folded\r\nContent-Length: 5\r\n\r\n"
+
+
+def test_empty_lines_before_a_head_are_left_out() -> None:
+    assert mended(b"\r\n\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n") == b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
