@@ -272,6 +272,17 @@ async def test_a_connection_whose_response_is_not_read_to_its_end_is_not_fit_for
     wire.abort()
 
 
+@pytest.mark.parametrize("method", ["HEAD", "CONNECT"])
+async def test_what_has_no_body_is_complete_with_its_head(method: str) -> None:
+    wire, _ = connected()
+    wire.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+    await wire.ask(asked(method))
+
+    async with asyncio.timeout(60):
+        assert await wire.more() == b""
+    wire.abort()
+
+
 async def test_a_kept_connection_that_is_closed_is_watched_no_more() -> None:
     wire, _ = connected()
     wire.keep(3_600)
