@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 import trustme
 import uvloop
@@ -120,6 +121,12 @@ def closed_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         return int(unused.getsockname()[1])
+
+
+def connecting_to(port: int) -> int:
+    """Return how many connections of this process to the port wait for the listening side."""
+    connections = psutil.Process().net_connections("tcp4")
+    return sum(each.status == psutil.CONN_SYN_SENT and each.raddr.port == port for each in connections)
 
 
 @contextmanager

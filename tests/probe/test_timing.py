@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 
 from monitor.probe.exchange.connector import Network
 from monitor.result import CheckResult
-from tests.sites import Authority, Check, Script, Serve, answer, ok, read_request, redirect
+from tests.sites import Authority, Check, Script, Serve, answer, connecting_to, ok, read_request, redirect
 
 DELAY_S = 0.15
 TRIES = 20  # until one was not disturbed by what else the machine does
@@ -100,7 +99,7 @@ async def test_a_slow_accept_is_found_in_connect(check: Check) -> None:
 
 
 def serve_second(listening: socket.socket, port: int) -> float:
-    while not is_connecting_to(port):
+    while not connecting_to(port):
         threading.Event().wait(0.01)
     listening.accept()[0].close()
     connection, _ = listening.accept()
@@ -108,11 +107,6 @@ def serve_second(listening: socket.socket, port: int) -> float:
     with connection:
         answer(ok(b"hello"))(connection, threading.Event())
     return accepted_at
-
-
-def is_connecting_to(port: int) -> bool:
-    connections = psutil.Process().net_connections("tcp4")
-    return any(each.status == psutil.CONN_SYN_SENT and each.raddr.port == port for each in connections)
 
 
 async def test_a_slow_handshake_is_found_in_tls(attempt: Callable[..., Attempt]) -> None:

@@ -1,15 +1,17 @@
 """Why there is no connection to a site: DNS, TCP, TLS, the proxy."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from monitor.probe.exchange.connector import Network
 from monitor.result import OwnTroubleError, Reason
-from tests.sites import Check, Serve, answer, closed_port, no_file_descriptor, ok
+from tests.sites import Check, Serve, answer, closed_port, connecting_to, no_file_descriptor, ok, read_request
 
 
 def fail_by(error: BaseException) -> Any:
@@ -182,3 +184,47 @@ async def test_no_file_descriptor_left_for_a_look_up_is_no_result(check: Check) 
     async with Network(1, fail_by(socket.gaierror(socket.EAI_AGAIN, "try again"))) as network:
         with pytest.raises(OwnTroubleError, match="Too many open files"), no_file_descriptor():
             await check("http://a.test/", of=network)
+
+
+async def test_a_proxy_that_does_not_answer_is_left(serve: Serve, check: Check) -> None:
+    left = threading.Event()
+
+    def silent(connection: socket.socket, _: threading.Event) -> None:
+        read_request(connection)
+        connection.settimeout(30)
+        if not connection.recv(1):
+            left.set()
+
+    result = await check("https://site.test/", proxy=serve(silent), timeout_s=1)
+
+    assert result.reason in (Reason.CONNECT_TIMEOUT, Reason.DNS_TIMEOUT)
+    assert await asyncio.to_thread(left.wait, 30)
+
+
+async def test_the_address_is_that_of_the_connection_not_of_the_last_attempt(check: Check) -> None:
+    """Full queues of listening sockets drop SYNs; the system sends the next one after a second."""
+    with ExitStack() as open_:
+        first, second = (open_.enter_context(socket.socket()) for _ in range(2))
+        first.bind(("127.0.0.1", 0))
+        port = first.getsockname()[1]
+        second.bind(("127.0.0.2", port))
+        for each in (first, second):
+            each.listen(0)
+            open_.enter_context(socket.create_connection(each.getsockname()))
+
+        def serve_first() -> None:
+            while connecting_to(port) < 2:
+                threading.Event().wait(0.01)
+            first.accept()[0].close()
+            connection, _ = first.accept()
+            with connection:
+                answer(ok(b"hello"))(connection, threading.Event())
+
+        def both(*_: Any, **__: Any) -> Any:
+            return [(socket.AF_INET, 1, 6, "", (each, 0)) for each in ("127.0.0.1", "127.0.0.2")]
+
+        async with Network(1, both) as network:
+            checking = check(f"http://site.test:{port}/", of=network, timeout_s=60)
+            _, result = await asyncio.gather(asyncio.to_thread(serve_first), checking)
+
+    assert (result.up, result.ip) == (True, "127.0.0.1")

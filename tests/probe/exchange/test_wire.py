@@ -70,6 +70,12 @@ async def test_a_head_of_many_long_headers_is_too_long(serve: Serve, check: Chec
     assert (result.reason, result.detail) == (Reason.PROTOCOL_ERROR, "more than 256 KiB before the body")
 
 
+async def test_one_long_header_is_none_too_long(serve: Serve, check: Check) -> None:
+    result = await check(serve(answer(ok(b"hello", f"X: {200_000 * 'y'}"))))
+
+    assert (result.up, result.response_data) == (True, "hello")
+
+
 async def test_a_long_head_is_none_too_long(serve: Serve, check: Check) -> None:
     headers = [f"X-{number}: {1_000 * 'y'}" for number in range(200)]
 
