@@ -9,10 +9,11 @@ from pydantic import SecretStr
 from yarl import URL
 
 from monitor.config.model import Monitor
-from monitor.probe.exchange.connector import begin_tls
+from monitor.probe.exchange.connector import Network, begin_tls
 from monitor.probe.exchange.request import Configured, redirected
 from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed
+from monitor.probe.probe import Probe
 from monitor.probe.timing import Timing
 from monitor.result import Reason
 from monitor.runtime.tls import trusting
@@ -69,6 +70,32 @@ def test_cookies_of_the_check_replace_those_that_are_configured() -> None:
 def test_a_redirect_must_lead_to_a_host(location: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         redirected(configured().first, 302, location)
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("http:page", "http://site.test/page"),
+        ("ht\ntp:page", "http://site.test/page"),
+        (" \x12http://other.test/page", "http://other.test/page"),
+    ],
+)
+def test_a_redirect_leads_where_browsers_go(location: str, url: str) -> None:
+    assert redirected(configured().first, 302, location) == ("GET", URL(url), True)
+
+
+async def test_an_unused_connection_is_kept_for_two_minutes(serve: Serve) -> None:
+    monitor = Monitor(name="site", url=serve(answer(ok(b"hello"), then="hang")), reuse_connection=True)
+    now = asyncio.get_running_loop().time()
+    async with Network(1) as network:
+        probe = Probe(monitor, "here", network)
+        await probe.check(1_000.0)
+        (wire,) = probe._exchange._kept.values()
+        closing = wire._closing
+        await probe.close()
+
+    assert closing is not None
+    assert closing.when() >= now + 120
 
 
 def test_no_cookie_adds_a_header() -> None:

@@ -266,6 +266,14 @@ async def test_a_kept_connection_on_which_something_came_is_not_used_again() -> 
     assert pipe.is_closing()
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, None)])
+async def test_a_head_may_be_as_long_as_is_said(more: int, status: int | None) -> None:
+    frame = b"HTTP/1.1 200 OK\r\nX: %s\r\n\r\n"
+    head = frame % ((MAX_HEAD_BYTES - len(frame) + len(b"%s") + more) * b"y")
+
+    assert (await read([head])).status == status
+
+
 async def test_a_connection_whose_response_is_not_read_to_its_end_is_not_fit_for_another() -> None:
     wire, _ = connected()
     wire.data_received(ok(b"hello")[:-1])
