@@ -66,7 +66,9 @@ def test_cookies_of_the_check_replace_those_that_are_configured() -> None:
     assert b"ookie: a=1; b=3\r\n" in request.head
 
 
-@pytest.mark.parametrize("location", ["http:///page", "https:?page", "ftp://site.test/", "http://["])
+@pytest.mark.parametrize(
+    "location", ["http:///page", " \x12http:///page", "https:?page", "ftp://site.test/", "http://["]
+)
 def test_a_redirect_must_lead_to_a_host(location: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         redirected(configured().first, 302, location)
