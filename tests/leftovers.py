@@ -52,18 +52,21 @@ class Watch:
         return threads | self._processes() | _descriptors() | self._files()
 
     def fail_for_what_is_left(self, settings: dict[str, object]) -> None:
-        """Fail where something has come since the last time, or a setting is another, and stays so."""
+        """Fail where something has come since the last time, or a setting is another, and stays so.
+
+        What comes and goes meanwhile is of the servers of wider fixtures.
+        """
         ends = time.monotonic() + self._limit_s
-        while True:
-            traces = self.look()
-            left = [*self._described(traces - self._last - self.kept), *_changes(settings)]
-            if not left or time.monotonic() > ends:
-                break
+        traces = self.look()
+        left = traces - self._last - self.kept
+        while (described := [*self._described(left), *_changes(settings)]) and time.monotonic() < ends:
             gc.collect()  # what Python has to close itself is a ResourceWarning, hence a failure of its own
             time.sleep(0.01)  # what ends now has no event of ours
+            traces = self.look()
+            left &= traces
         self._last = traces
-        if left:
-            _fail(left)
+        if described:
+            _fail(described)
 
     def _described(self, traces: set[Trace]) -> list[str]:
         described: dict[str, Callable[[Any], str | None]] = {

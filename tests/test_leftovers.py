@@ -27,6 +27,25 @@ def test_uses_what_a_wider_fixture_started(wider):
     pass
 
 
+@pytest.fixture(scope="module")
+def busy():  # at each moment it has a thread that was not there a moment ago
+    ended = threading.Event()
+
+    def serve():
+        ended.wait(0.02)
+        if not ended.is_set():
+            threading.Thread(target=serve).start()
+            ended.wait(0.02)
+
+    threading.Thread(target=serve).start()
+    yield
+    ended.set()
+
+
+def test_beside_a_busy_wider_fixture(busy):
+    pass
+
+
 async def test_tidy(tmp_path):
     (tmp_path / "file").touch()
     thread = threading.Thread(target=int)
@@ -151,4 +170,4 @@ def test_each_kind_of_leftover_fails_the_test_that_left_it_and_no_other(tmp_path
     found = dict(re.findall(section, done.stdout))
     assert found.keys() == LEFT.keys(), done.stdout + done.stderr
     assert {test: line for test, line in found.items() if not re.fullmatch(LEFT[test], line)} == {}
-    assert " 16 passed, 14 errors " in done.stdout  # the last test puts the settings back: a change, too
+    assert " 17 passed, 14 errors " in done.stdout  # the last test puts the settings back: a change, too
