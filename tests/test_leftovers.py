@@ -27,23 +27,25 @@ def test_uses_what_a_wider_fixture_started(wider):
     pass
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def busy():  # at each moment it has a thread that was not there a moment ago
-    ended = threading.Event()
+    renewed, ended = threading.Event(), threading.Event()
 
     def serve():
-        ended.wait(0.02)
+        ended.wait(0.05)
         if not ended.is_set():
             threading.Thread(target=serve).start()
-            ended.wait(0.02)
+            renewed.set()
+            ended.wait(0.05)
 
     threading.Thread(target=serve).start()
-    yield
+    yield renewed
     ended.set()
 
 
-def test_beside_a_busy_wider_fixture(busy):
-    pass
+class TestBeside:
+    def test_busy_wider_fixture(self, busy):
+        busy.wait()
 
 
 async def test_tidy(tmp_path):
@@ -150,7 +152,7 @@ def test_each_kind_of_leftover_fails_the_test_that_left_it_and_no_other(tmp_path
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "pytest.ini").write_text(
-        "[pytest]\nleftovers_end_within_s = 0.1\n"
+        "[pytest]\nleftovers_end_within_s = 0.5\n"
         "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
     (tree / "test_leaving.py").write_text(LEAVING)
