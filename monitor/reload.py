@@ -25,6 +25,7 @@ LIVE = (
     "log_level",
     "connectivity_check",
     "status_page",
+    "metrics_histograms",
     "web_port_is_given",
 )
 

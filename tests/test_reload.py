@@ -55,6 +55,12 @@ def test_keys_that_need_a_restart_are_named() -> None:
     assert difference(old, new) == Difference((), (), ("pg_uri", "data_dir"))
 
 
+def test_histograms_are_by_something_else_without_a_restart() -> None:
+    new = Config(monitors=(SHOP,), metrics_histograms="group")
+
+    assert difference(Config(monitors=(SHOP,)), new) == Difference((), (), ())
+
+
 def test_what_own_connectivity_is_checked_by_changes_no_monitor_and_needs_no_restart() -> None:
     new = Config(monitors=(SHOP,), connectivity_check="1.1.1.1:53")
 

@@ -19,6 +19,7 @@ from monitor.config.values import Count, Duration, Many, OneOrMany, Size, Strict
 SLEEP_DURATION_S = 60.0
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+MetricsHistograms = Literal["auto", "monitor", "group", "none"]
 
 
 class BasicAuth(Strict):
@@ -187,6 +188,8 @@ class Settings(Strict):
     """0: any free port; null: no page."""
     web_token: values.HeaderValue | None = None
     """Needed for all but /healthz, /status and /badges: as `Authorization: Bearer TOKEN`, or to log in."""
+    metrics_histograms: MetricsHistograms = "auto"
+    """Whether histograms of checks are by monitor or by group; auto: by group with more than 500 monitors."""
     status_page: StatusPage = StatusPage()
     """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

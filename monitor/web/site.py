@@ -71,7 +71,7 @@ class Site:
         ]
 
     def follow(self, config: Config) -> None:
-        self.checks.follow(config.monitors)
+        self.checks.follow(config.monitors, config.metrics_histograms)
         self._probe.follow(config.monitors)
         self.pages.follow(config.monitors)
         self._status.settings = config.status_page

@@ -34,6 +34,7 @@ def test_the_defaults_are_those_of_the_contract(read: Read, tmp_path: Path) -> N
     assert (config.web_host, config.web_port, config.web_token) == ("127.0.0.1", 8080, None)
     assert (config.kafka_partitions, config.kafka_group) == (6, "website-health-store")
     assert (config.max_concurrent_checks, config.max_checks_per_host, config.retention_days) == (500, 6, 90)
+    assert config.metrics_histograms == "auto"
     assert (monitor.timeout_s, monitor.method, monitor.max_redirects, monitor.max_body_bytes) == (
         10,
         "GET",

@@ -203,3 +203,22 @@ def test_a_stop_ends_an_open_connection_and_a_probe_that_waits(program: Start) -
                 assert monitor.wait(10) == 0
             assert idle.recv(1) == b""
     assert "Traceback" not in monitor.printed()
+
+
+def test_a_reload_changes_by_what_histograms_are(program: Start, database: str) -> None:
+    config = {"pg_uri": database, "web_port": 0, "monitors": sites("shop")}
+    monitor = program(**config)
+    monitor.start()
+    name = "website_health_check_duration_seconds_count"
+    until(lambda: (one(monitor, name, monitor="shop") or 0) > 0, "a histogram of the monitor")
+
+    monitor.write({**config, "metrics_histograms": "none"})
+    until(lambda: name not in metrics(monitor), "no histograms")
+    monitor.write({**config, "metrics_histograms": "group"})
+    until(lambda: name in metrics(monitor), "a histogram of the group")
+
+    ((labels, _),) = metrics(monitor)[name]
+    assert labels.keys() == {"group", "location"}
+    assert one(monitor, "website_health_checks_total", monitor="shop", result="down")
+    assert "take effect at the next start" not in monitor.printed()
+    assert monitor.stop() == 0

@@ -5,25 +5,23 @@ A check only pays for counting its result. The text is made when somebody asks f
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from monitor.config.checks import metric_label
-from monitor.config.model import Monitor
+from monitor.config.model import MetricsHistograms, Monitor
 from monitor.result import CheckResult, Reason
 from monitor.runtime.event_loop import in_pieces
-from monitor.runtime.histogram import Buckets
 from monitor.uptime.sums import status_of
-from monitor.web.metrics import blackbox
+from monitor.web.metrics import blackbox, histograms
 from monitor.web.metrics.exposition import Family, MetricsText, labels
+from monitor.web.metrics.histograms import Durations, kept_by
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
 CHECKS = "website_health_checks_total"
 FAILURES = "website_health_check_failures_total"
 REASONS = "website_health_reasons_total"
-DURATION = "website_health_check_duration_seconds"
-PHASE_DURATION = "website_health_check_phase_duration_seconds"
 
 _FAMILIES = (
     *blackbox.FAMILIES,
@@ -31,12 +29,9 @@ _FAMILIES = (
     Family(CHECKS, "counter", "All checks, by what they found."),
     Family(FAILURES, "counter", "All checks that were not up, by reason; a series begins with its first."),
     Family(REASONS, "counter", "All checks of all monitors that were not up, by reason, from 0 on."),
-    Family(DURATION, "histogram", "How long all checks took."),
-    Family(PHASE_DURATION, "histogram", "How long each phase of all checks took, where it ran."),
+    *histograms.FAMILIES,
 )
 _RESULTS = ("up", "degraded", "down", "unknown")
-_DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class _MonitorMetrics:
@@ -48,21 +43,15 @@ class _MonitorMetrics:
         self._latest: CheckResult | None = None
         self._results = dict.fromkeys(_RESULTS, 0)
         self._reasons: Counter[str] = Counter()
-        self._duration = Buckets(_DURATION_BOUNDS)
-        self._phases: dict[str, Buckets] = {}
+        self.durations: Durations | None = None
 
     def observe(self, result: CheckResult) -> None:
         self._latest = msgspec.structs.replace(result, response_data="", evidence=None)
         self._results[status_of(up=result.up, degraded=result.degraded)] += 1
         if result.reason is not None:
             self._reasons[result.reason] += 1
-        self._duration.observe(result.response_time)
-        for phase in blackbox.PHASES:
-            seconds = getattr(result.phases, phase)
-            if seconds is not None:
-                if phase not in self._phases:
-                    self._phases[phase] = Buckets(_PHASE_BOUNDS)
-                self._phases[phase].observe(seconds)
+        if self.durations is not None:
+            self.durations.observe(result)
 
     def write(self, page: MetricsText) -> None:
         monitor, latest, common = self.monitor, self._latest, self.common
@@ -73,9 +62,6 @@ class _MonitorMetrics:
                 page.add(blackbox.samples(latest, monitor.timeout_s, json_asked=json_asked), common)
         page.add(((CHECKS, f'result="{result}"', count) for result, count in self._results.items()), common)
         page.add(((FAILURES, f'reason="{reason}"', count) for reason, count in self._reasons.items()), common)
-        page.add_histogram(DURATION, self._duration, common)
-        for phase, buckets in self._phases.items():
-            page.add_histogram(PHASE_DURATION, buckets, f'{common},phase="{phase}"')
 
 
 class CheckMetrics:
@@ -84,17 +70,26 @@ class CheckMetrics:
     def __init__(self, location: str) -> None:
         self._location = location
         self._by_monitor: dict[str, _MonitorMetrics] = {}
+        self._durations_by: MetricsHistograms = "none"
+        self._durations: dict[str, Durations] = {}
         self._reasons = Counter[str](dict.fromkeys(Reason, 0))
 
-    def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Keep the metrics of these monitors, without those that are paused; drop all others."""
+    def follow(self, monitors: Sequence[Monitor], wanted: MetricsHistograms = "auto") -> None:
+        """Keep the metrics of these monitors, without those that are paused; drop all others.
+
+        When histograms are by something else than before, all begin again with 0.
+        """
         checked = [monitor for monitor in monitors if not monitor.paused]
         names = sorted({name for monitor in checked for name in monitor.labels})
+        by = kept_by(wanted, len(monitors))
+        durations = self._durations if by == self._durations_by else {}
+        self._durations_by, self._durations = by, {}
         before, self._by_monitor = self._by_monitor, {}
         for monitor in checked:
             common = self._labels(monitor, names)
             metrics = before.get(monitor.name) or _MonitorMetrics(monitor, common)
             metrics.monitor, metrics.common = monitor, common
+            metrics.durations = self._durations_of(metrics, durations)
             self._by_monitor[monitor.name] = metrics
 
     def observe(self, result: CheckResult) -> None:
@@ -110,6 +105,8 @@ class CheckMetrics:
         page = MetricsText(_FAMILIES)
         async for metrics in in_pieces(list(self._by_monitor.values())):
             metrics.write(page)
+        async for durations in in_pieces(list(self._durations.values())):
+            durations.write(page)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
         parts = []
@@ -121,3 +118,14 @@ class CheckMetrics:
     def _labels(self, monitor: Monitor, names: Iterable[str]) -> str:
         own = {metric_label(name): monitor.labels.get(name, "") for name in names}
         return labels(monitor=monitor.name, group=monitor.group or "", location=self._location, **own)
+
+    def _durations_of(self, metrics: _MonitorMetrics, before: Mapping[str, Durations]) -> Durations | None:
+        if self._durations_by == "none":
+            return None
+        key, common = metrics.monitor.name, metrics.common
+        if self._durations_by == "group":
+            key = metrics.monitor.group or ""
+            common = labels(group=key, location=self._location)
+        durations = self._durations.setdefault(key, before.get(key) or Durations())
+        durations.common = common
+        return durations

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from monitor.web.metrics.histograms import FAMILIES
 from tests.program import ROOT, need, until
 from tests.prometheus import promtool
 from tests.watched_sites import NOT_UP, SITES, Watched
@@ -73,6 +74,13 @@ def test_whoever_imports_the_dashboard_chooses_its_data_sources() -> None:
         if VARIABLES[name]["type"] == "datasource"
     }
     assert {kind for kind, _ in sources} == {"prometheus", "grafana-postgresql-datasource"}
+
+
+def test_dashboard_and_alerts_need_no_histograms_of_checks() -> None:
+    queries = " ".join(expression for _, expression in PROMQL) + (ROOT / "grafana/alerts.yml").read_text()
+
+    assert "website_health_checks_total" in queries
+    assert [family.name for family in FAMILIES if family.name in queries] == []
 
 
 @pytest.mark.clients

@@ -1,0 +1,53 @@
+"""How long checks took: histograms by monitor, by group, or none at all.
+
+Those of one monitor are up to 69 series, three times as many as all its other ones.
+"""
+
+from typing import Literal
+
+from monitor.config.model import MetricsHistograms
+from monitor.result import CheckResult
+from monitor.runtime.histogram import Buckets
+from monitor.web.metrics import blackbox
+from monitor.web.metrics.exposition import Family, MetricsText
+
+DURATION = "website_health_check_duration_seconds"
+PHASE_DURATION = "website_health_check_phase_duration_seconds"
+FAMILIES = (
+    Family(DURATION, "histogram", "How long all checks took."),
+    Family(PHASE_DURATION, "histogram", "How long each phase of all checks took, where it ran."),
+)
+
+_DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_BY_MONITOR = 500  # monitors at most, with "auto"
+
+
+def kept_by(wanted: MetricsHistograms, monitors: int) -> Literal["monitor", "group", "none"]:
+    """Return what histograms are kept by, with so many monitors in the configuration."""
+    if wanted == "auto":
+        return "monitor" if monitors <= _BY_MONITOR else "group"
+    return wanted
+
+
+class Durations:
+    """How long the checks of one monitor or of one group took."""
+
+    def __init__(self) -> None:
+        self.common = ""  # the labels of all its series
+        self._duration = Buckets(_DURATION_BOUNDS)
+        self._phases: dict[str, Buckets] = {}
+
+    def observe(self, result: CheckResult) -> None:
+        self._duration.observe(result.response_time)
+        for phase in blackbox.PHASES:
+            seconds = getattr(result.phases, phase)
+            if seconds is not None:
+                if phase not in self._phases:
+                    self._phases[phase] = Buckets(_PHASE_BOUNDS)
+                self._phases[phase].observe(seconds)
+
+    def write(self, page: MetricsText) -> None:
+        page.add_histogram(DURATION, self._duration, self.common)
+        for phase, buckets in self._phases.items():
+            page.add_histogram(PHASE_DURATION, buckets, f'{self.common},phase="{phase}"')
