@@ -1,27 +1,53 @@
-"""CPU time of a check in the whole pipeline, beside aiohttp alone: `python -m benchmarks.pipeline [RATE]`.
+"""CPU time of a check in the whole pipeline, beside aiohttp alone.
 
-RATE monitors check one site on loopback, each once a second, over fresh HTTP connections.
+`python -m benchmarks.pipeline [RATE] [--https]`: RATE monitors check one site on loopback, each
+once a second, over fresh connections. The bare loop, aiohttp's `ClientSession`, makes as many requests before
+and after; the ratios are to the mean of both. With `--https` both verify the site's certificate; neither
+resumes a TLS session.
 """
 
+import argparse
 import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from benchmarks.running import ROOT, cpu_s, first_rows, program, rows, site
+from benchmarks.running import ROOT, cpu_s, first_rows, program, rows, secure_site, site
 
 SECONDS = 20
 
 
-def measure_bare(url: str, rate: int) -> float:
+@dataclass
+class Used:
+    """What the program used in one run."""
+
+    checks_per_s: float
+    cpu_us: dict[str, float]
+    """For a check, by process."""
+    memory_mb: float
+
+
+@contextmanager
+def plain_site() -> Iterator[tuple[str, None]]:
+    with site() as url:
+        yield url, None
+
+
+def measure_bare(url: str, rate: int, ca_file: Path | None) -> float:
     command = [sys.executable, "-m", "benchmarks.bare", url, str(rate), str(SECONDS)]
+    if ca_file:
+        command.append(str(ca_file))
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
-def measure_program(url: str, rate: int) -> tuple[float, dict[str, float], float]:
-    monitors = [{"name": f"m{n}", "url": url, "interval_s": 1} for n in range(rate)]
-    config = {"monitors": monitors, "max_checks_per_host": 1_000}
+def measure_program(config: dict[str, Any]) -> Used:
     with program(config) as (process, uri):
+        rate = len(config["monitors"])
         ramp_s = rate / 50
         asyncio.run(first_rows(uri, int(rate * ramp_s / 2)))
         time.sleep(ramp_s / 2)
@@ -30,25 +56,42 @@ def measure_program(url: str, rate: int) -> tuple[float, dict[str, float], float
         after, stored_after, ended = cpu_s(process), asyncio.run(rows(uri)), time.monotonic()
         memory_mb = process.memory_info().rss / 2**20
     checks = stored_after - stored
-    return (
+    return Used(
         checks / (ended - began),
         {name: (after[name] - before[name]) / checks * 1e6 for name in after},
         memory_mb,
     )
 
 
-def main() -> None:
-    rate = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    with site() as url:
-        bare_us = measure_bare(url, rate)
-        rate_seen, used_us, memory_mb = measure_program(url, rate)
-    print(f"checks a second, stored      {rate_seen:8.1f}   (asked for: {rate})")
-    for name, cpu_us in used_us.items():
+def report(rate: int, used: Used, bare_us: Sequence[float]) -> None:
+    all_us, mean_us = sum(used.cpu_us.values()), sum(bare_us) / len(bare_us)
+    before_us, after_us = bare_us
+    print(f"checks a second, stored      {used.checks_per_s:8.1f}   (asked for: {rate})")
+    for name, cpu_us in used.cpu_us.items():
         print(f"CPU us a check, {name:12s} {cpu_us:8.1f}")
-    print(f"CPU us a check, all          {sum(used_us.values()):8.1f}")
-    print(f"CPU us a request, bare loop  {bare_us:8.1f}")
-    print(f"program / bare loop          {used_us['program'] / bare_us:8.2f}")
-    print(f"memory of the program, MB    {memory_mb:8.1f}")
+    print(f"CPU us a check, everything   {all_us:8.1f}")
+    print(f"CPU us a request, bare loop  {mean_us:8.1f}   (before: {before_us:.1f}, after: {after_us:.1f})")
+    print(f"program / bare loop          {used.cpu_us['program'] / mean_us:8.2f}")
+    print(f"everything / bare loop       {all_us / mean_us:8.2f}")
+    print(f"memory of the program, MB    {used.memory_mb:8.1f}")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("rate", type=int, nargs="?", default=400, help="checks a second")
+    arguments.add_argument("--https", action="store_true", help="the site answers over TLS")
+    asked = arguments.parse_args()
+    with secure_site() if asked.https else plain_site() as (url, ca_file):
+        monitors = [{"name": f"m{n}", "url": url, "interval_s": 1} for n in range(asked.rate)]
+        config = {
+            "monitors": monitors,
+            "defaults": {"ca_file": str(ca_file)} if ca_file else {},
+            "max_checks_per_host": 1_000,
+        }
+        before_us = measure_bare(url, asked.rate, ca_file)
+        used = measure_program(config)
+        after_us = measure_bare(url, asked.rate, ca_file)
+    report(asked.rate, used, (before_us, after_us))
 
 
 if __name__ == "__main__":

@@ -13,20 +13,35 @@ from typing import Any
 
 import asyncpg
 import psutil
+import trustme
 
 ROOT = Path(__file__).parent.parent
 
 
 @contextmanager
-def site(delay_s: float = 0.0) -> Iterator[str]:
+def site(delay_s: float = 0.0, certificate: Path | None = None) -> Iterator[str]:
     """Run the site of `benchmarks.site`; yield its URL."""
     command = [sys.executable, "-m", "benchmarks.site", str(delay_s)]
+    if certificate:
+        command += ["--certificate", str(certificate)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin and process.stdout  # noqa: PT018, S101 - for the type checker
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{process.stdout.readline().strip()}/"
         process.stdin.close()
+
+
+@contextmanager
+def secure_site() -> Iterator[tuple[str, Path]]:
+    """Run the site over TLS with a certificate for this time only; yield its URL, and the file to trust."""
+    authority = trustme.CA()
+    with tempfile.TemporaryDirectory(prefix="whm-") as folder:
+        certificate, ca_file = Path(folder, "site.pem"), Path(folder, "ca.pem")
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+        authority.cert_pem.write_to_path(ca_file)
+        with site(certificate=certificate) as url:
+            yield url, ca_file
 
 
 @contextmanager

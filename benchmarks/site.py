@@ -1,10 +1,14 @@
-"""A site on loopback that answers 200 after a known delay and closes: `python -m benchmarks.site [DELAY_S]`.
+"""A site on loopback that answers 200 after a known delay and closes.
 
-Prints its port and serves until its standard input ends.
+`python -m benchmarks.site [DELAY_S] [--certificate FILE]` prints its port and serves until its standard input
+ends.
 """
 
+import argparse
 import asyncio
+import ssl
 import sys
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -39,12 +43,22 @@ class Site(asyncio.Protocol):
             self._transport.close()
 
 
-async def serve(delay_s: float) -> None:
+async def serve(delay_s: float, certificate: Path | None) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Site(delay_s), "127.0.0.1", 0, backlog=4096)
+    context = None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    server = await loop.create_server(lambda: Site(delay_s), "127.0.0.1", 0, backlog=4096, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("delay_s", type=float, nargs="?", default=0.0)
+    arguments.add_argument(
+        "--certificate", type=Path, help="answer over TLS with this one (PEM, with its key)"
+    )
+    asked = arguments.parse_args()
+    uvloop.run(serve(asked.delay_s, asked.certificate))
