@@ -1,21 +1,26 @@
 """CPU time of a check in the whole pipeline, beside aiohttp alone.
 
-`python -m benchmarks.pipeline [RATE] [--https]`: RATE monitors check one site on loopback, each
+`python -m benchmarks.pipeline [RATE] [--https] [--profile]`: RATE monitors check one site on loopback, each
 once a second, over fresh connections. The bare loop, aiohttp's `ClientSession`, makes as many requests before
 and after; the ratios are to the mean of both. With `--https` both verify the site's certificate; neither
-resumes a TLS session.
+resumes a TLS session. With `--profile`, Linux only, it prints what each part of the program takes.
 """
 
 import argparse
 import asyncio
+import json
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.running import ROOT, cpu_s, first_rows, program, rows, secure_site, site
 
@@ -29,6 +34,8 @@ class Used:
     checks_per_s: float
     cpu_us: dict[str, float]
     """For a check, by process."""
+    parts_us: dict[str, float]
+    """For a check, by part of the program; empty without a profile."""
     memory_mb: float
 
 
@@ -45,22 +52,38 @@ def measure_bare(url: str, rate: int, ca_file: Path | None) -> float:
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
-def measure_program(config: dict[str, Any]) -> Used:
-    with program(config) as (process, uri):
+def measure_program(config: dict[str, Any], profile: Path | None) -> Used:
+    starter = ["main.py"] if profile is None else ["-m", "benchmarks.profiled", str(profile)]
+    with program(config, starter) as (process, uri):
         rate = len(config["monitors"])
         ramp_s = rate / 50
         asyncio.run(first_rows(uri, int(rate * ramp_s / 2)))
         time.sleep(ramp_s / 2)
+        if profile:
+            process.send_signal(signal.SIGUSR1)
         before, stored, began = cpu_s(process), asyncio.run(rows(uri)), time.monotonic()
         time.sleep(SECONDS)
         after, stored_after, ended = cpu_s(process), asyncio.run(rows(uri)), time.monotonic()
+        parts_s = parts_of(process, profile) if profile else {}
         memory_mb = process.memory_info().rss / 2**20
     checks = stored_after - stored
     return Used(
         checks / (ended - began),
         {name: (after[name] - before[name]) / checks * 1e6 for name in after},
+        {part: seconds / checks * 1e6 for part, seconds in parts_s.items()},
         memory_mb,
     )
+
+
+def parts_of(process: psutil.Process, profile: Path) -> dict[str, float]:
+    process.send_signal(signal.SIGUSR2)
+    ends = time.monotonic() + 10
+    while not profile.exists():
+        if time.monotonic() > ends:
+            raise TimeoutError("the program wrote no profile")
+        time.sleep(0.05)
+    parts_s: dict[str, float] = json.loads(profile.read_text())
+    return parts_s
 
 
 def report(rate: int, used: Used, bare_us: Sequence[float]) -> None:
@@ -74,14 +97,19 @@ def report(rate: int, used: Used, bare_us: Sequence[float]) -> None:
     print(f"program / bare loop          {used.cpu_us['program'] / mean_us:8.2f}")
     print(f"everything / bare loop       {all_us / mean_us:8.2f}")
     print(f"memory of the program, MB    {used.memory_mb:8.1f}")
+    for part, cpu_us in sorted(used.parts_us.items(), key=lambda each: -each[1]):
+        print(f"  {part:26} {cpu_us:8.1f}   {100 * cpu_us / sum(used.parts_us.values()):5.1f} %")
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("rate", type=int, nargs="?", default=400, help="checks a second")
     arguments.add_argument("--https", action="store_true", help="the site answers over TLS")
+    arguments.add_argument("--profile", action="store_true", help="print what each part of the program takes")
     asked = arguments.parse_args()
-    with secure_site() if asked.https else plain_site() as (url, ca_file):
+    with ExitStack() as resources:
+        url, ca_file = resources.enter_context(secure_site() if asked.https else plain_site())
+        folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-"))
         monitors = [{"name": f"m{n}", "url": url, "interval_s": 1} for n in range(asked.rate)]
         config = {
             "monitors": monitors,
@@ -89,7 +117,7 @@ def main() -> None:
             "max_checks_per_host": 1_000,
         }
         before_us = measure_bare(url, asked.rate, ca_file)
-        used = measure_program(config)
+        used = measure_program(config, Path(folder, "parts.json") if asked.profile else None)
         after_us = measure_bare(url, asked.rate, ca_file)
     report(asked.rate, used, (before_us, after_us))
 

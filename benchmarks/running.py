@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,17 @@ def secure_site() -> Iterator[tuple[str, Path]]:
 
 
 @contextmanager
-def program(config: dict[str, Any]) -> Iterator[tuple[psutil.Process, str]]:
-    """Run `main.py` with embedded servers; yield its process and the URI of the database."""
+def program(
+    config: dict[str, Any], starter: Sequence[str] = ("main.py",)
+) -> Iterator[tuple[psutil.Process, str]]:
+    """Run `main.py` with embedded servers; yield its process and the URI of the database.
+
+    `starter` are the arguments of Python that run it in another way.
+    """
     with tempfile.TemporaryDirectory(prefix="whm-") as folder:
         path = Path(folder, "config.json")
         path.write_text(json.dumps({"data_dir": "data", "log_level": "warning", "web_port": 0} | config))
-        with subprocess.Popen([sys.executable, "main.py", "--config", str(path)], cwd=ROOT) as process:
+        with subprocess.Popen([sys.executable, *starter, "--config", str(path)], cwd=ROOT) as process:
             yield psutil.Process(process.pid), f"postgresql://postgres@/postgres?host={folder}/data/socket"
             process.terminate()
 
