@@ -91,17 +91,18 @@ async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> 
 
 
 async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
-    ids = {result.id for result in results}
+    left = {result.id: result for result in results}
     try:
         async with asyncio.timeout(_STORED_S):
             while True:
                 with suppress(StoreUnavailableError):
-                    ids -= await stored(running.store.database, ids)
-                    if not ids:
+                    for found in await stored(running.store.database, left.values()):
+                        del left[found]
+                    if not left:
                         return
                 await asyncio.sleep(_STORED_LOOK_S)
     except TimeoutError:
-        raise CannotGoOnError(f"{len(ids)} results are not stored after {_STORED_S:g} s") from None
+        raise CannotGoOnError(f"{len(left)} results are not stored after {_STORED_S:g} s") from None
 
 
 @asynccontextmanager

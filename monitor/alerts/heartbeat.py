@@ -10,9 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from uuid import UUID
 
 import aiohttp
+import msgspec
 from pydantic import SecretStr
 
 from monitor.config.model import Config
@@ -31,21 +31,22 @@ log = logging.getLogger(__name__)
 
 
 class RecentResults:
-    """The ids of recent results of this process: one a second, however many monitors there are."""
+    """Recent results of this process, without bodies: one a second, however many monitors there are."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._results: deque[tuple[float, UUID]] = deque(maxlen=_SAMPLES)
+        self._results: deque[tuple[float, CheckResult]] = deque(maxlen=_SAMPLES)
 
     def add(self, result: CheckResult) -> None:
         now = self._clock()
         if not self._results or now >= self._results[-1][0] + _SAMPLE_S:
-            self._results.append((now, result.id))
+            without_body = msgspec.structs.replace(result, response_data="", evidence=None)
+            self._results.append((now, without_body))
 
-    def within(self, seconds: float) -> list[UUID]:
+    def within(self, seconds: float) -> list[CheckResult]:
         """Return those of the last so many seconds."""
         since = self._clock() - seconds
-        return [result_id for at, result_id in self._results if at >= since]
+        return [result for at, result in self._results if at >= since]
 
 
 async def send_heartbeats(
@@ -61,9 +62,9 @@ async def send_heartbeats(
 
 async def _all_works(recent: RecentResults, database: Database, config: Config) -> bool:
     turns = [monitor.interval_s + monitor.timeout_s for monitor in config.monitors if not monitor.paused]
-    ids = recent.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
+    results = recent.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
     with suppress(StoreUnavailableError):
-        if await stored(database, ids):
+        if await stored(database, results):
             return True
     log.warning("no heartbeat: no result of the last minutes is stored")
     return False

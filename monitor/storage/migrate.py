@@ -1,5 +1,6 @@
 """Migrates a database to the schema that this program needs, one numbered SQL file after the other."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 
 # Any number that no other program on this database is likely to lock.
 _ADVISORY_LOCK = 0x6865616C7468
+
+_log = logging.getLogger(__name__)
 
 _FOLDER = files("monitor.storage") / "schema"
 
@@ -51,15 +54,19 @@ MIGRATIONS = _read()
 async def migrate(connection: Any, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """Apply the missing migrations, each in a transaction of its own; many processes may do so at once.
 
+    Each one of a table that is there already is logged before it begins: with many rows it takes minutes.
+
     Raises:
         SchemaError: the database is newer than the program, or was migrated by other SQL.
 
     """
-    while await _apply_next(connection, migrations):
+    is_fresh = await connection.fetchval("SELECT to_regclass('health_data') IS NULL")
+    level = logging.DEBUG if is_fresh else logging.INFO
+    while await _apply_next(connection, migrations, level):
         pass
 
 
-async def _apply_next(connection: Any, migrations: Sequence[Migration]) -> bool:
+async def _apply_next(connection: Any, migrations: Sequence[Migration], level: int) -> bool:
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
@@ -69,6 +76,7 @@ async def _apply_next(connection: Any, migrations: Sequence[Migration]) -> bool:
         _check_applied(applied, migrations)
         for migration in migrations:
             if migration.version not in applied:
+                _log.log(level, "migrating the database: %d, %s", migration.version, migration.name)
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO health_schema (version, name, checksum) VALUES ($1, $2, $3)",

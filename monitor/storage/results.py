@@ -14,7 +14,17 @@ from monitor.storage.rows import copy, insert
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
 _MAX_DAYS = 30  # that one statement touches: each partition takes six of the server's locks
 
-_STORED = "SELECT result_id FROM health_data WHERE result_id = ANY($1)"
+_STORED = """
+SELECT found.* FROM unnest($1::text[], $2::float8[], $3::uuid[]) AS wanted (monitor, scheduled_at, result_id)
+CROSS JOIN LATERAL (
+    SELECT result_id FROM health_data
+    WHERE monitor = wanted.monitor AND scheduled_at = wanted.scheduled_at AND result_id = wanted.result_id
+    LIMIT 1 -- so that each is looked up in its own partition
+) AS found
+UNION ALL
+SELECT result_id FROM health_data
+WHERE monitor IS NULL AND result_id = ANY($3) AND scheduled_at = ANY($2)
+"""
 
 AddRows = Callable[[Any, Sequence[CheckResult]], Awaitable[Sequence[CheckResult]]]
 
@@ -30,6 +40,9 @@ It locks what these results may change, so that nobody else writes about it unti
 
 class ResultStore:
     """Stores results, with what they come to. A call that is cancelled has stored all or nothing.
+
+    Results are the same if monitor, slot and `id` are. The `id` is made of monitor, slot and location, so
+    it alone would do. A message of another program that uses one `id` for two monitors gets two rows.
 
     `open_books` is how the rest of the program learns of new results: each counts once, in the same
     transaction as its row.
@@ -113,10 +126,16 @@ class ResultStore:
                 self._days.add(day)
 
 
-async def stored(database: Database, ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these results have a row."""
+async def stored(database: Database, results: Iterable[CheckResult]) -> set[UUID]:
+    """Return the ids of those of these results that have a row."""
+    wanted = list(results)
     async with database.transaction() as connection:
-        rows = await connection.fetch(_STORED, list(ids))
+        rows = await connection.fetch(
+            _STORED,
+            [result.monitor for result in wanted],
+            [result.scheduled_at for result in wanted],
+            [result.id for result in wanted],
+        )
     return {found["result_id"] for found in rows}
 
 

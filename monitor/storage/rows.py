@@ -30,13 +30,7 @@ SELECT * FROM unnest(
     $9::float8[], $10::bool[], $11::text[], $12::text[],
     $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::float8[], $18::int[], $19::text[],
     $20::inet[], $21::bigint[], $22::bool[], $23::timestamptz[], $24::bool[], $25::jsonb[], $26::jsonb[])
-ON CONFLICT DO NOTHING
-"""
-
-# Asked in the same transaction, where not all rows were new: a row knows the transaction that made it.
-_NEW = """
-SELECT result_id, scheduled_at FROM health_data
-WHERE result_id = ANY ($1) AND scheduled_at = ANY ($2) AND xmin = pg_current_xact_id()::xid
+ON CONFLICT DO NOTHING RETURNING monitor, scheduled_at, result_id
 """
 
 
@@ -52,12 +46,8 @@ async def copy(connection: Any, results: Sequence[CheckResult]) -> Sequence[Chec
 async def insert(connection: Any, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
     """Add the rows that are not there yet; return the results that were new."""
     columns = zip(*map(row, results), strict=True)
-    tag: str = await connection.execute(_INSERT, *columns)
-    if int(tag.rpartition(" ")[2]) == len(results):
-        return results
-    once = {(result.id, result.scheduled_at): result for result in results}
-    ids, slots = zip(*once, strict=True)
-    return [once[tuple(added)] for added in await connection.fetch(_NEW, ids, slots)]
+    once = {(result.monitor or None, result.scheduled_at, result.id): result for result in results}
+    return [once[tuple(added)] for added in await connection.fetch(_INSERT, *columns)]
 
 
 def row(result: CheckResult) -> tuple[Any, ...]:

@@ -7,10 +7,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
-from uuid import UUID
 
 import msgspec
 
+from monitor.result import CheckResult
 from monitor.runtime.event_loop import in_pieces
 from monitor.storage.database import Database
 from monitor.storage.results import stored
@@ -285,7 +285,7 @@ class PageReader:
             ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls")}) for row in rows
         ]
 
-    async def is_stored(self, result: UUID) -> bool:
+    async def is_stored(self, result: CheckResult) -> bool:
         return bool(await stored(self._database, [result]))
 
     async def course(self, monitor: str, since: float, until: float, step_s: float) -> list[Step]:

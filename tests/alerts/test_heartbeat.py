@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from monitor.alerts.heartbeat import RecentResults, send_heartbeats
 from monitor.config.model import Config
-from monitor.result import result_id
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.alerting import monitor
@@ -144,5 +143,5 @@ def test_one_result_a_second_is_remembered() -> None:
         recent.add(result(SLOT + number))
         clock.now += 0.125
 
-    assert recent.within(60) == [result_id("here", "shop", SLOT + number) for number in (0, 8, 16)]
+    assert [each.scheduled_at for each in recent.within(60)] == [SLOT, SLOT + 8, SLOT + 16]
     assert len(recent.within(1)) == 1

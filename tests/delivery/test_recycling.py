@@ -15,7 +15,7 @@ from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox import open_outbox
 from monitor.delivery.retention import UntilStored
 from monitor.embedded.broker import Broker
-from monitor.result import Message, encode, result_id
+from monitor.result import CheckResult, Message, encode, result_id
 from monitor.storage.results import ResultStore, stored
 from tests.stream import look_for_nothing
 from tests.test_result import result
@@ -24,11 +24,9 @@ COUNT = 25_000
 BODY = "x" * 4_000
 
 
-def message(number: int) -> Message:
+def check(number: int) -> CheckResult:
     monitor, slot = f"m{number % 50}", 1_790_000_000.0 + number
-    return encode(
-        result(monitor=monitor, scheduled_at=slot, id=result_id("here", monitor, slot), response_data=BODY)
-    )
+    return result(monitor=monitor, scheduled_at=slot, id=result_id("here", monitor, slot), response_data=BODY)
 
 
 async def refuse(letters: Sequence[DeadLetter]) -> None:
@@ -66,7 +64,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
         forwarding = stages.create_task(forwarder.run(asyncio.Event()))
         stages.create_task(ingest.run())
         for number in range(COUNT):
-            await queue.put(message(number))
+            await queue.put(encode(check(number)))
             if number % 1_000 == 0:
                 largest = max(largest, broker.child.process.memory_info().rss)
             if number == COUNT // 2:
@@ -75,8 +73,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
         await forwarding
         ingest.stop.set()
 
-    ids = [result_id("here", f"m{n % 50}", 1_790_000_000.0 + n) for n in range(COUNT)]
-    assert len(await stored(store.database, ids)) == COUNT
+    assert len(await stored(store.database, map(check, range(COUNT)))) == COUNT
     assert topic.epoch >= 2
     assert outbox.rows == 0
     assert largest < 250 << 20

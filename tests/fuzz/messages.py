@@ -120,7 +120,7 @@ class Messages:
     def __init__(self, stream: Stream, store: ResultStore, stage: "asyncio.Task[None]") -> None:
         self.messages = 0
         self.dead = 0
-        self.rows: set[tuple[UUID, float]] = set()
+        self.rows: set[tuple[str, float, UUID]] = set()
         self._stream = stream
         self._store = store
         self._stage = stage
@@ -141,9 +141,10 @@ class Messages:
         self.dead += len(dead)
         assert sorted(set(dead)) == sorted(dead), f"set aside twice: {dead}"
         results = [self._expected(sent, key in dead) for key, sent in zip(keys, batch, strict=True)]
-        ids = {result.id for result in results if result}
-        rows = await stored(self._store.database, ids)
-        self.rows.update((result.id, result.scheduled_at) for result in results if result)
+        expected = [result for result in results if result]
+        ids = {result.id for result in expected}
+        rows = await stored(self._store.database, expected)
+        self.rows.update((result.monitor, result.scheduled_at, result.id) for result in expected)
         assert rows == ids, f"neither a row nor a dead letter: {ids - rows}"
 
     def _expected(self, sent: Sent, is_dead: bool) -> CheckResult | None:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import pytest
 
-from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
+from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, decode, result_id
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore, stored
@@ -117,6 +118,32 @@ async def test_a_result_that_comes_twice_is_one_row(database: str, store: Result
     assert await count(database) == 3
 
 
+async def test_messages_of_the_first_version_with_the_same_instant_are_one_row_each(
+    database: str, store: ResultStore
+) -> None:
+    text = '{"timestamp":1760000000.5,"response_data":"%s","response_status":200,"response_time":1}'
+    first, second = (decode((text % body).encode()) for body in "ab")
+
+    assert await store.save([first, second]) == 2
+    assert await store.save([second, first, second]) == 0
+    assert await stored(store.database, [first, second]) == {first.id, second.id}
+    assert await count(database) == 2
+
+
+async def test_a_message_that_gives_a_slot_another_id_is_a_row_of_its_own(store: ResultStore) -> None:
+    foreign = result(id=UUID(int=1))
+
+    assert await store.save([result(), foreign]) == 2
+    assert await store.save([foreign, result()]) == 0
+
+
+async def test_a_message_that_gives_an_id_to_two_monitors_is_stored_for_both(store: ResultStore) -> None:
+    both = [result(), result(monitor="other")]
+
+    assert await store.save([*both, *both]) == 2
+    assert await store.save([*both, result(monitor="third")]) == 1
+
+
 async def test_ids_rise_in_the_order_of_the_results(database: str, store: ResultStore) -> None:
     await store.save(slots(50))
 
@@ -132,7 +159,8 @@ async def test_which_results_are_stored_can_be_asked(store: ResultStore) -> None
     first, other = slots(2)
     await store.save([first])
 
-    assert await stored(store.database, [first.id, other.id]) == {first.id}
+    assert await stored(store.database, [first, other]) == {first.id}
+    assert await stored(store.database, []) == set()
 
 
 async def test_rows_are_in_the_partition_of_their_utc_day(database: str, store: ResultStore) -> None:

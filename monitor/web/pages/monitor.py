@@ -74,7 +74,7 @@ class MonitorPage:
         with suppress(TimeoutError, StoreUnavailableError):
             async with asyncio.timeout(_WAIT_S):
                 while True:
-                    if await reader.is_stored(result.id):
+                    if await reader.is_stored(result):
                         return
                     await asyncio.sleep(_LOOK_S)
 

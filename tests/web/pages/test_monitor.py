@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -178,8 +177,8 @@ async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(
         assert (name, within_s) == ("shop", 70.0)
         return found
 
-    async def stored_after_a_look(reader: PageReader, result_id: UUID) -> bool:
-        looks.append(await is_stored(reader, result_id))
+    async def stored_after_a_look(reader: PageReader, result: CheckResult) -> bool:
+        looks.append(await is_stored(reader, result))
         if len(looks) == 1:
             await store.save([found])
         return looks[-1]
