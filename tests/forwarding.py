@@ -23,7 +23,7 @@ from monitor.result import CheckResult, Message, encode, result_id
 from tests.tcp_proxy import TcpProxy
 
 PARTITIONS = 3
-HASTE = Patience(acknowledge_s=1.0, first_retry_s=0.02, longest_retry_s=0.1, look_s=0.05)
+HASTE = Patience(acknowledge_s=1.0, first_retry_s=0.02, longest_retry_s=0.1, look_s=0.05, window_s=0.01)
 
 
 def message(number: int, monitors: int = 5, body: str = "") -> Message:
@@ -155,7 +155,7 @@ class Line:
 
 
 class ShortTopic(VolatileTopic):
-    """A topic that may vanish, and is used up after few records."""
+    """A topic that may vanish, and is used up after few batches."""
 
     def __init__(self, line: Line, limit: int) -> None:
         super().__init__(Config(monitors=()), line.address)
@@ -165,7 +165,7 @@ class ShortTopic(VolatileTopic):
 
     @property
     def exhausted(self) -> bool:
-        return self.records >= self._limit
+        return self.batches >= self._limit
 
     async def recycle(self) -> None:
         await self._line.make_topic(again=True)

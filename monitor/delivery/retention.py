@@ -45,7 +45,7 @@ class Retention(Protocol):
         """Note that these rows go to Kafka now."""
 
     def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
-        """Note that Kafka has these rows; return the numbers of those that may leave the outbox."""
+        """Note that Kafka has this batch; return the numbers of the rows that may leave the outbox."""
 
     def stored(self, ids: Iterable[UUID]) -> Collection[int]:
         """Note that these results are in the database; return the numbers of rows that may leave thereby."""
@@ -156,7 +156,7 @@ class UntilStored:
             self._unstored[result_id] = row
 
     def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
-        self._topic.records += len(rows)
+        self._topic.batches += 1
         self._topic.bytes += sum(row.size for row in rows)
         return {row.seq for row in rows} & self._never_stored
 

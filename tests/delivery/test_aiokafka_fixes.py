@@ -64,8 +64,8 @@ async def test_clients_of_a_broker_that_is_gone_end_in_time_and_leave_nothing(
     sending, receiving = await started_pair(embedded_config, broker)
     await harm(broker)
     receipts = [
-        await sending.send(embedded_config.kafka_topic, os.urandom(900_000), partition=partition)
-        for partition in range(4)
+        await sending.send(topic, os.urandom(900_000), partition=0)
+        for topic in (embedded_config.kafka_topic, f"{embedded_config.kafka_topic}.dead")
     ]
 
     async with asyncio.timeout(25):  # by itself, aiokafka waits for longer

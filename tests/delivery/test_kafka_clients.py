@@ -54,14 +54,14 @@ async def test_what_was_not_committed_comes_again(embedded_config: Config, broke
     assert await receive(embedded_config, broker.bootstrap, 1) == [b"twice"]
 
 
-async def test_topics_on_the_embedded_broker_have_four_partitions_and_one(
+async def test_topics_on_the_embedded_broker_have_one_partition(
     embedded_config: Config, broker: Broker
 ) -> None:
     await ensure_topics(embedded_config, broker.bootstrap)
     await ensure_topics(embedded_config, broker.bootstrap)
 
     sending = await started_producer(embedded_config, broker.bootstrap)
-    assert await sending.partitions_for(embedded_config.kafka_topic) == {0, 1, 2, 3}
+    assert await sending.partitions_for(embedded_config.kafka_topic) == {0}
     assert await sending.partitions_for(f"{embedded_config.kafka_topic}.dead") == {0}
     await close(sending)
 

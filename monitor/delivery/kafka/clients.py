@@ -54,7 +54,7 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
     On the embedded broker a join takes half the session timeout, and a record a quarter of the longest wait.
     """
     embedded = config.kafka_bootstrap == EMBEDDED
-    session_ms, heartbeat_ms, wait_ms = (2_000, 500, 50) if embedded else (10_000, 3_000, 500)
+    session_ms, heartbeat_ms, wait_ms = (2_000, 500, 500) if embedded else (10_000, 3_000, 500)
     return ExplainingConsumer(
         config.kafka_topic,
         bootstrap_servers=bootstrap,

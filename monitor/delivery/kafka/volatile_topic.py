@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaError
 from monitor.config.model import Config
 from monitor.delivery.kafka.topics import ensure_topics, remake_topic
 
-MAX_RECORDS = 10_000
+MAX_BATCHES = 10_000
 MAX_BYTES = 64_000_000
 
 
@@ -15,12 +15,12 @@ class VolatileTopic:
     """What was sent to the topic since it was last empty.
 
     `epoch` changes each time that the records are gone: offsets then start at 0 again, and what is not
-    stored has to be sent again. The sender adds to `records` and `bytes`, and recycles when all is stored.
+    stored has to be sent again. The sender adds to `batches` and `bytes`, and recycles when all is.
     """
 
     def __init__(self, config: Config, bootstrap: str) -> None:
         self.epoch = 0
-        self.records = 0
+        self.batches = 0
         self.bytes = 0
         self._config = config
         self._bootstrap = bootstrap
@@ -28,8 +28,8 @@ class VolatileTopic:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the topic has to be recycled before more is sent."""
-        return self.records >= MAX_RECORDS or self.bytes >= MAX_BYTES
+        """Whether the topic has to be recycled before more is sent: each fetch looks at all batches."""
+        return self.batches >= MAX_BATCHES or self.bytes >= MAX_BYTES
 
     async def recycle(self) -> None:
         """Delete the topic and make it again, empty; the new epoch begins when it can be used.
@@ -61,5 +61,5 @@ class VolatileTopic:
     def renewed(self) -> None:
         """Begin a new epoch: the topic is there and empty."""
         self.epoch += 1
-        self.records = 0
+        self.batches = 0
         self.bytes = 0
