@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from monitor.delivery.outbox import Outbox, OutboxError
 from monitor.result import Message
 from monitor.runtime.progress import Progress
-from monitor.runtime.waiting import within
+from monitor.runtime.waiting import Spacing, within
 
 _BATCH_ROWS = 500
 _UNSAVED_BYTES = 4 << 20
-_GATHER_S = 0.05
+_WINDOW_S = 0.08  # a result is on disk within 0.1 s
 _RETRY_S = 0.5
 
 _log = logging.getLogger(__name__)
 
 
 class Collector:
-    """Takes what is in the queue, a batch at a time, until `None`.
+    """Takes what is in the queue, a batch at a time, until `None`; one begins `window_s` after the other.
 
     While the disk fails, results stay in memory, and are sent from there. Beyond 4 MB of them no more is
     taken, so that a bounded queue bounds the memory. `announce` is called after each batch.
@@ -29,6 +29,7 @@ class Collector:
         queue: asyncio.Queue[Message | None],
         outbox: Outbox,
         announce: Callable[[], None],
+        window_s: float = _WINDOW_S,
     ) -> None:
         self.ended = False
         self.progress = Progress("the outbox")
@@ -39,6 +40,7 @@ class Collector:
         self._in_hand: list[Message] = []
         self._writable = True
         self._removed = asyncio.Event()
+        self._spacing = Spacing(window_s)
 
     async def run(self) -> None:
         """Collect until the end of the stream; cancelling loses nothing that was taken."""
@@ -60,10 +62,11 @@ class Collector:
         self._removed.set()
 
     async def _take(self) -> None:
-        """Wait for a result, then a little for more of them."""
+        """Wait for a result, then for more of them until the next batch may be written."""
         self._put_in_hand(await self._queue.get())
         if self._queue.qsize() < _BATCH_ROWS and not self._queue.full() and not self._none_seen:
-            await asyncio.sleep(_GATHER_S)
+            await asyncio.sleep(self._spacing.left_s)
+        self._spacing.begin()
         while len(self._in_hand) < _BATCH_ROWS and not self._queue.empty():
             self._put_in_hand(self._queue.get_nowait())
 

@@ -23,7 +23,7 @@ from monitor.delivery.retention import Retention
 from monitor.result import InvalidMessageError, Message, checked_at
 from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.tasks import Tasks
-from monitor.runtime.waiting import delays, one_line, within
+from monitor.runtime.waiting import Spacing, delays, one_line, within
 
 _IN_HAND_ROWS = 500
 _IN_HAND_BYTES = 1 << 20
@@ -33,13 +33,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds; `line_s` is the least time between two log lines while Kafka is unavailable."""
+    """Seconds.
+
+    `line_s` is the least time between two log lines while Kafka is unavailable, `window_s` that between two
+    sends, unless there is much to send.
+    """
 
     acknowledge_s: float = 20.0
     first_retry_s: float = 0.5
     longest_retry_s: float = 5.0
     line_s: float = 10.0
     look_s: float = 0.5
+    window_s: float = 0.25
 
 
 PATIENCE = Patience()
@@ -69,6 +74,7 @@ class Forwarder:
         self._open_producer = open_producer
         self._retention = retention
         self._patience = patience
+        self._spacing = Spacing(patience.window_s)
         self._wake = asyncio.Event()
         self._collector = Collector(queue, outbox, self._wake.set)
         self._progress = Progress("the forwarder")
@@ -159,6 +165,7 @@ class Forwarder:
         """Send the next rows, or those in hand that Kafka has not acknowledged."""
         if not await self._wait_for_rows():
             return False
+        self._spacing.begin()
         self._progress.begin("Kafka")
         if self._producer is None:
             self._producer = await self._open_producer()
@@ -191,11 +198,19 @@ class Forwarder:
                 self._progress.begin("what was sent to be stored")
             else:
                 self._progress.end()
-            look_s = self._patience.look_s if self._retention.waits or self._safe else None
-            await within(look_s, self._wake.wait())
+            await within(self._look_s(), self._wake.wait())
+
+    def _look_s(self) -> float | None:
+        """Return when to look again though nothing happens."""
+        if self._cursor < self._outbox.last_seq and (left_s := self._spacing.left_s):
+            return min(left_s, self._patience.look_s)
+        return self._patience.look_s if self._retention.waits or self._safe else None
 
     async def _read(self) -> bool:
         """Take the next rows of the outbox in hand, as many as may be sent; return whether there are any."""
+        waiting = self._outbox.last_seq - self._cursor
+        if self._spacing.left_s and waiting < _IN_HAND_ROWS and not self._collector.ended:
+            return False
         room = self._retention.room_rows(_IN_HAND_ROWS)
         while room and not self._in_hand and self._cursor < self._outbox.last_seq:
             last = self._outbox.last_seq

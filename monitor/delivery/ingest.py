@@ -19,11 +19,11 @@ from monitor.delivery.batches import decode_all, portions, save_apart
 from monitor.delivery.counts import IngestCounts
 from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
-from monitor.delivery.offsets import Offsets, ends, is_behind
+from monitor.delivery.offsets import Offsets, ends, has_more, is_behind
 from monitor.delivery.retention import Retention
 from monitor.result import CheckResult
 from monitor.runtime.progress import Availability, Progress
-from monitor.runtime.waiting import StoppedError, delays, one_line, pause, unless_stopped
+from monitor.runtime.waiting import Spacing, StoppedError, delays, one_line, pause, unless_stopped
 from monitor.storage.database import RefusedError, StoreUnavailableError
 
 BATCH = 2_000
@@ -43,6 +43,7 @@ class Ingest:
     `open_consumer` makes a consumer, not started, that commits nothing by itself. `save` stores all results
     or none, and returns how many were new. `on_stored` gets the ids of results that are stored or set aside,
     before the commit. `look_for_no_data` gets the consumer each time that all that it has fetched is stored.
+    After a batch, the next one begins `window_s` later, unless Kafka has more already.
     """
 
     open_consumer: Callable[[], Any]
@@ -56,9 +57,11 @@ class Ingest:
     progress: Progress = field(default_factory=partial(Progress, "the ingest"))
     availability: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
     _kafka: Availability = field(default_factory=partial(Availability, "Kafka"))
+    window_s: float = 0.5
     _next_look_at: float = 0.0
 
     def __post_init__(self) -> None:
+        self._spacing = Spacing(self.window_s)
         self._offsets = Offsets(self.retention)
 
     async def run(self) -> None:
@@ -88,6 +91,9 @@ class Ingest:
             await self._offsets.follow_epoch(consumer)
             records = await self._fetch(consumer)
             offsets = ends(records)
+            if records and not has_more(consumer, offsets):
+                # The next fetch is to bring all that comes until then, not the first record alone.
+                consumer.pause(*consumer.assignment())
             if records and await self._offsets.are_valid(consumer, offsets):
                 await self._take_in(consumer, records)
                 await self._offsets.commit(consumer, offsets)
@@ -97,8 +103,12 @@ class Ingest:
             await self.look_for_no_data(consumer)
 
     async def _fetch(self, consumer: Any) -> list[Any]:
+        if consumer.paused() and (left_s := self._spacing.left_s):
+            await pause(self.stop, left_s)
+        consumer.resume(*consumer.paused())
         fetching = consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)
         batches = await unless_stopped(self.stop, fetching, _FETCH_S)
+        self._spacing.begin()
         return [record for batch in batches.values() for record in batch]
 
     async def _look_for_more(self, consumer: Any) -> None:
@@ -165,7 +175,6 @@ class Ingest:
                 raise
             else:
                 _log_return(availability)
-                consumer.resume(*consumer.paused())
                 return
 
     async def _hold(self, consumer: Any, delay_s: float) -> None:

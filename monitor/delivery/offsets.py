@@ -70,6 +70,12 @@ async def is_behind(consumer: Any) -> bool:
     return any([await consumer.position(partition) < end for partition, end in known.items()])
 
 
+def has_more(consumer: Any, offsets: Mapping[TopicPartition, int]) -> bool:
+    """Return whether Kafka had records after these offsets when the consumer asked last."""
+    assigned = offsets.keys() & consumer.assignment()
+    return any((consumer.highwater(partition) or 0) > offsets[partition] for partition in assigned)
+
+
 async def is_forgotten(consumer: Any, partition: TopicPartition) -> bool:
     """Return whether Kafka does not know any more that the group committed anything in this partition.
 

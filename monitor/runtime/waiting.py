@@ -1,7 +1,8 @@
 """Waits with a limit, waits that a stop cuts short, and the delays between attempts."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
@@ -12,6 +13,27 @@ _T = TypeVar("_T")
 
 class StoppedError(Exception):
     """The wait was cut short because the program ends."""
+
+
+class Spacing:
+    """Turns of at least `window_s` each, so that work which comes in drops is done in batches.
+
+    The first turn after a quiet time begins at once.
+    """
+
+    def __init__(self, window_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._window_s = window_s
+        self._now = now
+        self._ends_at = 0.0
+
+    def begin(self) -> None:
+        """Begin a turn."""
+        self._ends_at = self._now() + self._window_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the next turn may begin."""
+        return max(0.0, self._ends_at - self._now())
 
 
 async def unless_stopped(stop: asyncio.Event, work: Awaitable[_T], limit_s: float) -> _T:

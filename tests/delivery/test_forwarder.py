@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
+from monitor.delivery.collector import Collector
 from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.outbox import Outbox, open_outbox
 from monitor.delivery.retention import UntilAcknowledged
@@ -86,6 +88,55 @@ async def test_a_full_queue_does_not_wait_for_more(line: Line, outbox: Outbox) -
     assert stage.sent == 40
 
 
+async def test_the_first_result_is_sent_at_once_and_few_more_wait_for_the_window(
+    line: Line, outbox: Outbox
+) -> None:
+    queue = queue_of(message(0))
+    stage = forwarder(line, queue, outbox, patience=replace(HASTE, window_s=3_600))
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 1, "the first is sent")
+
+    for number in range(1, 500):
+        queue.put_nowait(message(number))
+    await until(lambda: outbox.last_seq == 500, "the others are on disk")
+    assert stage.sent == 1
+    queue.put_nowait(message(500))
+    await until(lambda: stage.sent == 501, "many do not wait")
+
+    queue.put_nowait(message(501))
+    queue.put_nowait(None)
+    await running
+    assert (stage.sent, outbox.rows) == (502, 0)
+
+
+async def test_a_window_that_ends_is_noticed_without_another_result(line: Line, outbox: Outbox) -> None:
+    queue = queue_of(message(0))
+    stage = forwarder(line, queue, outbox, patience=replace(HASTE, window_s=0.5, look_s=3_600))
+    running = asyncio.create_task(stage.run(asyncio.Event()))
+    await until(lambda: stage.sent == 1, "the first is sent")
+
+    queue.put_nowait(message(1))
+    await until(lambda: stage.sent == 2, "the second is sent")
+
+    queue.put_nowait(None)
+    await running
+
+
+async def test_results_that_come_soon_after_a_batch_are_written_together(outbox: Outbox) -> None:
+    queue = queue_of(message(0))
+    written: list[int] = []
+    collector = Collector(queue, outbox, lambda: written.append(outbox.last_seq), window_s=2.0)
+    running = asyncio.create_task(collector.run())
+    await until(lambda: written == [1], "the first is on disk")
+
+    queue.put_nowait(message(1))
+    await until(queue.empty, "the next is taken")
+    for late in (message(2), message(3), None):
+        queue.put_nowait(late)
+    await running
+    assert written == [1, 4, 4]
+
+
 async def test_what_an_earlier_run_left_goes_first(line: Line, outbox: Outbox) -> None:
     left = [message(number) for number in range(700)]
     await outbox.append(left)
@@ -119,17 +170,18 @@ async def test_what_was_acknowledged_but_not_removed_is_sent_again_after_a_crash
     assert len(list(chain(*await line.read(10)))) == 30
 
 
-async def test_cancelling_leaves_what_is_in_hand_in_the_outbox(line: Line, outbox: Outbox) -> None:
-    queue = queue_of(message(1))
-    stage = forwarder(line, queue, outbox)
-    running = asyncio.create_task(stage.run(asyncio.Event()))
-    await until(queue.empty, "the collector has the result in hand")
+async def test_cancelling_leaves_what_is_in_hand_in_the_outbox(outbox: Outbox) -> None:
+    queue = queue_of(message(0))
+    running = asyncio.create_task(Collector(queue, outbox, lambda: None, window_s=3_600).run())
+    await until(lambda: outbox.rows == 1, "the first is on disk")
+    queue.put_nowait(message(1))
+    await until(queue.empty, "the second is in hand")
 
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
-    assert outbox.rows == 1
+    assert outbox.rows == 2
 
 
 class Choosy(AIOKafkaProducer):  # type: ignore[misc]

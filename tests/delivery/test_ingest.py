@@ -17,6 +17,7 @@ from monitor.delivery.batches import PORTION_BYTES, Decoded, portions, save_apar
 from monitor.result import CheckResult, encode, result_id
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore
+from tests.forwarding import until
 from tests.storage.test_results import SLOT, count, query, result, slots
 from tests.stream import Stream, eventually
 
@@ -235,6 +236,41 @@ async def test_a_dead_letter_that_is_too_large_keeps_what_is_known_of_it(
     (dead,) = await stream.dead()
     assert dead.value is None
     assert b"(its 1048400 bytes are too many to keep)" in dict(dead.headers)["error"]
+
+
+async def test_all_that_kafka_has_is_stored_without_a_wait_and_what_comes_later_waits_for_the_window(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
+    await stream.send(*values(5_000), key=b"one")
+    consumers: list[Any] = []
+
+    def open_consumer() -> Any:
+        consumers.append(stream.consumer())
+        return consumers[-1]
+
+    async with stream.ingested(store, open_consumer=open_consumer, window_s=3_600):
+        await stored(database, 5_000)
+        await committed(stream, 5_000)
+        await until(consumers[0].paused, "it waits")
+        assert consumers[0].paused() == consumers[0].assignment()
+
+
+async def test_what_comes_in_a_window_is_one_batch(stream: Stream) -> None:
+    batches: list[int] = []
+
+    class Noting:
+        async def save(self, results: Sequence[CheckResult]) -> int:
+            batches.append(len(results))
+            return len(results)
+
+    async with stream.ingested(Noting(), window_s=5.0):
+        await stream.send(*values(1), key=b"one")
+        await committed(stream, 1)
+        await stream.send(*values(1, first=1), key=b"one")
+        await stream.send(*values(1, first=2), key=b"one")
+        await committed(stream, 3)
+
+    assert batches == [1, 2]
 
 
 async def test_two_members_of_a_group_share_the_messages(

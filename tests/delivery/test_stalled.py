@@ -148,15 +148,19 @@ async def test_an_ingest_that_is_given_nothing_though_there_are_records_waits_fo
         consumers.append(stream.consumer())
         return consumers[-1]
 
+    async def nothing(**_: object) -> dict[object, list[object]]:
+        await asyncio.sleep(0.05)
+        return {}
+
     async with stream.ingested(store, progress=progress, open_consumer=open_consumer):
         await stream.send(*values(10))
         await committed(stream, 10)
         await until(lambda: not waits_for([progress]), "it has nothing to do")
-        consumers[0].pause(*consumers[0].assignment())
+        getmany, consumers[0].getmany = consumers[0].getmany, nothing
         await stream.send(*values(20))
         await until(lambda: waits_for([progress]) == [("the ingest", "Kafka")], "it waits")
 
-        consumers[0].resume(*consumers[0].paused())
+        consumers[0].getmany = getmany
         await committed(stream, 30)
         await until(lambda: not waits_for([progress]), "it has nothing to do again")
 

@@ -3,7 +3,16 @@ from itertools import islice
 
 import pytest
 
-from monitor.runtime.waiting import StoppedError, delays, first_of, one_line, pause, unless_stopped, within
+from monitor.runtime.waiting import (
+    Spacing,
+    StoppedError,
+    delays,
+    first_of,
+    one_line,
+    pause,
+    unless_stopped,
+    within,
+)
 
 
 def others() -> set[asyncio.Task[object]]:
@@ -72,6 +81,19 @@ async def test_the_first_of_several_events_ends_the_wait() -> None:
     assert not first.is_set()
     await asyncio.sleep(0)
     assert others() == set()
+
+
+def test_turns_are_a_window_apart_and_the_first_one_begins_at_once() -> None:
+    now = 100.0
+    spacing = Spacing(2.0, lambda: now)
+    assert spacing.left_s == 0
+
+    spacing.begin()
+    assert spacing.left_s == 2.0
+    now = 101.5
+    assert spacing.left_s == 0.5
+    now = 102.5
+    assert spacing.left_s == 0
 
 
 def test_delays_double_up_to_the_longest() -> None:
