@@ -7,7 +7,6 @@ event that the pages wait for.
 
 import asyncio
 import json
-import socket
 import statistics
 import sys
 import time
@@ -18,7 +17,7 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 
-from benchmarks.running import configuration_of, first_rows, program
+from benchmarks.running import configuration_of, first_rows, free_port, program
 
 
 class Flipping:
@@ -89,12 +88,6 @@ async def _row(connection: asyncpg.Connection, condition: str) -> None:
 async def _event(events: aiohttp.ClientResponse, kind: bytes) -> None:
     while b"event: " + kind not in await events.content.readline():
         pass
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])
 
 
 def main(arguments: Sequence[str]) -> None:

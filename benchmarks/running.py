@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,12 @@ def program(
         with subprocess.Popen([sys.executable, *starter, "--config", str(path)], cwd=ROOT) as process:
             yield psutil.Process(process.pid), f"postgresql://postgres@/postgres?host={folder}/data/socket"
             process.terminate()
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
 
 
 def configuration_of(process: psutil.Process) -> Path:

@@ -7,7 +7,6 @@ with them in turns, and prints the change: `--rounds` of both, since machines ar
 
 import argparse
 import asyncio
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from benchmarks.running import ROOT, cpu_s, first_rows, program, site
+from benchmarks.running import ROOT, cpu_s, first_rows, free_port, program, site
 
 DELAY_S = 0.05
 SECONDS = 15
@@ -109,11 +108,6 @@ def clients(url: str, readers: int, listeners: int) -> Iterator[None]:
         yield
         assert looking.stdin  # noqa: S101 - for the type checker
         looking.stdin.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def compare(rate: int, url: str, readers: int, listeners: int, rounds: int) -> None:
