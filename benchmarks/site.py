@@ -1,7 +1,7 @@
 """A site on loopback that answers 200 after a known delay and closes.
 
 `python -m benchmarks.site [DELAY_S] [--certificate FILE]` prints its port and serves until its standard input
-ends.
+ends. `/answered` says how many other requests it has answered.
 """
 
 import argparse
@@ -14,14 +14,17 @@ from typing import cast
 import uvloop
 
 BODY = b"<!doctype html><title>site</title>" + b"<p>All is well here.</p>" * 40
-ANSWER = (
+HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    b"Content-Length: %d\r\n\r\n"
 )
+ANSWER = HEAD % len(BODY) + BODY
 
 
 class Site(asyncio.Protocol):
     """Answers the first request of each connection, `delay_s` after its end."""
+
+    answered = 0
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s
@@ -31,15 +34,22 @@ class Site(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if data.endswith(b"\r\n\r\n"):
+        if data.startswith(b"GET /answered "):
+            body = b"%d" % Site.answered
+            self._send(HEAD % len(body) + body)
+        elif data.endswith(b"\r\n\r\n"):
+            Site.answered += 1
             if self._delay_s:
                 asyncio.get_running_loop().call_later(self._delay_s, self._answer)
             else:
                 self._answer()
 
     def _answer(self) -> None:
+        self._send(ANSWER)
+
+    def _send(self, answer: bytes) -> None:
         if self._transport and not self._transport.is_closing():
-            self._transport.write(ANSWER)
+            self._transport.write(answer)
             self._transport.close()
 
 
