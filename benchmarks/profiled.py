@@ -3,7 +3,8 @@
 SIGUSR1 begins. SIGUSR2 ends, and writes to OUT, in JSON, the CPU seconds of each part. Linux only.
 
 Each few milliseconds of the main thread's CPU time a sample looks at its stack, and counts for the innermost
-frame that belongs to a part. The outbox has a thread of its own, with a clock of its own.
+frame that belongs to a part; small parts differ from run to run. The outbox has a thread of its own, with a
+clock of its own.
 """
 
 import ctypes
@@ -55,7 +56,7 @@ SHARED = {
     "asyncpg/": "rows, COPY",
     "aiohttp/": "web",
 }
-_EVERY_NS = 1_000_000
+_EVERY_NS = 1_000_000  # Linux looks at its ticks only: mostly each 4 ms
 
 
 class Sampler:
