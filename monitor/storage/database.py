@@ -115,6 +115,7 @@ async def _connect(uri: str) -> Any:
             timeout=_CONNECT_S,
             command_timeout=_COMMAND_S,
             server_settings=_SETTINGS,
+            reset=_keep,
         )
     except asyncpg.RaiseError as error:
         raise SchemaError(_line(error, uri)) from None
@@ -124,6 +125,10 @@ async def _connect(uri: str) -> Any:
         if _blames_rows(error):
             raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
         raise StoreUnavailableError(_line(error, uri)) from None
+
+
+async def _keep(_connection: Any) -> None:
+    """Ask PostgreSQL for no reset after each use: our transactions leave nothing behind in their session."""
 
 
 def system_trust(uri: str) -> ssl.SSLContext | None:

@@ -21,7 +21,20 @@ from monitor.runtime.waiting import unless_stopped
 START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
 _PRODUCER_S = 20.0
 _MAX_BATCH_BYTES = 512 << 10
-_METADATA_MS = 1_000  # a consumer whose topic was deleted only looks again after this time
+# A consumer whose topic was deleted only looks again after `metadata_max_age_ms`.
+_TIMING = {
+    "session_timeout_ms": 10_000,
+    "heartbeat_interval_ms": 3_000,
+    "fetch_max_wait_ms": 500,
+    "metadata_max_age_ms": 1_000,
+}
+# A join takes half the session timeout, and the first record after a while a quarter of the wait.
+_EMBEDDED_TIMING = {
+    "session_timeout_ms": 2_000,
+    "heartbeat_interval_ms": 650,
+    "fetch_max_wait_ms": 1_000,
+    "metadata_max_age_ms": 5_000,
+}
 # aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
 # next batch then: later than the caller gives up the producer, who thereby keeps the order.
 _EMBEDDED_REQUEST_MS = 30_000
@@ -49,12 +62,8 @@ def producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
 
 
 def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
-    """Make a consumer of the topic, not started, that commits nothing by itself.
-
-    On the embedded broker a join takes half the session timeout, and a record a quarter of the longest wait.
-    """
-    embedded = config.kafka_bootstrap == EMBEDDED
-    session_ms, heartbeat_ms, wait_ms = (2_000, 500, 500) if embedded else (10_000, 3_000, 500)
+    """Make a consumer of the topic, not started, that commits nothing by itself."""
+    timing = _EMBEDDED_TIMING if config.kafka_bootstrap == EMBEDDED else _TIMING
     return ExplainingConsumer(
         config.kafka_topic,
         bootstrap_servers=bootstrap,
@@ -62,12 +71,9 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
         group_id=config.kafka_group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        session_timeout_ms=session_ms,
-        heartbeat_interval_ms=heartbeat_ms,
-        fetch_max_wait_ms=wait_ms,
         max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
-        metadata_max_age_ms=_METADATA_MS,
         request_timeout_ms=REQUEST_MS,
+        **timing,
         explained=lambda: explained(config, bootstrap, START_S),
         **security(config),
     )
