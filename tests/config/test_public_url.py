@@ -19,6 +19,10 @@ from monitor.config.public_url import Expanded, mask_urls, public_text, public_u
             "https://a.example/?access_token=***&X-Amz-Signature=***&apiKey=***",
         ),
         (
+            "https://a.example/?access-key=1&pass=2&sid=3&hmac=4&jwt=5&code=6&auth=7&pwd=8&accesskey=9",
+            "https://a.example/?access-key=***&pass=***&sid=***&hmac=***&jwt=***&code=***&auth=***&pwd=***&accesskey=***",
+        ),
+        (
             "https://a.example/?mytoken=1&%74oken=2&monkey=3&token=",
             "https://a.example/?mytoken=***&%74oken=***&monkey=3&token=",
         ),

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.storage.results import ResultStore
 from tests.web.api.client import MONITORS, Client, Open
-from tests.web.api.test_openapi import DOCUMENT, check
+from tests.web.api.test_openapi import check, documented
 
 SIGNED = {"who": "Ada", "why": "a new disk"}
 NIGHT = {"weekly": ["mon", "thu"], "at": "02:00", "duration_s": 3_600, "time_zone": "Europe/Berlin"}
@@ -34,7 +34,7 @@ async def kept_up(open_api: Open, store: ResultStore) -> Client:
 async def make(api: Client, **asked: Any) -> Any:
     body = {"until": time.time() + HOUR_S, **SIGNED, **asked}
     answered = (await api("/maintenance", "POST", json=body)).json
-    described = DOCUMENT["paths"]["/maintenance"]["post"]["responses"]["200"]
+    described = documented()["paths"]["/maintenance"]["post"]["responses"]["200"]
     check(described["content"]["application/json"]["schema"], answered)
     return answered
 
@@ -102,7 +102,7 @@ async def test_a_window_begins_now_and_is_listed_with_who_and_why(kept_up: Clien
     }
     listed = (await kept_up("/maintenance?monitor=shop")).json
     assert {"monitor": "shop", "since_at": now, "until_at": until, "id": 1, **SIGNED} in listed["maintenance"]
-    schema = DOCUMENT["paths"]["/maintenance"]["get"]["responses"]["200"]["content"]["application/json"]
+    schema = documented()["paths"]["/maintenance"]["get"]["responses"]["200"]["content"]["application/json"]
     check(schema["schema"], listed)
 
 
@@ -211,7 +211,7 @@ async def test_who_why_and_until_when_are_needed(api: Client, missing: str) -> N
     problem = await api.refused("/api/v1/maintenance", 400, "POST", json=body)
 
     assert f"missing required field `{missing}`" in problem["detail"]
-    asked = DOCUMENT["paths"]["/maintenance"]["post"]["requestBody"]["content"]["application/json"]
+    asked = documented()["paths"]["/maintenance"]["post"]["requestBody"]["content"]["application/json"]
     with pytest.raises(jsonschema.ValidationError):
         check(asked["schema"], body)
 

@@ -17,7 +17,10 @@ from monitor.web.site import Site
 from tests.web.api.client import Client, failed, found
 
 SITE = Site(Config(monitors=(), web_port=0))
-DOCUMENT = msgspec.to_builtins(document(SITE.api.operations))
+
+
+def documented() -> Any:
+    return msgspec.to_builtins(document(SITE.api.operations))
 
 
 def routes() -> set[tuple[str, str]]:
@@ -32,14 +35,14 @@ def routes() -> set[tuple[str, str]]:
 
 
 def check(schema: Any, instance: Any) -> None:
-    whole = {**schema, "components": DOCUMENT["components"]}
+    whole = {**schema, "components": documented()["components"]}
     jsonschema.Draft202012Validator(whole).validate(instance)
 
 
 def test_each_route_is_described_and_each_description_has_a_route() -> None:
     described = {
         (method.upper(), f"/api/v1{path}")
-        for path, methods in DOCUMENT["paths"].items()
+        for path, methods in documented()["paths"].items()
         for method in methods
     }
 
@@ -55,7 +58,7 @@ def test_what_is_read_may_be_asked_for_by_head() -> None:
 
 
 def test_each_operation_has_a_name_of_its_own() -> None:
-    names = [each["operationId"] for methods in DOCUMENT["paths"].values() for each in methods.values()]
+    names = [each["operationId"] for methods in documented()["paths"].values() for each in methods.values()]
 
     assert len(set(names)) == len(names)
     assert "get_monitors_one" in names
@@ -63,7 +66,7 @@ def test_each_operation_has_a_name_of_its_own() -> None:
 
 
 def test_the_schemas_are_json_schema() -> None:
-    for schema in DOCUMENT["components"]["schemas"].values():
+    for schema in documented()["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
@@ -79,7 +82,7 @@ def test_the_schemas_are_json_schema() -> None:
     ],
 )
 def test_a_parameter_is_described_as_it_is_read(name: str, allowed: list[Any], refused: list[Any]) -> None:
-    described = {each["name"]: each for each in DOCUMENT["paths"]["/uptime"]["get"]["parameters"]}
+    described = {each["name"]: each for each in documented()["paths"]["/uptime"]["get"]["parameters"]}
     is_valid = jsonschema.Draft202012Validator(described[name]["schema"]).is_valid
     (operation,) = (each for each in SITE.api.operations if each.path == "/uptime")
 
@@ -91,7 +94,7 @@ def test_a_parameter_is_described_as_it_is_read(name: str, allowed: list[Any], r
 
 
 def test_defaults_are_described_as_they_are_used() -> None:
-    described = DOCUMENT["paths"]["/uptime"]["get"]["parameters"]
+    described = documented()["paths"]["/uptime"]["get"]["parameters"]
     (operation,) = (each for each in SITE.api.operations if each.path == "/uptime")
     used = read(MultiDict(), operation.parameters)
 
@@ -107,7 +110,7 @@ def test_defaults_are_described_as_they_are_used() -> None:
     ],
 )
 def test_what_is_in_a_path_is_described(path: str, name: str, allowed: list[Any], refused: list[Any]) -> None:
-    (described,) = DOCUMENT["paths"][path]["get"]["parameters"]
+    (described,) = documented()["paths"][path]["get"]["parameters"]
     is_valid = jsonschema.Draft202012Validator(described["schema"]).is_valid
 
     assert (described["name"], described["in"], described["required"]) == (name, "path", True)
@@ -118,7 +121,7 @@ async def test_the_document_is_served(api: Client) -> None:
     served = (await api("/openapi.json")).json
 
     assert served["openapi"] == "3.1.0"
-    assert served["paths"] == DOCUMENT["paths"]
+    assert served["paths"] == documented()["paths"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ async def test_answers_are_as_described(api: Client, store: ResultStore, path: s
 
     answered = (await api(path.replace("/1", f"/{number}"))).json
 
-    responses = DOCUMENT["paths"][described]["get"]["responses"]
+    responses = documented()["paths"][described]["get"]["responses"]
     check(responses["200"]["content"]["application/json"]["schema"], answered)
 
 
@@ -155,6 +158,6 @@ async def test_problems_are_as_described(api: Client) -> None:
     problem = await api.refused("/api/v1/monitors?limit=0", 400)
 
     check(
-        DOCUMENT["components"]["responses"]["Problem"]["content"]["application/problem+json"]["schema"],
+        documented()["components"]["responses"]["Problem"]["content"]["application/problem+json"]["schema"],
         problem,
     )
