@@ -1,14 +1,17 @@
 """`/metrics`, for Prometheus."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 _END = b"# EOF\n"
-_COMPRESSED_HERE = 65_536  # bytes; more are compressed in a thread
+_GZIP = zlib.MAX_WBITS | 16  # zlib's way to ask for a header of gzip
+_REFUSED = re.compile(r"\s*q=0(\.0*)?\s*")
 
 
 class MetricsPage:
@@ -34,14 +37,41 @@ class MetricsPage:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        gzip = takes_gzip(",".join(request.headers.getall("Accept-Encoding", ())))
         async with self._one:
-            await self._refresh()
-            registered = encode(self._registry)
-            openmetrics = registered.endswith(_END)
-            parts = [registered.removesuffix(_END), *await self._parts(openmetrics)]
-        body = b"".join((*parts, _END) if openmetrics else parts)
-        response = web.Response(
-            body=body, headers={"Content-Type": content_type}, zlib_executor_size=_COMPRESSED_HERE
-        )
-        response.enable_compression()
-        return response
+            parts = await self._made(encode, gzip=gzip)
+        if gzip:
+            headers["Content-Encoding"] = "gzip"
+        headers["Content-Length"] = str(sum(map(len, parts)))
+        return web.Response(body=_one_by_one(parts), headers=headers)
+
+    async def _made(self, encode: Callable[[CollectorRegistry], bytes], *, gzip: bool) -> list[bytes]:
+        await self._refresh()
+        registered = encode(self._registry)
+        openmetrics = registered.endswith(_END)
+        parts = [registered.removesuffix(_END), *await self._parts(openmetrics)]
+        if openmetrics:
+            parts.append(_END)
+        return [await asyncio.to_thread(_compressed, parts)] if gzip else parts
+
+
+async def _one_by_one(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Send without a copy of the whole text, which takes the event loop too long."""
+    for part in parts:
+        yield part
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Return whether a client with this header takes gzip, by that name or as `*`; q=0 refuses it."""
+    taken = {}
+    for each in accept_encoding.lower().split(","):
+        coding, _, weight = each.partition(";")
+        taken[coding.strip()] = not _REFUSED.fullmatch(weight)
+    return taken.get("gzip", taken.get("*", False))
+
+
+def _compressed(parts: Iterable[bytes]) -> bytes:
+    """Return the parts as one file of gzip; most of the time other threads can run."""
+    compressor = zlib.compressobj(zlib.Z_BEST_SPEED, zlib.DEFLATED, _GZIP)
+    return b"".join((*map(compressor.compress, parts), compressor.flush()))

@@ -10,11 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from monitor.config.model import Monitor
 from monitor.web.metrics.checks import CheckMetrics
-from monitor.web.metrics.page import MetricsPage
+from monitor.web.metrics.page import MetricsPage, takes_gzip
 from monitor.web.server import serving
 from tests.web.metrics.test_blackbox import result
 from tests.web.metrics.test_checks import parse_openmetrics
 from tests.web.visitor import ANYWHERE, nobody_logs_in
+
+DURATION = "website_health_check_duration_seconds"
+ONCE = {"probe_success", f"{DURATION}_count"}
 
 
 async def scraped(number: int = 1, accept: str = "*/*", encoding: str = "identity") -> tuple[Any, bytes]:
@@ -67,11 +70,80 @@ async def test_openmetrics_is_given_to_those_who_ask() -> None:
     ).keys()
 
 
-@pytest.mark.parametrize("monitors", [1, 50])
+@pytest.mark.parametrize("monitors", [1, 250])
 async def test_a_page_is_compressed_for_those_who_ask(monitors: int) -> None:
     headers, body = await scraped(monitors, encoding="gzip")
 
     assert headers["Content-Encoding"] == "gzip"
+    assert int(headers["Content-Length"]) == len(body)
     text = gzip.decompress(body).decode()
     assert text.count("\nprobe_success{") == monitors
     assert len(body) < len(text) / 5
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text"])
+async def test_each_monitor_is_on_the_page_once_however_many_there_are(accept: str) -> None:
+    headers, body = await scraped(250, accept=accept)
+
+    assert int(headers["Content-Length"]) == len(body)
+    found = parse_text(body.decode()) if accept == "*/*" else parse_openmetrics(body.decode())
+    every = [f"site {n}" for n in range(250)]
+    monitors: dict[str, list[str]] = {
+        family.name: [sample.labels["monitor"] for sample in family.samples if sample.name in ONCE]
+        for family in found
+    }
+    assert {name for name, listed in monitors.items() if listed} == {"probe_success", DURATION}
+    assert sorted(monitors["probe_success"]) == sorted(monitors[DURATION]) == sorted(every)
+
+
+async def test_a_cache_does_not_give_one_client_what_another_asked_for() -> None:
+    headers, _ = await scraped()
+
+    assert headers["Vary"] == "Accept, Accept-Encoding"
+    assert "Content-Encoding" not in headers
+
+
+async def test_who_refuses_gzip_gets_plain_text() -> None:
+    headers, body = await scraped(encoding="gzip;q=0, *;q=0.5")
+
+    assert "Content-Encoding" not in headers
+    assert b"\nlooked 1.0\n" in body
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP ; Q=0.5", True),
+        ("gzip;q=1.0", True),
+        ("gzip;q=0.001", True),
+        ("*", True),
+        ("br;q=0, *", True),
+        ("", False),
+        ("identity", False),
+        ("deflate, br", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
+        ("x-gzip-like", False),
+    ],
+)
+def test_gzip_is_for_those_who_take_it(header: str, taken: bool) -> None:
+    assert takes_gzip(header) is taken
+
+
+async def test_only_the_headers_can_be_asked_for() -> None:
+    page = MetricsPage(CollectorRegistry(), _nothing, CheckMetrics("here").parts)
+    async with (
+        serving(ANYWHERE, nobody_logs_in(ANYWHERE), page.routes()) as (url,),
+        aiohttp.ClientSession() as client,
+    ):
+        async with client.head(f"{url}metrics", headers={"Accept-Encoding": "identity"}) as head:
+            length = int(head.headers["Content-Length"])
+        async with client.get(f"{url}metrics", headers={"Accept-Encoding": "identity"}) as after:
+            assert len(await after.read()) == length
+
+
+async def _nothing() -> None:
+    pass
