@@ -4,6 +4,7 @@ Pure. Source: blackbox_exporter's prober/http.go.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 
 from monitor.result import CheckResult, Reason, Tls
@@ -38,7 +39,11 @@ FAMILIES = tuple(Family(name, "gauge", text) for name, text in _HELP.items())
 
 _UNVERIFIED = -62_135_596_800  # Go's zero time
 _FNV_OFFSET, _FNV_PRIME = 2_166_136_261, 16_777_619
-_PHASE_LABELS = {phase: labels(phase=phase) for phase in PHASES}
+_ADDRESSES = 16_384  # hashes that are kept
+_UNRESOLVED = frozenset({Reason.DNS_NOT_FOUND, Reason.DNS_ERROR, Reason.DNS_TIMEOUT})
+_NOT_FOUND = frozenset({Reason.BODY, Reason.HEADER})
+
+PHASE_COLUMNS = tuple(("probe_http_duration_seconds", labels(phase=phase)) for phase in PHASES)
 
 
 def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Iterator[MetricSample]:
@@ -47,31 +52,85 @@ def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Itera
     There is one difference: the earliest expiry is also there for a chain that failed verification, which is
     when people need it.
     """
+    for name, value in gauges(result, timeout_s, json_asked=json_asked).items():
+        if value is not None:
+            yield name, "", value
+    for (name, own), seconds in zip(PHASE_COLUMNS, phases(result), strict=True):
+        if seconds is not None:
+            yield name, own, seconds
+    yield from tls_labels(result)
+
+
+def gauges(result: CheckResult, timeout_s: float, *, json_asked: bool) -> dict[str, float | None]:
+    """Return the values that have no labels, always in the same order; `None` where there is no sample."""
     answered = result.response_status is not None
-    resolve_s = result.phases.resolve or 0.0
-    yield "probe_success", "", int(result.up is True)
-    yield "probe_duration_seconds", "", result.response_time
-    yield "probe_timeout_seconds", "", timeout_s
-    yield "probe_dns_lookup_time_seconds", "", resolve_s
-    yield "probe_ip_protocol", "", ip_address(result.ip).version if result.ip else 0
-    yield "probe_ip_addr_hash", "", fnv1a(ip_address(result.ip).packed) if result.ip else 0
-    yield "probe_http_status_code", "", result.response_status or 0
-    yield "probe_http_version", "", float(result.http_version or 0)
-    yield "probe_http_ssl", "", int(answered and result.tls is not None)
-    yield "probe_http_redirects", "", result.redirects
-    length = result.content_length
-    yield "probe_http_content_length", "", (-1 if length is None else length) if answered else 0
-    yield "probe_http_uncompressed_body_length", "", result.body_bytes
-    yield "probe_failed_due_to_regex", "", int(result.reason in {Reason.BODY, Reason.HEADER})
-    if json_asked:
-        yield "probe_failed_due_to_cel", "", int(result.reason == Reason.JSON)
-    if result.last_modified_at is not None:
-        yield "probe_http_last_modified_timestamp_seconds", "", result.last_modified_at
-    yield from _phases(result)
-    if result.certificate_expires_at is not None:
-        yield "probe_ssl_earliest_cert_expiry", "", result.certificate_expires_at
-    if answered and result.tls is not None:
-        yield from _tls(result.tls)
+    tls = result.tls if answered else None
+    length = -1 if result.content_length is None else result.content_length
+    ip_version, ip_hash = _address(result.ip)
+    return {
+        "probe_success": int(result.up is True),
+        "probe_duration_seconds": result.response_time,
+        "probe_timeout_seconds": timeout_s,
+        "probe_dns_lookup_time_seconds": result.phases.resolve or 0.0,
+        "probe_ip_protocol": ip_version,
+        "probe_ip_addr_hash": ip_hash,
+        "probe_http_status_code": result.response_status or 0,
+        "probe_http_version": float(result.http_version or 0),
+        "probe_http_ssl": int(tls is not None),
+        "probe_http_redirects": result.redirects,
+        "probe_http_content_length": length if answered else 0,
+        "probe_http_uncompressed_body_length": result.body_bytes,
+        "probe_failed_due_to_regex": int(result.reason in _NOT_FOUND),
+        "probe_failed_due_to_cel": int(result.reason == Reason.JSON) if json_asked else None,
+        "probe_http_last_modified_timestamp_seconds": result.last_modified_at,
+        "probe_ssl_earliest_cert_expiry": result.certificate_expires_at,
+        "probe_ssl_last_chain_expiry_timestamp_seconds": None if tls is None else _chain_expires_at(tls),
+    }
+
+
+def phases(result: CheckResult) -> tuple[float | None, ...]:
+    """Return the seconds of each of `PHASES`; only `resolve` has some if that found no address."""
+    seconds = result.phases
+    resolve_s = seconds.resolve or 0.0
+    if result.reason in _UNRESOLVED and seconds.connect is None:
+        return None, None, resolve_s, None, None
+    return (
+        seconds.connect or 0.0,
+        seconds.processing or 0.0,
+        resolve_s,
+        seconds.tls or 0.0,
+        seconds.transfer or 0.0,
+    )
+
+
+def tls_labels(result: CheckResult) -> tuple[MetricSample, ...]:
+    """Return the samples of which only the labels say something."""
+    tls = result.tls
+    if tls is None or result.response_status is None:
+        return ()
+    leaf = labels(
+        fingerprint_sha256=tls.sha256,
+        subject=tls.subject,
+        issuer=tls.issuer,
+        subjectalternative=tls.alternatives,
+        serialnumber=tls.serial_number,
+    )
+    return (
+        ("probe_ssl_last_chain_info", leaf, 1),
+        ("probe_tls_version_info", labels(version=tls.version), 1),
+        ("probe_tls_cipher_info", labels(cipher=tls.cipher), 1),
+    )
+
+
+def _chain_expires_at(tls: Tls) -> float:
+    return _UNVERIFIED if tls.chain_expires_at is None else tls.chain_expires_at
+
+
+@lru_cache(_ADDRESSES)
+def _address(ip: str | None) -> tuple[int, int]:
+    """Return the version and the hash of an address; making them costs as much as ten samples."""
+    address = ip_address(ip) if ip else None
+    return (address.version, fnv1a(address.packed)) if address else (0, 0)
 
 
 def fnv1a(address: bytes) -> int:
@@ -79,28 +138,3 @@ def fnv1a(address: bytes) -> int:
     for byte in address:
         hashed = ((hashed ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
     return hashed
-
-
-def _phases(result: CheckResult) -> Iterator[MetricSample]:
-    phases = result.phases
-    unresolved = result.reason in {Reason.DNS_NOT_FOUND, Reason.DNS_ERROR, Reason.DNS_TIMEOUT}
-    for phase in ("resolve",) if unresolved and phases.connect is None else PHASES:
-        yield "probe_http_duration_seconds", _PHASE_LABELS[phase], getattr(phases, phase) or 0.0
-
-
-def _tls(tls: Tls) -> Iterator[MetricSample]:
-    expires_at = _UNVERIFIED if tls.chain_expires_at is None else tls.chain_expires_at
-    yield "probe_ssl_last_chain_expiry_timestamp_seconds", "", expires_at
-    yield (
-        "probe_ssl_last_chain_info",
-        labels(
-            fingerprint_sha256=tls.sha256,
-            subject=tls.subject,
-            issuer=tls.issuer,
-            subjectalternative=tls.alternatives,
-            serialnumber=tls.serial_number,
-        ),
-        1,
-    )
-    yield "probe_tls_version_info", labels(version=tls.version), 1
-    yield "probe_tls_cipher_info", labels(cipher=tls.cipher), 1

@@ -15,7 +15,7 @@ from monitor.result import CheckResult, Reason
 from monitor.runtime.event_loop import in_pieces
 from monitor.uptime.sums import status_of
 from monitor.web.metrics import blackbox, histograms
-from monitor.web.metrics.exposition import Family, MetricsText, labels
+from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels
 from monitor.web.metrics.histograms import Durations, kept_by
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
@@ -32,6 +32,8 @@ _FAMILIES = (
     *histograms.FAMILIES,
 )
 _RESULTS = ("up", "degraded", "down", "unknown")
+_COUNTS = ((CHECKED_AT, ""), *((CHECKS, labels(result=result)) for result in _RESULTS))
+_TOGETHER = 100  # monitors that are written at once: about a millisecond
 
 
 class _MonitorMetrics:
@@ -40,28 +42,26 @@ class _MonitorMetrics:
     def __init__(self, monitor: Monitor, common: str) -> None:
         self.monitor = monitor
         self.common = common
-        self._latest: CheckResult | None = None
+        self.latest: CheckResult | None = None
         self._results = dict.fromkeys(_RESULTS, 0)
         self._reasons: Counter[str] = Counter()
         self.durations: Durations | None = None
 
     def observe(self, result: CheckResult) -> None:
-        self._latest = msgspec.structs.replace(result, response_data="", evidence=None)
+        self.latest = msgspec.structs.replace(result, response_data="", evidence=None)
         self._results[status_of(up=result.up, degraded=result.degraded)] += 1
         if result.reason is not None:
             self._reasons[result.reason] += 1
         if self.durations is not None:
             self.durations.observe(result)
 
-    def write(self, page: MetricsText) -> None:
-        monitor, latest, common = self.monitor, self._latest, self.common
-        if latest is not None:
-            page.add([(CHECKED_AT, "", latest.timestamp)], common)
-            if latest.up is not None:
-                json_asked = bool(monitor.expect.json)
-                page.add(blackbox.samples(latest, monitor.timeout_s, json_asked=json_asked), common)
-        page.add(((CHECKS, f'result="{result}"', count) for result, count in self._results.items()), common)
-        page.add(((FAILURES, f'reason="{reason}"', count) for reason, count in self._reasons.items()), common)
+    def counts(self) -> tuple[float | None, ...]:
+        """Return the values of `_COUNTS`."""
+        checked_at = None if self.latest is None else self.latest.timestamp
+        return checked_at, *self._results.values()
+
+    def failures(self) -> Iterable[MetricSample]:
+        return [(FAILURES, f'reason="{reason}"', count) for reason, count in self._reasons.items()]
 
 
 class CheckMetrics:
@@ -103,8 +103,10 @@ class CheckMetrics:
     async def parts(self, openmetrics: bool) -> list[bytes]:
         """Return all series as text; the event loop runs other tasks in between."""
         page = MetricsText(_FAMILIES)
-        async for metrics in in_pieces(list(self._by_monitor.values())):
-            metrics.write(page)
+        monitors = list(self._by_monitor.values())
+        for first in range(0, len(monitors), _TOGETHER):
+            _write(monitors[first : first + _TOGETHER], page)
+            await asyncio.sleep(0)
         async for durations in in_pieces(list(self._durations.values())):
             durations.write(page)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
@@ -129,3 +131,27 @@ class CheckMetrics:
         durations = self._durations.setdefault(key, before.get(key) or Durations())
         durations.common = common
         return durations
+
+
+def _write(monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:
+    page.add_rows(_COUNTS, [each.common for each in monitors], [each.counts() for each in monitors])
+    for each in monitors:
+        page.add(each.failures(), each.common)
+    seen = [(each.common, each.monitor, each.latest) for each in monitors if each.latest]
+    _write_latest(
+        [(common, monitor, latest) for common, monitor, latest in seen if latest.up is not None], page
+    )
+
+
+def _write_latest(seen: Sequence[tuple[str, Monitor, CheckResult]], page: MetricsText) -> None:
+    if not seen:
+        return
+    commons = [common for common, _, _ in seen]
+    gauges = [
+        blackbox.gauges(latest, monitor.timeout_s, json_asked=bool(monitor.expect.json))
+        for _, monitor, latest in seen
+    ]
+    page.add_rows([(name, "") for name in gauges[0]], commons, [each.values() for each in gauges])
+    page.add_rows(blackbox.PHASE_COLUMNS, commons, [blackbox.phases(latest) for _, _, latest in seen])
+    for common, _, latest in seen:
+        page.add(blackbox.tls_labels(latest), common)

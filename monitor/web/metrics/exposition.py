@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from monitor.runtime.histogram import Buckets
 
+_TOGETHER = 100  # texts of a part: about a megabyte at most, which is joined in a millisecond
+
 MetricSample = tuple[str, str, float]
 """A name, labels as `labels` returns them, and a finite value."""
 
@@ -42,17 +44,40 @@ class MetricsText:
             both = f"{common},{own}" if common and own else common or own
             self._lines[name].append(f"{name}{{{both}}} {value}\n" if both else f"{name} {value}\n")
 
+    def add_rows(
+        self,
+        columns: Iterable[tuple[str, str]],
+        commons: Sequence[str],
+        rows: Iterable[Iterable[float | None]],
+    ) -> None:
+        """Add a sample of each column, a name and labels, for each row, which has labels in `commons`.
+
+        It takes less than half the time of `add`. There is no sample where the value is `None`.
+        """
+        for (name, own), values in zip(columns, zip(*rows, strict=True), strict=False):
+            end = f",{own}}}" if own else "}"
+            lines = [
+                f"{name}{{{common}{end} {value}\n"
+                for common, value in zip(commons, values, strict=True)
+                if value is not None
+            ]
+            if lines:
+                self._lines[name].append("".join(lines))
+
     def add_histogram(self, name: str, buckets: Buckets, common: str) -> None:
-        add = self._lines[name].append
         beginning = f'{name}_bucket{{{common},le="'
+        lines = []
         for bound, count in buckets.cumulative():
-            add(f'{beginning}{bound}"}} {count}\n')
-        add(f"{name}_sum{{{common}}} {buckets.total}\n{name}_count{{{common}}} {count}\n")
+            lines.append(f'{beginning}{bound}"}} {count}\n')
+        lines.append(f"{name}_sum{{{common}}} {buckets.total}\n{name}_count{{{common}}} {count}\n")
+        self._lines[name].append("".join(lines))
 
     def parts(self, *, openmetrics: bool) -> Iterator[bytes]:
-        """Return the text, one family at a time, without the last line of OpenMetrics."""
+        """Return the text in parts, by family, without the last line of OpenMetrics."""
         for name, kind, text in self._families:
-            if self._lines[name]:
+            lines = self._lines[name]
+            if lines:
                 title = name.removesuffix("_total") if openmetrics else name
-                head = f"# HELP {title} {text}\n# TYPE {title} {kind}\n"
-                yield (head + "".join(self._lines[name])).encode()
+                yield f"# HELP {title} {text}\n# TYPE {title} {kind}\n".encode()
+            for first in range(0, len(lines), _TOGETHER):
+                yield "".join(lines[first : first + _TOGETHER]).encode()

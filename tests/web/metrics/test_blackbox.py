@@ -185,6 +185,12 @@ def test_tls() -> None:
     assert found["probe_ssl_last_chain_expiry_timestamp_seconds"] == 1_800_000_000
 
 
+def test_a_chain_that_expired_at_the_epoch_is_a_verified_one() -> None:
+    found = exported(result(tls=msgspec.structs.replace(TLS, chain_expires_at=0.0)))
+
+    assert found["probe_ssl_last_chain_expiry_timestamp_seconds"] == 0
+
+
 def test_a_chain_that_nobody_verified_has_go_s_zero_time() -> None:
     unverified = msgspec.structs.replace(TLS, chain_expires_at=None)
 

@@ -1,18 +1,22 @@
 """What Prometheus reads of the checks: of the latest one, and of all."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from monitor.config.model import Expect, Monitor
 from monitor.result import CheckResult, Evidence, Phases, Reason
+from monitor.web.metrics.blackbox import FAMILIES, samples
 from monitor.web.metrics.checks import CheckMetrics
-from tests.web.metrics.test_blackbox import result
+from monitor.web.metrics.exposition import MetricsText, labels
+from tests.web.metrics.test_blackbox import TLS, result
 
 SHOP = Monitor(name="shop", url="http://shop.test/", group="sales", labels={"team-name": "a"})
 BLOG = Monitor(name='b"l\\og', url="http://blog.test/", labels={"floor": "2", "team-name": 'x"y\\z\n'})
@@ -30,7 +34,11 @@ def metrics(*monitors: Monitor, results: Iterable[CheckResult] = ()) -> CheckMet
 
 
 async def series(of: CheckMetrics, *, openmetrics: bool = False) -> Series:
-    text = b"".join(await of.parts(openmetrics)).decode()
+    return read(b"".join(await of.parts(openmetrics)), openmetrics=openmetrics)
+
+
+def read(page: bytes, *, openmetrics: bool = False) -> Series:
+    text = page.decode()
     families = parse_openmetrics(f"{text}# EOF\n") if openmetrics else parse_text(text)
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -62,6 +70,15 @@ async def test_the_latest_check_is_exported_with_the_monitor_s_labels(openmetric
     assert found["probe_duration_seconds", frozenset(labels.items())] == 0.5
     assert value(found, "website_health_last_check_timestamp_seconds", monitor="shop") == 1.5
     assert value(found, "probe_timeout_seconds") == 10
+
+
+async def test_a_metric_without_a_sample_is_not_mentioned() -> None:
+    text = b"".join(await metrics(SHOP, results=[of_shop()]).parts(openmetrics=False)).decode()
+
+    headed = re.findall(r"(?m)^# TYPE (\w+) ", text)
+    sampled = re.findall(r"(?m)^(\w+?)(?:_bucket|_sum|_count)?{", text)
+    assert len(headed) == len(set(headed))
+    assert set(headed) == set(sampled)
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
@@ -152,6 +169,38 @@ async def test_phases_that_did_not_run_are_counted_nowhere() -> None:
     assert counts == {"resolve": 1, "connect": 2, "tls": None}
 
 
+LATEST = {
+    "up": of_shop(),
+    "encrypted": of_shop(tls=TLS, certificate_expires_at=1.8e9, last_modified_at=1.7e9),
+    "json": of_shop(up=False, reason="json"),
+    "refused": of_shop(up=False, reason="connect_refused", response_status=None, http_version=None),
+    "without address": of_shop(
+        up=False, reason="dns_error", response_status=None, ip=None, phases=Phases(resolve=0.1)
+    ),
+}
+
+
+@pytest.mark.parametrize("asking", [SHOP, SHOP.model_copy(update={"expect": Expect(json=("ok",))})])
+async def test_the_latest_check_is_what_a_probe_would_answer(asking: Monitor) -> None:
+    monitors = [asking.model_copy(update={"name": name}) for name in LATEST]
+    made = metrics(*monitors)
+    for name, latest in LATEST.items():
+        made.observe(msgspec.structs.replace(latest, monitor=name))
+
+    found = await series(made)
+
+    for name, latest in LATEST.items():
+        probed = MetricsText(FAMILIES)
+        common = labels(monitor=name, group="sales", location="here", team_name="a")
+        probed.add(samples(latest, 10.0, json_asked=bool(asking.expect.json)), common)
+        wanted = read(b"".join(probed.parts(openmetrics=False)))
+        assert wanted == {
+            key: number
+            for key, number in found.items()
+            if key[0].startswith("probe_") and ("monitor", name) in key[1]
+        }
+
+
 async def test_a_check_without_a_finding_about_the_site_leaves_no_latest_one() -> None:
     found = await series(metrics(SHOP, results=[of_shop(), of_shop(up=None, reason="monitor_offline")]))
 
@@ -190,7 +239,7 @@ async def test_counts_outlive_a_change_of_the_monitor() -> None:
 async def test_the_page_s_text_is_not_kept() -> None:
     made = metrics(SHOP, results=[of_shop(response_data="x" * 1000, evidence=Evidence({}, "secret"))])
 
-    latest = made._by_monitor["shop"]._latest
+    latest = made._by_monitor["shop"].latest
 
     assert latest
     assert (latest.response_data, latest.evidence) == ("", None)

@@ -1,5 +1,6 @@
 """By what the histograms of checks are, and what becomes of them at a reload."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +9,8 @@ from monitor.config.model import MetricsHistograms, Monitor
 from monitor.result import Phases
 from monitor.web.metrics.checks import CheckMetrics
 from monitor.web.metrics.histograms import FAMILIES, kept_by
+from tests.program import need
+from tests.prometheus import promtool
 from tests.web.metrics.test_blackbox import result
 from tests.web.metrics.test_checks import Series, series
 
@@ -137,3 +140,13 @@ async def test_a_group_keeps_the_counts_of_a_monitor_that_leaves_and_goes_with_i
 
     assert counts(moved) == [(IN_SALES, 2), (IN_NO_GROUP, 2)]
     assert counts(left) == [(IN_NO_GROUP, 2)]
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("by", ["monitor", "group", "none"])
+async def test_promtool_finds_nothing_wrong_with_them(by: MetricsHistograms) -> None:
+    need("promtool")
+
+    text = b"".join(await followed(by, SHOP, CART, BLOG).parts(openmetrics=False)).decode()
+
+    assert await asyncio.to_thread(promtool, "check", "metrics", text=text) == ""
