@@ -15,7 +15,7 @@ class Webhook(Strict):
 
     webhook: values.WebAddress
     """http:// or https:// URL."""
-    secret: values.Secret
+    secret: values.Key
     """Key of the signature: X-Signature-256 is "sha256=" and the HMAC-SHA256 of the body in hex digits."""
 
 

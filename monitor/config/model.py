@@ -75,7 +75,7 @@ class MonitorSettings(GroupSettings):
     body: values.Secret | None = None
     """The request's body."""
     basic_auth: BasicAuth | None = None
-    bearer_token: values.HeaderValue | None = None
+    bearer_token: values.Token | None = None
     follow_redirects: bool = True
     max_redirects: Size = 10
     verify_tls: bool = True
@@ -165,7 +165,7 @@ class Settings(Strict):
     """Folder of ca.pem, service.cert and service.key; all three there: TLS with a client certificate."""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_username: str | None = None
-    kafka_password: values.Secret | None = None
+    kafka_password: values.Key | None = None
     kafka_group: values.Name = "website-health-store"
     """Consumer group of the processes that store results."""
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
@@ -186,7 +186,7 @@ class Settings(Strict):
     """Where the web server listens; an address that other machines can reach needs `web_token`."""
     web_port: Annotated[int, Field(ge=0, le=65_535)] | None = 8080
     """0: any free port; null: no page."""
-    web_token: values.HeaderValue | None = None
+    web_token: values.Token | None = None
     """Needed for all but /healthz, /status and /badges: as `Authorization: Bearer TOKEN`, or to log in."""
     metrics_histograms: MetricsHistograms = "auto"
     """Whether histograms of checks are by monitor or by group; auto: by group with more than 500 monitors."""

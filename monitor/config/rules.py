@@ -95,6 +95,13 @@ def check_header_name(name: str) -> str:
     return name
 
 
+def check_key(secret: str) -> str:
+    """Allow what can keep somebody out: an empty variable or file cannot."""
+    if not secret.strip():
+        raise ValueError("an empty secret; must have one or more visible characters")
+    return secret
+
+
 def check_header_value(value: str) -> str:
     """Allow what cannot end the header."""
     if any(character in value for character in "\r\n\0"):

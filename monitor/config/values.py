@@ -56,17 +56,14 @@ def _about_secret(check: Callable[[str], str]) -> AfterValidator:
 
 
 _FROM_ENVIRONMENT = r"\$\{"
-_SECRET_SCHEMA = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {"file": {"type": "string", "description": "Read from this file."}},
-            "required": ["file"],
-            "additionalProperties": False,
-        },
-    ]
+_FILE_SCHEMA = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "description": "Read from this file."}},
+    "required": ["file"],
+    "additionalProperties": False,
 }
+_SECRET_SCHEMA = {"anyOf": [{"type": "string"}, _FILE_SCHEMA]}
+_KEY_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, _FILE_SCHEMA]}
 
 NotEmpty = AfterValidator(rules.check_not_empty)
 Many = Field(strict=False)  # a JSON list becomes a tuple
@@ -119,7 +116,9 @@ FilePath = Annotated[Path, PlainValidator(rules.absolute_path), WithJsonSchema({
 ExistingFile = Annotated[FilePath, AfterValidator(rules.check_readable_file)]
 AuthoritiesFile = Annotated[FilePath, AfterValidator(files.check_authorities)]
 Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema(_SECRET_SCHEMA)]
+Key = Annotated[Secret, _about_secret(rules.check_key), WithJsonSchema(_KEY_SCHEMA)]
 HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
+Token = Annotated[Key, _about_secret(rules.check_header_value)]
 Proxy = Annotated[Secret, _about_secret(addresses.check_proxy)]
 WebAddress = Annotated[Secret, _about_secret(addresses.check_url)]
 AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]

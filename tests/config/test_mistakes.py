@@ -10,7 +10,7 @@ from monitor.config.load import ConfigError, load
 from monitor.config.model import Config, MonitorSettings, WrittenConfig, WrittenMonitor
 
 FOLDER = Path(__file__).with_name("mistakes")
-ENVIRON = {"SECRET": "s3cret", "NOT_UTF8": "\udcff"}
+ENVIRON = {"SECRET": "s3cret", "NOT_UTF8": "\udcff", "EMPTY": ""}
 
 
 def mistakes(path: Path) -> list[str]:
