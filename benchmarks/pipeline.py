@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
-from benchmarks.running import ROOT, cpu_s, first_rows, program, rows, secure_site, site
+from benchmarks.running import ROOT, answered, cpu_s, first_rows, program, rows, secure_site, site
 
 SECONDS = 20
 
@@ -32,11 +32,22 @@ class Used:
     """What the program used in one run."""
 
     checks_per_s: float
+    """As the site counts them."""
+    stored_per_s: float
     cpu_us: dict[str, float]
     """For a check, by process."""
     parts_us: dict[str, float]
     """For a check, by part of the program; empty without a profile."""
     memory_mb: float
+
+
+class Counted(NamedTuple):
+    """What there was until an instant: results that are stored, checks that the site saw, CPU by process."""
+
+    stored: int
+    checks: int
+    cpu_s: dict[str, float]
+    at_s: float
 
 
 @contextmanager
@@ -52,7 +63,7 @@ def measure_bare(url: str, rate: int, ca_file: Path | None) -> float:
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
-def measure_program(config: dict[str, Any], profile: Path | None) -> Used:
+def measure_program(config: dict[str, Any], url: str, ca_file: Path | None, profile: Path | None) -> Used:
     starter = ["main.py"] if profile is None else ["-m", "benchmarks.profiled", str(profile)]
     with program(config, starter) as (process, uri):
         rate = len(config["monitors"])
@@ -61,18 +72,23 @@ def measure_program(config: dict[str, Any], profile: Path | None) -> Used:
         time.sleep(ramp_s / 2)
         if profile:
             process.send_signal(signal.SIGUSR1)
-        before, stored, began = cpu_s(process), asyncio.run(rows(uri)), time.monotonic()
+        before = counted(process, uri, url, ca_file)
         time.sleep(SECONDS)
-        after, stored_after, ended = cpu_s(process), asyncio.run(rows(uri)), time.monotonic()
+        after = counted(process, uri, url, ca_file)
         parts_s = parts_of(process, profile) if profile else {}
         memory_mb = process.memory_info().rss / 2**20
-    checks = stored_after - stored
+    checks, lasted_s = after.checks - before.checks, after.at_s - before.at_s
     return Used(
-        checks / (ended - began),
-        {name: (after[name] - before[name]) / checks * 1e6 for name in after},
+        checks / lasted_s,
+        (after.stored - before.stored) / lasted_s,
+        {name: (after.cpu_s[name] - before.cpu_s[name]) / checks * 1e6 for name in after.cpu_s},
         {part: seconds / checks * 1e6 for part, seconds in parts_s.items()},
         memory_mb,
     )
+
+
+def counted(process: psutil.Process, uri: str, url: str, ca_file: Path | None) -> Counted:
+    return Counted(asyncio.run(rows(uri)), answered(url, ca_file), cpu_s(process), time.monotonic())
 
 
 def parts_of(process: psutil.Process, profile: Path) -> dict[str, float]:
@@ -89,7 +105,8 @@ def parts_of(process: psutil.Process, profile: Path) -> dict[str, float]:
 def report(rate: int, used: Used, bare_us: Sequence[float]) -> None:
     all_us, mean_us = sum(used.cpu_us.values()), sum(bare_us) / len(bare_us)
     before_us, after_us = bare_us
-    print(f"checks a second, stored      {used.checks_per_s:8.1f}   (asked for: {rate})")
+    print(f"checks a second              {used.checks_per_s:8.1f}   (asked for: {rate})")
+    print(f"results a second, stored     {used.stored_per_s:8.1f}")
     for name, cpu_us in used.cpu_us.items():
         print(f"CPU us a check, {name:12s} {cpu_us:8.1f}")
     print(f"CPU us a check, everything   {all_us:8.1f}")
@@ -117,7 +134,7 @@ def main() -> None:
             "max_checks_per_host": 1_000,
         }
         before_us = measure_bare(url, asked.rate, ca_file)
-        used = measure_program(config, Path(folder, "parts.json") if asked.profile else None)
+        used = measure_program(config, url, ca_file, Path(folder, "parts.json") if asked.profile else None)
         after_us = measure_bare(url, asked.rate, ca_file)
     report(asked.rate, used, (before_us, after_us))
 

@@ -14,7 +14,6 @@ import shutil
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.running import cpu_s, free_port, program, site
+from benchmarks.running import answered, cpu_s, free_port, program, site
 
 PATTERN = "All is well"
 SECONDS = 20
@@ -154,12 +153,6 @@ def running(folder: Path, command: str, *arguments: str, **environ: str) -> Iter
                 each.terminate()
             for each in psutil.wait_procs(family, timeout=20)[1]:
                 each.kill()
-
-
-def answered(url: str) -> int:
-    """Return how many requests the site has answered."""
-    with urllib.request.urlopen(url + "answered") as response:  # noqa: S310 - on loopback
-        return int(response.read())
 
 
 def wait_until_ready(url: str, rate: int, processes: Sequence[psutil.Process]) -> None:

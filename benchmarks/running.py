@@ -3,10 +3,12 @@
 import asyncio
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +45,13 @@ def secure_site() -> Iterator[tuple[str, Path]]:
         authority.cert_pem.write_to_path(ca_file)
         with site(certificate=certificate) as url:
             yield url, ca_file
+
+
+def answered(url: str, ca_file: Path | None = None) -> int:
+    """Return how many requests the site has answered."""
+    context = ssl.create_default_context(cafile=ca_file)
+    with urllib.request.urlopen(url + "answered", context=context) as response:  # noqa: S310 - on loopback
+        return int(response.read())
 
 
 @contextmanager
