@@ -3,7 +3,8 @@
 With `web_token`, those who have the token: programs send it as `Authorization: Bearer`, people log in.
 Without one, only this machine, under a name that only this machine has: a foreign page can point its own
 host name to the address of this machine (DNS rebinding), but it cannot change the host name that the browser
-sends. No foreign page can make a browser change anything here: browsers say which page a request comes from.
+sends. A foreign page can link to pages here, and show badges, but cannot make a browser change, check or read
+anything: browsers say which page a request comes from.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,8 @@ from monitor.web.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
 COOKIE = "website_health_session"
 OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login", "/logout")
 """The routes that everybody may see."""
+_COSTLY = ("/probe", "/events")
+"""The routes to which no page of another site may even link: they check something or keep a connection."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -69,7 +72,7 @@ class Access:
     def _refuse_others(self, request: web.Request) -> None:
         if self._sessions is None and not _is_this_machine(request.headers.get("Host", "")):
             raise web.HTTPMisdirectedRequest(text="this server does not answer to this host name\n")
-        if request.method not in _SAFE_METHODS and not _is_own_page(request):
+        if not _is_own_page(request) and not _is_for_others(request):
             raise web.HTTPForbidden(text="a page of another site is not allowed to do this\n")
         if self._sessions is None or _is_open(request) or self._is_known(request, self._sessions):
             return
@@ -140,8 +143,13 @@ def wants_page(request: web.Request) -> bool:
 
 
 def _is_open(request: web.Request) -> bool:
+    return _route(request) in OPEN
+
+
+def _route(request: web.Request) -> str:
+    """Return the pattern of the route, empty where there is none."""
     resource = request.match_info.route.resource
-    return resource is not None and resource.canonical in OPEN
+    return "" if resource is None else resource.canonical
 
 
 def _is_this_machine(host: str) -> bool:
@@ -159,6 +167,14 @@ def _is_own_page(request: web.Request) -> bool:
         return site in ("same-origin", "none")
     origin = request.headers.get("Origin")
     return origin is None or origin.partition("://")[2] == request.headers.get("Host")
+
+
+def _is_for_others(request: web.Request) -> bool:
+    """Return whether a page of another site may send this: for an open page, or as a link to follow."""
+    if request.method not in _SAFE_METHODS:
+        return False
+    follows_link = request.headers.get("Sec-Fetch-Dest") == "document"
+    return _is_open(request) or (follows_link and _route(request) not in _COSTLY)
 
 
 def _own_path(path: str) -> str:

@@ -266,6 +266,56 @@ async def test_no_other_site_s_page_changes_anything(
     assert (await unguarded.post("/monitors/shop/check", **sender)).status == status
 
 
+FOREIGN = (
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Origin": "https://evil.example"},
+)
+
+
+@pytest.mark.parametrize("sender", FOREIGN)
+async def test_no_other_site_s_page_makes_a_check_or_reads_anything(
+    unguarded: Visitor, sender: dict[str, str]
+) -> None:
+    for path in ("/probe?target=shop", "/events", "/metrics", "/api/v1/monitors", "/", "/readyz"):
+        refused = await unguarded.get(path, Sec_Fetch_Dest="image", **sender)
+
+        assert (refused.status, "a page of another site" in refused.text) == (403, True), path
+
+
+@pytest.mark.parametrize("sender", FOREIGN)
+async def test_people_follow_links_from_other_sites_but_not_to_what_costs_something(
+    unguarded: Visitor, sender: dict[str, str]
+) -> None:
+    async def followed(path: str) -> int:
+        return (await unguarded.get(path, Sec_Fetch_Dest="document", **sender)).status
+
+    assert await followed("/pipeline") == 200
+    assert await followed("/nothing") == 404
+    assert await followed("/probe?target=shop") == 403
+    assert await followed("/events") == 403
+    assert (await unguarded.post("/monitors/shop/check", Sec_Fetch_Dest="document", **sender)).status == 403
+
+
+@pytest.mark.parametrize("sender", FOREIGN)
+async def test_pages_of_other_sites_ask_for_what_everybody_may_see(
+    guarded: Visitor, sender: dict[str, str]
+) -> None:
+    for path, status in {
+        "/status": 503,
+        "/badges/shop/status.svg": 503,
+        "/healthz": 200,
+        "/login": 200,
+    }.items():
+        assert (await guarded.get(path, **sender)).status == status, path
+
+
+async def test_programs_and_own_pages_are_no_pages_of_other_sites(unguarded: Visitor) -> None:
+    for sender in ({}, {"Sec_Fetch_Site": "same-origin"}, {"Sec_Fetch_Site": "none"}):
+        assert (await unguarded.get("/metrics", **sender)).status == 200
+        assert (await unguarded.get("/probe", **sender)).status == 503
+
+
 async def test_every_answer_has_the_headers_for_browsers(guarded: Visitor) -> None:
     answers = {
         200: await guarded.get("/pipeline", **BEARER),

@@ -57,7 +57,9 @@ class BadgePages:
             every = [sums for hour in hours.values() for sums in hour]
             return response_time_badge(percentile(times(every), 0.5))
 
-        return await self._pages.send(request, ("badge", name, kind), make, "image/svg+xml")
+        badge = await self._pages.send(request, ("badge", name, kind), make, "image/svg+xml")
+        badge.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # badges are for pages of others
+        return badge
 
 
 def status_badge(status: str) -> Markup:

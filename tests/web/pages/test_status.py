@@ -123,9 +123,10 @@ async def test_badges_are_pictures_of_the_newest_results(store: ResultStore, kin
     await store.save([result(name, 60 * number) for number in range(1, 5)])
 
     async with site_of(configured(name), store) as visitor:
-        badge = await visitor.get(f"/badges/a%2Fb%20status.svg/{kind}.svg")
+        badge = await visitor.get(f"/badges/a%2Fb%20status.svg/{kind}.svg", Sec_Fetch_Site="cross-site")
 
     assert (badge.status, badge.headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")
+    assert badge.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert text in badge.text
 
 
