@@ -45,6 +45,7 @@ _TRANSLATED = (
     _NAT64,
     *map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")),
 )
+_LOOPBACK = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
 
 _MAX_ADDRESSES = 32
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -87,11 +88,13 @@ def _is_private(address: _Address) -> bool:
 
 def _forms(address: _Address) -> Iterator[_Address]:
     yield address
+    if address.is_unspecified:
+        yield from _LOOPBACK  # the system connects to this machine
     if isinstance(address, ipaddress.IPv6Address):
         if any(address in each for each in _TRANSLATED):
-            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+            yield from _forms(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if address.sixtofour is not None:
-            yield address.sixtofour
+            yield from _forms(address.sixtofour)
         if address.teredo is not None:
             yield from address.teredo
 

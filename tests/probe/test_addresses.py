@@ -93,6 +93,34 @@ def test_what_is_public_is_not_private(address: str) -> None:
     assert not Denied(["private"]).denies(address)
 
 
+@pytest.mark.parametrize("denied", ["127.0.0.0/8", "127.0.0.1", "::1"])
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0", "::", "::ffff:0.0.0.0", "::ffff:0:0.0.0.0", "64:ff9b::0.0.0.0", "2002::"],  # noqa: S104
+)
+def test_an_address_that_the_system_connects_to_itself_is_loopback(address: str, denied: str) -> None:
+    assert Denied([denied]).denies(address)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]"])  # noqa: S104
+async def test_a_site_behind_denied_loopback_is_not_reached_by_another_name(
+    host: str, serve: Serve, check: Check
+) -> None:
+    asked: list[bytes] = []
+
+    def script(connection: socket.socket, _: object) -> None:
+        asked.append(read_request(connection))
+        connection.sendall(ok())
+
+    url = serve(script, host=host)
+
+    open_to_it = await check(url)
+    result = await check(url, deny_addresses=["127.0.0.0/8"])
+
+    assert open_to_it.up or ":" in host  # this machine may have no IPv6
+    assert (result.reason, len(asked)) == (Reason.BLOCKED_ADDRESS, int(open_to_it.up or 0))
+
+
 def test_all_that_python_knows_as_private_is_private() -> None:
     denied = Denied(["private"])
     networks = ipaddress.IPv4Address._constants._private_networks  # type: ignore[attr-defined]
