@@ -1,12 +1,16 @@
 import asyncio
 import json
+import math
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from monitor.config.alerts import Maintenance, Notify
 from monitor.config.load import load
-from monitor.config.model import Config, Monitor
+from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Window, WrittenConfig
 from monitor.config.public_url import Expanded
 from monitor.probe.exchange.connector import Network
 from monitor.reload import Difference, Reload, difference
@@ -98,3 +102,61 @@ async def test_a_change_of_the_file_is_taken_within_2_s(
 
         assert loop.time() - changed_at <= 2
         following.cancel()
+
+
+async def test_a_named_pipe_as_the_file_is_a_mistake_and_a_later_file_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"url_to_monitor": SHOP.url, "defaults": {"paused": True}}))
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(load(path, {}), path, {}, network)
+        path.unlink()
+        os.mkfifo(path)
+        await reload.look(schedule, now=True)
+        with_pipe = reload.last_successful
+        path.unlink()
+        path.write_text(json.dumps({"url_to_monitor": BLOG.url, "defaults": {"paused": True}}))
+        await reload.look(schedule, now=False)
+
+    assert (with_pipe, reload.last_successful) == (False, True)
+    assert f"configuration not taken: {path}: a named pipe, not a regular file" in caplog.messages
+
+
+ODD: list[float | None] = [2**63, 2**64, -(2**64), 10**400, 1e308, -1e308, 5e-324, -0.0, 0, -1, 0.5, 4.0]
+ODD += [True, None, math.nan, math.inf, -math.inf]
+PLACES: dict[tuple[str, ...], Any] = {
+    (): WrittenConfig,
+    ("defaults",): MonitorSettings,
+    ("defaults", "expect"): Expect,
+    ("defaults", "window"): Window,
+    ("defaults", "notify"): Notify,
+    ("defaults", "maintenance"): Maintenance,
+}
+
+
+@pytest.mark.timeout(600)
+async def test_no_number_in_any_place_ends_the_program_at_its_start_or_at_a_reload(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "config.json"
+    start = {"url_to_monitor": SHOP.url, "web_port": None}
+    refused = 0
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        for place, model in PLACES.items():
+            for key in {*model.model_fields} - {"schema_", "url_to_monitor", "log_level"}:
+                for number in ODD:
+                    document: dict[str, Any] = {**start, "defaults": {"paused": True}}
+                    inner = document
+                    for step in place:
+                        inner = inner.setdefault(step, {})
+                    inner[key] = number
+                    path.write_text(json.dumps(document))
+
+                    reload = Reload(Config(monitors=()), path, {}, network)
+                    await reload.look(schedule, now=True)
+                    refused += not reload.last_successful
+
+    assert refused > 1_000

@@ -12,6 +12,8 @@ PRIVATE = "private"
 """In place of a network: every address that is not public."""
 IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
+MAX_URL_LENGTH = 8_192
+
 _DNS_PORT = 53
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 # By ourselves: which brackets `urlsplit` takes changes with the release of Python.
@@ -58,6 +60,8 @@ def _is_server(address: str) -> bool:
 
 def _web_address(value: str, *schemes: str) -> str:
     allowed = " or ".join(f"{scheme}://HOST" for scheme in schemes)
+    if len(value) > MAX_URL_LENGTH:
+        raise ValueError(f"too long; must be at most {MAX_URL_LENGTH} characters")
     if not value.isprintable() or " " in value:
         raise ValueError(f"a space or a control character in the URL; must be {allowed}")
     match = _WEB_ADDRESS.match(value)

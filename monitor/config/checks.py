@@ -6,9 +6,10 @@ Kafka's security without what it needs, and a web server that anybody may reach 
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from pathlib import Path
 
 from monitor.config.alerts import GroupSettings
@@ -16,6 +17,8 @@ from monitor.config.document import JsonPlace, PlacedMistake
 from monitor.config.files import check_authorities, check_certificate, check_pair
 from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
 from monitor.config.rules import EMBEDDED
+
+_MAX_SHOWN = 20  # names, in a mistake
 
 
 def monitor_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
@@ -44,11 +47,12 @@ def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> I
     `monitors` have their defaults, and are in the order of the file.
     """
     names = {monitor.name for monitor in monitors}
+    known = _known(written.alerts.channels, "alerts.channels")
     for settings, place in _settings(written):
         notify = settings.notify
         for key, channels in (("channels", notify.channels or ()), ("escalate_to", notify.escalate_to)):
             for at in _unknown(channels, written.alerts.channels, (*place, "notify", key)):
-                yield at, f"no such channel; {_known(written.alerts.channels, 'alerts.channels')}"
+                yield at, f"no such channel; {known}"
         for at in _unknown(settings.depends_on, names, (*place, "depends_on")):
             yield at, "no monitor has this name; must be the name of one"
     groups = {monitor.group for monitor in monitors}
@@ -72,8 +76,8 @@ def _unknown(names: Sequence[str], known: Iterable[str], place: JsonPlace) -> It
             yield place if len(names) == 1 else (*place, at)
 
 
-def _known(names: Iterable[str], where: str) -> str:
-    shown = ", ".join(names)
+def _known(names: Collection[str], where: str) -> str:
+    shown = ", ".join(islice(names, _MAX_SHOWN)) + (", …" if len(names) > _MAX_SHOWN else "")
     return f"must be one of {where}: {shown}" if shown else f"must be one of {where}, which has none"
 
 

@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from monitor.runtime.files import MAX_PEM_BYTES, read_file
+
 
 class UnreadableError(ValueError):
     """The file cannot be read as text; the message says why, without naming the file."""
@@ -20,17 +22,14 @@ def read_text(path: Path, max_bytes: int) -> str:
     """Return the text of a file of UTF-8, with or without a byte order mark.
 
     Raises:
-        UnreadableError: it is missing, a directory, forbidden, too large, or not UTF-8.
+        UnreadableError: it is missing, forbidden, no regular file, too large, or not UTF-8.
 
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
+        content = read_file(path, max_bytes)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise UnreadableError(reason or "not a path") from error
-    if len(content) > max_bytes:
-        raise UnreadableError(f"too large; at most {max_bytes} bytes are read")
     if b"\0" in content[:2]:  # without a byte order mark, decoding does not fail
         raise UnreadableError("UTF-16 or UTF-32 text; must be UTF-8")
     try:
@@ -39,15 +38,16 @@ def read_text(path: Path, max_bytes: int) -> str:
         raise UnreadableError(f"not UTF-8 (byte {error.start}); must be UTF-8") from error
 
 
-def _read(path: Path) -> bytes:
+def read_pem(path: Path) -> bytes:
+    """Return the content of a file that should have certificates or a key."""
     try:
-        return path.read_bytes()
+        return read_file(path, MAX_PEM_BYTES)
     except OSError as error:
-        raise ValueError(f"cannot read {path}; must be a readable PEM file") from error
+        raise ValueError(f"cannot read {path} ({error.strerror}); must be a readable PEM file") from error
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
-    content = _read(path)
+    content = read_pem(path)
     try:
         return x509.load_pem_x509_certificates(content)
     except ValueError as error:
@@ -70,7 +70,7 @@ def check_certificate(path: Path) -> None:
 def check_pair(certificate: Path, key: Path) -> None:
     """Check that these are a certificate and its private key, without a password."""
     _certificates(certificate)
-    content = _read(key)
+    content = read_pem(key)
     try:
         load_pem_private_key(content, password=None)
     except TypeError as error:

@@ -1,11 +1,12 @@
 """Reads the configuration file, and finds all that is wrong with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from monitor.config.addresses import MAX_URL_LENGTH
 from monitor.config.alerts import GroupSettings
 from monitor.config.checks import (
     effective_protocol,
@@ -18,19 +19,54 @@ from monitor.config.checks import (
 from monitor.config.document import Expansion, InvalidJsonError, JsonPlace, PlacedMistake, parse
 from monitor.config.files import UnreadableError
 from monitor.config.mistakes import line, place_of, sentence
-from monitor.config.model import Config, Monitor, Settings, WrittenConfig, WrittenMonitor
+from monitor.config.model import Config, Monitor, MonitorSettings, Settings, WrittenConfig, WrittenMonitor
 from monitor.config.public_url import public_url
 from monitor.config.rules import MAX_NAME_LENGTH, kind
 
+MAX_MONITORS = 100_000
+MAX_MISTAKES = 100  # that are written out
+
 _MONITORS = frozenset(("monitors", "url_to_monitor"))
+# Pydantic would copy the default values for each monitor.
+_DEFAULTS = {key: getattr(MonitorSettings(), key) for key in MonitorSettings.model_fields}
+
+
+_Placed = tuple[WrittenMonitor, JsonPlace, Monitor]
+"""A monitor as written, its place in the file, and the monitor with its defaults."""
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `mistakes` has one line for each thing that is wrong."""
+    """The configuration cannot be used; `mistakes` has one line for each thing that is wrong.
+
+    After `MAX_MISTAKES`, one line has the number of the others.
+    """
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+class _Mistakes:
+    """The places of a document with what is wrong there; `unread` are more that nobody looked at."""
+
+    def __init__(self, found: Iterable[PlacedMistake]) -> None:
+        self.found = list(found)
+        self.unread = 0
+
+    def note(self, found: Iterable[PlacedMistake]) -> None:
+        """Add what was found, except at or below a place that is already known to be wrong."""
+        known = {place for place, _ in self.found}
+        self.found += [
+            (place, text)
+            for place, text in dict.fromkeys(found)
+            if not any(place[:length] in known for length in range(1, len(place) + 1))
+        ]
+
+    def lines(self, path: Path) -> list[str]:
+        """Return the first mistakes, a line each, and one line about the others."""
+        lines = [line(path, place, text) for place, text in self.found[:MAX_MISTAKES]]
+        more = len(self.found) + self.unread - len(lines)
+        return [*lines, line(path, (), f"and {more} more mistakes")] if more else lines
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -49,35 +85,29 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError([line(path, (), "nested too deeply; must have fewer levels")]) from error
     if not isinstance(document, dict):
         raise ConfigError([line(path, (), f"is {kind(document)}; must be an object")])
-    mistakes = list(expansion.mistakes.items())
+    if sum(len(document[key]) for key in _MONITORS if isinstance(document.get(key), list)) > MAX_MONITORS:
+        raise ConfigError([line(path, (), f"too many monitors; must be at most {MAX_MONITORS}")])
+    mistakes = _Mistakes(expansion.mistakes.items())
     written = _validate(document, path.absolute().parent, mistakes)
-    _note(mistakes, _names_in_use_twice(document))
-    wrong = {place[0] for place, _ in mistakes}
-    _note(mistakes, _contradictions(written, wrong))
-    _note(mistakes, _dangling(written, wrong))
-    if mistakes:
-        raise ConfigError([line(path, place, text) for place, text in mistakes])
-    return _effective(written)
+    mistakes.note(_names_in_use_twice(document))
+    wrong = {place[0] for place, _ in mistakes.found}
+    monitors = [(each, place, _merged(each, written)) for each, place in _monitors(written)]
+    mistakes.note(_contradictions(written, monitors, wrong))
+    mistakes.note(_dangling(written, monitors, wrong))
+    if mistakes.found:
+        raise ConfigError(mistakes.lines(path))
+    return _effective(written, monitors)
 
 
-def _note(mistakes: list[PlacedMistake], found: Iterable[PlacedMistake]) -> None:
-    """Add what was found, except at or below a place that is already known to be wrong."""
-    known = {place for place, _ in mistakes}
-    mistakes += [
-        (place, text)
-        for place, text in dict.fromkeys(found)
-        if not any(place[:length] in known for length in range(1, len(place) + 1))
-    ]
-
-
-def _validate(document: dict[str, Any], folder: Path, mistakes: list[PlacedMistake]) -> WrittenConfig:
+def _validate(document: dict[str, Any], folder: Path, mistakes: _Mistakes) -> WrittenConfig:
     """Add what is wrong to the mistakes, and return the configuration of the other keys."""
     context = {"folder": folder}
     try:
         return WrittenConfig.model_validate(document, context=context)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-    _note(mistakes, [(place_of(error, document), sentence(error)) for error in errors])
+    mistakes.note((place_of(error, document), sentence(error)) for error in errors[:MAX_MISTAKES])
+    mistakes.unread = len(errors[MAX_MISTAKES:])
     wrong = {error["loc"][0] for error in errors}
     sound = {key: value for key, value in document.items() if key not in wrong}
     return WrittenConfig.model_validate(sound, context=context)
@@ -102,14 +132,16 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[PlacedMistake]:
             named.append((("monitors", at, key), name, monitor.get("url")))
     seen = set()
     for place, name, url in named:
-        if isinstance(url, str) and isinstance(name, str | None):
+        if isinstance(url, str) and len(url) <= MAX_URL_LENGTH and isinstance(name, str | None):
             effective = _name(name, url)
             if effective in seen:
                 yield place, "another monitor has this name; must be unique, give it a name of its own"
             seen.add(effective)
 
 
-def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[PlacedMistake]:
+def _contradictions(
+    written: WrittenConfig, monitors: Sequence[_Placed], wrong: set[str | int]
+) -> Iterator[PlacedMistake]:
     """Return what is right by itself and wrong together, unless `wrong` keys may be the cause."""
     if not written.monitors and not written.url_to_monitor and wrong.isdisjoint(_MONITORS):
         yield (), "nothing to monitor; must have url_to_monitor, or monitors with one or more"
@@ -119,20 +151,22 @@ def _contradictions(written: WrittenConfig, wrong: set[str | int]) -> Iterator[P
     if wrong.isdisjoint({"monitors", "defaults"}):
         yield from label_mistakes(written)
     if wrong.isdisjoint({*_MONITORS, "defaults"}):
-        for monitor, place in _monitors(written):
-            for key, text in monitor_mistakes(_merged(monitor, written)):
+        for monitor, place, merged in monitors:
+            for key, text in monitor_mistakes(merged):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
 
 
-def _dangling(written: WrittenConfig, wrong: set[str | int]) -> Iterator[PlacedMistake]:
+def _dangling(
+    written: WrittenConfig, monitors: Sequence[_Placed], wrong: set[str | int]
+) -> Iterator[PlacedMistake]:
     """Return the names that refer to nothing, unless `wrong` keys may be the cause."""
     if wrong.isdisjoint({*_MONITORS, "defaults", "groups", "alerts"}):
-        yield from reference_mistakes(written, [_merged(each, written) for each, _ in _monitors(written)])
+        yield from reference_mistakes(written, [merged for _, _, merged in monitors])
 
 
 def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
     """Return the monitor with its defaults; its own keys win. All values are validated already."""
-    chosen: dict[str, Any] = {"interval_s": written.sleep_duration}
+    chosen: dict[str, Any] = {**_DEFAULTS, "interval_s": written.sleep_duration}
     group = monitor.group if "group" in monitor.model_fields_set else written.defaults.group
     for settings in (written.defaults, written.groups.get(group or "", GroupSettings()), monitor):
         chosen.update((key, getattr(settings, key)) for key in settings.model_fields_set)
@@ -147,10 +181,10 @@ def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, JsonPlac
         yield monitor, ("monitors", at)
 
 
-def _effective(written: WrittenConfig) -> Config:
+def _effective(written: WrittenConfig, monitors: Sequence[_Placed]) -> Config:
     return Config.model_construct(
         **{key: getattr(written, key) for key in Settings.model_fields},
         kafka_security_protocol=effective_protocol(written),
-        monitors=tuple(_merged(monitor, written) for monitor, _ in _monitors(written)),
+        monitors=tuple(merged for _, _, merged in monitors),
         web_port_is_given="web_port" in written.model_fields_set,
     )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import SecretStr, ValidationInfo
 
-from monitor.config.files import UnreadableError, read_text
+from monitor.config.files import UnreadableError, read_pem, read_text
 
 EMBEDDED = "embedded"
 MAX_NAME_LENGTH = 200
@@ -140,13 +140,10 @@ def absolute_path(value: object, context: ValidationInfo) -> Path:
     return (_folder(context) / path).absolute()
 
 
-def check_readable_file(path: Path) -> Path:
-    """Allow files that can be opened."""
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"cannot read {path}; must be a readable file") from error
+def check_pem_file(path: Path) -> Path:
+    """Allow files that can be read; what is in them is looked at together with others."""
+    read_pem(path)
+    return path
 
 
 def check_instant(value: object) -> datetime:

@@ -8,11 +8,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 
+from monitor.runtime.files import check_pem
 from monitor.runtime.tls import trusting
 from monitor.runtime.waiting import one_line
 from monitor.storage.migrate import SchemaError, migrate
@@ -21,6 +23,7 @@ _CONNECT_S = 10
 _COMMAND_S = 30
 _CLOSE_S = 3
 _MAX_ERROR_CHARS = 300
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "servicefile")  # keys of the URI
 
 _SETTINGS = {
     "application_name": "website-health-monitor",
@@ -132,8 +135,15 @@ async def _keep(_connection: Any) -> None:
 
 
 def system_trust(uri: str) -> ssl.SSLContext | None:
-    """Return what libpq's `sslrootcert=system` means, the default here; `None` where the URI says all."""
+    """Return what libpq's `sslrootcert=system` means, the default here; `None` where the URI says all.
+
+    Raises:
+        OSError: a file that the URI names is none that can be read.
+
+    """
     options = dict(parse_qsl(urlsplit(uri).query))
+    # What is missing is the business of asyncpg, which does not need all of them always.
+    check_pem(*(options[key] for key in _FILES if key in options and Path(options[key]).exists()))
     mode = options.get("sslmode", "")
     if not mode.startswith("verify") or options.get("sslrootcert", "system") != "system":
         return None

@@ -177,7 +177,8 @@ def test_a_directory_in_a_files_place_is_named(folder: Path, refusal: Refusal) -
     (folder / "service.key").unlink()
     (folder / "service.key").mkdir()
 
-    assert refusal() == ["kafka_ssl_dir: cannot read service.key; must be a readable PEM file"]
+    why = "a directory, not a regular file"
+    assert refusal() == [f"kafka_ssl_dir: cannot read service.key ({why}); must be a readable PEM file"]
 
 
 def test_a_key_with_a_password_is_named_and_none_is_asked_for(folder: Path, refusal: Refusal) -> None:

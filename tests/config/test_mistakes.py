@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config.load import ConfigError, load
+from monitor.config.load import MAX_MISTAKES, MAX_MONITORS, ConfigError, load
 from monitor.config.model import Config, MonitorSettings, WrittenConfig, WrittenMonitor
 
 FOLDER = Path(__file__).with_name("mistakes")
@@ -39,11 +40,61 @@ def test_a_missing_file_is_a_mistake(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_a_mistake(tmp_path: Path) -> None:
-    assert mistakes(tmp_path) == [f"{tmp_path}: Is a directory"]
+    assert mistakes(tmp_path) == [f"{tmp_path}: a directory, not a regular file"]
 
 
-def test_an_endless_file_is_a_mistake() -> None:
-    assert mistakes(Path("/dev/zero")) == ["/dev/zero: too large; at most 16000000 bytes are read"]
+def test_a_device_is_a_mistake() -> None:
+    assert mistakes(Path("/dev/zero")) == ["/dev/zero: a device, not a regular file"]
+
+
+def test_a_file_that_is_too_large_is_a_mistake(tmp_path: Path) -> None:
+    with (tmp_path / "config.json").open("wb") as file:
+        file.truncate(16_000_001)
+
+    assert mistakes(tmp_path / "config.json") == [
+        f"{tmp_path}/config.json: too large; at most 16000000 bytes are read"
+    ]
+
+
+def test_a_named_pipe_in_the_place_of_any_file_is_a_mistake_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "ssl_kafka").mkdir()
+    os.mkfifo(tmp_path / "ssl_kafka" / "ca.pem")
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps(
+            {
+                "kafka_bootstrap": "kafka.example:9092",
+                "kafka_security_protocol": "SSL",
+                "web_token": {"file": "pipe"},
+                "monitors": [
+                    {
+                        "url": "https://a.example/",
+                        "ca_file": "pipe",
+                        "client_cert": "pipe",
+                        "client_key": "pipe",
+                    }
+                ],
+            }
+        )
+    )
+
+    found = mistakes(path)
+
+    assert mistakes(pipe) == [f"{pipe}: a named pipe, not a regular file"]
+    assert [line.removeprefix(f"{path}: ") for line in found] == [
+        f"web_token: {pipe}: a named pipe, not a regular file; must be a readable file of UTF-8",
+        *(
+            f"monitors[0].{key}: cannot read {pipe} (a named pipe, not a regular file);"
+            " must be a readable PEM file"
+            for key in ("ca_file", "client_cert", "client_key")
+        ),
+        (
+            f"kafka_ssl_dir: cannot read {tmp_path}/ssl_kafka/ca.pem (a named pipe, not a regular file);"
+            " must be a readable PEM file"
+        ),
+    ]
 
 
 def test_the_error_has_all_lines_as_its_text() -> None:
@@ -78,6 +129,66 @@ def test_beside_a_mistake_files_are_still_looked_for_beside_the_configuration(tm
     )
 
     assert [line.split(": ")[1] for line in mistakes(path)] == ["retention_days"]
+
+
+def written(path: Path, **document: Any) -> Path:
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_after_a_hundred_mistakes_the_others_are_counted(tmp_path: Path) -> None:
+    unknown = {f"monitor_of_{number}": 1 for number in range(20_000)}
+
+    found = mistakes(written(tmp_path / "config.json", url_to_monitor="ftp://a/", **unknown))
+
+    assert found[1] == f'{tmp_path}/config.json: monitor_of_0: unknown key; did you mean "monitors"?'
+    assert found[-1] == f"{tmp_path}/config.json: and 19901 more mistakes"
+    assert len(found) == 101
+
+
+def test_mistakes_of_all_kinds_are_counted_together(tmp_path: Path) -> None:
+    found = mistakes(written(tmp_path / "config.json", url_to_monitor=["http://a/"] * 90 + [""] * 30))
+
+    assert len(found) == 101
+    assert found[-1] == f"{tmp_path}/config.json: and 19 more mistakes"
+
+
+def test_more_monitors_than_one_program_takes_are_one_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    urls = [""] * (MAX_MONITORS - 1)
+
+    assert mistakes(written(path, url_to_monitor=urls, monitors=[{}, {}])) == [
+        f"{path}: too many monitors; must be at most 100000"
+    ]
+    assert len(mistakes(written(path, url_to_monitor=urls, monitors=[{}]))) == MAX_MISTAKES + 1
+
+
+def test_of_many_names_that_are_known_a_mistake_shows_some(tmp_path: Path) -> None:
+    channels = {f"channel-{number}": "json://localhost" for number in range(21)}
+    path = tmp_path / "config.json"
+
+    found = mistakes(
+        written(
+            path,
+            url_to_monitor="http://a/",
+            alerts={"channels": channels},
+            defaults={"notify": {"channels": "no"}},
+        )
+    )
+
+    assert len(found) == 1
+    assert found[0].endswith(", channel-18, channel-19, …")
+
+
+def test_a_url_of_any_length_gets_an_answer(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    url = "http://a/?"
+
+    assert load(written(path, url_to_monitor=f"{url:x<8192}"), {})
+    assert mistakes(written(path, url_to_monitor=[f"{url:x<8193}"] * 2)) == [
+        f"{path}: url_to_monitor[0]: too long; must be at most 8192 characters",
+        f"{path}: url_to_monitor[1]: too long; must be at most 8192 characters",
+    ]
 
 
 KEYS = sorted(

@@ -120,6 +120,14 @@ def test_files_that_are_no_certificates_are_an_os_error(tmp_path: Path) -> None:
         security(config)
 
 
+def test_a_named_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "service.key")
+    config = Config(monitors=(), kafka_ssl_dir=tmp_path, kafka_security_protocol="SSL")
+
+    with pytest.raises(OSError, match="a named pipe, not a regular file"):
+        security(config)
+
+
 def test_sasl_is_as_the_configuration_has_it(tmp_path: Path) -> None:
     config = Config(
         monitors=(),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -216,6 +217,14 @@ def test_verifying_without_a_root_certificate_trusts_the_system(query: str, name
     trust = system_trust(f"postgresql://db.example/health{query}")
 
     assert (trust and trust.check_hostname) == names_hosts
+
+
+@pytest.mark.parametrize("key", ["sslrootcert", "sslcert", "sslkey", "sslcrl", "servicefile"])
+def test_a_named_pipe_that_the_uri_names_is_not_waited_for(tmp_path: Path, key: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OSError, match="a named pipe, not a regular file"):
+        system_trust(f"postgresql://db.example/health?sslmode=require&{key}={tmp_path}/pipe")
 
 
 def test_a_clients_certificate_goes_with_the_systems_trust(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from monitor.config.checks import AUTHORITIES, CERTIFICATE, KEY, present
 from monitor.config.model import Config
+from monitor.runtime.files import check_pem
 from monitor.runtime.tls import trusting
 
 CLIENT_ID = "website-health-monitor"
@@ -37,6 +38,7 @@ def _tls_context(config: Config) -> ssl.SSLContext:
     """
     authorities, certificate, key = (config.kafka_ssl_dir / name for name in (AUTHORITIES, CERTIFICATE, KEY))
     found = present(config.kafka_ssl_dir)
+    check_pem(*(config.kafka_ssl_dir / name for name in found))
     context = trusting(authorities if AUTHORITIES in found else None)
     if CERTIFICATE in found:
         context.load_cert_chain(certificate, key)

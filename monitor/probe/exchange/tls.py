@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cryptography import x509
 
 from monitor.result import Tls
+from monitor.runtime.files import check_pem
 from monitor.runtime.tls import trusting
 
 # What cryptography raises for a certificate that OpenSSL may accept.
@@ -56,6 +57,7 @@ class TlsContexts:
 
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
+    check_pem(*settings[1:])
     context = trusting(settings.ca_file)
     context.sslobject_class = Peer
     context.set_alpn_protocols(["http/1.1"])

@@ -1,5 +1,6 @@
 """What a check records of a site's TLS, and what is read from a certificate."""
 
+import os
 import socket
 import ssl
 import warnings
@@ -175,6 +176,20 @@ async def test_files_that_do_not_hold_a_certificate_are_no_result(check: Check, 
 
     with pytest.raises(OwnTroubleError, match="the TLS files cannot be used"):
         await check("https://127.0.0.1/", client_cert=tmp_path / "empty.pem")
+
+
+async def test_a_named_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.touch()
+
+    async with Network(1) as network:
+        monitor = Monitor(name="site", url="https://127.0.0.1/", client_cert=key, client_key=key)
+        probe = Probe(monitor, "here", network)
+        key.unlink()
+        os.mkfifo(key)
+        with pytest.raises(OwnTroubleError, match=r"a named pipe, not a regular file: .*key\.pem"):
+            await probe.check(1.0)
+        await probe.close()
 
 
 async def test_files_that_were_renewed_are_read_again(
