@@ -128,6 +128,14 @@ def check_denied(value: object) -> str:
         raise ValueError(f"not a network; {allowed}") from None
 
 
+def check_network(value: object) -> str:
+    """Allow networks and single addresses."""
+    try:
+        return str(network(string(value, "a network")))
+    except ValueError:
+        raise ValueError("not a network; must be an address, or a network such as 10.0.0.0/8") from None
+
+
 def check_connectivity_target(value: object) -> str:
     """Allow what can be connected to: a host with a port, or a URL."""
     written = string(value, "HOST:PORT or a URL")

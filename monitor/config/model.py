@@ -188,6 +188,8 @@ class Settings(Strict):
     """0: any free port; null: no page."""
     web_token: values.Token | None = None
     """Needed for all but /healthz, /status and /badges: as `Authorization: Bearer TOKEN`, or to log in."""
+    trusted_proxies: Annotated[tuple[values.Network, ...], Many, OneOrMany()] = ()
+    """Networks of proxies in front of the web server, whose X-Forwarded-For names the client."""
     metrics_histograms: MetricsHistograms = "auto"
     """Whether histograms of checks are by monitor or by group; auto: by group with more than 500 monitors."""
     status_page: StatusPage = StatusPage()

@@ -89,6 +89,7 @@ ConnectivityTarget = Annotated[
 ]
 DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
 DeniedAddresses = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
+Network = Annotated[str, PlainValidator(addresses.check_network), WithJsonSchema({"type": "string"})]
 StatusPattern = Annotated[
     str | int,
     PlainValidator(rules.check_status),

@@ -16,6 +16,7 @@ from yarl import URL
 
 from monitor.config.checks import is_loopback
 from monitor.config.model import Config
+from monitor.web.clients import Clients
 from monitor.web.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
 
 COOKIE = "website_health_session"
@@ -47,6 +48,7 @@ class Access:
         ended = EndedSessions(config.data_dir / "ended_sessions")
         self._sessions = Sessions(token, ended) if token else None
         self._failed = FailedTries()
+        self.clients = Clients(config.trusted_proxies)
         self._login_page = login_page
 
     def routes(self) -> list[web.RouteDef]:
@@ -91,15 +93,20 @@ class Access:
         return sessions.knows(request.cookies.get(COOKIE, ""))
 
     def _admits(self, request: web.Request, sessions: Sessions, token: str) -> bool:
-        """Return whether this is the token; raise 429 after too many wrong ones from the same address."""
-        address = request.remote or ""
-        if wait_s := self._failed.wait_s(address):
+        """Return whether this is the token.
+
+        Raises:
+            HTTPTooManyRequests: it is not, and too many wrong ones came from this client.
+
+        """
+        if sessions.admits(token):
+            return True
+        client = self.clients.of(request)
+        if wait_s := self._failed.wait_s(client):
             raise web.HTTPTooManyRequests(
                 text="too many wrong tokens\n", headers={"Retry-After": f"{wait_s + 1:.0f}"}
             )
-        if sessions.admits(token):
-            return True
-        self._failed.add(address)
+        self._failed.add(client)
         return False
 
     async def _ask(self, request: web.Request) -> web.Response:

@@ -86,14 +86,35 @@ async def test_wrong_tokens_are_refused_and_ten_in_a_minute_are_the_last(guarded
     assert (refused.status, "This is not the token." in refused.text) == (403, True)
 
     for limited in (
-        await guarded.log_in(TOKEN),
-        await guarded.get("/", **BEARER),
-        await guarded.log_in(TOKEN, **HTML),
+        await guarded.log_in("other"),
+        await guarded.get("/", Authorization="Bearer other"),
+        await guarded.log_in("other", **HTML),
     ):
         assert limited.status == 429
         assert 0 < int(limited.headers["Retry-After"]) <= 61
         assert "too many wrong tokens" in limited.text
     assert (await guarded.get("/status")).status == 503
+
+
+async def test_who_guesses_locks_nobody_out_who_has_the_token(guarded: Visitor) -> None:
+    for _ in range(11):
+        guessed = await guarded.get("/pipeline", Authorization="Bearer other")
+
+    assert guessed.status == 429
+    assert (await guarded.get("/pipeline", **BEARER)).status == 200
+    assert (await guarded.log_in(TOKEN)).status == 303
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_tries(tmp_path: Path) -> None:
+    settings = {"web_token": TOKEN, "data_dir": str(tmp_path), "trusted_proxies": "127.0.0.1"}
+    async with site_of(configured("shop", **settings)) as visitor:
+
+        async def guess(client: str) -> int:
+            return (await visitor.get("/", Authorization="Bearer other", X_Forwarded_For=client)).status
+
+        assert [await guess("192.0.2.1") for _ in range(11)] == [401] * 10 + [429]
+        assert await guess("203.0.113.9, 192.0.2.1") == 429
+        assert await guess("192.0.2.2") == 401
 
 
 @pytest.mark.parametrize(
