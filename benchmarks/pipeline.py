@@ -1,9 +1,10 @@
 """CPU time of a check in the whole pipeline, beside aiohttp alone.
 
-`python -m benchmarks.pipeline [RATE] [--https] [--profile]`: RATE monitors check one site on loopback, each
-once a second, over fresh connections. The bare loop, aiohttp's `ClientSession`, makes as many requests before
-and after; the ratios are to the mean of both. With `--https` both verify the site's certificate; neither
-resumes a TLS session. With `--profile`, Linux only, it prints what each part of the program takes.
+`python -m benchmarks.pipeline [RATE] [--monitors COUNT] [--https] [--profile]`: RATE checks a second of one
+site on loopback, over fresh connections, by as many monitors or COUNT. The bare loop, aiohttp's
+`ClientSession`, makes as many requests before and after; the ratios are to the mean of both. With `--https`
+both verify the site's certificate; neither resumes a TLS session. With `--profile`, Linux only, it prints
+what each part of the program takes.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from benchmarks.running import ROOT, answered, cpu_s, first_rows, program, rows, secure_site, site
+from monitor.schedule import RAMP_PER_S
 
 SECONDS = 20
 
@@ -66,10 +68,8 @@ def measure_bare(url: str, rate: int, ca_file: Path | None) -> float:
 def measure_program(config: dict[str, Any], url: str, ca_file: Path | None, profile: Path | None) -> Used:
     starter = ["main.py"] if profile is None else ["-m", "benchmarks.profiled", str(profile)]
     with program(config, starter) as (process, uri):
-        rate = len(config["monitors"])
-        ramp_s = rate / 50
-        asyncio.run(first_rows(uri, int(rate * ramp_s / 2)))
-        time.sleep(ramp_s / 2)
+        asyncio.run(first_rows(uri, 1))
+        time.sleep(len(config["monitors"]) / RAMP_PER_S + 2)
         if profile:
             process.send_signal(signal.SIGUSR1)
         before = counted(process, uri, url, ca_file)
@@ -121,13 +121,15 @@ def report(rate: int, used: Used, bare_us: Sequence[float]) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("rate", type=int, nargs="?", default=400, help="checks a second")
+    arguments.add_argument("--monitors", type=int, help="how many monitors make them; RATE")
     arguments.add_argument("--https", action="store_true", help="the site answers over TLS")
     arguments.add_argument("--profile", action="store_true", help="print what each part of the program takes")
     asked = arguments.parse_args()
     with ExitStack() as resources:
         url, ca_file = resources.enter_context(secure_site() if asked.https else plain_site())
         folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="whm-"))
-        monitors = [{"name": f"m{n}", "url": url, "interval_s": 1} for n in range(asked.rate)]
+        count = asked.monitors or asked.rate
+        monitors = [{"name": f"m{n}", "url": url, "interval_s": count / asked.rate} for n in range(count)]
         config = {
             "monitors": monitors,
             "defaults": {"ca_file": str(ca_file)} if ca_file else {},
