@@ -91,7 +91,7 @@ def _run(folder: Path, tests: Sequence[str], took_s: Mapping[str, float]) -> Run
             stderr=subprocess.STDOUT,
         )
         try:
-            code: int | None = process.wait(180 + 10 * sum(times))
+            code: int | None = process.wait(120 + 4 * sum(times))
         except subprocess.TimeoutExpired:
             code = None
         finally:
