@@ -5,14 +5,14 @@ A check only pays for counting its result. The text is made when somebody asks f
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from monitor.config.checks import metric_label
 from monitor.config.model import MetricsHistograms, Monitor
 from monitor.result import CheckResult, Reason
-from monitor.runtime.event_loop import in_pieces
 from monitor.uptime.sums import status_of
 from monitor.web.metrics import blackbox, histograms
 from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels
@@ -32,8 +32,10 @@ _FAMILIES = (
     *histograms.FAMILIES,
 )
 _RESULTS = ("up", "degraded", "down", "unknown")
-_COUNTS = ((CHECKED_AT, ""), *((CHECKS, labels(result=result)) for result in _RESULTS))
-_TOGETHER = 100  # monitors that are written at once: about a millisecond
+_COUNTS = tuple((CHECKS, labels(result=result)) for result in _RESULTS)
+_TOGETHER = 100  # monitors that are written at once, in a millisecond at most
+
+T = TypeVar("T")
 
 
 class _MonitorMetrics:
@@ -55,13 +57,20 @@ class _MonitorMetrics:
         if self.durations is not None:
             self.durations.observe(result)
 
-    def counts(self) -> tuple[float | None, ...]:
+    def counts(self) -> Iterable[int]:
         """Return the values of `_COUNTS`."""
-        checked_at = None if self.latest is None else self.latest.timestamp
-        return checked_at, *self._results.values()
+        return self._results.values()
 
     def failures(self) -> Iterable[MetricSample]:
         return [(FAILURES, f'reason="{reason}"', count) for reason, count in self._reasons.items()]
+
+
+class _Latest(NamedTuple):
+    """The latest check of a monitor, and the labels of its series."""
+
+    common: str
+    monitor: Monitor
+    result: CheckResult
 
 
 class CheckMetrics:
@@ -100,22 +109,28 @@ class CheckMetrics:
             if result.reason is not None:
                 self._reasons[result.reason] += 1
 
-    async def parts(self, openmetrics: bool) -> list[bytes]:
-        """Return all series as text; the event loop runs other tasks in between."""
-        page = MetricsText(_FAMILIES)
+    async def parts(self, openmetrics: bool) -> AsyncIterator[bytes]:
+        """Yield all series as text, by metric; the event loop runs other tasks in between."""
+        async for page in self._pages():
+            for part in page.parts(openmetrics=openmetrics):
+                yield part
+                await asyncio.sleep(0)
+
+    async def _pages(self) -> AsyncIterator[MetricsText]:
+        """Yield pages with some metrics each; the latest checks are on all of them those of the beginning."""
         monitors = list(self._by_monitor.values())
-        for first in range(0, len(monitors), _TOGETHER):
-            _write(monitors[first : first + _TOGETHER], page)
-            await asyncio.sleep(0)
-        async for durations in in_pieces(list(self._durations.values())):
-            durations.write(page)
+        checked = [_Latest(each.common, each.monitor, each.latest) for each in monitors if each.latest]
+        latest = [each for each in checked if each.result.up is not None]
+        yield await _page(checked, _write_checked_at)
+        yield await _page(latest, _write_gauges)
+        yield await _page(latest, _write_phases)
+        yield await _page(latest, _write_tls)
+        yield await _page(monitors, _write_counts)
+        yield await _page(list(self._durations.values()), _write_durations)
+        page = MetricsText(_FAMILIES)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
-        parts = []
-        for part in page.parts(openmetrics=openmetrics):
-            parts.append(part)
-            await asyncio.sleep(0)
-        return parts
+        yield page
 
     def _labels(self, monitor: Monitor, names: Iterable[str]) -> str:
         own = {metric_label(name): monitor.labels.get(name, "") for name in names}
@@ -133,25 +148,44 @@ class CheckMetrics:
         return durations
 
 
-def _write(monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:
+async def _page(things: Sequence[T], write: Callable[[Sequence[T], MetricsText], None]) -> MetricsText:
+    page = MetricsText(_FAMILIES)
+    for first in range(0, len(things), _TOGETHER):
+        write(things[first : first + _TOGETHER], page)
+        await asyncio.sleep(0)
+    return page
+
+
+def _write_checked_at(latest: Sequence[_Latest], page: MetricsText) -> None:
+    rows = [(each.result.timestamp,) for each in latest]
+    page.add_rows([(CHECKED_AT, "")], [each.common for each in latest], rows)
+
+
+def _write_gauges(latest: Sequence[_Latest], page: MetricsText) -> None:
+    gauges = [
+        blackbox.gauges(each.result, each.monitor.timeout_s, json_asked=bool(each.monitor.expect.json))
+        for each in latest
+    ]
+    columns = [(name, "") for name in gauges[0]]
+    page.add_rows(columns, [each.common for each in latest], [each.values() for each in gauges])
+
+
+def _write_phases(latest: Sequence[_Latest], page: MetricsText) -> None:
+    rows = [blackbox.phases(each.result) for each in latest]
+    page.add_rows(blackbox.PHASE_COLUMNS, [each.common for each in latest], rows)
+
+
+def _write_tls(latest: Sequence[_Latest], page: MetricsText) -> None:
+    for each in latest:
+        page.add(blackbox.tls_labels(each.result), each.common)
+
+
+def _write_counts(monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:
     page.add_rows(_COUNTS, [each.common for each in monitors], [each.counts() for each in monitors])
     for each in monitors:
         page.add(each.failures(), each.common)
-    seen = [(each.common, each.monitor, each.latest) for each in monitors if each.latest]
-    _write_latest(
-        [(common, monitor, latest) for common, monitor, latest in seen if latest.up is not None], page
-    )
 
 
-def _write_latest(seen: Sequence[tuple[str, Monitor, CheckResult]], page: MetricsText) -> None:
-    if not seen:
-        return
-    commons = [common for common, _, _ in seen]
-    gauges = [
-        blackbox.gauges(latest, monitor.timeout_s, json_asked=bool(monitor.expect.json))
-        for _, monitor, latest in seen
-    ]
-    page.add_rows([(name, "") for name in gauges[0]], commons, [each.values() for each in gauges])
-    page.add_rows(blackbox.PHASE_COLUMNS, commons, [blackbox.phases(latest) for _, _, latest in seen])
-    for common, _, latest in seen:
-        page.add(blackbox.tls_labels(latest), common)
+def _write_durations(durations: Sequence[Durations], page: MetricsText) -> None:
+    for each in durations:
+        each.write(page)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -25,7 +26,7 @@ class MetricsPage:
         self,
         registry: CollectorRegistry,
         refresh: Callable[[], Awaitable[None]],
-        parts: Callable[[bool], Awaitable[list[bytes]]],
+        parts: Callable[[bool], AsyncIterator[bytes]],
     ) -> None:
         self._registry = registry
         self._refresh = refresh
@@ -40,20 +41,22 @@ class MetricsPage:
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         gzip = takes_gzip(",".join(request.headers.getall("Accept-Encoding", ())))
         async with self._one:
-            parts = await self._made(encode, gzip=gzip)
+            text = self._text(encode)
+            parts = [await _compressed(text)] if gzip else [part async for part in text]
         if gzip:
             headers["Content-Encoding"] = "gzip"
         headers["Content-Length"] = str(sum(map(len, parts)))
         return web.Response(body=_one_by_one(parts), headers=headers)
 
-    async def _made(self, encode: Callable[[CollectorRegistry], bytes], *, gzip: bool) -> list[bytes]:
+    async def _text(self, encode: Callable[[CollectorRegistry], bytes]) -> AsyncIterator[bytes]:
         await self._refresh()
         registered = encode(self._registry)
         openmetrics = registered.endswith(_END)
-        parts = [registered.removesuffix(_END), *await self._parts(openmetrics)]
+        yield registered.removesuffix(_END)
+        async for part in self._parts(openmetrics):
+            yield part
         if openmetrics:
-            parts.append(_END)
-        return [await asyncio.to_thread(_compressed, parts)] if gzip else parts
+            yield _END
 
 
 async def _one_by_one(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -71,7 +74,10 @@ def takes_gzip(accept_encoding: str) -> bool:
     return taken.get("gzip", taken.get("*", False))
 
 
-def _compressed(parts: Iterable[bytes]) -> bytes:
-    """Return the parts as one file of gzip; most of the time other threads can run."""
+async def _compressed(text: AsyncIterator[bytes]) -> bytes:
+    """Return the text as one file of gzip: a thread compresses each part while the next ones are made."""
+    loop = asyncio.get_running_loop()
     compressor = zlib.compressobj(zlib.Z_BEST_SPEED, zlib.DEFLATED, _GZIP)
-    return b"".join((*map(compressor.compress, parts), compressor.flush()))
+    with ThreadPoolExecutor(max_workers=1) as in_turn:
+        compressed = [loop.run_in_executor(in_turn, compressor.compress, part) async for part in text]
+        return b"".join([*await asyncio.gather(*compressed), compressor.flush()])

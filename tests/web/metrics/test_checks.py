@@ -34,7 +34,11 @@ def metrics(*monitors: Monitor, results: Iterable[CheckResult] = ()) -> CheckMet
 
 
 async def series(of: CheckMetrics, *, openmetrics: bool = False) -> Series:
-    return read(b"".join(await of.parts(openmetrics)), openmetrics=openmetrics)
+    return read(await text_of(of, openmetrics=openmetrics), openmetrics=openmetrics)
+
+
+async def text_of(made: CheckMetrics, *, openmetrics: bool = False) -> bytes:
+    return b"".join([part async for part in made.parts(openmetrics)])
 
 
 def read(page: bytes, *, openmetrics: bool = False) -> Series:
@@ -73,12 +77,32 @@ async def test_the_latest_check_is_exported_with_the_monitor_s_labels(openmetric
 
 
 async def test_a_metric_without_a_sample_is_not_mentioned() -> None:
-    text = b"".join(await metrics(SHOP, results=[of_shop()]).parts(openmetrics=False)).decode()
+    text = (await text_of(metrics(SHOP, results=[of_shop()]))).decode()
 
     headed = re.findall(r"(?m)^# TYPE (\w+) ", text)
     sampled = re.findall(r"(?m)^(\w+?)(?:_bucket|_sum|_count)?{", text)
     assert len(headed) == len(set(headed))
     assert set(headed) == set(sampled)
+
+
+async def test_a_check_that_ends_meanwhile_is_on_the_next_page() -> None:
+    made = metrics(SHOP, results=[of_shop()])
+    parts = made.parts(openmetrics=False)
+
+    first = await anext(parts)
+    made.observe(
+        of_shop(timestamp=9.5, up=False, reason="body", response_time=9.0, phases=Phases(connect=9.0))
+    )
+    page = read(first + b"".join([part async for part in parts]))
+
+    after = await series(made)
+    for name, before_, after_ in (
+        ("website_health_last_check_timestamp_seconds", 1.5, 9.5),
+        ("probe_success", 1, 0),
+        ("probe_duration_seconds", 0.25, 9.0),
+    ):
+        assert (value(page, name), value(after, name)) == (before_, after_)
+    assert value(page, "probe_http_duration_seconds", phase="connect") == 0.02
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
@@ -252,7 +276,7 @@ async def test_other_work_goes_on_while_thousands_of_monitors_are_written() -> N
 
     for _ in range(5):
         began_all = time.thread_time()
-        writing = asyncio.create_task(made.parts(openmetrics=True))
+        writing = asyncio.create_task(text_of(made, openmetrics=True))
         longest_s = 0.0
         while not writing.done():
             began = time.thread_time()

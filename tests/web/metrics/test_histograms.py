@@ -12,7 +12,7 @@ from monitor.web.metrics.histograms import FAMILIES, kept_by
 from tests.program import need
 from tests.prometheus import promtool
 from tests.web.metrics.test_blackbox import result
-from tests.web.metrics.test_checks import Series, series
+from tests.web.metrics.test_checks import Series, series, text_of
 
 SHOP = Monitor(name="shop", url="http://shop.test/", group="sales", labels={"team": "a"})
 CART = Monitor(name="cart", url="http://cart.test/", group="sales")
@@ -91,7 +91,7 @@ async def test_a_monitor_has_histograms_with_all_its_labels() -> None:
 async def test_there_may_be_no_histograms() -> None:
     made = followed("none", SHOP, BLOG)
 
-    text = b"".join(await made.parts(openmetrics=False)).decode()
+    text = (await text_of(made)).decode()
 
     assert "website_health_checks_total" in text
     assert [family.name for family in FAMILIES if family.name in text] == []
@@ -147,6 +147,6 @@ async def test_a_group_keeps_the_counts_of_a_monitor_that_leaves_and_goes_with_i
 async def test_promtool_finds_nothing_wrong_with_them(by: MetricsHistograms) -> None:
     need("promtool")
 
-    text = b"".join(await followed(by, SHOP, CART, BLOG).parts(openmetrics=False)).decode()
+    text = (await text_of(followed(by, SHOP, CART, BLOG))).decode()
 
     assert await asyncio.to_thread(promtool, "check", "metrics", text=text) == ""
