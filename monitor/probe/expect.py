@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from monitor.config.expressions import compile_pattern
 from monitor.config.public_url import public_text
-from monitor.probe.response import decoded
+from monitor.probe.response import in_utf8
 from monitor.result import Reason
 from monitor.runtime.text import DAY_S, quoted
 
@@ -39,7 +39,7 @@ class Response:
     @cached_property
     def text(self) -> bytes:
         """The body in UTF-8. Where it is truncated, a NUL follows, so that no pattern matches its end."""
-        text = decoded(self.body, self.charset).encode("utf-8", "replace")
+        text = in_utf8(self.body, self.charset)
         return text + b"\0" if self.truncated else text
 
 

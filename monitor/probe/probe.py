@@ -13,12 +13,13 @@ from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
 from monitor.probe.exchange.exchange import Exchange
 from monitor.probe.exchange.tls import TlsSettings
-from monitor.probe.expect import Failure, Response
+from monitor.probe.expect import MAX_DETAIL, Failure, Response
 from monitor.probe.failures import Failed, timed_out
 from monitor.probe.judge import Judge
 from monitor.probe.response import Received, as_text
 from monitor.probe.timing import Timing
 from monitor.result import PROCESS, CheckResult, OwnTroubleError, next_number, result_id
+from monitor.runtime.text import quoted
 
 
 class Checker(Protocol):
@@ -107,7 +108,7 @@ class Probe:
         self, scheduled_at: float, timing: Timing, seen: Received, failure: Failure | None
     ) -> CheckResult:
         monitor = self._monitor
-        reason, detail = failure or (None, None)
+        reason, detail = (failure[0], quoted(failure[1], MAX_DETAIL)) if failure else (None, None)
         slow = monitor.degraded_after_s is not None and timing.response_time > monitor.degraded_after_s
         text, cut = "", False
         if monitor.store_body == "always":

@@ -4,11 +4,14 @@ Headers are kept without credentials.
 """
 
 import codecs
+import encodings
+import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from encodings.aliases import aliases
 from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -22,7 +25,16 @@ HEADERS_LENGTH = 8_192  # characters of names and values
 
 _CHARSET = re.compile(r"""charset\s{0,9}=\s{0,9}["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
 # No text is written in these: they are slow, or decode to what no text may contain.
-_REFUSED = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
+_REFUSED = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf_7"}
+_ELSEWHERE = {"aliases", "mbcs", "oem"}  # no charsets on this system
+# Python remembers for ever each name that it is asked for, so it is asked for these only.
+_CHARSETS = {module.name for module in pkgutil.iter_modules(encodings.__path__)} - _REFUSED - _ELSEWHERE
+# Without one of these marks at its beginning, text in them is read with the least byte first.
+_MARKS = {
+    "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
+_PIECE_BYTES = 16_384  # decoded at once; this may take 4 ms, and holds the interpreter's lock
 # A URL that was cut may have lost the @ that shows that it contains a password.
 _CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
 _LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
@@ -85,11 +97,14 @@ def evidence(headers: Iterable[tuple[str, str]], body: bytes | bytearray, charse
             break
         shown = MASK if _is_secret(name) else _cut(value, left)
         left -= len(shown)
-        raw = mask_urls(shown).encode("utf-8", "surrogateescape")
-        shown, _ = as_text(raw, None, 4 * HEADERS_LENGTH)
-        as_before = spelled.setdefault(name.lower(), name)
+        shown = _storable(mask_urls(shown))
+        as_before = spelled.setdefault(name.lower(), _storable(name))
         kept[as_before] = f"{kept[as_before]}, {shown}" if as_before in kept else shown
     return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES)[0])
+
+
+def _storable(text: str) -> str:
+    return as_text(text.encode("utf-8", "surrogateescape"), None, 4 * HEADERS_LENGTH)[0]
 
 
 def _cut(value: str, length: int) -> str:
@@ -113,19 +128,38 @@ def as_text(body: bytes | bytearray, charset: str | None, limit: int) -> tuple[s
     An unknown or missing charset is read as UTF-8. What cannot be decoded becomes U+FFFD;
     so does NUL, which PostgreSQL refuses.
     """
-    # No charset takes more than 4 bytes for a character that takes one byte in UTF-8.
-    beginning = body[: 4 * limit + 4]
-    text = decoded(beginning, charset).replace("\0", "\N{REPLACEMENT CHARACTER}")
-    stored = text.encode("utf-8", "replace")
-    return stored[:limit].decode("utf-8", "ignore"), len(stored) > limit or len(beginning) < len(body)
+    text = bytearray()
+    for piece in _pieces(body, charset):
+        text += piece.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
+        if len(text) > limit:
+            return text[:limit].decode("utf-8", "ignore"), True
+    return text.decode(), False
 
 
-def decoded(body: bytes | bytearray, charset: str | None) -> str:
-    """Return the whole body as text; what cannot be decoded becomes U+FFFD."""
-    if charset:
-        try:
-            if codecs.lookup(charset).name not in _REFUSED:
-                return body.decode(charset, "replace")
-        except (LookupError, ValueError):
-            pass
-    return body.decode("utf-8", "replace")
+def in_utf8(body: bytes | bytearray, charset: str | None) -> bytes:
+    """Return the whole body in UTF-8; what cannot be decoded becomes U+FFFD."""
+    return b"".join(piece.encode("utf-8", "replace") for piece in _pieces(body, charset))
+
+
+def _pieces(body: bytes | bytearray, charset: str | None) -> Iterator[str]:
+    decoder = _decoder(charset or "utf-8", body[:4])
+    for start in range(0, len(body), _PIECE_BYTES):
+        end = start + _PIECE_BYTES
+        yield decoder.decode(body[start:end], end >= len(body))
+
+
+def _decoder(charset: str, beginning: bytes | bytearray) -> codecs.IncrementalDecoder:
+    name = _known(charset)
+    if name in _MARKS and not beginning.startswith(_MARKS[name]):
+        name += "_le"
+    return codecs.getincrementaldecoder(name)("replace")
+
+
+@lru_cache(maxsize=4096)
+def _known(charset: str) -> str:
+    """Return the name of a charset; that of UTF-8 if no text is written in it."""
+    name = encodings.normalize_encoding(charset).lower()
+    name = aliases.get(name) or aliases.get(name.replace(".", "_"), name)
+    if name not in _CHARSETS or not codecs.lookup(name)._is_text_encoding:  # noqa: SLF001 - as Python does
+        return "utf_8"
+    return name

@@ -8,16 +8,24 @@ import _ssl
 import ssl
 import warnings
 from collections.abc import Iterable
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from cryptography import x509
 
 from monitor.result import Tls
+from monitor.runtime.byte_cache import ByteCache
 from monitor.runtime.files import check_pem
+from monitor.runtime.text import quoted
 from monitor.runtime.tls import trusting
+
+MAX_NAMES = 100  # DNS names of a certificate that are kept
+_MAX_NAME = 253  # characters of each; DNS has no longer ones
+_MAX_DISTINGUISHED = 1_000  # characters of a subject or an issuer
+_MAX_PARTS = 50  # of a subject or an issuer
+_MAX_SERIAL = 64  # hex digits; RFC 5280 allows 40
 
 # What cryptography raises for a certificate that OpenSSL may accept.
 _UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
@@ -77,6 +85,10 @@ class SeenTls(NamedTuple):
     tls: Tls | None = None
 
 
+_known: ByteCache[SeenTls] = ByteCache(16 << 20)
+"""Of chains that were seen before."""
+
+
 class Peer(ssl.SSLObject):
     """The TLS of a connection. An error about the peer's certificates has them in `presented`.
 
@@ -116,10 +128,20 @@ def _der(chain: list[_ssl.Certificate] | None) -> tuple[bytes, ...]:
     return tuple(each.public_bytes(_ssl.ENCODING_DER) for each in chain or ())
 
 
-@lru_cache(maxsize=4096)
 def _described(chain: tuple[bytes, ...], trusted: tuple[bytes, ...], version: str, cipher: str) -> SeenTls:
     if not chain:
         return SeenTls()
+    key = sha256(f"{version} {cipher} {[*map(len, chain)]} {[*map(len, trusted)]}".encode())
+    for each in chain + trusted:
+        key.update(each)
+    known = _known.get(key.digest())
+    if known is None:
+        known = _read_chain(chain, trusted, version, cipher)
+        _known.put(key.digest(), known, len(msgspec.json.encode(known)))
+    return known
+
+
+def _read_chain(chain: tuple[bytes, ...], trusted: tuple[bytes, ...], version: str, cipher: str) -> SeenTls:
     fingerprint = sha256(chain[0]).hexdigest()
     tls = Tls(
         version.replace("TLSv", "TLS "), cipher, fingerprint, *names_of(chain[0]), earliest_expiry(trusted)
@@ -130,21 +152,30 @@ def _described(chain: tuple[bytes, ...], trusted: tuple[bytes, ...], version: st
 def names_of(der: bytes) -> tuple[str, str, str, str]:
     """Return a certificate's subject, issuer, DNS names (joined by commas) and serial number (hex digits).
 
-    All are empty where it cannot be read.
+    All are cut, and without control characters. All are empty where the certificate cannot be read.
     """
     try:
         certificate = _read(der)
         return (
-            certificate.subject.rfc4514_string(),
-            certificate.issuer.rfc4514_string(),
-            ",".join(_alternatives(certificate)),
-            f"{certificate.serial_number:x}",
+            _distinguished(certificate.subject),
+            _distinguished(certificate.issuer),
+            _listed(_alternatives(certificate)),
+            f"{certificate.serial_number:x}"[:_MAX_SERIAL],
         )
     except _UNREADABLE:
         return "", "", "", ""
 
 
-@lru_cache(maxsize=4096)
+def _distinguished(name: x509.Name) -> str:
+    shown = x509.Name(name.rdns[-_MAX_PARTS:])  # these are written first
+    return quoted(shown.rfc4514_string(), _MAX_DISTINGUISHED)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ",".join(quoted(each, _MAX_NAME) for each in names[:MAX_NAMES])
+    return shown if len(names) <= MAX_NAMES else f"{shown},… ({len(names)} names)"
+
+
 def expires_at(der: bytes) -> float | None:
     """Return when the certificate expires (Unix seconds); `None` if it cannot be read."""
     try:
@@ -155,7 +186,7 @@ def expires_at(der: bytes) -> float | None:
 
 def earliest_expiry(chain: Iterable[bytes]) -> float | None:
     """Return when the first certificate of the chain expires (Unix seconds); `None` if none can be read."""
-    return min(filter(None, map(expires_at, chain)), default=None)
+    return min((at for at in map(expires_at, chain) if at is not None), default=None)
 
 
 def _alternatives(certificate: x509.Certificate) -> list[str]:

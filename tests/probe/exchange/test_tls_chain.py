@@ -67,6 +67,15 @@ async def test_what_was_agreed_and_presented_is_recorded(
     assert result.tls.chain_expires_at == ends(40)
 
 
+async def test_a_chain_is_read_once(serve: Serve, check: Check, world: World) -> None:
+    url = serve(answer(ok()), world.serving(issue("CN=shop", world.root, "127.0.0.1")))
+
+    first, second = [await check(url, ca_file=world.ca_file) for _ in range(2)]
+
+    assert first.tls is not None
+    assert first.tls is second.tls
+
+
 async def test_a_certificate_presented_beside_the_chain_counts_as_presented_only(
     serve: Serve, check: Check, world: World
 ) -> None:
