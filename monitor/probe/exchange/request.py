@@ -63,7 +63,7 @@ class Configured:
         self._headers = _headers(monitor, url)
         self._body = monitor.body.get_secret_value().encode() if monitor.body else b""
         self._close = not monitor.reuse_connection
-        self._server_name = monitor.server_name
+        self._server_names = {_place(url).host: monitor.server_name} if monitor.server_name else {}
         proxy = URL(monitor.proxy.get_secret_value()) if monitor.proxy else None
         self.proxy = None if proxy is None else _place(proxy)
         self._proxy_credentials = None if proxy is None else _credentials_in(proxy)
@@ -109,7 +109,7 @@ class Configured:
             own,
             secure,
             site,
-            server_name=(self._server_name or site.host).rstrip("."),
+            server_name=self._server_names.get(site.host, site.host).rstrip("."),
             head=_head(f"{method} {target}", headers),
             body=content,
             waits=bool(content) and headers.get("Expect", "").lower() == "100-continue",

@@ -69,6 +69,7 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
     context = trusting(settings.ca_file)
     context.sslobject_class = Peer
     context.set_alpn_protocols(["http/1.1"])
+    context.hostname_checks_common_name = False  # as browsers
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -245,6 +245,27 @@ async def test_a_certificate_is_for_its_names(
     assert result.certificate_expires_at == ends(90)
 
 
+@pytest.mark.parametrize("subject", ["CN=localhost", "CN=localhost,O=Shop"])
+async def test_a_certificate_is_not_for_its_common_name(
+    subject: str, serve: Serve, check: Check, world: World
+) -> None:
+    url = serve(answer(ok()), world.serving(issue(subject, world.root)), host="localhost")
+
+    result = await check(url, ca_file=world.ca_file)
+
+    assert (result.reason, result.tls and result.tls.subject) == (Reason.TLS_HOSTNAME, subject)
+
+
+async def test_a_server_name_is_that_of_the_own_host_only(serve: Serve, check: Check, world: World) -> None:
+    elsewhere = serve(answer(ok()), world.serving(issue("CN=b", world.root, "localhost")), host="localhost")
+    own = world.serving(issue("CN=a", world.root, "shop.test"))
+    back = serve(answer(redirect(elsewhere)), own)
+
+    result = await check(serve(answer(redirect(back)), own), ca_file=world.ca_file, server_name="shop.test")
+
+    assert (result.up, result.redirects) == (True, 2)
+
+
 async def test_a_site_is_asked_for_by_its_server_name(serve: Serve, check: Check, world: World) -> None:
     asked: list[str | None] = []
     first = world.serving(issue("CN=first", world.root, "first.test"))
