@@ -541,7 +541,7 @@ def test_the_garbage_collector_passes_over_the_modules(program: Start) -> None:
 
 def test_the_garbage_collector_seldom_looks_at_everything(program: Start) -> None:
     kept = gc.get_threshold()
-    gc.set_threshold(*kept[:2], 100)
+    gc.set_threshold(5_000, kept[1], 15)
     expected = gc.get_threshold()  # 3.14 looks at everything bit by bit, and keeps no third
     gc.set_threshold(*kept)
 

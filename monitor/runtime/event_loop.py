@@ -14,7 +14,8 @@ PIECE_S = 0.001
 _CLOCK_EVERY = 10
 _BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _EVERY_S = 0.25
-_COLLECTIONS = 100  # of lately made objects, before the garbage collector looks at all objects; 10 by default
+_YOUNG = 5_000  # new objects, before the garbage collector looks at them; 700 by default
+_COLLECTIONS = 15  # of lately made objects, before it looks at all objects; 10 by default
 _SWITCH_S = 0.000_5  # for which a thread that makes a page keeps the event loop waiting; 5 ms by default
 
 T = TypeVar("T")
@@ -56,10 +57,10 @@ async def in_pieces(things: Iterable[T], piece_s: float = PIECE_S) -> AsyncItera
 def shorten_pauses() -> None:
     """Set up the interpreter so that garbage collector and threads stop the event loop for short times only.
 
-    The collector never looks at the modules, and seldom at all objects: checks leave no cycles, pages few.
+    The collector never looks at the modules, and seldom at others: checks leave no cycles, pages few.
     """
     gc.collect()
     gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, _COLLECTIONS)
+    _, middle, _ = gc.get_threshold()
+    gc.set_threshold(_YOUNG, middle, _COLLECTIONS)
     sys.setswitchinterval(_SWITCH_S)
