@@ -9,6 +9,7 @@ from pathlib import Path
 
 from monitor.config.load import ConfigError, load
 from monitor.config.model import Config, Monitor
+from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
@@ -58,7 +59,7 @@ def difference(old: Config, new: Config) -> Difference:
 
 
 def _changed(one: Monitor, other: Monitor | None) -> bool:
-    return one != other or one.public_url != other.public_url
+    return one != other or one.public_url != other.public_url or sent_secrets(one) != sent_secrets(other)
 
 
 class Reload:

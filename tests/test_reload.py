@@ -50,6 +50,15 @@ def test_a_url_that_is_shown_otherwise_is_a_change() -> None:
     assert found.removed == ("shop",)
 
 
+def test_a_secret_that_came_from_elsewhere_is_a_change() -> None:
+    literal, expanded = (
+        SHOP.model_copy(update={"headers": {"Accept": SecretStr(text)}})
+        for text in ("text/html", Expanded("text/html", ((5, 9),)))
+    )
+
+    assert difference(Config(monitors=(literal,)), Config(monitors=(expanded,))).added == (expanded,)
+
+
 def test_keys_that_need_a_restart_are_named() -> None:
     old = Config(monitors=(SHOP,))
     new = Config(

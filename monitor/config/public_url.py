@@ -46,7 +46,7 @@ _PARAMETER_ANYWHERE = re.compile(r"(?P<name>[?&;#][^=?&;#\s\"'<>]*=)[^?&;#\s\"'<
 
 
 class Expanded(str):
-    """A string with parts that came from the environment; `spans` are their starts and ends."""
+    """A string with parts that came from the environment, or a file; `spans` are their starts and ends."""
 
     __slots__ = ("spans",)
 
@@ -63,6 +63,17 @@ def names_a_secret(parameter: str) -> bool:
     """Return whether the value of a query parameter with this name is probably a secret."""
     words = [word.lower() for word in _WORD.findall(parameter)]
     return not _SECRET_WORDS.isdisjoint(words) or "".join(words).endswith(_SECRET_ENDINGS)
+
+
+def is_secret_header(name: str) -> bool:
+    """Return whether the value of a header with this name is probably a secret."""
+    lowered = name.lower()
+    return "cookie" in lowered or (names_a_secret(name) and not lowered.endswith("-code"))
+
+
+def secret_values(url: str) -> list[str]:
+    """Return the values of the URL's parameters that are probably secrets, as they are written."""
+    return [each["value"] for each in _PARAMETER.finditer(url) if names_a_secret(unquote_plus(each["name"]))]
 
 
 def public_text(text: str) -> str:

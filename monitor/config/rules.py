@@ -13,6 +13,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import SecretStr, ValidationInfo
 
 from monitor.config.files import UnreadableError, read_pem, read_text
+from monitor.config.public_url import Expanded
 
 EMBEDDED = "embedded"
 MAX_NAME_LENGTH = 200
@@ -54,16 +55,22 @@ def _folder(context: ValidationInfo) -> Path:
 
 
 def read_secret(value: object, context: ValidationInfo) -> object:
-    """Allow a string, or an object that names a file; the file's last line break is no part of the secret."""
+    """Allow a string, or an object that names a file; the file's last line break is no part of the secret.
+
+    What came from the environment or a file stays marked as such.
+    """
     match value:
-        case str() | SecretStr():
+        case str():
+            return SecretStr(value)
+        case SecretStr():
             return value
         case {"file": str(name), **others} if not others:
             path = _folder(context) / name
             try:
-                return read_text(path, _MAX_SECRET_BYTES).rstrip("\r\n")
+                text = read_text(path, _MAX_SECRET_BYTES).rstrip("\r\n")
             except UnreadableError as error:
                 raise ValueError(f"{path}: {error}; must be a readable file of UTF-8") from error
+            return SecretStr(Expanded(text, ((0, len(text)),)))
     raise ValueError(f'is {kind(value)}; must be a string or {{"file": "PATH"}}')
 
 

@@ -10,16 +10,22 @@ import ssl
 from typing import Protocol
 
 from monitor.config.model import Monitor
+from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.exchange.connector import Network
 from monitor.probe.exchange.exchange import Exchange
 from monitor.probe.exchange.tls import TlsSettings
 from monitor.probe.expect import MAX_DETAIL, Failure, Response
 from monitor.probe.failures import Failed, timed_out
 from monitor.probe.judge import Judge
+from monitor.probe.masking import Masking
 from monitor.probe.response import Received, as_text
 from monitor.probe.timing import Timing
+<<<<<<< Updated upstream
 from monitor.result import PROCESS, CheckResult, OwnTroubleError, next_number, result_id
 from monitor.runtime.text import quoted
+=======
+from monitor.result import PROCESS, CheckResult, Evidence, OwnTroubleError, next_number, result_id
+>>>>>>> Stashed changes
 
 
 class Checker(Protocol):
@@ -45,6 +51,7 @@ class Probe:
         self._location = location
         self._network = network
         self._public_url = monitor.public_url
+        self._masking = Masking(sent_secrets(monitor))
         self._judge = Judge(monitor.expect)
         self._tls = TlsSettings(monitor.verify_tls, monitor.ca_file, monitor.client_cert, monitor.client_key)
         self._tls_elsewhere = self._tls._replace(client_cert=None, client_key=None)
@@ -104,6 +111,9 @@ class Probe:
             certificate_expires_at=seen.tls.certificate_expires_at,
         )
 
+    def _evidence(self, seen: Received) -> Evidence | None:
+        return seen.evidence(self._masking, keep_body=self._monitor.store_body != "never")
+
     def _result(
         self, scheduled_at: float, timing: Timing, seen: Received, failure: Failure | None
     ) -> CheckResult:
@@ -112,7 +122,7 @@ class Probe:
         slow = monitor.degraded_after_s is not None and timing.response_time > monitor.degraded_after_s
         text, cut = "", False
         if monitor.store_body == "always":
-            text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes)
+            text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes, self._masking)
         return CheckResult(
             timestamp=timing.timestamp,
             response_data=text,
@@ -128,7 +138,7 @@ class Probe:
             up=failure is None,
             degraded=failure is None and slow,
             reason=reason,
-            detail=detail,
+            detail=detail and self._masking.line(detail),
             phases=timing.phases(),
             redirects=max(0, timing.hops - 1) if seen.redirects is None else seen.redirects,
             http_version=seen.version,
@@ -139,5 +149,5 @@ class Probe:
             last_modified_at=seen.last_modified_at,
             certificate_expires_at=seen.tls.certificate_expires_at,
             tls=seen.tls.tls,
-            evidence=seen.evidence(keep_body=monitor.store_body != "never") if failure else None,
+            evidence=self._evidence(seen) if failure else None,
         )

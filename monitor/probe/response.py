@@ -16,8 +16,9 @@ from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from monitor.config.public_url import MASK, mask_urls, names_a_secret
+from monitor.config.public_url import MASK, is_secret_header, mask_urls
 from monitor.probe.exchange.tls import SeenTls
+from monitor.probe.masking import Masking
 from monitor.result import Evidence
 
 BODY_BYTES = 1_024
@@ -39,6 +40,7 @@ _PIECE_BYTES = 16_384  # decoded at once; this may take 4 ms, and holds the inte
 _CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
 _LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
 _MAX_DATE_LENGTH = 64
+_UNMASKED = Masking()
 
 
 @dataclass(slots=True, eq=False)
@@ -67,11 +69,11 @@ class Received:
         date = self.headers.get("Last-Modified", "")
         return _parsed_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
 
-    def evidence(self, *, keep_body: bool) -> Evidence | None:
+    def evidence(self, masking: Masking, *, keep_body: bool) -> Evidence | None:
         """Return what is kept of the response; `None` if there was none."""
         if self.status is None:
             return None
-        return evidence(self.headers.items(), self.body if keep_body else b"", self.charset)
+        return evidence(self.headers.items(), self.body if keep_body else b"", self.charset, masking)
 
 
 @lru_cache(maxsize=4096)
@@ -83,8 +85,10 @@ def _parsed_date(text: str) -> float | None:
         return None
 
 
-def evidence(headers: Iterable[tuple[str, str]], body: bytes | bytearray, charset: str | None) -> Evidence:
-    """Return what is kept, in characters that PostgreSQL's `jsonb` accepts.
+def evidence(
+    headers: Iterable[tuple[str, str]], body: bytes | bytearray, charset: str | None, masking: Masking
+) -> Evidence:
+    """Return what is kept, without secrets and in characters that PostgreSQL's `jsonb` accepts.
 
     The header at the limit of all headers is cut, those after it are left out.
     """
@@ -95,12 +99,18 @@ def evidence(headers: Iterable[tuple[str, str]], body: bytes | bytearray, charse
         left -= len(name)
         if left <= 0:
             break
-        shown = MASK if _is_secret(name) else _cut(value, left)
+        shown = MASK if is_secret_header(name) else _cut(masking.text(value), left)
         left -= len(shown)
+<<<<<<< Updated upstream
         shown = _storable(mask_urls(shown))
         as_before = spelled.setdefault(name.lower(), _storable(name))
+=======
+        raw = mask_urls(shown).encode("utf-8", "surrogateescape")
+        shown, _ = as_text(raw, None, 4 * HEADERS_LENGTH, _UNMASKED)
+        as_before = spelled.setdefault(name.lower(), masking.line(name))
+>>>>>>> Stashed changes
         kept[as_before] = f"{kept[as_before]}, {shown}" if as_before in kept else shown
-    return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES)[0])
+    return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES, masking)[0])
 
 
 def _storable(text: str) -> str:
@@ -111,29 +121,34 @@ def _cut(value: str, length: int) -> str:
     return value if len(value) <= length else _CUT_AUTHORITY.sub("://", value[:length])
 
 
-def _is_secret(name: str) -> bool:
-    lowered = name.lower()
-    return "cookie" in lowered or (names_a_secret(name) and not lowered.endswith("-code"))
-
-
 def charset_in(content_type: str) -> str | None:
     """Return the charset that a Content-Type header declares."""
     declared = _CHARSET.search(content_type)
     return declared[1] if declared else None
 
 
-def as_text(body: bytes | bytearray, charset: str | None, limit: int) -> tuple[str, bool]:
+def as_text(body: bytes | bytearray, charset: str | None, limit: int, masking: Masking) -> tuple[str, bool]:
     """Return the beginning of the body as text, at most `limit` bytes of UTF-8, and whether it was cut.
+
+    Secrets are masked before it is cut.
 
     An unknown or missing charset is read as UTF-8. What cannot be decoded becomes U+FFFD;
     so does NUL, which PostgreSQL refuses.
     """
+<<<<<<< Updated upstream
     text = bytearray()
     for piece in _pieces(body, charset):
         text += piece.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
         if len(text) > limit:
             return text[:limit].decode("utf-8", "ignore"), True
     return text.decode(), False
+=======
+    # No charset takes more than 4 bytes for a character that takes one byte in UTF-8.
+    beginning = body[: 4 * limit + 4]
+    text = masking.text(decoded(beginning, charset).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    stored = text.encode("utf-8", "replace")
+    return stored[:limit].decode("utf-8", "ignore"), len(stored) > limit or len(beginning) < len(body)
+>>>>>>> Stashed changes
 
 
 def in_utf8(body: bytes | bytearray, charset: str | None) -> bytes:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from monitor.probe.masking import Masking
 from monitor.probe.response import BODY_BYTES, HEADERS_LENGTH, Received, as_text, charset_in, evidence
 
 ODD = "\N{REPLACEMENT CHARACTER}"
@@ -51,7 +52,7 @@ def test_a_response_without_these_headers_has_no_length_and_no_date() -> None:
 
 
 def test_without_a_response_there_is_no_evidence() -> None:
-    assert Received().evidence(keep_body=True) is None
+    assert Received().evidence(Masking(), keep_body=True) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_without_a_response_there_is_no_evidence() -> None:
     ],
 )
 def test_a_body_becomes_text(body: bytes, charset: str | None, text: str) -> None:
-    assert as_text(body, charset, 100) == (text, False)
+    assert as_text(body, charset, 100, Masking()) == (text, False)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_a_body_becomes_text(body: bytes, charset: str | None, text: str) -> Non
 def test_a_long_body_is_cut_between_characters(
     body: bytes, charset: str | None, limit: int, text: str, cut: bool
 ) -> None:
-    assert as_text(body, charset, limit) == (text, cut)
+    assert as_text(body, charset, limit, Masking()) == (text, cut)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_charset_is_found(content_type: str, charset: str | None) -> None:
 
 
 def headers(*each: tuple[str, str]) -> dict[str, str]:
-    return evidence(each, b"", None).headers
+    return evidence(each, b"", None, Masking()).headers
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,9 @@ def test_a_password_that_is_cut_is_not_kept() -> None:
 
 
 def test_the_beginning_of_a_body_is_kept_as_text() -> None:
-    assert evidence((), b"\xe4\0" + b"x" * 2_000, "latin-1").body == "ä\ufffd" + "x" * (BODY_BYTES - 2)
+    assert evidence((), b"\xe4\0" + b"x" * 2_000, "latin-1", Masking()).body == "ä\ufffd" + "x" * (
+        BODY_BYTES - 2
+    )
 
 
 RAW = st.binary(max_size=50).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -167,4 +170,4 @@ RAW = st.binary(max_size=50).map(lambda raw: raw.decode("utf-8", "surrogateescap
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "Location", "Set-Cookie"]), RAW)))
 def test_whatever_the_values_are_they_can_be_stored(pairs: list[tuple[str, str]]) -> None:
-    assert b"\\u0000" not in msgspec.json.encode(evidence(pairs, b"", None))
+    assert b"\\u0000" not in msgspec.json.encode(evidence(pairs, b"", None, Masking()))

@@ -1,0 +1,79 @@
+"""The secrets that the checks of a monitor send: to its site, or to its proxy.
+
+A site can send back what it got. What it got is known, so that it need not be guessed in what is kept.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from urllib.parse import unquote, unquote_plus, urlsplit
+
+from pydantic import SecretStr
+
+from monitor.config.model import Monitor
+from monitor.config.public_url import Expanded, is_secret_header, names_a_secret, secret_values
+
+# Fields of forms, members of JSON, attributes of XML.
+_FIELD = re.compile(r"""(?P<name>[\w.%-]+)["']?\s*[=:]\s*["']?(?P<value>[^"'&,;<>{}\s]+)""")
+
+
+def sent_secrets(monitor: Monitor) -> frozenset[str]:
+    """Return the secrets, of any length: credentials, what came from the environment or a file, the body."""
+    return frozenset(filter(None, _sent(monitor)))
+
+
+def _sent(monitor: Monitor) -> Iterator[str]:
+    yield from _in_url(monitor.url)
+    if monitor.proxy is not None:
+        yield from _in_url(monitor.proxy.get_secret_value())
+    if monitor.bearer_token is not None:
+        yield monitor.bearer_token.get_secret_value()
+    if monitor.basic_auth is not None:
+        password = monitor.basic_auth.password.get_secret_value()
+        yield from (password, f"{monitor.basic_auth.username}:{password}")
+    for name, value in monitor.headers.items():
+        yield from _in_header(name, value)
+    if monitor.body is not None:
+        yield from _in_body(monitor.body.get_secret_value())
+
+
+def _in_url(url: str) -> Iterator[str]:
+    yield from _from_outside(url)
+    for value in secret_values(url):
+        yield from (value, unquote_plus(value))
+    user, colon, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    if colon:
+        yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")
+    else:
+        yield from (user, unquote(user))
+
+
+def _in_header(name: str, secret: SecretStr) -> Iterator[str]:
+    value = secret.get_secret_value()
+    yield from _from_outside(value)
+    if not is_secret_header(name):
+        return
+    yield value
+    yield from (cookie.partition("=")[2].strip(' "') for cookie in value.split(";"))
+    scheme, _, credentials = value.partition(" ")
+    yield credentials
+    if scheme.lower() == "basic":
+        try:
+            both = b64decode(credentials).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return
+        yield from (both, both.partition(":")[2])
+
+
+def _in_body(body: str) -> Iterator[str]:
+    yield body
+    yield from _from_outside(body)
+    for field in _FIELD.finditer(body):
+        if names_a_secret(unquote_plus(field["name"])):
+            yield from (field["value"], unquote_plus(field["value"]))
+
+
+def _from_outside(text: str) -> Iterator[str]:
+    """Return the parts that came from the environment or a file."""
+    return (text[start:stop] for start, stop in (text.spans if isinstance(text, Expanded) else ()))

@@ -1,0 +1,65 @@
+"""Replaces a monitor's own secrets in what is kept of a response: a site can send back what it got."""
+
+import html
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+from monitor.config.public_url import MASK
+
+MIN_LENGTH = 6  # characters of a secret that is masked, and of the beginning of one
+
+_HEX = re.compile(r"%[0-9A-F]{2}")
+
+
+class Masking:
+    """Replaces secrets in texts: as they are, in base64, percent-encoded, and escaped for JSON and HTML.
+
+    A text may have been cut: the beginning of a secret at its end is replaced, too.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in _forms(secret)}
+        self._forms = sorted((form for form in forms if len(form) >= MIN_LENGTH), key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return self._without_beginning(text)
+
+    def line(self, text: str) -> str:
+        """Return a line without the secrets, also where they are in small letters, as in names of hosts."""
+        for form in self._forms:
+            text = text.replace(form.lower(), MASK)
+        return self.text(text)
+
+    def _without_beginning(self, text: str) -> str:
+        end = text.rstrip("\N{REPLACEMENT CHARACTER}")  # where a character was cut
+        for form in self._forms:
+            at = end.find(form[:MIN_LENGTH], max(0, len(end) - len(form)))
+            while at >= 0:
+                if form.startswith(end[at:]):
+                    return end[:at] + MASK
+                at = end.find(form[:MIN_LENGTH], at + 1)
+        return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    content = secret.encode("utf-8", "surrogatepass")
+    for encoded in (*_in_base64(content), b64encode(content).decode()):
+        yield from (encoded, encoded.translate(str.maketrans("+/", "-_")))
+    yield from (secret, html.escape(secret), html.escape(secret, quote=False))
+    for each in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
+        yield from (each[1:-1], each[1:-1].replace("/", "\\/"))
+    for each in (quote(content, ""), quote(content), quote_plus(content)):
+        yield from (each, _HEX.sub(lambda code: code[0].lower(), each))
+
+
+def _in_base64(content: bytes) -> Iterator[str]:
+    """Return what is the same wherever the content stands in something larger."""
+    for before in range(3):
+        encoded = b64encode(bytes(before) + content).decode()
+        yield encoded[-(-before * 8 // 6) : (before + len(content)) * 8 // 6]

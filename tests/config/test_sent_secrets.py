@@ -1,0 +1,62 @@
+"""Which secrets the checks of a monitor send."""
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.config.model import Monitor
+from monitor.config.sent_secrets import sent_secrets
+from tests.config.conftest import Read
+
+SITE = "https://site.example/"
+
+
+@pytest.mark.parametrize(
+    ("settings", "secrets"),
+    [
+        ({}, set()),
+        ({"url": f"{SITE}?page=1&token=a%2Fb+c&key=1#sid=2"}, {"a%2Fb+c", "a/b c", "1", "2"}),
+        ({"url": "https://user:p%40ss@site.example/"}, {"p%40ss", "p@ss", "user:p@ss"}),
+        ({"url": "https://t%40ken@site.example/"}, {"t%40ken", "t@ken"}),
+        ({"proxy": "http://user:pass@proxy.example/"}, {"pass", "user:pass"}),
+        ({"bearer_token": "bearer"}, {"bearer"}),
+        ({"basic_auth": {"username": "user", "password": "pass"}}, {"pass", "user:pass"}),
+        ({"headers": {"Accept": "text/html", "X-Status-Code": "1"}}, set()),
+        ({"headers": {"X-Api-Key": "key"}}, {"key"}),
+        ({"headers": {"Authorization": "Token abc"}}, {"Token abc", "abc"}),
+        (
+            {"headers": {"Authorization": f"basic {b64encode(b'user:pass').decode()}"}},
+            {"basic dXNlcjpwYXNz", "dXNlcjpwYXNz", "user:pass", "pass"},
+        ),
+        ({"headers": {"Authorization": "Basic no"}}, {"Basic no", "no"}),
+        ({"headers": {"Cookie": 'a=1; b="two"'}}, {'a=1; b="two"', "1", "two", 'b="two"'}),
+        ({"body": "user=me&pass%77ord=a%2Fb"}, {"user=me&pass%77ord=a%2Fb", "a%2Fb", "a/b"}),
+        ({"body": '{"user": "me", "password": "x"}'}, {'{"user": "me", "password": "x"}', "x"}),
+    ],
+)
+def test_what_is_probably_a_secret_is_one(settings: dict[str, Any], secrets: set[str]) -> None:
+    assert sent_secrets(Monitor(**{"name": "site", "url": SITE, **settings})) == secrets
+
+
+def test_what_came_from_the_environment_or_a_file_is_a_secret_wherever_it_is(
+    read: Read, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("from file\n")
+    environ = {"A": "first", "B": "second", "C": "third", "D": "fourth"}
+
+    config = read(
+        environ,
+        url_to_monitor="https://site.example/${A}",
+        defaults={
+            "headers": {"Accept": "text/${B}", "X-Other": {"file": "secret"}},
+            "body": "a ${C} and ${D}",
+        },
+    )
+
+    assert sent_secrets(config.monitors[0]) == {
+        *environ.values(),
+        "from file",
+        "a third and fourth",
+    }
