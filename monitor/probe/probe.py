@@ -20,12 +20,8 @@ from monitor.probe.judge import Judge
 from monitor.probe.masking import Masking
 from monitor.probe.response import Received, as_text
 from monitor.probe.timing import Timing
-<<<<<<< Updated upstream
-from monitor.result import PROCESS, CheckResult, OwnTroubleError, next_number, result_id
-from monitor.runtime.text import quoted
-=======
 from monitor.result import PROCESS, CheckResult, Evidence, OwnTroubleError, next_number, result_id
->>>>>>> Stashed changes
+from monitor.runtime.text import quoted
 
 
 class Checker(Protocol):

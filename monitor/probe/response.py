@@ -101,14 +101,8 @@ def evidence(
             break
         shown = MASK if is_secret_header(name) else _cut(masking.text(value), left)
         left -= len(shown)
-<<<<<<< Updated upstream
         shown = _storable(mask_urls(shown))
-        as_before = spelled.setdefault(name.lower(), _storable(name))
-=======
-        raw = mask_urls(shown).encode("utf-8", "surrogateescape")
-        shown, _ = as_text(raw, None, 4 * HEADERS_LENGTH, _UNMASKED)
-        as_before = spelled.setdefault(name.lower(), masking.line(name))
->>>>>>> Stashed changes
+        as_before = spelled.setdefault(name.lower(), _storable(masking.line(name)))
         kept[as_before] = f"{kept[as_before]}, {shown}" if as_before in kept else shown
     return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES, masking)[0])
 
@@ -127,7 +121,9 @@ def charset_in(content_type: str) -> str | None:
     return declared[1] if declared else None
 
 
-def as_text(body: bytes | bytearray, charset: str | None, limit: int, masking: Masking) -> tuple[str, bool]:
+def as_text(
+    body: bytes | bytearray, charset: str | None, limit: int, masking: Masking = _UNMASKED
+) -> tuple[str, bool]:
     """Return the beginning of the body as text, at most `limit` bytes of UTF-8, and whether it was cut.
 
     Secrets are masked before it is cut.
@@ -135,20 +131,14 @@ def as_text(body: bytes | bytearray, charset: str | None, limit: int, masking: M
     An unknown or missing charset is read as UTF-8. What cannot be decoded becomes U+FFFD;
     so does NUL, which PostgreSQL refuses.
     """
-<<<<<<< Updated upstream
-    text = bytearray()
+    text, cut = bytearray(), False
     for piece in _pieces(body, charset):
         text += piece.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
         if len(text) > limit:
-            return text[:limit].decode("utf-8", "ignore"), True
-    return text.decode(), False
-=======
-    # No charset takes more than 4 bytes for a character that takes one byte in UTF-8.
-    beginning = body[: 4 * limit + 4]
-    text = masking.text(decoded(beginning, charset).replace("\0", "\N{REPLACEMENT CHARACTER}"))
-    stored = text.encode("utf-8", "replace")
-    return stored[:limit].decode("utf-8", "ignore"), len(stored) > limit or len(beginning) < len(body)
->>>>>>> Stashed changes
+            cut = True
+            break
+    masked = masking.text(text.decode())
+    return (masked.encode()[:limit].decode("utf-8", "ignore") if cut else masked), cut
 
 
 def in_utf8(body: bytes | bytearray, charset: str | None) -> bytes:

@@ -78,7 +78,7 @@ def test_without_a_response_there_is_no_evidence() -> None:
     ],
 )
 def test_a_body_becomes_text(body: bytes, charset: str | None, text: str) -> None:
-    assert as_text(body, charset, 100, Masking()) == (text, False)
+    assert as_text(body, charset, 100) == (text, False)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_body_becomes_text(body: bytes, charset: str | None, text: str) -> Non
 def test_a_long_body_is_cut_between_characters(
     body: bytes, charset: str | None, limit: int, text: str, cut: bool
 ) -> None:
-    assert as_text(body, charset, limit, Masking()) == (text, cut)
+    assert as_text(body, charset, limit) == (text, cut)
 
 
 @pytest.mark.parametrize(
