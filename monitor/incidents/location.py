@@ -7,6 +7,7 @@ of their slots, unless the clock was set back.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from heapq import merge
+from operator import attrgetter
 
 import msgspec
 
@@ -15,6 +16,7 @@ from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.sums import Status, UptimePoint, status_of
 
+_NUMBER, _SLOT = attrgetter("number", "scheduled_at"), attrgetter("scheduled_at")
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
 
 
@@ -90,8 +92,10 @@ def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
     for result in results:
         made_by[result.location, result.process].append(result)
     for made in made_by.values():
-        made.sort(key=lambda result: (result.number, result.scheduled_at))
-    return list(merge(*made_by.values(), key=lambda result: result.scheduled_at))
+        made.sort(key=_NUMBER)
+    if len(made_by) == 1:
+        return made
+    return list(merge(*made_by.values(), key=_SLOT))
 
 
 def point_of(result: CheckResult, rules: Rules) -> UptimePoint:

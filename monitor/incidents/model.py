@@ -88,4 +88,4 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     @property
     def last_at(self) -> float:
         """Slot of the newest result of all locations; minus infinity before the first."""
-        return max((state.at for state in self.locations.values()), default=-math.inf)
+        return max([state.at for state in self.locations.values()], default=-math.inf)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from monitor.result import CheckResult, Phases
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.maintenance import Windows
-from monitor.uptime.sums import BUCKETS, CountedAs, UptimePoint, bucket, time_covered
+from monitor.uptime.sums import CountedAs, UptimePoint, bucket, time_covered
 
 _COLUMN: dict[CountedAs, int] = {"up": 0, "degraded": 1, "down": 2, "maintenance": 3}
 _DOWN, _UNKNOWN = 2, 3
@@ -18,8 +18,8 @@ class Entry:
     """What is to be added to one hour.
 
     `seconds` are those up, degraded, down and in maintenance; `counts` the results that are up, degraded,
-    down and unknown. The rest is of results that were up: response times by bucket, the slowest response
-    time, and the sums of their phases.
+    down and unknown. The rest is of results that were up: their number by bucket of the response time, the
+    slowest response time, and the sums of their phases.
     """
 
     __slots__ = ("counts", "phases", "response_times", "seconds", "slowest_s")
@@ -27,7 +27,7 @@ class Entry:
     def __init__(self) -> None:
         self.seconds = [0.0, 0.0, 0.0, 0.0]
         self.counts = [0, 0, 0, 0]
-        self.response_times = [0] * BUCKETS
+        self.response_times: dict[int, int] = {}
         self.slowest_s = 0.0
         self.phases = [0.0] * len(Phases.__struct_fields__)
 
@@ -44,7 +44,8 @@ class Ledger:
             entry = self._entry(monitor, result.location, int(result.scheduled_at // HOUR_S))
             if result.up:
                 entry.counts[1 if result.degraded else 0] += 1
-                entry.response_times[bucket(result.response_time)] += 1
+                index = bucket(result.response_time)
+                entry.response_times[index] = entry.response_times.get(index, 0) + 1
                 entry.slowest_s = max(entry.slowest_s, result.response_time)
                 sums, phases = entry.phases, result.phases
                 sums[0] += phases.resolve or 0.0

@@ -136,13 +136,20 @@ async def add(connection: Any, entries: Mapping[tuple[str, str, int], Entry]) ->
             *key,
             *entry.seconds,
             *entry.counts,
-            f"{{{str(entry.response_times)[1:-1]}}}",
+            _array(entry.response_times),
             entry.slowest_s,
             *entry.phases,
         )
         for key, entry in entries.items()
     ]
     await connection.execute(_ADD, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def _array(response_times: Mapping[int, int]) -> str:
+    counts = ["0"] * BUCKETS
+    for index, count in response_times.items():
+        counts[index] = str(count)
+    return f"{{{','.join(counts)}}}"
 
 
 async def around(connection: Any, late: Sequence[CheckResult], reach_s: float) -> list[UptimePoint]:

@@ -149,7 +149,7 @@ def test_results_are_counted_by_their_status() -> None:
 
     (entry,) = ledger.entries.values()
     assert entry.counts == [3, 2, 1, 4]
-    assert sum(entry.response_times) == 5
+    assert sum(entry.response_times.values()) == 5
 
 
 def test_phases_of_results_that_are_up_are_summed_each_by_itself() -> None:
