@@ -53,7 +53,6 @@ class Received:
     headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
     charset: str | None = None
     body: bytearray = field(default_factory=bytearray)
-    complete: bool = False
     truncated: bool = False
     tls: SeenTls = field(default_factory=SeenTls)
 

@@ -1,13 +1,15 @@
 """From a monitor's first request to the last byte of the final response: connections, redirects, cookies."""
 
+import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import aiohttp
 from aiohttp.http import RawResponseMessage
 
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Connector, begin_tls, open_tunnel
+from monitor.probe.exchange.decoding import Decoding, NotEncodedError, decoding
 from monitor.probe.exchange.request import Configured, Place, Request, redirected
 from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed, unusable_url
@@ -55,7 +57,7 @@ class Exchange:
                 if following is None:
                     timing.enter(Phase.TRANSFER)
                     _note_head(message, seen, timing.hops - 1)
-                    await self._read(wire, seen)
+                    await self._read(wire, seen, decoding(message.headers.get("Content-Encoding", "")))
                     return
             finally:
                 self._release(wire, (request.site, context))
@@ -119,15 +121,26 @@ class Exchange:
                 raise
         return wire
 
-    async def _read(self, wire: Wire, seen: Received) -> None:
+    async def _read(self, wire: Wire, seen: Received, encoding: Decoding) -> None:
+        try:
+            while not seen.truncated and (chunk := await wire.more()):
+                await self._take(seen, encoding.parts(chunk))
+        except NotEncodedError:
+            raise Failed(Reason.PROTOCOL_ERROR, "the body is not encoded as its headers say") from None
+        if not (seen.truncated or encoding.is_complete):
+            raise Failed(Reason.DISCONNECTED, "the encoded body ends in the middle")
+
+    async def _take(self, seen: Received, parts: Iterator[bytes]) -> None:
+        """Add these parts to the body; between two of them the event loop does what else is due."""
         limit = self._monitor.max_body_bytes
-        while chunk := await wire.more():
-            seen.body += chunk
+        for number, part in enumerate(parts):
+            if number:
+                await asyncio.sleep(0)
+            seen.body += part
             if len(seen.body) > limit:
                 del seen.body[limit:]
                 seen.truncated = True
                 return
-        seen.complete = True
 
     def _release(self, wire: Wire, key: _Key) -> None:
         """Close the connection, or keep it where that is wanted."""

@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from monitor.config.model import Monitor
+from monitor.probe.exchange.decoding import ACCEPTED
 
 _USER_AGENT = "website-health-monitor/0.1"
 _HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
@@ -91,7 +92,7 @@ class Configured:
                 headers[name] = value
         _add_credentials(headers, url)
         headers.setdefault("Accept", "*/*")
-        headers.setdefault("Accept-Encoding", "gzip, deflate")
+        headers.setdefault("Accept-Encoding", ACCEPTED)
         if cookies:
             headers["Cookie"] = _with_cookies(headers.get("Cookie", ""), cookies)
         _describe_body(headers, method, content)

@@ -1,6 +1,6 @@
 """One response at a time from the bytes of a connection.
 
-aiohttp's parser reads the head and decodes the body. What it is fed is decided here: at most
+aiohttp's parser reads the head and finds the body. What it is fed is decided here: at most
 `MAX_HEAD_BYTES` and `MAX_INTERIM` interim responses before the body, a head as browsers read it, and
 nothing once the response is complete.
 """
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.client_exceptions import ClientPayloadError
 from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -24,7 +23,7 @@ from monitor.runtime.text import quoted
 
 MAX_HEAD_BYTES = 256 * 1024  # of the head, and of the interim responses before it
 MAX_INTERIM = 10
-_BUFFER_BYTES = 65_536  # of the decoded body, until the site has to wait
+_BUFFER_BYTES = 65_536  # of the body, until the site has to wait
 
 _FINAL = 200  # the status of a final response, or above
 _SWITCHING = 101
@@ -146,17 +145,13 @@ class Wire(BaseProtocol):
             self._take_head(early)
 
     async def more(self) -> bytes:
-        """Return the next part of the body, decoded; nothing at its end.
+        """Return the next part of the body, as it was sent; nothing at its end.
 
         Raises:
             Failed: the connection is lost, or the body is not what its headers say.
 
         """
-        try:
-            part = await self._payload.readany()
-        except ClientPayloadError as error:
-            error.__traceback__ = None  # the body keeps the error, and its frames would keep the body
-            raise Failed(Reason.PROTOCOL_ERROR, "the body is not encoded as its headers say") from None
+        part = await self._payload.readany()
         if not part and (self._trouble is not None or self._lost_by is not None):
             raise self._failed(in_body=True)
         return part
@@ -249,9 +244,9 @@ class Wire(BaseProtocol):
             self,
             self._loop,
             _BUFFER_BYTES,
-            payload_exception=ClientPayloadError,
             response_with_body=not self._bodyless,
             read_until_eof=True,
+            auto_decompress=False,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
             max_headers=MAX_HEAD_BYTES,

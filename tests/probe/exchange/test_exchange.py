@@ -28,7 +28,7 @@ def configured(url: str = "http://site.test/", **settings: Any) -> Configured:
 def test_a_request_says_what_is_needed_and_no_more() -> None:
     assert configured("http://site.test:8080/page?x=1#there").first.head == (
         b"GET /page?x=1 HTTP/1.1\r\nHost: site.test:8080\r\nUser-Agent: website-health-monitor/0.1\r\n"
-        b"Accept: */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: close\r\n\r\n"
+        b"Accept: */*\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nConnection: close\r\n\r\n"
     )
 
 
