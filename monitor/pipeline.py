@@ -135,7 +135,10 @@ async def _servers(config: Config, resources: AsyncExitStack) -> tuple[str, str,
         retention = UntilStored(topic)
         await ensure_topics(config, kafka)
         embedded.on_restart = topic.restore
-        log.warning("the embedded broker keeps its log in memory: it is for trying out, not for real use")
+        log.warning(
+            "the embedded broker keeps its log in memory, and every user of this machine can read"
+            " and write it: it is for trying out, not for real use"
+        )
     log.info("database: %s", shown)
     log.info("broker: %s, topic %s", kafka, config.kafka_topic)
     return database, kafka, retention

@@ -190,13 +190,13 @@ def test_once_can_be_interrupted(program: Start, silent_site: str, database: str
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_starts_ends_it_in_order(program: Start, number: signal.Signals) -> None:
     monitor = program()
-    monitor.path.unlink()
-    os.mkfifo(monitor.path)
+    monitor.script = ("-m", "tests.never_reading_program")
     monitor.start()
-    with monitor.path.open("w"):
-        monitor.signal(number)
+    monitor.prints("reads")
 
-        assert monitor.wait() == 0
+    monitor.signal(number)
+
+    assert monitor.wait() == 0
     assert "Traceback" not in monitor.printed()
 
 

@@ -22,6 +22,23 @@ _SHORT_LOOK_S = 0.01
 _MAX_LOG_BYTES = 10_000_000
 _TAIL_BYTES = 4_000
 
+# What a server gets of our environment, which has secrets of the configuration in it.
+_INHERITED = {
+    "DYLD_LIBRARY_PATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "PATH",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_RUNTIME_DIR",
+}
+
 _log = logging.getLogger(__name__)
 
 Endings = Sequence[tuple[signal.Signals, float]]
@@ -72,6 +89,11 @@ class Child:
             self._process = psutil.Popen(
                 [*guard, *command],
                 cwd=cwd,
+                env={
+                    name: value
+                    for name, value in os.environ.items()
+                    if name in _INHERITED or name.startswith("LC_")
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

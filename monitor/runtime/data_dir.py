@@ -1,10 +1,16 @@
-"""The folder that only one running program may use."""
+"""The folder that only one running program, and only its user, may use."""
 
 import fcntl
+import logging
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+_log = logging.getLogger(__name__)
 
 
 class DataDirError(Exception):
@@ -15,6 +21,8 @@ class DataDirError(Exception):
 def locked(data_dir: Path) -> Iterator[None]:
     """Make the folder, for its owner only, and lock it against other processes until the end.
 
+    What is there already is closed to others, too: it may hold results with the bodies of pages. Until the
+    end, all files that the process makes are for its user only.
     The lock ends with the process, however that ends. It is not inherited.
 
     Raises:
@@ -22,11 +30,14 @@ def locked(data_dir: Path) -> Iterator[None]:
 
     """
     lock = _open(data_dir)
+    umask = os.umask(_OTHERS)
     try:
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())
+        _close_to_others(data_dir)
         yield
     finally:
+        os.umask(umask)
         os.close(lock)
 
 
@@ -43,3 +54,18 @@ def _open(data_dir: Path) -> int:
         os.close(lock)
         raise DataDirError(f"data_dir {data_dir} is in use by another process, {holder}") from error
     return lock
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take the rights of others from the folder and the files in it; a folder like /tmp stays as it is."""
+    try:
+        if folder.stat().st_mode & stat.S_ISVTX:
+            _log.warning("data_dir %s is for all users: a folder of its own is safer", folder)
+            return
+        with os.scandir(folder) as entries:
+            files = [Path(entry) for entry in entries if entry.is_file(follow_symlinks=False)]
+        for path in (folder, *files):
+            with suppress(FileNotFoundError):  # a server of an earlier run may remove its files
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
+    except OSError as error:
+        _log.warning("data_dir %s cannot be closed to other users: %s", folder, error.strerror)

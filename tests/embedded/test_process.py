@@ -85,6 +85,22 @@ async def test_another_account_needs_root(tmp_path: Path) -> None:
             server.launch(["sleep", "60"], Path("/"))
 
 
+async def test_a_server_gets_of_the_environment_what_it_needs_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PG_PASSWORD", "s3cret")
+    monkeypatch.setenv("LC_ALL", "C")
+    server = child(tmp_path / "log")
+
+    server.launch(["env"], tmp_path)
+    await server.succeeds(60)
+
+    found = dict(line.split("=", 1) for line in (tmp_path / "log").read_text().splitlines())
+    assert found["LC_ALL"] == "C"
+    assert (found["PATH"], found["TMPDIR"]) == (os.environ["PATH"], os.environ["TMPDIR"])
+    assert "s3cret" not in found.values()
+
+
 async def test_an_orphan_that_is_gone_already_needs_no_end(tmp_path: Path) -> None:
     server = child(tmp_path / "log")
     server.launch(["sleep", "60"], tmp_path)

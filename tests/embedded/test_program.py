@@ -1,4 +1,5 @@
 import os
+import stat
 from pathlib import Path
 
 import asyncpg
@@ -54,3 +55,14 @@ async def test_servers_that_outlive_a_killed_program_are_ended_by_the_next(
     with program(short_dir, account, path="/without-setpriv") as (_, facts):
         assert await count_starts(facts["uri"]) == 2
         assert all(map(gone, left["pids"]))
+
+
+def test_only_postgres_may_pass_the_folder_and_nobody_else_reads_in_it(account: int, short_dir: Path) -> None:
+    short_dir.chmod(0o755)
+
+    with program(short_dir, account):
+        modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in short_dir.iterdir()}
+
+        assert stat.S_IMODE(short_dir.stat().st_mode) == (0o710 if account == 0 else 0o700)
+    assert {"broker.log", "broker.pid", "lock", "postgres.log"} < modes.keys()
+    assert all(mode in {0o600, 0o700} for mode in modes.values())

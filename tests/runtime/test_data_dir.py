@@ -45,3 +45,54 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
 
     with pytest.raises(DataDirError, match=r"^data_dir .*/file/folder cannot be used: Not a directory$"):
         locked(tmp_path / "file" / "folder").__enter__()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_is_there_already_is_closed_to_others_and_what_is_made_is_not_open_to_them(
+    tmp_path: Path,
+) -> None:
+    outside = tmp_path / "outside"
+    outside.touch(0o644)
+    folder = tmp_path / "data"
+    folder.mkdir(0o755)
+    (folder / "outbox.sqlite").touch(0o664)
+    (folder / "link").symlink_to(outside)
+    (folder / "socket").mkdir(0o750)
+    mine = os.umask(0o022)
+    os.umask(mine)
+
+    with locked(folder):
+        (folder / "new").touch()
+
+        assert mode(folder) == 0o700
+        assert mode(folder / "outbox.sqlite") == mode(folder / "new") == 0o600
+        assert (mode(outside), mode(folder / "socket")) == (0o644, 0o750)
+    assert os.umask(mine) == mine
+
+
+def test_a_folder_for_all_users_stays_so_and_the_log_says_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(0o1777)
+
+    with locked(tmp_path):
+        assert mode(tmp_path) == 0o1777
+
+    assert caplog.messages == [f"data_dir {tmp_path} is for all users: a folder of its own is safer"]
+
+
+def test_a_folder_of_another_user_stays_as_it_is_and_the_log_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Path, __: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+
+    with locked(tmp_path):
+        assert caplog.messages == [
+            f"data_dir {tmp_path} cannot be closed to other users: Operation not permitted"
+        ]
