@@ -64,7 +64,7 @@ SITES: dict[str, tuple[Script, Reason | None, str]] = {
     "sends 100,000 headers": (
         answer(HEAD + b"X: y\r\n" * 100_000),
         Reason.PROTOCOL_ERROR,
-        "more than 256 KiB before the body",
+        "more than 2000 lines before the body",
     ),
     "sends a header of 10 MB": (
         answer(HEAD + b"X: " + b"y" * 10 * MB),

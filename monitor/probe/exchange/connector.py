@@ -31,6 +31,7 @@ _FAMILIES = {"any": socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 _LOOK_UP_SHARE = 0.5  # of the timeout, for DNS servers that do not answer
 _HAPPY_EYEBALLS_S = 0.25
 _CONNECTED = 200
+_LONGEST_IPV4 = len("255.255.255.255")
 _LINK_LOCAL = "fe"  # and some others; to these, uvloop adds an interface that nobody has named
 
 
@@ -112,7 +113,7 @@ class Connector:
     async def _look_up(self, place: Place, timing: Timing) -> list[ResolveResult]:
         host, port = place
         if _is_address(host):
-            if ":" not in host and not _is_usual(host):
+            if ":" not in host and not (len(host) <= _LONGEST_IPV4 and _is_usual(host)):
                 raise unusable_url(redirected=timing.hops > 1)
             return self._of_family([resolved(host, host, port)], host)
         timing.enter(Phase.RESOLVE)

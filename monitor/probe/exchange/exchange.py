@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import aiohttp
 from aiohttp.http import RawResponseMessage
@@ -17,6 +17,8 @@ from monitor.probe.response import Received, charset_in
 from monitor.probe.timing import Phase, Timing
 from monitor.result import Reason
 
+MAX_COOKIES = 100  # of one check; the jar keeps 50 of a host
+MAX_COOKIE = 4_096  # characters of one, with its attributes
 _KEPT_S = 120  # for which an unused connection is kept
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 
@@ -50,7 +52,7 @@ class Exchange:
             context = context_for(request.own) if request.secure else None
             wire, message = await self._send(request, context, timing)
             try:
-                if cookies := message.headers.getall("Set-Cookie", ()):
+                if cookies := _acceptable(message.headers.getall("Set-Cookie", ()), jar):
                     jar = jar or aiohttp.CookieJar(unsafe=True)
                     jar.update_cookies_from_headers(cookies, request.url)
                 following = self._following(request, message, jar)
@@ -76,9 +78,9 @@ class Exchange:
         """Return the request that a redirect leads to."""
         if not self._monitor.follow_redirects:
             return None
-        headers = message.headers
+        location = message.headers.get("Location") or message.headers.get("URI") or ""
         try:
-            leads_to = redirected(request, message.code, headers.get("Location") or headers.get("URI") or "")
+            leads_to = redirected(request, message.code, location)
             if leads_to is None:
                 return None
             method, url, with_body = leads_to
@@ -149,6 +151,12 @@ class Exchange:
             self._kept[key] = wire
         else:
             wire.abort()
+
+
+def _acceptable(cookies: Sequence[str], jar: aiohttp.CookieJar | None) -> Sequence[str]:
+    """Return the cookies that are none too long, as far as there is room for them."""
+    room = MAX_COOKIES - len(jar or ())
+    return [each for each in cookies if len(each) <= MAX_COOKIE][: max(0, room)]
 
 
 async def _ask(wire: Wire, request: Request, timing: Timing) -> tuple[Wire, RawResponseMessage]:

@@ -18,6 +18,8 @@ from yarl import URL
 from monitor.config.model import Monitor
 from monitor.probe.exchange.decoding import ACCEPTED
 
+MAX_LOCATION = 16_384  # characters that a redirect may have
+
 _USER_AGENT = "website-health-monitor/0.1"
 _HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
 _LENGTHLESS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # without a body, these say nothing about its length
@@ -141,6 +143,8 @@ def redirected(request: Request, status: int, location: str) -> tuple[str, URL, 
     """
     if status not in _REDIRECTS or not location:
         return None
+    if len(location) > MAX_LOCATION:
+        raise ValueError("too long")
     url = URL(location)
     if url.scheme not in ("", "http", "https"):
         raise ValueError("not a website")

@@ -1,8 +1,8 @@
 """One response at a time from the bytes of a connection.
 
-aiohttp's parser reads the head and finds the body. What it is fed is decided here: at most
-`MAX_HEAD_BYTES` and `MAX_INTERIM` interim responses before the body, a head as browsers read it, and
-nothing once the response is complete.
+aiohttp's parser reads the head and finds the body. What it is fed is decided here: at most `MAX_HEAD_BYTES`,
+`MAX_HEAD_LINES` and `MAX_INTERIM` interim responses before the body, a head as browsers read it, and nothing
+once the response is complete.
 """
 
 import re
@@ -22,7 +22,9 @@ from monitor.result import Reason
 from monitor.runtime.text import quoted
 
 MAX_HEAD_BYTES = 256 * 1024  # of the head, and of the interim responses before it
+MAX_HEAD_LINES = 2_000  # likewise
 MAX_INTERIM = 10
+MAX_APART_BYTES = 256 * 1024  # in a row that are no part of the body: trailers, extensions of chunks
 _BUFFER_BYTES = 65_536  # of the body, until the site has to wait
 
 _FINAL = 200  # the status of a final response, or above
@@ -68,6 +70,7 @@ class Wire(BaseProtocol):
     _trouble: str | None
 
     __slots__ = (
+        "_apart",
         "_before",
         "_bodyless",
         "_closing",
@@ -75,6 +78,7 @@ class Wire(BaseProtocol):
         "_head",
         "_hold",
         "_interim",
+        "_lines",
         "_lost_by",
         "_mended",
         "_payload",
@@ -134,7 +138,7 @@ class Wire(BaseProtocol):
         """Begin to wait for the response. What has come before is a part of it."""
         self._bodyless = request.bodyless
         self._continued = request.body if request.waits else b""
-        self._before = self._interim = 0
+        self._before = self._lines = self._interim = self._apart = 0
         self._surplus = self._mended = False
         self._refused = self._trouble = None
         self._payload = EMPTY_PAYLOAD
@@ -249,7 +253,7 @@ class Wire(BaseProtocol):
             auto_decompress=False,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
-            max_headers=MAX_HEAD_BYTES,
+            max_headers=MAX_HEAD_LINES,
         )
 
     def _take_head(self, data: bytes) -> None:
@@ -259,8 +263,11 @@ class Wire(BaseProtocol):
             end = _HEAD_END.search(self._head, max(0, known - 2))
             length = end.end() if end else len(self._head)
             data = self._head[length:]
+            self._lines += self._head.count(b"\n", known, length)
             if self._before + length > MAX_HEAD_BYTES:
                 self._fail(f"more than {MAX_HEAD_BYTES // 1024} KiB before the body")
+            elif self._lines > MAX_HEAD_LINES:
+                self._fail(f"more than {MAX_HEAD_LINES} lines before the body")
             else:
                 self._parse_head(known, length, ended=end is not None)
         if data and self.message is not None:
@@ -310,12 +317,18 @@ class Wire(BaseProtocol):
         if self._payload.is_eof():
             self._surplus = self._surplus or bool(data)
             return
+        known = self._payload.total_bytes
         try:
             self._surplus = bool(self._parser.feed_data(data)[0])
         except HttpProcessingError as error:
             self._surplus = True
             if not self._payload.is_eof():
                 self._fail(_invalid(error.message))
+            return
+        grew = self._payload.total_bytes != known or self._payload.is_eof()
+        self._apart = 0 if grew else self._apart + len(data)
+        if self._apart > MAX_APART_BYTES:
+            self._fail(f"more than {MAX_APART_BYTES // 1024} KiB that are no part of the body")
 
     def _fail(self, why: str) -> None:
         self._trouble = why
