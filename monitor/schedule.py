@@ -92,6 +92,12 @@ class _Entry:
         self.turn = asyncio.get_running_loop().create_future()
         return self.turn
 
+    def end_turn(self, turn: "asyncio.Future[CheckResult]") -> None:
+        """Forget a turn, and with it the body in its result."""
+        turn.cancel()
+        if self.turn is turn:
+            self.turn = None
+
     async def free(self) -> None:
         """Wait until no check runs or waits for its turn."""
         while turn := self.under_way:
@@ -192,7 +198,7 @@ class Schedule:
         turn = entry.take_turn(recorded=False)
         name = f"the check of {entry.monitor.name} that was asked for"
         asked = self._tasks.start(name, self._check_beside(entry, turn))
-        asked.add_done_callback(lambda _: turn.cancel())
+        asked.add_done_callback(lambda _: entry.end_turn(turn))
         return turn
 
     async def _check_beside(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
@@ -236,7 +242,7 @@ class Schedule:
         finally:
             entry.checking = False
             self.progress.end(entry)
-            turn.cancel()
+            entry.end_turn(turn)
 
     async def _result(self, entry: _Entry, scheduled_at: float) -> CheckResult | None:
         try:
