@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.config.model import Expect
 from monitor.probe.expect import Failure, Response, judged
-from monitor.probe.expect_body import json_is_true
+from monitor.probe.expect_body import MAX_JSON_VALUES, json_is_true
 from monitor.probe.judge import Judge
 from monitor.result import OwnTroubleError, Reason
 
@@ -85,10 +85,41 @@ async def test_json_of_many_elements_holds_nothing() -> None:
 
 
 async def test_json_nested_beyond_measure_is_no_json() -> None:
-    failure, held_s = await judge_beside(Response(200, body=b"[" * MB), json="@")
+    failure, held_s = await judge_beside(Response(200, body=b"[" * MAX_JSON_VALUES), json="@")
 
     assert failure is not None
     assert failure[0] == Reason.JSON
+    assert held_s < HELD_S
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * (16 * MB // 3) + b"[]]", b"[" + b"{}," * 50_000 + b"{}]"])
+async def test_json_of_too_many_values_is_not_parsed(body: bytes) -> None:
+    failure, held_s = await judge_beside(Response(200, body=body), json="@")
+
+    assert failure == (Reason.BODY_TOO_LARGE, "the JSON has more than 100000 values")
+    assert held_s < HELD_S
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}"])
+async def test_json_of_as_many_values_as_is_said_holds_nothing(value: bytes) -> None:
+    count = MAX_JSON_VALUES // 2
+    response = Response(200, body=b"[" + b",".join(count * [value]) + b"]")
+
+    failure, held_s = await judge_beside(response, json=f"length(@) == `{count}`")
+
+    assert failure is None
+    assert held_s < HELD_S
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "iso8859_8", "utf-8", "utf-16", "gb18030"])
+@pytest.mark.parametrize("byte", [b"\x81", b"\xfc"])
+@pytest.mark.parametrize("size", [20_000, MB])
+async def test_a_body_that_cannot_be_decoded_holds_nothing(charset: str, byte: bytes, size: int) -> None:
+    response = Response(200, body=byte * size, charset=charset)
+
+    failure, held_s = await judge_beside(response, body_regex="b")
+
+    assert failure is not None
     assert held_s < HELD_S
 
 
