@@ -25,7 +25,8 @@ _LOOK_S = 1.0
 _ALIVE_S = 7.5, 15.0  # a random time, so that not all listeners are written to in one turn of the loop
 _OVERLAP = 200  # changes that another process may not have committed yet
 _MAX_WAITING = 1_000
-_MAX_LISTENERS = 1_000
+_MAX_DIGITS = 18  # of the number of a change
+_REPLAYED_AT_ONCE = 500  # changes: a listener may have missed all that there are
 _AT_ONCE = 10  # listeners, each of which is written to in the next turn of the loop
 
 
@@ -35,10 +36,13 @@ class Events:
     A listener that comes before `run` waits for it. `on_news` is called before an event is sent.
     """
 
-    def __init__(self, on_news: Callable[[], None] = lambda: None, look_s: float = _LOOK_S) -> None:
+    def __init__(
+        self, on_news: Callable[[], None] = lambda: None, look_s: float = _LOOK_S, max_listeners: int = 1_000
+    ) -> None:
         self._reader: PageReader
         self._on_news = on_news
         self._look_s = look_s
+        self.max_listeners = max_listeners
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self._wanted = asyncio.Event()
         self._begun = asyncio.Event()
@@ -102,7 +106,7 @@ class Events:
                 await asyncio.sleep(0)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if len(self._listeners) >= _MAX_LISTENERS:
+        if len(self._listeners) >= self.max_listeners:
             raise web.HTTPServiceUnavailable(text="too many listeners\n")
         response = web.StreamResponse(
             headers={
@@ -121,14 +125,18 @@ class Events:
         self, response: web.StreamResponse, queue: "asyncio.Queue[bytes | None]", last: str
     ) -> None:
         await response.write(_text("hello", {}))
-        with suppress(StoreUnavailableError, ValueError):
-            await self._replay(response, int(last))
+        if last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS:
+            with suppress(StoreUnavailableError):
+                await self._replay(response, int(last))
         while (text := await _next(queue)) is not None:
             await response.write(text)
 
     async def _replay(self, response: web.StreamResponse, missed: int) -> None:
-        for number, content in await self._reader.changes_after(missed - _OVERLAP):
-            await response.write(_text("change", content, number))
+        after = missed - _OVERLAP
+        while changes := await self._reader.changes_after(after, _REPLAYED_AT_ONCE):
+            for number, content in changes:
+                await response.write(_text("change", content, number))
+            after = changes[-1][0]
 
     @asynccontextmanager
     async def _listening(self) -> "AsyncIterator[asyncio.Queue[bytes | None]]":

@@ -274,9 +274,9 @@ class PageReader:
         ((number,),) = await self._rows(sql.LAST_CHANGE)
         return int(number)
 
-    async def changes_after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
-        """Read the changes with higher numbers, in their order."""
-        return [(row["id"], dict(row)) for row in await self._rows(sql.CHANGES_AFTER, number)]
+    async def changes_after(self, number: int, most: int | None = None) -> list[tuple[int, dict[str, Any]]]:
+        """Read the changes with higher numbers, in their order; at most so many, if `most` is given."""
+        return [(row["id"], dict(row)) for row in await self._rows(sql.CHANGES_AFTER, number, most)]
 
     async def results(self, monitor: str, since: float, after: Place, limit: int) -> list[ResultRow]:
         """Read the results of slots from `since` on, the newest first."""

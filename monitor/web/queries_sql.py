@@ -88,7 +88,7 @@ LAST_CHANGE = "SELECT coalesce(max(id), 0) FROM health_changes"
 
 CHANGES_AFTER = """
 SELECT id, incident_id, monitor, kind, change, at, reason, detail FROM health_changes
-WHERE id > $1 ORDER BY id
+WHERE id > $1 ORDER BY id LIMIT $2
 """
 
 RESULTS = """

@@ -31,11 +31,12 @@ class World(PageReader):
     def add(self, *numbers: int) -> None:
         self.changes += [(number, {"monitor": "shop", "n": number}) for number in numbers]
 
-    async def changes_after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
+    async def changes_after(self, number: int, most: int | None = None) -> list[tuple[int, dict[str, Any]]]:
         self.looks += 1
+        number.to_bytes(8, signed=True)  # as bigint
         if self.unavailable:
             raise StoreUnavailableError
-        return [change for change in self.changes if change[0] > number]
+        return [change for change in self.changes if change[0] > number][:most]
 
     async def last_change(self) -> int:
         return max((number for number, _ in self.changes), default=0)
@@ -169,10 +170,23 @@ async def test_a_listener_that_comes_back_gets_what_it_missed(world: World, list
         assert await listener.names(3) == [("hello", None), ("change", 300), ("change", 301)]
 
 
-async def test_a_last_event_that_is_no_number_is_not_replayed(world: World, listen: Listen) -> None:
+async def test_a_listener_that_missed_a_lot_gets_it_in_parts(
+    world: World, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_REPLAYED_AT_ONCE", 2)
+    world.add(*range(1, 6))
+
+    async with listen(last="0") as listener:
+        assert [number for _, number in await listener.names(6)] == [None, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1e3", "²", "9" * 18, "9" * 19, "9" * 5_000])
+async def test_a_last_event_that_there_cannot_be_is_not_replayed(
+    world: World, listen: Listen, last: str
+) -> None:
     world.add(1)
 
-    async with listen(last="x") as listener:
+    async with listen(last=last) as listener:
         await listener.next()
         world.add(2)
         assert (await listener.next()).number == 2
@@ -243,8 +257,8 @@ async def test_a_listener_that_does_not_keep_up_has_to_come_again(
         assert (await listener.rest()).count(b"event: change") == 2
 
 
-async def test_there_is_a_limit_of_listeners(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_LISTENERS", 1)
+async def test_there_is_a_limit_of_listeners(events: Events, listen: Listen) -> None:
+    events.max_listeners = 1
 
     async with listen(), listen(status=503):
         pass
