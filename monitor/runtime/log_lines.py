@@ -1,9 +1,15 @@
-"""Log lines to a file descriptor that nobody may read any more."""
+"""Log lines to a file descriptor that nobody may read any more, and lines that others can cause."""
 
 import logging
+import math
 import os
 import select
 import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+
+_SELDOM_S = 60.0
 
 
 class LineHandler(logging.Handler):
@@ -44,3 +50,27 @@ class LineHandler(logging.Handler):
                 return False
             line = line[os.write(self._descriptor, line[: self._part]) :]
         return True
+
+
+class Seldom:
+    """Logs an event of each kind once a minute at most, and how many were left out in between.
+
+    For events that somebody outside can cause as often as he likes. There must be a bounded number of kinds.
+    """
+
+    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = log
+        self._clock = clock
+        self._logged_at: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def log(self, level: int, kind: str, text: str, error: BaseException | None = None) -> None:
+        """Log the text, with the traceback of the error if there is one."""
+        now = self._clock()
+        if now - self._logged_at.get(kind, -math.inf) < _SELDOM_S:
+            self._left_out[kind] += 1
+            return
+        more = self._left_out.pop(kind, 0)
+        self._logged_at[kind] = now
+        also = f" ({more} more since the last such line)" if more else ""
+        self._logger.log(level, "%s%s", text, also, exc_info=error)

@@ -7,8 +7,7 @@ sends. A foreign page can link to pages here, and show badges, but cannot make a
 anything: browsers say which page a request comes from.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Callable
 from urllib.parse import quote
 
 from aiohttp import web
@@ -17,10 +16,19 @@ from yarl import URL
 from monitor.config.checks import is_loopback
 from monitor.config.model import Config
 from monitor.web.clients import Clients
+from monitor.web.requests import Handler, Refusals, form
 from monitor.web.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
 
 COOKIE = "website_health_session"
-OPEN = ("/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login", "/logout")
+OPEN = (
+    "/healthz",
+    "/status",
+    "/status/rss",
+    "/badges/{name}/{kind}.svg",
+    "/static/{name}",
+    "/login",
+    "/logout",
+)
 """The routes that everybody may see."""
 _COSTLY = ("/probe", "/events")
 """The routes to which no page of another site may even link: they check something or keep a connection."""
@@ -37,8 +45,6 @@ _HEADERS = {
 }
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 class Access:
     """The middleware that stands before all pages, and the pages to log in and out."""
@@ -49,6 +55,7 @@ class Access:
         self._sessions = Sessions(token, ended) if token else None
         self._failed = FailedTries()
         self.clients = Clients(config.trusted_proxies)
+        self.refusals = Refusals()
         self._login_page = login_page
 
     def routes(self) -> list[web.RouteDef]:
@@ -114,10 +121,10 @@ class Access:
         return web.Response(text=page, content_type="text/html")
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        onward = _own_path(str(form.get("next", "")))
+        fields = form(request)
+        onward = _own_path(fields.get("next", ""))
         assert self._sessions is not None  # noqa: S101 - without a token, there is no such route
-        if not self._admits(request, self._sessions, str(form.get("token", ""))):
+        if not self._admits(request, self._sessions, fields.get("token", "")):
             page = self._login_page(onward, "This is not the token.")
             return web.Response(text=page, content_type="text/html", status=403)
         response = web.Response(status=303, headers={"Location": onward})
@@ -139,6 +146,12 @@ class Access:
         return response
 
 
+def route(request: web.Request) -> str:
+    """Return the pattern of the route, empty where there is none."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
+
+
 def is_api(request: web.Request) -> bool:
     """Return whether the answer is for programs, whoever asks."""
     return request.path == "/api" or request.path.startswith("/api/")
@@ -150,13 +163,7 @@ def wants_page(request: web.Request) -> bool:
 
 
 def _is_open(request: web.Request) -> bool:
-    return _route(request) in OPEN
-
-
-def _route(request: web.Request) -> str:
-    """Return the pattern of the route, empty where there is none."""
-    resource = request.match_info.route.resource
-    return "" if resource is None else resource.canonical
+    return route(request) in OPEN
 
 
 def _is_this_machine(host: str) -> bool:
@@ -181,7 +188,7 @@ def _is_for_others(request: web.Request) -> bool:
     if request.method not in _SAFE_METHODS:
         return False
     follows_link = request.headers.get("Sec-Fetch-Dest") == "document"
-    return _is_open(request) or (follows_link and _route(request) not in _COSTLY)
+    return _is_open(request) or (follows_link and route(request) not in _COSTLY)
 
 
 def _own_path(path: str) -> str:

@@ -32,10 +32,10 @@ class Clients:
             client = named
         return _text(client)
 
-    def of_peer(self, peer: str) -> str | None:
-        """Return the client at the other end of a connection; `None`: a trusted proxy, for many clients."""
+    def of_peer(self, peer: str) -> tuple[str, bool]:
+        """Return the client at the other end of a connection, and whether it is a proxy of many clients."""
         address = _address(peer)
-        return None if self._is_trusted(address) else _text(address)
+        return _text(address), self._is_trusted(address)
 
     def _is_trusted(self, address: Address | None) -> bool:
         return address is not None and any(address in each for each in self._trusted)

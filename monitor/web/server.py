@@ -13,6 +13,8 @@ from yarl import URL
 from monitor.config.model import Config
 from monitor.web.access import Access
 from monitor.web.api.problems import problems
+from monitor.web.connections import Connections, max_connections
+from monitor.web.requests import Bodies
 
 _END_S = 0.5
 _MAX_BODY_BYTES = 65_536  # of a request
@@ -37,12 +39,14 @@ async def serving(
     if config.web_port is None:
         yield []
         return
+    bodies = Bodies(access.clients, access.refusals)
     app = web.Application(
-        middlewares=[problems, access.middleware, *middlewares], client_max_size=_MAX_BODY_BYTES
+        middlewares=[problems, access.middleware, bodies.middleware, *middlewares],
+        client_max_size=_MAX_BODY_BYTES,
     )
     app.on_response_prepare.append(access.add_headers)
     app.add_routes([*access.routes(), *routes])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_S)
+    runner = _Runner(app, access)
     await runner.setup()
     try:
         try:
@@ -56,6 +60,18 @@ async def serving(
         yield urls
     finally:
         await runner.cleanup()
+
+
+class _Runner(web.AppRunner):
+    """Runs an application on connections of which there are not too many."""
+
+    def __init__(self, app: web.Application, access: Access) -> None:
+        super().__init__(app, shutdown_timeout=_END_S)
+        self._access = access
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        return Connections(server, self._access.clients, self._access.refusals, max_connections())
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

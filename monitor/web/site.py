@@ -13,12 +13,13 @@ from monitor.config.model import Config
 from monitor.runtime.event_loop import LoopLag
 from monitor.web.access import Access
 from monitor.web.api.api import Api
+from monitor.web.connections import max_connections
 from monitor.web.events import Events
 from monitor.web.health import HealthPages
 from monitor.web.metrics.checks import CheckMetrics
 from monitor.web.metrics.page import MetricsPage
 from monitor.web.metrics.probe import ProbePage
-from monitor.web.metrics.program import registry
+from monitor.web.metrics.program import Section, registry, web_server
 from monitor.web.pages.badges import BadgePages
 from monitor.web.pages.base import Pages
 from monitor.web.pages.incidents import IncidentPages
@@ -29,6 +30,16 @@ from monitor.web.pages.pipeline import PipelinePage
 from monitor.web.pages.status import StatusPages
 from monitor.web.running import Program
 from monitor.web.server import serving
+
+_STATIC = {path.name: path for path in Path(__file__).with_name("static").iterdir()}
+
+
+async def static_file(request: web.Request) -> web.StreamResponse:
+    """Send one of the few files that pages need; what is asked for never becomes a path."""
+    file = _STATIC.get(request.match_info["name"])
+    if file is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(file)
 
 
 class Site:
@@ -42,7 +53,7 @@ class Site:
         self.lag = LoopLag()
         self.checks = CheckMetrics(config.location)
         self.pages = Pages(self.program, has_sessions=config.web_token is not None)
-        self.events = Events(self.pages.forget)
+        self.events = Events(self.pages.forget, max_listeners=max_connections() // 2)
         self.api = Api(self.pages)
         self.access = Access(config, self.pages.login)
         self.middlewares = [self.pages.errors_as_pages, self.pages.wait_for_start]
@@ -53,7 +64,7 @@ class Site:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Return all routes but those of `access`."""
-        metrics = registry(self.lag, self.program.measure)
+        metrics = registry(self.lag, self._measure)
         return [
             *MetricsPage(metrics, self.program.refresh, self.checks.parts).routes(),
             *HealthPages(self.program.missing).routes(),
@@ -67,8 +78,11 @@ class Site:
             *BadgePages(self.pages, self._status).routes(),
             *self.events.routes(),
             *self.api.routes(),
-            web.static("/static", Path(__file__).with_name("static")),
+            web.get("/static/{name}", static_file),
         ]
+
+    def _measure(self) -> list[Section]:
+        return [*self.program.measure(), web_server(self.access.refusals)]
 
     def follow(self, config: Config) -> None:
         self.checks.follow(config.monitors, config.metrics_histograms)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.runtime.log_lines import LineHandler
+from monitor.runtime.log_lines import LineHandler, Seldom
 
 
 @pytest.fixture
@@ -67,3 +67,15 @@ def test_a_line_that_cannot_be_formatted_is_a_bug_that_is_shown(
     LineHandler(pipe[1]).emit(record("%d", "no number"))
 
     assert "Logging error" in capsys.readouterr().err
+
+
+def test_what_others_can_cause_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    seldom = Seldom(logging.getLogger("x"), lambda: now)
+
+    for now in (0.0, 1.0, 59.0, 60.0, 61.0):
+        seldom.log(logging.WARNING, "kind", f"at {now:g} s")
+    seldom.log(logging.ERROR, "other", "another", ValueError("why"))
+
+    assert caplog.messages == ["at 0 s", "at 60 s (2 more since the last such line)", "another"]
+    assert "ValueError: why" in caplog.text

@@ -231,8 +231,8 @@ def routes_of(config: Config) -> set[str]:
 
 
 async def test_all_but_a_few_pages_are_closed(guarded: Visitor) -> None:
-    is_open = {"/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static", "/login"}
-    is_open |= {"/logout"}
+    is_open = {"/healthz", "/status", "/status/rss", "/badges/{name}/{kind}.svg", "/static/{name}"}
+    is_open |= {"/login", "/logout"}
     closed = routes_of(configured(web_token=TOKEN)) - is_open
     paths = {path.format(name="shop", id=1, what="silence") for path in closed}
 

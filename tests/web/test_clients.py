@@ -55,5 +55,5 @@ def test_a_long_list_is_not_read_to_its_beginning() -> None:
 def test_a_connection_of_a_trusted_proxy_is_that_of_many_clients() -> None:
     clients = Clients(PROXIES)
 
-    assert clients.of_peer("10.1.2.3") is None
-    assert clients.of_peer("192.0.2.1") == "192.0.2.1"
+    assert clients.of_peer("10.1.2.3") == ("10.1.2.3", True)
+    assert clients.of_peer("192.0.2.1") == ("192.0.2.1", False)

@@ -1,6 +1,5 @@
 """How the API answers a request that it cannot fulfil: `application/problem+json` (RFC 9457)."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -9,12 +8,11 @@ import msgspec
 from aiohttp import web
 
 from monitor.storage.database import StoreUnavailableError
-from monitor.web.access import Handler, is_api
+from monitor.web.access import is_api, route
+from monitor.web.requests import Handler
 
 _RETRY_AFTER_S = 5
 _PAYLOAD_HEADERS = ("Content-Type", "Content-Length")
-
-_log = logging.getLogger(__name__)
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -70,9 +68,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as refusal:
         kept = {name: value for name, value in refusal.headers.items() if name not in _PAYLOAD_HEADERS}
         return _response(refusal.status, _detail(refusal), headers=kept)
-    except Exception:
+    except Exception as error:
         # aiohttp would do the same, but in HTML. Once an answer has begun, only it can end the connection.
-        _log.exception("a bug: %s %s", request.method, request.match_info.route)
+        request.protocol.log_exception(route(request), exc_info=error)
         if request.writer.output_size:
             raise
         return _response(500, "a bug; the log of the program has more")

@@ -20,6 +20,7 @@ from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
+from monitor.web.requests import Refusals
 
 VERSION = "0.1.0"
 
@@ -73,6 +74,25 @@ def measurements(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> list
         *_alerts(pipeline.config, pipeline.alerts.counts),
         Section("Program", _program(pipeline, reload)),
     ]
+
+
+def web_server(refusals: Refusals) -> Section:
+    """Return what the web server did not answer with a page."""
+    return Section(
+        "",
+        [
+            Measurement(
+                "website_health_web_requests_unreadable_total",
+                "Requests that the web server could not read.",
+                refusals.requests,
+            ),
+            Measurement(
+                "website_health_web_connections_refused_total",
+                "Connections that the web server closed because there were too many.",
+                refusals.connections,
+            ),
+        ],
+    )
 
 
 def registry(lag: LoopLag, measure: Callable[[], Iterable[Section]]) -> CollectorRegistry:

@@ -13,6 +13,7 @@ from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.web import acts
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.queries import Incident, PageReader, Place
+from monitor.web.requests import form
 
 _ROWS = 100
 _SILENCES_H = (1, 4, 24, 168)
@@ -91,13 +92,13 @@ class IncidentPages:
 
     async def _act(self, request: web.Request) -> web.Response:
         running, number = self._pages.running, int(request.match_info["id"])
-        form = await request.post()
-        who, why = acts.signature(form)
+        fields = form(request)
+        who, why = acts.signature(fields)
         if request.match_info["what"] == "acknowledge":
             await acts.acknowledge(running, number, who, why)
         else:
             incident, _ = await acts.incident_of(running.reader, number)
-            hours = min(max(_SILENCES_H), whole_number(str(form.get("hours", ""))))
+            hours = min(max(_SILENCES_H), whole_number(fields.get("hours", "")))
             await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
         self._pages.forget()
         raise web.HTTPSeeOther(f"/incidents/{number}")

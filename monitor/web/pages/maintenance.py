@@ -14,6 +14,7 @@ from monitor.web.api.parameters import body_instant
 from monitor.web.api.problems import ProblemError
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.rendering import monitor_path
+from monitor.web.requests import form
 
 _LENGTHS_H = (1, 2, 4, 8, 24, 72, 168)
 
@@ -32,13 +33,13 @@ class MaintenanceForms:
 
     async def _make(self, request: web.Request) -> web.Response:
         monitor = self._pages.asked(request)
-        form = await request.post()
-        who, why = acts.signature(form)
+        fields = form(request)
+        who, why = acts.signature(fields)
         scopes = {name: scope for name, (scope, _) in _scopes(monitor).items()}
-        name, group = scopes.get(str(form.get("scope", "")), (monitor.name, None))
+        name, group = scopes.get(fields.get("scope", ""), (monitor.name, None))
         try:
-            since = body_instant("since", str(form["since"])) if form.get("since") else time.time()
-            until = since + whole_number(str(form.get("hours", ""))) * HOUR_S
+            since = body_instant("since", fields["since"]) if fields.get("since") else time.time()
+            until = since + whole_number(fields.get("hours", "")) * HOUR_S
             is_all = name is None and group is None
             window = acts.MaintenanceRequest(until, who, why, since, name, group, is_all)
             await acts.make_window(self._pages.running, self._pages.monitors, window)

@@ -128,5 +128,6 @@ async def test_a_bug_is_answered_without_its_details(caplog: pytest.LogCaptureFi
             problem = await response.json(content_type="application/problem+json")
             assert (response.status, problem["status"]) == (413, 413)
 
-    assert "a bug: GET" in caplog.text
+    assert "a bug: /api/v1/bug" in caplog.text
+    assert "a bug: /elsewhere" in caplog.text
     assert "ZeroDivisionError: s3cret" in caplog.text
