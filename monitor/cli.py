@@ -30,8 +30,9 @@ from monitor.result import CheckResult
 from monitor.runtime import file_handles
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.event_loop import shorten_pauses
-from monitor.runtime.log_lines import LineHandler
+from monitor.runtime.log_lines import LineFormatter, LineHandler
 from monitor.runtime.signals import Signals
+from monitor.runtime.text import printable
 from monitor.service import CannotGoOnError, check_once, serve
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
@@ -191,9 +192,8 @@ async def _database(config: Config) -> AsyncIterator[Database]:
 def log_to_stderr(level: str) -> None:
     """Log one line an event; what libraries log of their own troubles, the stages log with more reason."""
     handler = LineHandler(2, getattr(sys.stderr, "encoding", "utf-8"))
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
-    )
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
@@ -202,11 +202,11 @@ def print_table(results: Iterable[CheckResult]) -> None:
     table = Table("monitor", "up", "code", "time", "reason")
     for result in sorted(results, key=lambda each: each.monitor):
         table.add_row(
-            Text(result.monitor),
+            Text(printable(result.monitor)),
             _UP[result.up],
             str(result.response_status or "-"),
             f"{result.response_time:.3f} s",
-            Text(f"{result.reason}: {result.detail}" if result.reason else ""),
+            Text(printable(f"{result.reason}: {result.detail}") if result.reason else ""),
         )
     Console().print(table)
 

@@ -18,10 +18,11 @@ from weakref import WeakValueDictionary
 
 from monitor.config.model import Monitor
 from monitor.probe.probe import Checker
-from monitor.result import CheckResult, Message, OwnTroubleError, encode
+from monitor.result import MAX_LOGGED, CheckResult, Message, OwnTroubleError, encode
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.progress import Progress
 from monitor.runtime.tasks import Tasks
+from monitor.runtime.text import cut
 
 log = logging.getLogger(__name__)
 
@@ -258,5 +259,6 @@ class Schedule:
             listen(result)
         message = encode(result)
         if log.isEnabledFor(logging.INFO):
-            log.info("Message produced from URL health monitor: %s", message.value.decode())
+            beginning = message.value[: 4 * MAX_LOGGED + 4].decode(errors="ignore")
+            log.info("Message produced from URL health monitor: %s", cut(beginning, MAX_LOGGED))
         await self._queue.put(message)

@@ -4,7 +4,7 @@ from monitor.cli import print_table
 from monitor.result import CheckResult, Reason, result_id
 
 
-def result(name: str, *, up: bool | None, reason: Reason | None = None) -> CheckResult:
+def result(name: str, *, up: bool | None, reason: Reason | None = None, why: str = "why") -> CheckResult:
     return CheckResult(
         timestamp=1.0,
         response_data="",
@@ -17,7 +17,7 @@ def result(name: str, *, up: bool | None, reason: Reason | None = None) -> Check
         scheduled_at=1.0,
         up=up,
         reason=reason,
-        detail=None if reason is None else "why",
+        detail=None if reason is None else why,
     )
 
 
@@ -36,3 +36,12 @@ def test_each_monitor_is_up_down_or_unknown(capsys: pytest.CaptureFixture[str]) 
         ["b", "down", "-", "0.500 s", "status: why"],
         ["c", "unknown", "-", "0.500 s", "monitor_offline: why"],
     ]
+
+
+def test_nothing_in_the_table_is_obeyed_by_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([result("a\x1bb", up=False, reason=Reason.STATUS, why="no\x1b[2J\x9b")])
+
+    printed = capsys.readouterr().out
+    assert r"a\x1bb" in printed
+    assert r"status: no\x1b[2J\x9b" in printed
+    assert printed.replace("\n", "").isprintable()

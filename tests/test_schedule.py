@@ -35,8 +35,9 @@ async def _schedules_time(monkeypatch: pytest.MonkeyPatch) -> None:
 class Site:
     """Stands where the probe stands; answers while `answers` is set."""
 
-    def __init__(self, of: Monitor, trouble: Exception | None = None) -> None:
+    def __init__(self, of: Monitor, trouble: Exception | None = None, body: str = "") -> None:
         self.monitor = of
+        self.body = body
         self.trouble = trouble
         self.answers = asyncio.Event()
         self.answers.set()
@@ -52,7 +53,7 @@ class Site:
         await self.answers.wait()
         return CheckResult(
             timestamp=scheduled_at,
-            response_data="",
+            response_data=self.body,
             response_status=200,
             response_time=0.0,
             id=result_id("here", self.monitor.name, scheduled_at),
@@ -311,6 +312,20 @@ async def test_each_result_is_logged_as_it_is_produced(caplog: pytest.LogCapture
 
     assert message
     assert f"Message produced from URL health monitor: {message.value.decode()}" in caplog.messages
+
+
+async def test_of_a_long_result_the_beginning_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", 3_600), body="ü" * 5_000)
+    caplog.set_level("INFO")
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        message = await queue.get()
+
+    assert message
+    beginning = message.value.decode()[:1_000]
+    assert f"Message produced from URL health monitor: {beginning}…" in caplog.messages
 
 
 async def test_once_checks_each_monitor_once_and_leaving_waits_for_that() -> None:

@@ -21,6 +21,7 @@ from monitor.config.model import (
     WrittenMonitor,
 )
 from monitor.config.rules import kind
+from monitor.runtime.text import printable
 
 _MODELS: dict[str | None, type[BaseModel]] = {
     None: WrittenConfig,
@@ -104,5 +105,4 @@ def _step(step: str | int) -> str:
 def line(file: object, place: JsonPlace, text: str) -> str:
     """Return one line: the file, the JSON path, what is wrong; what is allowed."""
     path = "".join(map(_step, place)).removeprefix(".")
-    whole = f"{file}: {path}: {text}" if path else f"{file}: {text}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
+    return printable(f"{file}: {path}: {text}" if path else f"{file}: {text}")

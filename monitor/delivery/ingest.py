@@ -21,8 +21,9 @@ from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
 from monitor.delivery.offsets import Offsets, ends, has_more, is_behind
 from monitor.delivery.retention import Retention
-from monitor.result import CheckResult
+from monitor.result import MAX_LOGGED, CheckResult
 from monitor.runtime.progress import Availability, Progress
+from monitor.runtime.text import cut
 from monitor.runtime.waiting import Spacing, StoppedError, delays, one_line, pause, unless_stopped
 from monitor.storage.database import RefusedError, StoreUnavailableError
 
@@ -138,7 +139,8 @@ class Ingest:
         for portion in portions(records):
             if _log.isEnabledFor(logging.INFO):
                 for record in portion:
-                    _log.info("AIOKafka Consumer fetched: %s", record.value)
+                    beginning = record.value and record.value[: MAX_LOGGED + 1]
+                    _log.info("AIOKafka Consumer fetched: %s", cut(repr(beginning), MAX_LOGGED))
             decoded, malformed = decode_all(portion)
             dead += [*malformed, *await save_apart(save, decoded)]
             ids += [each.result.id for each in decoded]

@@ -1,4 +1,4 @@
-"""Log lines to a file descriptor that nobody may read any more, and lines that others can cause."""
+"""Log lines that nobody can forge, to a descriptor that nobody may read, and lines that others can cause."""
 
 import logging
 import math
@@ -8,8 +8,31 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable
+from types import TracebackType
+
+from monitor.runtime.text import cut, printable
 
 _SELDOM_S = 60.0
+MAX_LENGTH = 10_000  # characters of a line
+
+_Error = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class LineFormatter(logging.Formatter):
+    """Writes an event on one printable line, cut at `MAX_LENGTH`; the lines of a traceback follow.
+
+    Sites, databases and brokers send texts that would end a line, or change what a terminal shows.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as `logging` has it
+        return _line(super().formatMessage(record))
+
+    def formatException(self, ei: _Error) -> str:  # noqa: N802 - as `logging` has it
+        return "\n".join(map(_line, super().formatException(ei).split("\n")))
+
+
+def _line(text: str) -> str:
+    return cut(printable(text[: MAX_LENGTH + 1]), MAX_LENGTH)
 
 
 class LineHandler(logging.Handler):

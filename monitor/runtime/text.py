@@ -51,6 +51,18 @@ def percent(share: float | None, digits: int = 2) -> str:
     return "100 %" if share >= 1 else f"{int(share * 100 * scale + _ROUNDING) / scale:.{digits}f} %"
 
 
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters, and an ellipsis where there was more."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def printable(text: str) -> str:
+    """Return a text on one line; what a terminal would obey or hide is escaped as Python does it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def quoted(text: str, limit: int = 200) -> str:
     """Return text of others on one line, without control characters, cut at `limit` characters."""
     line = " ".join(text[: 4 * limit].split())

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.runtime.text import HOUR_S, percent
+from monitor.runtime.text import HOUR_S, percent, printable
 from monitor.uptime.accounts import Account
 from monitor.uptime.sums import BUCKETS, percentile, shares
 
@@ -70,7 +70,7 @@ def _row(name: str, account: Account, since: float, until: float) -> ReportRow:
         outage.ended_at - outage.started_at for outage in account.outages if outage.ended_at is not None
     ]
     return ReportRow(
-        monitor=name,
+        monitor=printable(name),  # who may write to the topic may have sent any
         uptime=share.uptime,
         incidents=len(inside),
         outage_s=sum(inside),

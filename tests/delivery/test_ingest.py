@@ -135,6 +135,20 @@ async def test_each_message_is_logged_as_the_first_version_did(
     assert f"AIOKafka Consumer fetched: {value!r}" in caplog.messages
 
 
+async def test_of_a_long_message_the_beginning_is_logged(
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.delivery.ingest")
+    value = encode(result(SLOT, response_data="\x1b" * 5_000)).value
+    await stream.send(value)
+
+    async with stream.ingested(store):
+        await stored(database, 1)
+
+    beginning = repr(value)[:1_000]
+    assert f"AIOKafka Consumer fetched: {beginning}…" in caplog.messages
+
+
 async def test_a_message_that_comes_twice_is_one_row(
     database: str, store: ResultStore, stream: Stream
 ) -> None:

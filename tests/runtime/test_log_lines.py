@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.runtime.log_lines import LineHandler, Seldom
+from monitor.runtime.log_lines import MAX_LENGTH, LineFormatter, LineHandler, Seldom
 
 
 @pytest.fixture
@@ -79,3 +79,38 @@ def test_what_others_can_cause_is_logged_once_a_minute(caplog: pytest.LogCapture
 
     assert caplog.messages == ["at 0 s", "at 60 s (2 more since the last such line)", "another"]
     assert "ValueError: why" in caplog.text
+
+
+FORGED = "no\r\n2026-11-26 INFO all is well \x1b[2J\x9b1A\u202e\u2028 grüße"
+SHOWN = r"no\r\n2026-11-26 INFO all is well \x1b[2J\x9b1A\u202e\u2028 grüße"
+
+
+def test_an_event_is_one_printable_line() -> None:
+    formatter = LineFormatter("%(levelname)s %(message)s")
+
+    assert formatter.format(record("%s", FORGED)) == f"INFO {SHOWN}"
+
+
+def test_a_line_has_an_end() -> None:
+    formatter = LineFormatter("%(message)s")
+
+    assert formatter.format(record("x" * MAX_LENGTH)) == "x" * MAX_LENGTH
+    assert formatter.format(record("x" * MAX_LENGTH + "\n" * 1_000_000)) == "x" * MAX_LENGTH + "…"
+    assert len(formatter.format(record("\n" * 1_000_000))) == MAX_LENGTH + 1
+
+
+def fail(why: str) -> None:
+    raise ValueError(why)
+
+
+def test_a_traceback_keeps_its_lines_and_each_is_printable() -> None:
+    with pytest.raises(ValueError, match="x") as raised:
+        fail("no\x1b[2J " + "x" * 20_000)
+    about = (raised.type, raised.value, raised.tb)
+    event = logging.LogRecord("x", logging.ERROR, __file__, 1, "a bug", (), about)
+
+    lines = LineFormatter("%(message)s").format(event).split("\n")
+
+    assert lines[:2] == ["a bug", "Traceback (most recent call last):"]
+    assert lines[-1].startswith("ValueError: no\\x1b[2J xxx")
+    assert all(line.isprintable() and len(line) <= MAX_LENGTH + 1 for line in lines)

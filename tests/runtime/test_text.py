@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.runtime.text import duration, instant, iso, percent, quoted
+from monitor.runtime.text import cut, duration, instant, iso, percent, printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,12 @@ def test_a_share_has_as_many_digits_as_asked_for() -> None:
 def test_words_of_a_peer_stay_on_one_line_and_are_cut() -> None:
     assert quoted("a\r\nb \x1b[31m\u202e") == "a b \ufffd[31m\ufffd"
     assert quoted("x" * 1000, 5) == "xxxxx"
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    assert printable("grüße, 你好") == "grüße, 你好"
+    assert printable("a\tb\x7f\x1b]0;x\x07\udcff") == r"a\tb\x7f\x1b]0;x\x07\udcff"
+
+
+def test_a_text_that_is_cut_shows_it() -> None:
+    assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "abc…")

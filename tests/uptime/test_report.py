@@ -139,6 +139,12 @@ def test_shares_and_times_are_those_of_all_locations() -> None:
     assert row.p50_s < (row.p95_s or 0) < (row.p99_s or 0)
 
 
+def test_a_name_that_somebody_sent_is_not_obeyed_by_a_terminal() -> None:
+    (row,) = rows({"a\x1b[2J": Account([], [])}, [], 0, 100)
+
+    assert row.monitor == r"a\x1b[2J"
+
+
 ROW = ReportRow("shop, new", 0.99999999, 1, 3_700.4, 3_700.4, None, 0.1234, 0.2, 0.3, 5, 0, 0.25)
 NOTHING = ReportRow("none", None, 0, 0, 0, None, None, None, None, 0, 1, 0)
 
