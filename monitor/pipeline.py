@@ -158,13 +158,15 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
     forwarder = Forwarder(
         queue, outbox, config.kafka_topic, partial(started_producer, config, bootstrap), retention
     )
+    watch = NoDataWatch(store.database, rules, partition_of)
     ingest = Ingest(
         open_consumer=partial(consumer, config, bootstrap),
         save=store.save,
         set_aside=partial(set_aside, partial(producer, config, bootstrap), dead_topic(config)),
         retention=retention,
         on_stored=forwarder.stored,
-        look_for_no_data=NoDataWatch(store.database, rules, partition_of).look,
+        on_dead=lambda letter: watch.cannot_store(letter.record.key, letter.error),
+        look_for_no_data=watch.look,
     )
     return Pipeline(
         config=config,

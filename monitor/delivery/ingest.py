@@ -43,7 +43,8 @@ class Ingest:
 
     `open_consumer` makes a consumer, not started, that commits nothing by itself. `save` stores all results
     or none, and returns how many were new. `on_stored` gets the ids of results that are stored or set aside,
-    before the commit. `look_for_no_data` gets the consumer each time that all that it has fetched is stored.
+    before the commit. `on_dead` gets each message that was set aside. `look_for_no_data` gets the consumer
+    each time that all that it has fetched is stored.
     After a batch, the next one begins `window_s` later, unless Kafka has more already.
     """
 
@@ -53,6 +54,7 @@ class Ingest:
     retention: Retention
     on_stored: Callable[[Sequence[UUID]], None]
     look_for_no_data: Callable[[Any], Awaitable[None]]
+    on_dead: Callable[[DeadLetter], None] = lambda _: None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     counts: IngestCounts = field(default_factory=IngestCounts)
     progress: Progress = field(default_factory=partial(Progress, "the ingest"))
@@ -155,6 +157,8 @@ class Ingest:
         async with asyncio.timeout(_SET_ASIDE_S):
             await self.set_aside(dead)
         self.counts.dead_letters += len(dead)
+        for letter in dead:
+            self.on_dead(letter)
 
     async def _insist(
         self, consumer: Any, availability: Availability, attempt: Callable[[], Awaitable[object]]

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from monitor.incidents import store
 from monitor.incidents.model import Change, Episode, Health, Kind
 from monitor.incidents.rules import MonitorRules, Rules
+from monitor.runtime.text import quoted
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.uptime.sums import REACH
 
@@ -84,6 +85,13 @@ class NoDataWatch:
         self._last: _Instant | None = None
         self._unread: _Instant | None = None
         self._uninterrupted_since = 0.0
+        self._unstorable: dict[str, tuple[float, str]] = {}
+
+    def cannot_store(self, key: bytes | None, error: str) -> None:
+        """Remember that a result was set aside, by the key of its message, and why."""
+        name = (key or b"").decode(errors="replace")
+        if name in self._rules.checked_since:
+            self._unstorable[name] = self._clock(), quoted(error)
 
     async def look(self, consumer: Any) -> None:
         """Look, unless that was just done. Everything that the consumer has returned must be stored."""
@@ -126,8 +134,13 @@ class NoDataWatch:
             < read.at - (patience_s := self._rules.no_data_after_s(name))
             and is_ours(name)
         }
+        details = {
+            name: f"no result for {REACH} intervals that can be stored: {error}"
+            for name, (at, error) in self._unstorable.items()
+            if at >= deadlines.get(name, float("inf"))
+        }
         try:
-            await look_for_no_data(self._database, deadlines, checked_since, is_ours, read.at)
+            await look_for_no_data(self._database, deadlines, checked_since, is_ours, read.at, details)
         except StoreUnavailableError:
             return  # the next batch will log that, and wait
 
@@ -151,27 +164,32 @@ async def look_for_no_data(
     checked_since: Mapping[str, float],
     is_ours: Callable[[str], bool],
     now: float,
+    details: Mapping[str, str],
 ) -> None:
-    """Open incidents for monitors without a result since their deadline.
+    """Open incidents for monitors without a result since their deadline, with `details` where they are known.
 
     End the open incidents of monitors that are not in `checked_since`, if they are ours and had no result
     lately. Those without a deadline are not judged.
     """
     forgotten_at = now - Rules().reach_s
     async with database.transaction() as connection:
-        await _open_overdue(connection, deadlines, checked_since, now)
+        await _open_overdue(connection, deadlines, checked_since, now, details)
         await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
 
 
 async def _open_overdue(
-    connection: Any, deadlines: Mapping[str, float], checked_since: Mapping[str, float], now: float
+    connection: Any,
+    deadlines: Mapping[str, float],
+    checked_since: Mapping[str, float],
+    now: float,
+    details: Mapping[str, str],
 ) -> None:
     """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
     rows = await connection.fetch(_WITHOUT_RESULTS, list(deadlines), list(deadlines.values()))
     names = [row["monitor"] for row in rows]
     for monitor, health in (await store.locked(connection, names)).items():
         if health.last_at < deadlines[monitor] and not health.no_data:
-            after, change = open_no_data(health, checked_since[monitor], now)
+            after, change = open_no_data(health, checked_since[monitor], now, details.get(monitor))
             await _store(connection, store.State(monitor, "unknown", after), [change], now)
 
 
@@ -195,7 +213,9 @@ async def _store(connection: Any, state: store.State, changes: Iterable[Change],
     await store.store_changes(connection, [(state.monitor, change) for change in changes], now)
 
 
-def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Change]:
+def open_no_data(
+    health: Health, since: float, now: float, detail: str | None = None
+) -> tuple[Health, Change]:
     """Return the health with an incident of kind `no_data`, and the change that opens it.
 
     The next result that is news resolves it. It began with the newest result; if there was none, at `since`.
@@ -206,7 +226,7 @@ def open_no_data(health: Health, since: float, now: float) -> tuple[Health, Chan
         started_at,
         decided_at=now,
         observed_at=now,
-        detail=f"no result for {REACH} intervals",
+        detail=detail or f"no result for {REACH} intervals",
         was_opened=True,
     )
     return msgspec.structs.replace(health, no_data=episode), episode.change("opened", now)

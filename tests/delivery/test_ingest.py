@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from monitor.delivery.batches import PORTION_BYTES, Decoded, portions, save_apart
+from monitor.delivery.dead_letters import DeadLetter
 from monitor.result import CheckResult, encode, result_id
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore
@@ -208,6 +209,19 @@ async def test_one_bad_message_among_a_thousand_is_set_aside_alone(
     assert headers["topic"] == stream.topic
     assert int(headers["partition"]) in range(4)
     assert int(headers["offset"]) in range(1_000)
+
+
+async def test_who_keeps_watch_learns_of_each_message_that_is_set_aside(
+    store: ResultStore, stream: Stream
+) -> None:
+    letters: list[DeadLetter] = []
+    await stream.send(*values(2), b"<html>", key=b"shop")
+
+    async with stream.ingested(store, on_dead=letters.append):
+        await committed(stream, 3)
+
+    assert [letter.record.key for letter in letters] == [b"shop"]
+    assert "JSON is malformed" in letters[0].error
 
 
 async def test_bad_messages_of_a_batch_that_is_shared_out_are_set_aside_alone(

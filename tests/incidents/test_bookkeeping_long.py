@@ -28,7 +28,7 @@ async def health(uri: str) -> Health:
 async def unwatched(uri: str, slot: float) -> None:
     """Look when nobody checks the monitor any more."""
     database = Database(uri)
-    await look_for_no_data(database, {}, {}, lambda _: True, START + 60 * slot)
+    await look_for_no_data(database, {}, {}, lambda _: True, START + 60 * slot, {})
     await database.close()
 
 

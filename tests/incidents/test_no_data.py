@@ -107,6 +107,24 @@ async def test_three_intervals_without_a_result_are_an_incident(database: str, s
         assert await changes(database) == [("shop", "no_data", "opened"), ("shop", "no_data", "resolved")]
 
 
+async def test_an_incident_says_that_the_results_cannot_be_stored(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop", "cafe", "bar")
+    async with process.reading() as consumer:
+        process.watch.cannot_store(b"bar", "a result of long ago")
+        await process.look_for(consumer, PATIENCE_S - 60)
+        process.watch.cannot_store(b"shop", "invalid byte\nsequence\0")
+        for key in (None, b"\xff", b"nobody's"):
+            process.watch.cannot_store(key, "not of a monitor")
+        await process.look_for(consumer, 60 + 6 * LOOK_S)
+
+    rows = await query(database, "SELECT monitor, detail FROM health_changes ORDER BY monitor")
+    assert [tuple(row) for row in rows] == [
+        ("bar", "no result for 3 intervals"),
+        ("cafe", "no result for 3 intervals"),
+        ("shop", "no result for 3 intervals that can be stored: invalid byte sequence\ufffd"),
+    ]
+
+
 async def test_results_that_come_are_data(database: str, stream: Stream) -> None:
     process = Process(database, stream, "shop")
     async with process.reading() as consumer:
@@ -235,7 +253,7 @@ async def test_two_processes_that_find_the_same_monitor_without_results_open_one
         looks = [
             asyncio.create_task(
                 look_for_no_data(
-                    store.database, {"shop": START + 600}, {"shop": START}, lambda _: True, START + 900
+                    store.database, {"shop": START + 600}, {"shop": START}, lambda _: True, START + 900, {}
                 )
             )
             for store in stores
