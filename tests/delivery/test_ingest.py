@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from monitor.delivery.batches import PORTION_BYTES, Decoded, portions, save_apart
-from monitor.delivery.dead_letters import DeadLetter
 from monitor.result import CheckResult, encode, result_id
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore
@@ -214,7 +213,7 @@ async def test_one_bad_message_among_a_thousand_is_set_aside_alone(
 async def test_who_keeps_watch_learns_of_each_message_that_is_set_aside(
     store: ResultStore, stream: Stream
 ) -> None:
-    letters: list[DeadLetter] = []
+    letters: list[Any] = []
     await stream.send(*values(2), b"<html>", key=b"shop")
 
     async with stream.ingested(store, on_dead=letters.append):
