@@ -17,6 +17,7 @@ from tests.alerting import NOW
 from tests.alerts.test_message import subject
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer
+from tests.sites import closed_port
 
 ALERT = compose("opened", [subject("café")], NOW)
 
@@ -46,6 +47,16 @@ async def test_a_webhook_gets_signed_json(receiver: HttpReceiver) -> None:
     assert (document["id"], document["event"], document["title"]) == (7, "opened", "café is down")
     assert document["monitors"][0]["reason"] == "status"
     assert document["monitors"][0]["started_at"] == NOW - 3_730
+
+
+async def test_a_webhook_takes_no_proxy_from_the_environment(
+    receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+
+    await webhook(receiver.url).send(7, ALERT)
+
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(

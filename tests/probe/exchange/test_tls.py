@@ -16,7 +16,7 @@ from monitor.probe.exchange.tls import SeenTls, earliest_expiry, expires_at, nam
 from monitor.probe.probe import Probe
 from monitor.result import OwnTroubleError, Reason, Tls
 from tests.certificates import DAY, NOW, issue
-from tests.sites import Authority, Check, Serve, answer, hang, ok, tunnel
+from tests.sites import Authority, Check, Serve, answer, hang, ok, redirect, tunnel
 
 
 def self_signed() -> ssl.SSLContext:
@@ -224,6 +224,28 @@ async def test_a_proxy_leads_to_a_site_with_tls(serve: Serve, check: Check, auth
     assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=" in requests[0]
     assert result.phases.connect is not None
     assert result.phases.tls is not None
+
+
+@pytest.mark.parametrize("follow", ["http://other.test/next", "http://127.0.0.1/next"])
+async def test_a_proxy_sees_no_secret_of_a_site_with_tls_nor_after_its_redirect(
+    serve: Serve, check: Check, authority: Authority, follow: str
+) -> None:
+    url = serve(answer(redirect(follow, "Set-Cookie: session=s3cret; Secure")), authority.server("127.0.0.1"))
+    requests: list[bytes] = []
+
+    result = await check(
+        f"{url}/?token=s3cret",
+        ca_file=authority.file,
+        proxy=serve(tunnel(requests)),
+        bearer_token="s3cret",  # noqa: S106 - as the test's name says
+        headers={"X-Api-Key": "s3cret", "Cookie": "a=s3cret"},
+        method="PUT",
+        body="s3cret",
+    )
+
+    assert (result.up, result.response_data, len(requests)) == (True, "by proxy", 2)
+    assert requests[1].startswith(f"PUT {follow} ".encode())
+    assert b"s3cret" not in b"".join(requests)
 
 
 async def test_a_proxy_that_refuses_is_a_connect_error(serve: Serve, check: Check) -> None:
