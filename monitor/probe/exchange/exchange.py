@@ -83,11 +83,11 @@ class Exchange:
             leads_to = redirected(request, message.code, location)
             if leads_to is None:
                 return None
-            method, url, with_body = leads_to
+            method, url, target, with_body = leads_to
             own = request.own and url.origin() == self._configured.first.url.origin()
             cookies = jar.filter_cookies(url) if jar else None
             return self._configured.request(
-                method, url, cookies, own=own, body=with_body and bool(request.body)
+                method, url, target, cookies, own=own, body=with_body and bool(request.body)
             )
         except ValueError:
             raise unusable_url(redirected=True) from None

@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from http.cookies import Morsel
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -30,6 +31,10 @@ _SEE_OTHER = 303
 _REWRITTEN = {301, 302}  # a POST becomes a GET
 _AROUND = "".join(map(chr, range(0x21)))
 _AUTHORITY = re.compile(r"[/\\]{2}")
+_LINE_ENDS = dict.fromkeys(map(ord, "\t\r\n"))
+_PLACE = re.compile(r"//[^/?#]*")
+_SOMEWHERE = "http://x"
+_UNSAFE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^!#$%&'()*+,/:;=?@\[\]~0-9A-Za-z._-]")
 
 
 class Place(NamedTuple):
@@ -43,6 +48,7 @@ class Request(NamedTuple):
     """One request, ready to be sent."""
 
     url: URL
+    target: str  # path and query, as they were written
     method: str
     own: bool  # no redirect has left the own origin
     secure: bool
@@ -70,18 +76,20 @@ class Configured:
         proxy = URL(monitor.proxy.get_secret_value()) if monitor.proxy else None
         self.proxy = None if proxy is None else _place(proxy)
         self._proxy_credentials = None if proxy is None else _credentials_in(proxy)
-        self.first = self.request(monitor.method, url.with_user(None).with_fragment(None), own=True)
+        target = _target(_encoded(monitor.url.partition(":")[2]))
+        self.first = self.request(monitor.method, url.with_user(None).with_fragment(None), target, own=True)
 
     def request(
         self,
         method: str,
         url: URL,
+        target: str,
         cookies: Mapping[str, Morsel[str]] | None = None,
         *,
         own: bool,
         body: bool = True,
     ) -> Request:
-        """Return the request for a URL, with the cookies that the check has got for it.
+        """Return the request for the target at a URL, with the cookies that the check has got for it.
 
         Raises:
             ValueError: none can be sent.
@@ -99,21 +107,22 @@ class Configured:
             headers["Cookie"] = _with_cookies(headers.get("Cookie", ""), cookies)
         _describe_body(headers, method, content)
         secure = url.scheme == "https"
-        target = url.raw_path_qs
+        asked = target
         if self.proxy is not None and not secure:
-            target = str(url.with_user(None))
+            asked = f"{url.origin()}{target}"
             self._add_proxy_credentials(headers)
         if self._close:
             headers.setdefault("Connection", "close")
         site = _place(url)
         return Request(
             url,
+            target,
             method,
             own,
             secure,
             site,
             server_name=self._server_names.get(site.host, site.host).rstrip("."),
-            head=_head(f"{method} {target}", headers),
+            head=_head(f"{method} {asked}", headers),
             body=content,
             waits=bool(content) and headers.get("Expect", "").lower() == "100-continue",
         )
@@ -132,10 +141,17 @@ class Configured:
             headers["Proxy-Authorization"] = self._proxy_credentials
 
 
-def redirected(request: Request, status: int, location: str) -> tuple[str, URL, bool] | None:
-    """Return the method and the URL that a response leads to, and whether the body goes along.
+class Redirect(NamedTuple):
+    """What a response leads to."""
 
-    `None`: it leads nowhere.
+    method: str
+    url: URL
+    target: str
+    with_body: bool
+
+
+def redirected(request: Request, status: int, location: str) -> Redirect | None:
+    """Return what a response leads to; `None`: nowhere.
 
     Raises:
         ValueError: that is no URL of a website.
@@ -145,23 +161,48 @@ def redirected(request: Request, status: int, location: str) -> tuple[str, URL, 
         return None
     if len(location) > MAX_LOCATION:
         raise ValueError("too long")
-    url = URL(location)
-    if url.scheme not in ("", "http", "https"):
-        raise ValueError("not a website")
-    if not url.scheme or (url.scheme == request.url.scheme and _has_no_authority(location, url.scheme)):
-        url = request.url.join(url)
+    location = location.strip(_AROUND).translate(_LINE_ENDS)
+    url, target = _followed(request, location)
     url.origin()  # there is none without a host
     url = url.with_fragment(None)
     method = request.method
     if (status == _SEE_OTHER and method != "HEAD") or (status in _REWRITTEN and method == "POST"):
-        return "GET", url, False
-    return method, url, True
+        return Redirect("GET", url, target, with_body=False)
+    return Redirect(method, url, target, with_body=True)
 
 
-def _has_no_authority(location: str, scheme: str) -> bool:
-    """Return whether a location like `http:path` has no host. Browsers read it as relative."""
-    written = location.strip(_AROUND).translate(dict.fromkeys(map(ord, "\t\r\n")))
-    return not _AUTHORITY.match(written, len(scheme) + 1)
+def _followed(request: Request, location: str) -> tuple[URL, str]:
+    url = URL(location)
+    if url.scheme not in ("", "http", "https"):
+        raise ValueError("not a website")
+    rest = location[len(url.scheme) + 1 :] if url.scheme else location
+    if url.scheme not in ("", request.url.scheme) or _AUTHORITY.match(rest):
+        return url if url.scheme else request.url.join(url), _target(_encoded(rest))
+    # Browsers read a location like `http:path` as relative.
+    return request.url.join(url), _merged(request.target, _encoded(rest))
+
+
+def _target(written: str) -> str:
+    """Return path and query as they are written after the scheme and the host."""
+    target = _PLACE.sub("", written, count=1).partition("#")[0]
+    return target if target.startswith("/") else f"/{target}"
+
+
+def _merged(base: str, written: str) -> str:
+    """Return the target that a relative URL leads to (RFC 3986, 5.2)."""
+    path, mark, query = written.partition("#")[0].partition("?")
+    base_path, _, _ = base.partition("?")
+    if path.startswith("/"):
+        return f"{path}{mark}{query}"
+    if path:
+        return f"{urljoin(_SOMEWHERE + base_path, path).removeprefix(_SOMEWHERE)}{mark}{query}"
+    return f"{base_path}{mark}{query}" if mark else base
+
+
+def _encoded(written: str) -> str:
+    """Encode what no URL may contain, and nothing else: a signature may be made of how it is written."""
+    raw = written.encode("utf-8", "surrogateescape")
+    return _UNSAFE.sub(lambda sign: b"%%%02X" % sign[0][0], raw).decode("ascii")
 
 
 def _add_credentials(headers: CIMultiDict[str], url: URL) -> None:

@@ -61,7 +61,7 @@ def test_a_kept_connection_is_not_announced_to_close() -> None:
 def test_cookies_of_the_check_replace_those_that_are_configured() -> None:
     site = configured(headers={"cookie": SecretStr("a=1; b=2")})
 
-    request = site.request("GET", URL("http://site.test/"), SimpleCookie("b=3"), own=True)
+    request = site.request("GET", URL("http://site.test/"), "/", SimpleCookie("b=3"), own=True)
 
     assert b"ookie: a=1; b=3\r\n" in request.head
 
@@ -83,7 +83,69 @@ def test_a_redirect_must_lead_to_a_host(location: str) -> None:
     ],
 )
 def test_a_redirect_leads_where_browsers_go(location: str, url: str) -> None:
-    assert redirected(configured().first, 302, location) == ("GET", URL(url), True)
+    leads_to = redirected(configured().first, 302, location)
+
+    assert leads_to == ("GET", URL(url), "/page", True)
+
+
+AS_WRITTEN = [
+    ("/a%2Fb%7Ec%3a", "/a%2Fb%7Ec%3a"),
+    ("/?sig=%2F%3A%7E%3d&a=1+2", "/?sig=%2F%3A%7E%3d&a=1+2"),
+    ("/page?", "/page?"),
+    ("?", "/?"),
+    ("", "/"),
+    ("?a=b?c", "/?a=b?c"),
+    ("/a//b/./c/../d", "/a//b/./c/../d"),
+    ("/page?#there", "/page?"),
+    ("/it's(1)*!$&,;=:@[2]", "/it's(1)*!$&,;=:@[2]"),
+    # What no URL may contain is encoded.
+    ("/grüße?q=日", "/gr%C3%BC%C3%9Fe?q=%E6%97%A5"),
+    ('/a"b<c>d|e^f`g{h}i\\j', "/a%22b%3Cc%3Ed%7Ce%5Ef%60g%7Bh%7Di%5Cj"),
+    ("/100%", "/100%25"),
+    ("/%zz%4", "/%25zz%254"),
+]
+
+
+@pytest.mark.parametrize(("written", "sent"), AS_WRITTEN)
+def test_a_url_is_sent_as_it_is_written(written: str, sent: str) -> None:
+    plain = configured(f"http://me:pass@site.test{written}").first
+    by_proxy = configured(f"http://me:pass@site.test{written}", proxy=SecretStr("http://proxy.test:1")).first
+
+    assert plain.head.startswith(f"GET {sent} HTTP/1.1\r\n".encode())
+    assert by_proxy.head.startswith(f"GET http://site.test{sent} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize(("written", "sent"), [*AS_WRITTEN, ("/a b", "/a%20b"), ("/\udcfc", "/%FC")])
+def test_so_is_that_of_a_redirect(written: str, sent: str) -> None:
+    for place in ("http://me:pass@other.test", "//other.test", "https://other.test"):
+        leads_to = redirected(configured().first, 302, place + written)
+        assert leads_to is not None
+        assert (leads_to.url.host, leads_to.target) == ("other.test", sent)
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/x%7Ey?", "/x%7Ey?"),
+        ("c%7E?d=%2F", "/a%2Fb/c%7E?d=%2F"),
+        ("../c", "/c"),
+        ("../../c", "/c"),
+        ("./c/../d?", "/a%2Fb/d?"),
+        (".", "/a%2Fb/"),
+        ("?x", "/a%2Fb/page?x"),
+        ("?", "/a%2Fb/page?"),
+        ("#there", "/a%2Fb/page?old=%3A"),
+        ("http:c d", "/a%2Fb/c%20d"),
+        (" \t/c\n", "/c"),
+        ("c;v=1", "/a%2Fb/c;v=1"),
+        ("//site.test", "/"),
+    ],
+)
+def test_a_relative_redirect_keeps_what_is_written(location: str, target: str) -> None:
+    leads_to = redirected(configured("http://site.test/a%2Fb/page?old=%3A").first, 302, location)
+
+    assert leads_to is not None
+    assert (leads_to.url.host, leads_to.target) == ("site.test", target)
 
 
 async def test_an_unused_connection_is_kept_for_two_minutes(serve: Serve) -> None:
@@ -105,7 +167,7 @@ def test_no_cookie_adds_a_header() -> None:
     cookies["a"].set("a", "1", "1\r\nEvil: yes")
 
     with pytest.raises(ValueError, match="line end"):
-        configured().request("GET", URL("http://site.test/"), cookies, own=True)
+        configured().request("GET", URL("http://site.test/"), "/", cookies, own=True)
 
 
 def test_nothing_of_the_sites_is_in_what_a_proxy_gets() -> None:
