@@ -1,8 +1,8 @@
 """Connections of clients: how many there may be, and how long they may wait.
 
 Checks need file handles, too. So there is a limit of connections, in all and for one client. At a limit, the
-connection that has waited longest for a request gives way to a new one; the new one is refused only when none
-waits. And the program waits only so long for the rest of a request, and for a client to take the answer.
+connection that has waited longest for its client gives way to a new one: for a request, for the body of one,
+or for room to send the answer. The new one is refused only when none waits. And none waits without end.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class Connections(web.Server):
 
     def remove(self, connection: "Connection") -> None:
         """Count this connection no more."""
-        self.note_request(connection)
+        self.note_work(connection)
         if connection in self._open:
             self._open.remove(connection)
             self._of_client[connection.client] -= 1
@@ -79,14 +79,14 @@ class Connections(web.Server):
                 del self._of_client[connection.client]
 
     def note_waiting(self, connection: "Connection") -> bool:
-        """Note that the connection waits for a request, if it is open; return whether it is."""
+        """Note that the connection waits for its client, if it is open; return whether it is."""
         if connection not in self._open:
             return False
         self._waiting[connection] = None
         return True
 
-    def note_request(self, connection: "Connection") -> None:
-        """Note that the connection waits no more."""
+    def note_work(self, connection: "Connection") -> None:
+        """Note that the connection does not wait for its client."""
         self._waiting.pop(connection, None)
 
     def _begin(
@@ -97,7 +97,7 @@ class Connections(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        cast("Connection", protocol).begin()
+        cast("Connection", protocol).begin(payload)
         return self._make_request_of(message, payload, protocol, writer, task)
 
 
@@ -143,11 +143,14 @@ class Connection(web.RequestHandler):
             self._timer.cancel()
             self._timer = self._loop.call_later(HEAD_S, self._give_up)
 
-    def begin(self) -> None:
-        """Note that the head of a request is here."""
-        self._all.note_request(self)
+    def begin(self, body: StreamReader) -> None:
+        """Note that the head of a request is here, and maybe its body."""
         self._waits = self._has_begun = False
         self._timer.cancel()
+        if body.is_eof():
+            self._work()
+        else:
+            body.on_eof(self._work)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -161,10 +164,12 @@ class Connection(web.RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._all.note_waiting(self)
         self._sending = self._loop.call_later(SEND_S, self.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._work()
         self._sending.cancel()
 
     def handle_error(
@@ -194,6 +199,10 @@ class Connection(web.RequestHandler):
         error = kw.get("exc_info")
         if not isinstance(error, web.RequestPayloadError):  # the rest of a body, after the answer
             self._all.refusals.log_bug(str(args[0]), error)
+
+    def _work(self) -> None:
+        if not self._waits:
+            self._all.note_work(self)
 
     def _give_up(self) -> None:
         self._all.refusals.add_request(self.client, f"no whole head within {HEAD_S:g} s")

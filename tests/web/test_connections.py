@@ -17,7 +17,7 @@ from tests.forwarding import until
 from tests.program import Start
 from tests.test_main import DOWN
 from tests.web.raw import RawClient, connected, request
-from tests.web.visitor import configured, nobody_logs_in
+from tests.web.visitor import TOKEN, configured, nobody_logs_in
 
 GET = request("GET / HTTP/1.1")
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "
@@ -114,6 +114,54 @@ async def test_a_client_that_waits_makes_no_room_for_another_beyond_its_own_limi
             fourth.send(GET)
             assert (await fourth.answer()).body == b"page"
         assert await first.rest() == b""
+
+
+@pytest.mark.parametrize("body", [b"", b"x"])
+async def test_who_sends_no_whole_body_gives_way(serve: Serve, body: bytes) -> None:
+    async with serve() as served, connected(served.url) as first, connected(served.url) as second:
+        for client in (first, second):
+            client.send(request("GET / HTTP/1.1", "Content-Length: 2", "Expect: 100-continue") + body)
+            await client.heading()
+
+        async with connected(served.url) as third:
+            third.send(GET)
+            assert (await third.answer()).body == b"page"
+        assert await first.rest() == b""
+
+        second.send(b"xx"[len(body) :])
+        assert (await second.answer()).body == b"page"
+        assert served.refusals.connections == 1
+
+
+async def test_a_body_that_comes_after_its_answer_changes_nothing(serve: Serve) -> None:
+    async with serve(web_token=TOKEN) as served, connected(served.url) as first:
+        first.send(request("GET / HTTP/1.1", "Content-Length: 2"))
+        assert (await first.answer()).status == 401
+        first.send(b"xx")
+
+        async with connected(served.url) as second, connected(served.url) as third:
+            for client in (second, third):
+                client.send(GET)
+                assert (await client.answer()).status == 401
+            assert await first.rest() == b""
+
+        assert served.refusals.connections == 1
+
+
+async def test_who_takes_no_answer_gives_way(serve: Serve) -> None:
+    async with serve() as served, connected(served.url) as first, connected(served.url) as second:
+        for client in (first, second):
+            client.send(request("GET /big HTTP/1.1"))
+        await until(
+            lambda: len(served.asked) == 2 and all(each.writing_paused for each in served.asked), "both wait"
+        )
+
+        async with connected(served.url) as third:
+            third.send(GET)
+            assert (await third.answer()).body == b"page"
+
+        assert len(await first.rest()) < len(BIG)
+        assert (await second.answer()).body == BIG
 
 
 async def test_a_connection_that_ends_makes_room(serve: Serve) -> None:
