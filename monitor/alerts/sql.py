@@ -1,10 +1,11 @@
 """The SQL of alerting."""
 
 ANYTHING_TO_DECIDE = """
-SELECT (EXISTS (SELECT FROM health_changes WHERE decided_at IS NULL)
-     OR EXISTS (SELECT FROM health_incidents WHERE ended_at IS NULL))
-   AND pg_try_advisory_xact_lock($1)
+SELECT WHERE EXISTS (SELECT FROM health_changes WHERE decided_at IS NULL)
+    OR EXISTS (SELECT FROM health_incidents WHERE ended_at IS NULL)
 """
+
+LOCK_DECIDING = "SELECT pg_try_advisory_xact_lock($1)"
 
 CHANGES = """
 SELECT change.id, change.change, change.at, change.noticed_at, change.reason, change.detail, change.quiet,

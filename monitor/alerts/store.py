@@ -74,8 +74,10 @@ class AlertStore:
 
         Of several processes that do so at the same time, one decides, and the others return 0.
         """
+        if not await self.database.fetch(sql.ANYTHING_TO_DECIDE):
+            return 0
         async with self.database.transaction() as connection:
-            if not await connection.fetchval(sql.ANYTHING_TO_DECIDE, _DECIDING_LOCK):
+            if not await connection.fetchval(sql.LOCK_DECIDING, _DECIDING_LOCK):
                 return 0
             situation = await _situation(connection, plan, now)
             decision = decide(plan, situation)
@@ -89,14 +91,14 @@ class AlertStore:
 
     async def claim(self, channels: Sequence[str], lease_s: float = LEASE_S) -> list[Claimed]:
         """Return the next delivery of each channel; nobody else gets it before the lease ends."""
-        rows = await self._fetch(sql.CLAIM, channels, lease_s)
+        rows = await self.database.fetch(sql.CLAIM, channels, lease_s)
         return [
             Claimed(number, channel, attempts, _alert.decode(alert))
             for number, channel, attempts, alert in rows
         ]
 
     async def mark_sent(self, claimed: Claimed) -> None:
-        await self._fetch(sql.DELIVERED, claimed.id)
+        await self.database.fetch(sql.DELIVERED, claimed.id)
         self.counts.sent[claimed.channel] += 1
 
     async def postpone(self, claimed: Claimed, error: str, delay_s: float) -> bool:
@@ -114,7 +116,7 @@ class AlertStore:
 
     async def fail(self, claimed: Claimed, error: str) -> None:
         """Store that it can never be sent."""
-        await self._fetch(sql.FAILED, claimed.id, claimed.attempts, error)
+        await self.database.fetch(sql.FAILED, claimed.id, claimed.attempts, error)
         self.counts.failed_attempts[claimed.channel] += 1
         self.counts.failed[claimed.channel] += 1
 
@@ -129,28 +131,28 @@ class AlertStore:
     async def count_waiting(self) -> None:
         """Count the deliveries that wait, unless that was just done."""
         if self.counts.is_due():
-            rows = await self._fetch(sql.WAITING)
+            rows = await self.database.fetch(sql.WAITING)
             self.counts.note_waiting({channel: Waiting(*facts) for channel, *facts in rows})
 
     async def chains(self, monitors: Sequence[str], since: float) -> list[SeenChain]:
         """Return the certificate chains that the newest checks after `since` saw."""
-        return [SeenChain(*row) for row in await self._fetch(sql.CHAINS, monitors, since)]
+        return [SeenChain(*row) for row in await self.database.fetch(sql.CHAINS, monitors, since)]
 
     async def acknowledge(self, incident_id: int, who: str, why: str, now: float) -> bool:
         """Stop reminders and escalation of an incident; false if it is not open, or is acknowledged."""
-        return bool(await self._fetch(sql.ACKNOWLEDGE, incident_id, now, who, why))
+        return bool(await self.database.fetch(sql.ACKNOWLEDGE, incident_id, now, who, why))
 
     async def acknowledgement(self, incident_id: int) -> Acknowledgement | None:
-        rows = await self._fetch(sql.ACKNOWLEDGEMENT, incident_id)
+        rows = await self.database.fetch(sql.ACKNOWLEDGEMENT, incident_id)
         return Acknowledgement(*rows[0]) if rows else None
 
     async def silence(self, silence: Silence) -> None:
         """Hold back alerts of a monitor until a time; a later silence replaces it, also by an earlier end."""
-        await self._fetch(sql.SILENCE, *msgspec.structs.astuple(silence))
+        await self.database.fetch(sql.SILENCE, *msgspec.structs.astuple(silence))
 
     async def silences(self, now: float) -> list[Silence]:
         """Return the silences that have not ended."""
-        return [Silence(*row) for row in await self._fetch(sql.SILENCES, None, now)]
+        return [Silence(*row) for row in await self.database.fetch(sql.SILENCES, None, now)]
 
     async def make_maintenance(self, window: MadeWindow) -> MadeWindow:
         """Store a maintenance window and return it with its number."""
@@ -161,12 +163,6 @@ class AlertStore:
         """End a window now, or cancel it; `None` if it is over, or there is none of this number."""
         async with self.database.transaction() as connection:
             return await maintenance_store.end(connection, number, now)
-
-    async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
-        """Return the rows of a statement that is a transaction by itself."""
-        async with self.database.transaction() as connection:
-            rows: list[Any] = await connection.fetch(statement, *arguments)
-        return rows
 
 
 async def _situation(connection: Any, plan: Plan, now: float) -> Situation:

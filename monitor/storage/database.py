@@ -84,6 +84,17 @@ class Database:
             except TimeoutError:
                 self._pool.terminate()
 
+    async def fetch(self, statement: str, *arguments: object) -> list[Any]:
+        """Return the rows of a statement that is a transaction by itself.
+
+        Raises:
+            StoreUnavailableError, RefusedError: as in `transaction`.
+
+        """
+        async with self._connection() as connection:
+            rows: list[Any] = await connection.fetch(statement, *arguments)
+        return rows
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """Open a transaction and yield its connection; whoever is cancelled in it has stored nothing.
@@ -93,9 +104,14 @@ class Database:
             RefusedError: it will never take the rows of a statement.
 
         """
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
         await self.open()
         try:
-            async with self._pool.acquire(timeout=_CONNECT_S) as connection, connection.transaction():
+            async with self._pool.acquire(timeout=_CONNECT_S) as connection:
                 yield connection
         except _ERRORS as error:
             raise _meant(error, self._uri) from None

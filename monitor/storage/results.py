@@ -129,13 +129,12 @@ class ResultStore:
 async def stored(database: Database, results: Iterable[CheckResult]) -> set[UUID]:
     """Return the ids of those of these results that have a row."""
     wanted = list(results)
-    async with database.transaction() as connection:
-        rows = await connection.fetch(
-            _STORED,
-            [result.monitor for result in wanted],
-            [result.scheduled_at for result in wanted],
-            [result.id for result in wanted],
-        )
+    rows = await database.fetch(
+        _STORED,
+        [result.monitor for result in wanted],
+        [result.scheduled_at for result in wanted],
+        [result.id for result in wanted],
+    )
     return {found["result_id"] for found in rows}
 
 

@@ -166,8 +166,7 @@ async def sum_up_days(database: Database, lock: Callable[[Any, Sequence[str]], A
     `lock` holds up whoever writes about these monitors, until the transaction ends.
     """
     today = int(time.time() // DAY_S)
-    async with database.transaction() as connection:
-        monitors = [row["monitor"] for row in await connection.fetch(_NOT_IN_DAYS, today * 24)]
+    monitors = [row["monitor"] for row in await database.fetch(_NOT_IN_DAYS, today * 24)]
     for start in range(0, len(monitors), _MONITORS):
         some = monitors[start : start + _MONITORS]
         async with database.transaction() as connection:

@@ -297,9 +297,7 @@ class PageReader:
         ]
 
     async def _rows(self, query: str, *arguments: Any) -> Sequence[Any]:
-        async with self._database.transaction() as connection:
-            rows: Sequence[Any] = await connection.fetch(query, *arguments)
-        return rows
+        return await self._database.fetch(query, *arguments)
 
 
 def _json(text: str | None) -> Any:
