@@ -37,7 +37,6 @@ def kind(value: object) -> str:
         int: "a number",
         float: "a number",
         list: "a list",
-        tuple: "a list",
         dict: "an object",
     }
     return kinds.get(type(value), "a string")
