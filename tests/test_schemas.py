@@ -1,5 +1,6 @@
 import json
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,12 @@ FILE = Path(schemas.__file__).with_name("config.schema.json")
 VALIDATOR = Draft202012Validator(config_schema())
 
 
-@pytest.mark.parametrize("name", ["config.schema.json", "result.schema.json"])
-def test_the_schema_of_the_repository_is_the_one_made_from_the_code(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["schemas", str(tmp_path)])
+def test_the_schemas_of_the_repository_are_those_made_from_the_code(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "monitor.schemas", tmp_path], check=True, cwd=FILE.parent.parent)
 
-    runpy.run_path(schemas.__file__, run_name="__main__")
-
-    made = (tmp_path / name).read_text(encoding="utf-8")
-    assert FILE.with_name(name).read_text(encoding="utf-8") == made
+    for name in ("config.schema.json", "result.schema.json"):
+        made = (tmp_path / name).read_text(encoding="utf-8")
+        assert FILE.with_name(name).read_text(encoding="utf-8") == made
 
 
 def test_the_schema_is_one() -> None:
