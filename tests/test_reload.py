@@ -113,6 +113,22 @@ async def test_a_change_of_the_file_is_taken_within_2_s(
         following.cancel()
 
 
+async def test_a_file_that_stays_as_it_is_is_taken_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"url_to_monitor": SHOP.url, "defaults": {"paused": True}}))
+    taken: list[Config] = []
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(Config(monitors=()), path, {}, network, on_taken=[taken.append])
+
+        for _ in range(3):
+            await reload.look(schedule, now=False)
+
+    assert [[monitor.url for monitor in config.monitors] for config in taken] == [[SHOP.url]]
+
+
 async def test_a_named_pipe_as_the_file_is_a_mistake_and_a_later_file_is_taken(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,12 +2,14 @@ import asyncio
 import logging
 import re
 import tracemalloc
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from monitor.delivery.collector import Collector
 from monitor.delivery.forwarder import Forwarder, Patience
 from monitor.delivery.outbox import Outbox, open_outbox
 from monitor.delivery.retention import UntilAcknowledged
@@ -235,6 +237,39 @@ async def test_with_disk_and_kafka_away_memory_stays_bounded_and_nothing_is_lost
 
     await arrive_in_order(line, sent)
     assert "The outbox can be written again" in caplog.messages
+
+
+class Watched(Outbox):
+    """Notes when it is asked to write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, 100_000_000)
+        self.asked_at: list[float] = []
+
+    async def append(self, messages: Sequence[Message]) -> None:
+        self.asked_at.append(asyncio.get_running_loop().time())
+        await super().append(messages)
+
+
+async def test_with_its_memory_full_the_collector_tries_the_disk_twice_a_second(tmp_path: Path) -> None:
+    outbox = Watched(outbox_path(tmp_path))
+    await outbox.append([])
+    make_read_only(outbox, "ON")
+    queue: Queue = asyncio.Queue()
+    for number in range(80):
+        queue.put_nowait(message(number, body="0" * 60_000))
+
+    running = asyncio.create_task(Collector(queue, outbox, lambda: None).run())
+    await until(lambda: len(outbox.asked_at) > 3, "the disk is tried again, and again")
+    make_read_only(outbox, "OFF")
+    await queue.put(None)
+    await running
+    rows = outbox.rows
+    await outbox.close()
+
+    _, *tries = outbox.asked_at
+    assert tries[1] - tries[0] > 0.4
+    assert rows == 80
 
 
 async def test_an_outbox_that_cannot_be_read_is_waited_for(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from monitor.delivery.outbox import Outbox, OutboxError, open_outbox
-from monitor.delivery.outbox_file import OutboxFile, OutboxRow
+from monitor.delivery.outbox_file import OutboxFile, OutboxRow, is_damage
 from monitor.result import Message
 
 MB = 1_000_000
@@ -74,6 +74,16 @@ async def test_flipped_bytes_cost_only_the_rows_that_they_hit(
     reopened = await open_outbox(path, 100 * MB)
     assert len(await kept(reopened)) == len(seqs) + 1
     await reopened.close()
+
+
+async def test_a_damaged_file_is_closed_though_somebody_keeps_the_error(path: Path) -> None:
+    overwrite(path, 20 * PAGE, b"\xff" * 200)
+
+    with pytest.raises(sqlite3.DatabaseError) as refused:
+        OutboxFile(path)
+
+    assert is_damage(refused.value)
+    assert list(path.parent.iterdir()) == [path]  # SQLite keeps others beside it as long as it is open
 
 
 async def test_damage_beside_the_rows_costs_none(path: Path) -> None:

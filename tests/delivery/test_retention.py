@@ -291,6 +291,15 @@ async def test_what_real_kafka_has_acknowledged_is_never_sent_again() -> None:
     assert not await UntilAcknowledged().must_restart(Progress("the forwarder"), is_sending=False)
 
 
+async def test_the_end_does_not_wait_for_what_real_kafka_has_acknowledged() -> None:
+    retention = UntilAcknowledged()
+    row = OutboxRow(1, *message(1))
+    retention.sending([row])
+
+    assert retention.acknowledged([row]) == {1}
+    assert not retention.waits
+
+
 async def test_one_look_through_the_topic_does_not_show_that_a_result_is_lost() -> None:
     retention = UntilStored(VolatileTopic(Config(monitors=()), "127.0.0.1:9"))
     retention.sending([OutboxRow(1, *message(1))])

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ async def test_what_was_agreed_and_presented_is_recorded(
     assert result.tls is not None
     assert result.tls.version == {"TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}[version.name]
     assert "AES" in result.tls.cipher or "CHACHA" in result.tls.cipher
+    assert result.tls.sha256 == sha256(site.der).hexdigest()
     assert (result.tls.subject, result.tls.issuer) == ("CN=shop,O=Shop & Co", "CN=middle")
     assert result.tls.alternatives == "shop.test,www.shop.test"
     assert int(result.tls.serial_number, 16) == site.x509.serial_number
