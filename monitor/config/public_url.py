@@ -41,6 +41,7 @@ _SECRET_ENDINGS = ("apikey", "password", "secret", "sessionid", "signature", "to
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#]*)=(?P<value>[^&;#]*)")
 
+_USER = re.compile(r"[^:/?#]+://(?P<user>[^/?#]*)@")
 _USER_ANYWHERE = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")
 _PARAMETER_ANYWHERE = re.compile(r"(?P<name>[?&;#][^=?&;#\s\"'<>]*=)[^?&;#\s\"'<>]*")
 
@@ -69,6 +70,12 @@ def is_secret_header(name: str) -> bool:
     """Return whether the value of a header with this name is probably a secret."""
     lowered = name.lower()
     return "cookie" in lowered or (names_a_secret(name) and not lowered.endswith("-code"))
+
+
+def user_info(url: str) -> str:
+    """Return `USER` or `USER:PASSWORD` of the URL, as written; empty where there is none."""
+    found = _USER.match(url)
+    return found["user"] if found else ""
 
 
 def secret_values(url: str) -> list[str]:

@@ -7,15 +7,18 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Iterator
-from urllib.parse import unquote, unquote_plus, urlsplit
+from itertools import islice
+from urllib.parse import unquote, unquote_plus
 
 from pydantic import SecretStr
 
 from monitor.config.model import Monitor
-from monitor.config.public_url import Expanded, is_secret_header, names_a_secret, secret_values
+from monitor.config.public_url import Expanded, is_secret_header, names_a_secret, secret_values, user_info
+
+MAX_FIELDS = 100  # of a body, that are secrets
 
 # Fields of forms, members of JSON, attributes of XML.
-_FIELD = re.compile(r"""(?P<name>[\w.%-]+)["']?\s*[=:]\s*["']?(?P<value>[^"'&,;<>{}\s]+)""")
+_FIELD = re.compile(r"""(?<![\w.%-])(?P<name>[\w.%-]+)["']?\s*[=:]\s*["']?(?P<value>[^"'&,;<>{}\s]+)""")
 
 
 def sent_secrets(monitor: Monitor) -> frozenset[str]:
@@ -42,7 +45,7 @@ def _in_url(url: str) -> Iterator[str]:
     yield from _from_outside(url)
     for value in secret_values(url):
         yield from (value, unquote_plus(value))
-    user, colon, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    user, colon, password = user_info(url).partition(":")
     if colon:
         yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")
     else:
@@ -69,9 +72,9 @@ def _in_header(name: str, secret: SecretStr) -> Iterator[str]:
 def _in_body(body: str) -> Iterator[str]:
     yield body
     yield from _from_outside(body)
-    for field in _FIELD.finditer(body):
-        if names_a_secret(unquote_plus(field["name"])):
-            yield from (field["value"], unquote_plus(field["value"]))
+    fields = (each for each in _FIELD.finditer(body) if names_a_secret(unquote_plus(each["name"])))
+    for field in islice(fields, MAX_FIELDS):
+        yield from (field["value"], unquote_plus(field["value"]))
 
 
 def _from_outside(text: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 from monitor.config.public_url import MASK
 
 MIN_LENGTH = 6  # characters of a secret that is masked, and of the beginning of one
+MAX_LENGTH = 65_536  # characters of a secret that are masked; what is stored has no more by default
 
 _HEX = re.compile(r"%[0-9A-F]{2}")
 
@@ -21,7 +22,8 @@ class Masking:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in _forms(secret)}
+        long = (secret[:MAX_LENGTH] for secret in secrets if len(secret) >= MIN_LENGTH)
+        forms = {form for secret in long for form in _forms(secret)}
         self._forms = sorted((form for form in forms if len(form) >= MIN_LENGTH), key=len, reverse=True)
 
     def text(self, text: str) -> str:

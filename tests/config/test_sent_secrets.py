@@ -1,13 +1,17 @@
 """Which secrets the checks of a monitor send."""
 
+import contextlib
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
 
 from monitor.config.model import Monitor
-from monitor.config.sent_secrets import sent_secrets
+from monitor.config.sent_secrets import MAX_FIELDS, sent_secrets
 from tests.config.conftest import Read
 
 SITE = "https://site.example/"
@@ -19,6 +23,8 @@ SITE = "https://site.example/"
         ({}, set()),
         ({"url": f"{SITE}?page=1&token=a%2Fb+c&key=1#sid=2"}, {"a%2Fb+c", "a/b c", "1", "2"}),
         ({"url": "https://user:p%40ss@site.example/"}, {"p%40ss", "p@ss", "user:p@ss"}),
+        ({"url": "http://u[@b:p@[::1]/@c"}, {"p", "u[@b:p"}),
+        ({"url": "http://a\u2100b:p@site.example"}, {"p", "a\u2100b:p"}),
         ({"url": "https://t%40ken@site.example/"}, {"t%40ken", "t@ken"}),
         ({"proxy": "http://user:pass@proxy.example/"}, {"pass", "user:pass"}),
         ({"bearer_token": "bearer"}, {"bearer"}),
@@ -60,3 +66,18 @@ def test_what_came_from_the_environment_or_a_file_is_a_secret_wherever_it_is(
         "from file",
         "a third and fourth",
     }
+
+
+@given(url=st.text(alphabet="ab:@/?#[]%=&;.\u2100", max_size=40))
+def test_any_url_has_secrets_or_none(url: str) -> None:
+    with contextlib.suppress(ValidationError):
+        sent_secrets(Monitor(name="site", url=f"http://{url}"))
+
+
+def test_a_body_of_any_size_is_looked_through_once() -> None:
+    many = "&".join(f"token={number}" for number in range(100_000))
+
+    assert len(sent_secrets(Monitor(name="site", url=SITE, body=SecretStr(many)))) == 1 + MAX_FIELDS
+    for run in ("a", "a=", "a ", " ", '"', "=", "token"):
+        body = run * (1_000_000 // len(run))
+        assert body in sent_secrets(Monitor(name="site", url=SITE, body=SecretStr(body)))

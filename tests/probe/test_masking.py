@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config.public_url import MASK
-from monitor.probe.masking import MIN_LENGTH, Masking
+from monitor.probe.masking import MAX_LENGTH, MIN_LENGTH, Masking
 from monitor.result import Reason, encode
 from tests.sites import Check, Serve, answer, ok, read_request, redirect
 
@@ -80,6 +80,13 @@ def test_a_character_that_was_cut_does_not_hide_the_beginning_of_a_secret() -> N
 @given(text=st.text())
 def test_without_secrets_texts_stay_as_they_are(text: str) -> None:
     assert Masking().text(text) == Masking().line(text) == Masking(["abcde", ""]).text(text) == text
+
+
+def test_of_a_very_long_secret_the_beginning_is_masked() -> None:
+    body = "".join(map(str, range(20_000)))
+
+    assert Masking([body]).text(f"it was {body}") == f"it was {MASK}{body[MAX_LENGTH:]}"
+    assert Masking([body]).text(f"it was {body[:50_000]}") == f"it was {MASK}"
 
 
 def test_a_longer_secret_is_masked_as_a_whole() -> None:
