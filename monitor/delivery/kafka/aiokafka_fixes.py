@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -26,6 +27,7 @@ _GRACE_S = 3.0
 _END_S = 10.0
 _AGAIN_S = 0.1  # a task whose own timeout comes at the same time takes the cancellation for that, and goes on
 _COMPLAIN: Any = getattr(asyncio.tasks, "_log_on_exception", None)  # what `shield` does from Python 3.14 on
+_OURS = str(Path(__file__).parents[2])
 _send = AIOKafkaConnection.send
 
 _log = logging.getLogger(__name__)
@@ -78,8 +80,11 @@ def _tasks_of(client: Any) -> set[asyncio.Task[Any]]:
 
 
 def _self_of(task: asyncio.Task[Any]) -> object:
-    frame = getattr(task.get_coro(), "cr_frame", None)
-    return frame.f_locals.get("self", task) if frame else task
+    coroutine: Any = task.get_coro()
+    code = getattr(coroutine, "cr_code", None)
+    if code is None or code.co_filename.startswith(_OURS):  # a frame that was looked into keeps memory
+        return task
+    return coroutine.cr_frame.f_locals.get("self", task) if coroutine.cr_frame else task
 
 
 def _look_at(task: asyncio.Future[Any]) -> None:
