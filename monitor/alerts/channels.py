@@ -20,6 +20,7 @@ import msgspec
 from pydantic import SecretStr
 
 from monitor.alerts.message import Alert, Event
+from monitor.alerts.requests import status_of
 from monitor.config.alerts import Webhook
 from monitor.config.apprise import load_apprise
 
@@ -61,7 +62,7 @@ class WebhookChannel:
     def __init__(self, webhook: Webhook, deadline_s: float = _DEADLINE_S) -> None:
         self._url = webhook.webhook.get_secret_value()
         self._secret = webhook.secret.get_secret_value().encode()
-        self._timeout = aiohttp.ClientTimeout(total=deadline_s)
+        self._deadline_s = deadline_s
 
     async def send(self, delivery_id: int, alert: Alert) -> None:
         """Post it; an answer that redirects counts as not delivered."""
@@ -69,11 +70,9 @@ class WebhookChannel:
         signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Signature-256": f"sha256={signature}"}
         try:
-            async with (
-                aiohttp.ClientSession(timeout=self._timeout) as session,
-                session.post(self._url, data=body, headers=headers, allow_redirects=False) as response,
-            ):
-                status = response.status
+            status = await status_of(
+                "POST", self._url, self._deadline_s, data=body, headers=headers, allow_redirects=False
+            )
         except TimeoutError:
             raise NotDeliveredError("no answer in time", permanent=False) from None
         except (aiohttp.ClientError, OSError) as error:

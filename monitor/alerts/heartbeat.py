@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from pydantic import SecretStr
 
+from monitor.alerts.requests import status_of
 from monitor.config.model import Config
 from monitor.result import CheckResult
 from monitor.storage.database import Database, StoreUnavailableError
@@ -72,11 +73,9 @@ async def _all_works(recent: RecentResults, database: Database, config: Config) 
 
 async def _request(url: SecretStr) -> None:
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_S)) as session,
-            session.get(url.get_secret_value()) as response,
-        ):
-            if response.status not in _SUCCESS:
-                log.warning("the heartbeat was answered with %d", response.status)
+        status = await status_of("GET", url.get_secret_value(), _ANSWER_S)
     except (aiohttp.ClientError, OSError) as error:  # its text may show the URL
         log.warning("the heartbeat did not arrive: %s", type(error).__name__)
+        return
+    if status not in _SUCCESS:
+        log.warning("the heartbeat was answered with %d", status)

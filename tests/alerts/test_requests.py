@@ -1,0 +1,44 @@
+"""What a service that gets alerts answers cannot stop the program."""
+
+import aiohttp
+import pytest
+
+from monitor.alerts.requests import MAX_ANSWER_BYTES, status_of
+from tests.sites import Serve, answer, flood, ok, redirect
+
+INTERIM = [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
+
+
+@pytest.mark.parametrize("interim", INTERIM)
+async def test_interim_responses_for_ever_are_no_answer(interim: bytes, serve: Serve) -> None:
+    url = serve(flood(b"", 8_000 * interim))
+
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await status_of("GET", url, 60)
+
+
+@pytest.mark.parametrize("interim", INTERIM)
+async def test_a_few_are_skipped(interim: bytes, serve: Serve) -> None:
+    assert await status_of("POST", serve(answer(20 * interim, ok())), 60, data=b"hello") == 200
+
+
+async def test_of_a_long_answer_the_status_counts(serve: Serve) -> None:
+    long = ok(10 * MAX_ANSWER_BYTES * b"x").replace(b"200 OK", b"500 No")
+
+    assert await status_of("GET", serve(answer(long)), 60) == 500
+
+
+async def test_an_answer_without_end_is_one(serve: Serve) -> None:
+    assert await status_of("GET", serve(flood(b"HTTP/1.1 202 OK\r\n\r\n", bytes(100_000))), 60) == 202
+
+
+async def test_redirects_are_followed_where_that_is_wanted(serve: Serve) -> None:
+    url = serve(answer(redirect(serve(answer(ok())))))
+
+    assert await status_of("GET", url, 60) == 200
+    assert await status_of("GET", url, 60, allow_redirects=False) == 302
+
+
+async def test_there_is_a_deadline(hanging_receiver: str) -> None:
+    with pytest.raises(TimeoutError):
+        await status_of("GET", f"http://{hanging_receiver}/", 0.1)
