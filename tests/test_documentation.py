@@ -32,6 +32,7 @@ from monitor.config.model import (
 from monitor.config.values import Strict
 from monitor.result import Reason
 from monitor.web.metrics.blackbox import FAMILIES
+from tests.mutants.__main__ import equivalent
 from tests.program import ROOT, Start, until
 from tests.web.api.client import Client
 
@@ -336,6 +337,15 @@ def test_each_reason_is_explained() -> None:
     listed = [code(cells[0]) for cells in rows(section("docs/checks.md", "Reasons"), "reason")]
 
     assert listed == [[reason.value] for reason in Reason]
+
+
+def test_each_mutant_that_changes_nothing_is_listed_with_its_reason() -> None:
+    listed = rows(section("docs/reliability.md", "What the tests are worth"), "file")
+
+    assert listed == [
+        [f"`{path.removeprefix('monitor/')}`", f"`{before}` becomes `{after}`", why]
+        for (path, before, after), why in equivalent().items()
+    ]
 
 
 def test_the_table_is_described_as_it_is(database: str) -> None:
