@@ -49,17 +49,18 @@ def difference(old: Config, new: Config) -> Difference:
     """Compare two configurations; monitors with the same name are the same monitor."""
     before = {monitor.name: monitor for monitor in old.monitors}
     after = {monitor.name: monitor for monitor in new.monitors}
+    same = {name for name, monitor in after.items() if name in before and _same(before[name], monitor)}
     return Difference(
-        removed=tuple(name for name in before if _changed(before[name], after.get(name))),
-        added=tuple(monitor for name, monitor in after.items() if _changed(monitor, before.get(name))),
+        removed=tuple(name for name in before if name not in same),
+        added=tuple(monitor for name, monitor in after.items() if name not in same),
         needs_restart=tuple(
             key for key in Config.model_fields if key not in LIVE and getattr(old, key) != getattr(new, key)
         ),
     )
 
 
-def _changed(one: Monitor, other: Monitor | None) -> bool:
-    return one != other or one.public_url != other.public_url or sent_secrets(one) != sent_secrets(other)
+def _same(one: Monitor, other: Monitor) -> bool:
+    return one == other and one.public_url == other.public_url and sent_secrets(one) == sent_secrets(other)
 
 
 class Reload:

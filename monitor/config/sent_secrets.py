@@ -44,7 +44,7 @@ def _sent(monitor: Monitor) -> Iterator[str]:
 def _in_url(url: str) -> Iterator[str]:
     yield from _from_outside(url)
     for value in secret_values(url):
-        yield from (value, unquote_plus(value))
+        yield from (value, unquote(value), unquote_plus(value))
     user, colon, password = user_info(url).partition(":")
     if colon:
         yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")

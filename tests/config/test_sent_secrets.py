@@ -21,7 +21,7 @@ SITE = "https://site.example/"
     ("settings", "secrets"),
     [
         ({}, set()),
-        ({"url": f"{SITE}?page=1&token=a%2Fb+c&key=1#sid=2"}, {"a%2Fb+c", "a/b c", "1", "2"}),
+        ({"url": f"{SITE}?page=1&token=a%2Fb+c&key=1#sid=2"}, {"a%2Fb+c", "a/b+c", "a/b c", "1", "2"}),
         ({"url": "https://user:p%40ss@site.example/"}, {"p%40ss", "p@ss", "user:p@ss"}),
         ({"url": "http://u[@b:p@[::1]/@c"}, {"p", "u[@b:p"}),
         ({"url": "http://a\u2100b:p@site.example"}, {"p", "a\u2100b:p"}),
