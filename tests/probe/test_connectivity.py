@@ -15,7 +15,7 @@ from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult, OwnTroubleError, Reason
-from tests.sites import Script, Serve, answer, closed_port, ok, read_request, redirect
+from tests.sites import Script, Serve, answer, closed_port, flood, ok, read_request, redirect
 
 Guarded = Callable[..., Awaitable[CheckResult]]
 
@@ -127,6 +127,10 @@ async def test_a_check_that_passes_or_reaches_the_site_tries_no_target(serve: Se
     [
         (answer(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"), "answered 503"),
         (answer(), "cannot be reached: the connection was closed before a response"),
+        (
+            flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+            "(1xx) before the final one",
+        ),
     ],
 )
 async def test_a_url_that_does_not_answer_well_is_reported(script: Script, what: str, serve: Serve) -> None:

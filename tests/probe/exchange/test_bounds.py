@@ -6,8 +6,9 @@ import tracemalloc
 
 import aiohttp
 import pytest
+from yarl import URL
 
-from monitor.probe.exchange.exchange import MAX_COOKIE, MAX_COOKIES, _acceptable
+from monitor.probe.exchange.exchange import MAX_COOKIES, MAX_COOKIES_LENGTH, _acceptable
 from monitor.probe.exchange.request import MAX_LOCATION
 from monitor.probe.exchange.wire import MAX_HEAD_LINES
 from monitor.result import Reason
@@ -103,13 +104,16 @@ async def test_a_place_may_be_as_long_as_is_said(
 
 
 async def test_cookies_are_kept_as_far_as_there_is_room() -> None:
-    jar = aiohttp.CookieJar()
+    half = "c=" + (MAX_COOKIES_LENGTH // 2 - 2) * "d"
+    many = (MAX_COOKIES + 1) * ["e=f"]
+    jar, full = aiohttp.CookieJar(), aiohttp.CookieJar()
     jar.update_cookies({"a": "b"})
-    longest = "c=" + (MAX_COOKIE - 2) * "d"
+    for host in range(MAX_COOKIES + 1):
+        full.update_cookies({"a": "b"}, URL(f"http://{host}.test/"))
 
-    assert _acceptable([longest, longest + "d", "e=f"], None) == [longest, "e=f"]
-    assert len(_acceptable((MAX_COOKIES + 1) * ["e=f"], None)) == MAX_COOKIES
-    assert len(_acceptable((MAX_COOKIES + 1) * ["e=f"], jar)) == MAX_COOKIES - 1
+    assert _acceptable([half, half], None) == [half, half]
+    assert _acceptable([half, f"{half}d", "e=f"], None) == [half]
+    assert [len(_acceptable(many, each)) for each in (None, jar, full)] == [MAX_COOKIES, MAX_COOKIES - 1, 0]
 
 
 async def test_a_host_of_very_many_digits_cannot_be_used(serve: Serve, check: Check) -> None:
