@@ -14,6 +14,7 @@ from monitor.pipeline import Pipeline, pipeline
 from monitor.probe.exchange.connector import Network
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
+from monitor.runtime import file_handles
 from monitor.runtime.data_dir import DataDirError
 from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _STORED_S = 60.0  # how long `check_once` waits for its rows
 _STORED_LOOK_S = 0.1
+_HANDLES_SHARE = 2  # a quarter is for the web server, a quarter for Kafka, PostgreSQL and files
 _CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
 
 
@@ -43,18 +45,19 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
 
     """
     loop = asyncio.get_running_loop()
+    checks = concurrent_checks(config)
     signals = Signals(lambda: loop.call_later(config.shutdown_grace_s, _give_up))
     async with (
         serving_site(config) as site,
         _pipeline(config) as running,
-        Network(config.max_concurrent_checks) as network,
+        Network(checks) as network,
     ):
         reload = Reload(config, path, environ, network, on_taken=[site.follow, running.follow])
         on_result = [site.checks.observe, running.recent.add]
         try:
             async with (
                 asyncio.timeout(None) as limit,
-                _schedule(config, running, on_result) as schedule,
+                _schedule(config, running, checks, on_result) as schedule,
             ):
                 site.program.started = shown = running_program(running, schedule, reload)
                 running.run_beside("the events", site.events.run(shown.reader))
@@ -65,6 +68,18 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
         except TimeoutError:
             log.warning("checks that still ran are given up")
+
+
+def concurrent_checks(config: Config) -> int:
+    """Return how many checks may run at the same time: no more than half of the file handles."""
+    possible = max(1, file_handles.limit() // _HANDLES_SHARE)
+    if possible < config.max_concurrent_checks:
+        log.warning(
+            "max_concurrent_checks is %d, but there are file handles for %d: raise ulimit -n",
+            config.max_concurrent_checks,
+            possible,
+        )
+    return min(possible, config.max_concurrent_checks)
 
 
 def _give_up() -> None:
@@ -81,10 +96,10 @@ async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> 
 
     """
     results: list[CheckResult] = []
-    everything = _pipeline(config, alerting=False)
-    async with everything as running, Network(config.max_concurrent_checks) as network:
+    checks = concurrent_checks(config)
+    async with _pipeline(config, alerting=False) as running, Network(checks) as network:
         reload = Reload(config, path, environ, network)
-        async with _schedule(config, running, [results.append], once=True) as schedule:
+        async with _schedule(config, running, checks, [results.append], once=True) as schedule:
             schedule.add(reload.checkers(config.monitors))
         await _stored(running, results)
     return results
@@ -130,13 +145,14 @@ def _errors_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseExcepti
 def _schedule(
     config: Config,
     running: Pipeline,
+    checks: int,
     on_result: Iterable[Callable[[CheckResult], None]],
     *,
     once: bool = False,
 ) -> Schedule:
     schedule = Schedule(
         running.queue,
-        max_concurrent_checks=config.max_concurrent_checks,
+        max_concurrent_checks=checks,
         max_checks_per_host=config.max_checks_per_host,
         once=once,
         on_result=on_result,

@@ -7,7 +7,8 @@ from pydantic import SecretStr
 from monitor import service
 from monitor.config.model import Config, Monitor
 from monitor.delivery.outbox import open_outbox
-from monitor.service import CannotGoOnError, check_once
+from monitor.runtime import file_handles
+from monitor.service import CannotGoOnError, check_once, concurrent_checks
 
 
 async def test_once_ends_with_an_error_when_nothing_gets_stored(
@@ -44,3 +45,15 @@ async def test_the_reason_is_given_also_within_the_embedded_servers(database: st
 
     with pytest.raises(CannotGoOnError, match="newer than this program"):
         await check_once(config, short_dir / "config.json", {})
+
+
+@pytest.mark.parametrize(("handles", "checks"), [(20_000, 500), (1_000, 500), (256, 128), (1, 1)])
+def test_checks_take_no_more_than_half_of_the_file_handles(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, handles: int, checks: int
+) -> None:
+    monkeypatch.setattr(file_handles, "limit", lambda: handles)
+
+    assert concurrent_checks(Config(monitors=())) == checks
+
+    warning = f"max_concurrent_checks is 500, but there are file handles for {checks}: raise ulimit -n"
+    assert caplog.messages == ([warning] if checks < 500 else [])
