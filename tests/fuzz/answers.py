@@ -6,12 +6,15 @@ import ipaddress
 import random
 import socket
 import struct
+import sys
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from typing import Any, NamedTuple
 
+import brotli
 import uvloop
 from hypothesis import strategies as st
 
@@ -22,6 +25,8 @@ from monitor.result import CheckResult, decode, encode
 from monitor.storage.results import ResultStore
 from tests.fuzz.damage import damage
 from tests.postgres import result_store
+
+_zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 TIMEOUT_S = 0.25
 _LATE_S = 5.0  # a busy machine
@@ -94,8 +99,8 @@ _PACKERS: dict[bytes, Callable[[bytes], bytes]] = {
     b"gzip": gzip.compress,
     b"deflate": zlib.compress,
     b"Deflate": _deflated,
-    b"br": lambda body: b"\x0b\x02\x80" + body + b"\x03",
-    b"zstd": lambda body: b"\x28\xb5\x2f\xfd\x04\x00" + body,
+    b"br": brotli.compress,
+    b"zstd": _zstd.compress,
     b"identity": bytes,
     b"gzip, gzip": lambda body: gzip.compress(gzip.compress(body)),
     b"compress": bytes,
@@ -256,7 +261,7 @@ _bodies = st.one_of(_RAW, st.sampled_from([b"<html>" * 999, b"\0" * 2_000_000, b
 @st.composite
 def _framed(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
     """Return a body as it is sent, and the headers that describe it."""
-    encoding = draw(st.sampled_from([*(b"", b"gzip", b"deflate") * 4, *_PACKERS]))
+    encoding = draw(st.sampled_from([*(b"", b"gzip", b"deflate", b"br", b"zstd") * 4, *_PACKERS]))
     body = _PACKERS[encoding](draw(_bodies))
     source = draw(st.randoms(use_true_random=False))
     if draw(st.integers(0, 3)) == 0:

@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
-from monitor.probe.exchange.tls import MAX_NAMES, names_of
+from monitor.probe.exchange.tls import MAX_NAMES, earliest_expiry, names_of
 from monitor.probe.expect import MAX_DETAIL
 from monitor.probe.probe import Probe
 from monitor.probe.response import Received, as_text, in_utf8
@@ -98,6 +98,29 @@ async def test_the_worst_of_it_has_a_row(store: ResultStore) -> None:
     ]
 
     assert await store.save([decode(encode(each).value) for each in results]) == len(results)
+
+
+@pytest.mark.parametrize(
+    ("ends", "expires_at"),
+    [
+        (b"00010101000000Z", -62_135_596_800),
+        (b"19700101000000Z", 0),
+        (b"99991231235959Z", 253_402_300_799),
+        (b"00000101000000Z", None),
+    ],
+)
+async def test_a_certificate_that_ends_at_any_time_has_a_row(
+    ends: bytes, expires_at: float | None, store: ResultStore
+) -> None:
+    der = issue("CN=shop", days=36_500).der
+    start = der.index(b"\x18\x0f") + 2  # of the only date so far off
+    der = der[:start] + ends + der[start + len(ends) :]
+    result = await recorded(b"", b"", b"", "", "")
+
+    found = msgspec.structs.replace(result, certificate_expires_at=earliest_expiry([der]))
+
+    assert found.certificate_expires_at == expires_at
+    assert await store.save([decode(encode(found).value)]) == 1
 
 
 @pytest.mark.parametrize("part", [b"\0", b"\x1b", b"\n", b"\x7f"])
