@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
+from types import TracebackType
 
 from rich.console import Console
 from rich.table import Table
@@ -195,6 +196,12 @@ def log_to_stderr(level: str) -> None:
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    sys.excepthook = _log_bug
+
+
+def _log_bug(kind: type[BaseException], bug: BaseException, trace: TracebackType | None) -> None:
+    """Log the traceback that Python would write as it is, to a reader whom it would wait for."""
+    _log.critical("this is a bug, and ends the program", exc_info=(kind, bug, trace))
 
 
 def print_table(results: Iterable[CheckResult]) -> None:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from monitor.cli import print_table
@@ -45,3 +48,20 @@ def test_nothing_in_the_table_is_obeyed_by_a_terminal(capsys: pytest.CaptureFixt
     assert r"a\x1bb" in printed
     assert r"status: no\x1b[2J\x9b" in printed
     assert printed.replace("\n", "").isprintable()
+
+
+CRASH = """
+from monitor.cli import log_to_stderr
+log_to_stderr("info")
+raise ValueError("\\x1b[2J")
+"""
+
+
+def test_a_bug_ends_the_program_with_a_traceback_that_no_terminal_obeys() -> None:
+    ended = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, check=False)
+
+    lines = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert lines[0].endswith(" CRITICAL this is a bug, and ends the program")
+    assert lines[1] == "Traceback (most recent call last):"
+    assert lines[-1] == r"ValueError: \x1b[2J"
