@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.probe.exchange.decoding import ACCEPTED, PART_BYTES, NotEncodedError, decoding
+from monitor.probe.exchange.decoding import ACCEPTED, MAX_MEMBERS, PART_BYTES, NotEncodedError, decoding
 from monitor.result import Reason
 from tests.sites import Check, Serve, answer, ok, read_request
 
@@ -97,6 +97,14 @@ def test_what_is_not_encoded_is_refused(name: str) -> None:
 @pytest.mark.parametrize("step", [1, 1_000])
 def test_members_follow_each_other(name: str, encode: Callable[[bytes], bytes], step: int) -> None:
     assert decoded(name, 600 * encode(b"ab"), step) == (600 * b"ab", True)
+
+
+@pytest.mark.parametrize(("name", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_members_are_few(name: str, encode: Callable[[bytes], bytes]) -> None:
+    assert decoded(name, MAX_MEMBERS * encode(b"a")) == (MAX_MEMBERS * b"a", True)
+
+    with pytest.raises(NotEncodedError):
+        decoded(name, MAX_MEMBERS * encode(b"") + encode(b"a"))
 
 
 @pytest.mark.parametrize(("name", "encode"), ENCODINGS[:4])
