@@ -22,6 +22,16 @@ async def test_a_few_are_skipped(interim: bytes, serve: Serve) -> None:
     assert await status_of("POST", serve(answer(20 * interim, ok())), 60, data=b"hello") == 200
 
 
+@pytest.mark.parametrize("interim", INTERIM)
+async def test_16_kib_are_read_and_no_more(interim: bytes, serve: Serve) -> None:
+    def answered_after(size: int) -> str:
+        return serve(answer(size // len(interim) * interim, ok()))
+
+    assert await status_of("GET", answered_after(16_000), 60) == 200
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await status_of("GET", answered_after(17_000), 60)
+
+
 async def test_of_a_long_answer_the_status_counts(serve: Serve) -> None:
     long = ok(10 * MAX_ANSWER_BYTES * b"x").replace(b"200 OK", b"500 No")
 
