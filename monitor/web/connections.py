@@ -10,10 +10,11 @@ from collections import Counter
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import ClientConnectionResetError, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
+from yarl import URL
 
 from monitor.runtime import file_handles
 from monitor.web.access import route
@@ -32,6 +33,11 @@ IDLE_S = 75.0
 SEND_S = 60.0
 """The time for which a client may take too little of an answer."""
 
+NO_REQUEST = "this is no request of HTTP/1.1"
+_CONTINUE = "100-continue"
+_LEFT = (web.RequestPayloadError, ClientConnectionResetError)
+"""What aiohttp raises when a client leaves, or the rest of a body is broken after the answer."""
+
 
 def max_connections() -> int:
     """Return how many connections the web server may have; it depends on the file handles of the process."""
@@ -42,7 +48,8 @@ class Connections(web.Server):
     """All connections of a server that answers as `server` does."""
 
     def __init__(self, server: web.Server, clients: Clients, refusals: Refusals, most: int) -> None:
-        super().__init__(server.request_handler, request_factory=self._begin)
+        super().__init__(self._answer, request_factory=self._begin)
+        self._answer_it = server.request_handler
         self.clients = clients
         self.refusals = refusals
         self._make_request_of = server.request_factory
@@ -97,8 +104,19 @@ class Connections(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        cast("Connection", protocol).begin(payload)
+        connection = cast("Connection", protocol)
+        connection.begin(payload)
+        if cast("URL | None", message.url) is None:  # of CONNECT to nothing
+            self.refusals.add_request(connection.client, NO_REQUEST)
+            message = message._replace(method="UNKNOWN", url=URL("/"), should_close=True)
         return self._make_request_of(message, payload, protocol, writer, task)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        expected = request.headers.get("Expect", _CONTINUE)
+        if expected.lower() != _CONTINUE:
+            self.refusals.add_request(self.clients.of(request), "it expects something unknown")
+            raise web.HTTPExpectationFailed(text=f"nothing but {_CONTINUE} can be expected\n")
+        return await self._answer_it(request)
 
 
 class Connection(web.RequestHandler):
@@ -186,7 +204,7 @@ class Connection(web.RequestHandler):
         else:
             too_long = isinstance(exc, LineTooLong)
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_long else HTTPStatus.BAD_REQUEST
-            text = "the head is too long" if too_long else "this is no request of HTTP/1.1"
+            text = "the head is too long" if too_long else NO_REQUEST
             self._all.refusals.add_request(self.client, text)
         if request.writer.output_size:
             raise ConnectionError("an answer has begun, there cannot be another one")
@@ -197,7 +215,7 @@ class Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log a bug at the place that the first argument names."""
         error = kw.get("exc_info")
-        if not isinstance(error, web.RequestPayloadError):  # the rest of a body, after the answer
+        if not isinstance(error, _LEFT):
             self._all.refusals.log_bug(str(args[0]), error)
 
     def _work(self) -> None:

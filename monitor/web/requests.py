@@ -77,7 +77,7 @@ class Bodies:
         except TimeoutError:
             request.content.set_exception(web.RequestPayloadError())  # aiohttp would wait for the rest
             raise web.HTTPRequestTimeout(text=f"no whole body within {BODY_S:g} s\n") from None
-        except (web.RequestPayloadError, ConnectionError):
+        except (web.RequestPayloadError, ConnectionError, RuntimeError):  # RuntimeError: it is closed
             raise web.HTTPBadRequest(text="the body is broken\n") from None
         if request.content_type == _FORM_TYPE:
             request[_FORM] = _fields(body, request.charset)

@@ -39,6 +39,10 @@ async def static_file(request: web.Request) -> web.StreamResponse:
     file = _STATIC.get(request.match_info["name"])
     if file is None:
         raise web.HTTPNotFound
+    try:
+        _ = request.if_modified_since, request.if_unmodified_since, request.if_range
+    except OverflowError:  # which would come in the middle of the answer
+        raise web.HTTPBadRequest(text="there is no such date\n") from None
     return web.FileResponse(file)
 
 

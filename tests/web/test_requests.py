@@ -55,6 +55,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         (request("GET * HTTP/1.1"), 400),
         (request("CONNECT a:b HTTP/1.1"), 400),
         (request("GET http://[/ HTTP/1.1"), 400),
+        (request(LOGIN, "Expect: \xff", body=b"x"), 417),
         (request("GET / HTTP/9.9"), 400),
         (request(f"GET /{'a' * 9_000} HTTP/1.1"), 431),
         (request("GET / HTTP/1.1", f"X: {'a' * 9_000}"), 431),
@@ -82,6 +83,41 @@ async def test_what_cannot_be_read_gets_one_line_and_no_traceback(
     (line,) = [each for each in caplog.records if each.name != "monitor.web.server"]
     assert line.getMessage().startswith("a request of 127.0.0.1 cannot be read: ")
     assert not line.exc_info
+
+
+async def test_a_request_for_nothing_is_counted_and_no_bug(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(served.url) as client:
+        client.send(b"CONNECT \r\n\r\n")
+        assert (await client.answer()).status == 401
+        assert await client.rest() == b""
+
+    assert served.refusals.requests == 1
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("header", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])
+async def test_a_date_that_there_is_not_is_no_bug(served: Served, header: str) -> None:
+    async with connected(served.url) as client:
+        client.send(
+            request("GET /static/page.css HTTP/1.1", f"{header}: Fri, 01 Jan {'9' * 20} 00:00:00 GMT")
+        )
+
+        assert (await client.answer()).status == 400
+
+
+async def test_who_leaves_before_an_answer_begins_is_no_bug(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        async with connected(served.url) as client:
+            client.send(request(LOGIN, "Content-Length: 9", "Expect: 100-continue"))
+    async with connected(served.url) as client:
+        client.send(request("GET /healthz HTTP/1.1"))
+        assert (await client.answer()).status == 200
+
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["a" * 5_000, "a%00b", "..%2fserver.py", "", "."])

@@ -37,7 +37,7 @@ class MetricsPage:
         return [web.get("/metrics", self._metrics)]
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, content_type = _encoder(request.headers.get("Accept", ""))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         gzip = takes_gzip(",".join(request.headers.getall("Accept-Encoding", ())))
         async with self._one:
@@ -57,6 +57,14 @@ class MetricsPage:
             yield part
         if openmetrics:
             yield _END
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """Return what writes the format that is asked for, and its name; plain text where it has no version."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:
+        return choose_encoder("")
 
 
 async def _one_by_one(parts: Iterable[bytes]) -> AsyncIterator[bytes]:

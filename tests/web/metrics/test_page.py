@@ -81,6 +81,12 @@ async def test_a_page_is_compressed_for_those_who_ask(monitors: int) -> None:
     assert len(body) < len(text) / 5
 
 
+async def test_a_version_that_is_none_gets_plain_text() -> None:
+    headers, _ = await scraped(accept="application/openmetrics-text;version=new")
+
+    assert headers["Content-Type"].startswith("text/plain")
+
+
 @pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text"])
 async def test_each_monitor_is_on_the_page_once_however_many_there_are(accept: str) -> None:
     headers, body = await scraped(250, accept=accept)
