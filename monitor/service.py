@@ -16,6 +16,7 @@ from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
 from monitor.runtime import file_handles
 from monitor.runtime.data_dir import DataDirError
+from monitor.runtime.memory import give_back_free_memory
 from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule
 from monitor.storage.database import StoreUnavailableError
@@ -61,6 +62,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
             ):
                 site.program.started = shown = running_program(running, schedule, reload)
                 running.run_beside("the events", site.events.run(shown.reader))
+                running.run_beside("the memory", give_back_free_memory())
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
                 await reload.follow(schedule, signals)
