@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports test schemas requirements chaos fuzz mutants
+.PHONY: check format lint types imports test schemas requirements chaos fuzz hostile mutants
 
 check: lint types imports test
 
@@ -39,6 +39,10 @@ chaos:
 # Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
 fuzz:
 	$(PYTHON) -m tests.fuzz
+
+# One hostile site, client or file after the other: do healthy monitors notice? See docs/security.md.
+hostile:
+	$(PYTHON) -m tests.hostile
 
 # Change monitor/ at 200 random places, one at a time: do the tests notice? See docs/reliability.md.
 mutants:

@@ -1,0 +1,93 @@
+"""What a row of the table is."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.sites import Script, read_request
+
+MB = 1 << 20
+SECRET = "hostile-secret-9f2c7e1d"  # noqa: S105 - of the hostile monitors, and of nobody else
+
+
+class Web(NamedTuple):
+    """Where the program's web server listens."""
+
+    host: str
+    port: int
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout=60)
+
+    def ask(self, request: bytes) -> bytes:
+        """Send this on a connection of its own; return all that comes until the server closes it."""
+        with self.connect() as connection:
+            return exchange(connection, request)
+
+
+def exchange(connection: socket.socket, request: bytes) -> bytes:
+    """Send this; return all that comes until the server closes the connection, whichever way."""
+    received = bytearray()
+    with suppress(ConnectionError):
+        connection.sendall(request)
+    with suppress(ConnectionError):
+        while part := connection.recv(65_536):
+            received += part
+    return bytes(received)
+
+
+Tls = Callable[[Path], ssl.SSLContext]
+Client = Callable[[Web], str]
+Damage = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One hostile thing: a site (`script`), a client of the web server or a file.
+
+    `expected` are the reasons that the results of a site may have; `None` is up. A client returns what was
+    wrong with the answers; empty, if nothing.
+    """
+
+    group: str
+    name: str
+    script: Script | None = None
+    expected: tuple[str | None, ...] = (None,)
+    settings: dict[str, Any] = field(default_factory=dict)
+    tls: Tls | None = None
+    scheme: str = "http"
+    client: Client | None = None
+    damage: Damage | None = None
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.name}"
+
+
+def after_request(*parts: bytes) -> Script:
+    """Read a request, send these parts and close both ways without losing what was sent."""
+
+    def script(connection: socket.socket, _: Any) -> None:
+        read_request(connection)
+        for part in parts:
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+
+    return script
+
+
+def at_once(*parts: bytes) -> Script:
+    """Send these parts without waiting for a request, then close."""
+
+    def script(connection: socket.socket, _: Any) -> None:
+        for part in parts:
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            while connection.recv(65_536):
+                pass
+
+    return script

@@ -1,0 +1,137 @@
+"""Configurations, and files that they name, that must not be taken while the program runs."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.hostile.cases import MB, Case, Damage
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+def _changed(change: Callable[[dict[str, Any], Path], None]) -> Damage:
+    """Return what writes the good configuration with this change."""
+
+    def damage(path: Path) -> None:
+        config = json.loads(path.read_text())
+        change(config, path.parent)
+        _replace(path, json.dumps(config).encode())
+
+    return damage
+
+
+def _secret_in(make: Callable[[Path], object]) -> Damage:
+    """Return what names a file in the place of a secret, after it was made."""
+
+    def change(config: dict[str, Any], folder: Path) -> None:
+        place = folder / "secret"
+        remove(place)
+        make(place)
+        config["monitors"][0]["bearer_token"] = {"file": str(place)}
+
+    return _changed(change)
+
+
+def _instead(make: Callable[[Path], object]) -> Damage:
+    """Return what puts something else in the place of the configuration."""
+
+    def damage(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return damage
+
+
+def _half(path: Path) -> None:
+    whole = path.read_bytes()
+    _replace(path, whole[: len(whole) // 2])
+
+
+def _number(key: str, written: str) -> Damage:
+    def damage(path: Path) -> None:
+        _replace(path, path.read_bytes().replace(b"{", f'{{"{key}": {written}, '.encode(), 1))
+
+    return damage
+
+
+def _monitor(**wrong: Any) -> Damage:
+    return _changed(lambda config, _: config["monitors"][0].update(wrong))
+
+
+def _unknown_keys(config: dict[str, Any], _: Path) -> None:
+    config.update({f"unknown_{number}": number for number in range(20_000)})
+
+
+def _many_monitors(config: dict[str, Any], _: Path) -> None:
+    config["monitors"] = [{"name": "same", "url": "http://127.0.0.1:9/"}] * 20_000
+
+
+def _rows() -> dict[str, Damage]:
+    return {
+        "a secret in a named pipe": _secret_in(os.mkfifo),
+        "a secret in a device": _secret_in(lambda path: path.symlink_to("/dev/zero")),
+        "a secret in a folder": _secret_in(os.mkdir),
+        "a secret that is away": _secret_in(lambda _: None),
+        "a secret that leads to itself": _secret_in(lambda path: path.symlink_to(path.name)),
+        "a secret of 2 MB": _secret_in(lambda path: path.write_bytes(b"x" * 2 * MB)),
+        "a secret that is no UTF-8": _secret_in(lambda path: path.write_bytes(b"\xff\xfe")),
+        "a secret with line ends": _secret_in(lambda path: path.write_bytes(b"a\r\nX-Evil: 1")),
+        "a ca_file in a named pipe": _changed(_pipe_of_authorities),
+        "a ca_file of garbage": _changed(_garbage_of_authorities),
+        "a named pipe": _instead(os.mkfifo),
+        "a device": _instead(lambda path: path.symlink_to("/dev/zero")),
+        "a folder": _instead(os.mkdir),
+        "away": _instead(lambda _: None),
+        "empty": lambda path: _replace(path, b""),
+        "half-written": _half,
+        "no UTF-8": lambda path: _replace(path, b'{"location": "\xff"}'),
+        "NUL": lambda path: _replace(path, bytes(1_000)),
+        "17 MB": lambda path: _replace(path, b" " * 17 * MB + path.read_bytes()),
+        "nested 100,000 deep": lambda path: _replace(path, b"[" * 100_000),
+        "a list": lambda path: _replace(path, b"[]"),
+        "a key twice": _number("location", '"one", "location": "two"'),
+        "1e30": _number("sleep_duration", "1e30"),
+        "1e999": _number("sleep_duration", "1e999"),
+        "NaN": _number("sleep_duration", "NaN"),
+        "a number of 100,000 digits": _number("sleep_duration", "9" * 100_000),
+        "a number that is negative": _monitor(interval_s=-1),
+        "20,000 unknown keys": _changed(_unknown_keys),
+        "20,000 monitors of one name": _changed(_many_monitors),
+        "a regular expression that is none": _monitor(expect={"body_regex": "("}),
+        "a regular expression that repeats too often": _monitor(expect={"body_regex": "(a{1000}){1000}"}),
+        "a header with a line end": _monitor(headers={"X": "a\r\nY: b"}),
+        "a URL of 10,000 characters": _monitor(url="http://127.0.0.1/" + "x" * 10_000),
+        "a URL with a line end": _monitor(url="http://127.0.0.1/\r\nX: 1"),
+        "a name of escapes": _monitor(name="\x1b[2J"),
+        "half a surrogate": _monitor(name="\ud800"),
+        "a variable that is not set": _monitor(bearer_token="${HOSTILE_AND_NOT_SET}"),  # noqa: S106 - a variable
+    }
+
+
+def _pipe_of_authorities(config: dict[str, Any], folder: Path) -> None:
+    remove(folder / "pipe.pem")
+    os.mkfifo(folder / "pipe.pem")
+    config["monitors"][0]["ca_file"] = str(folder / "pipe.pem")
+
+
+def _garbage_of_authorities(config: dict[str, Any], folder: Path) -> None:
+    (folder / "garbage.pem").write_bytes(bytes(range(256)) * 99)
+    config["monitors"][0]["ca_file"] = str(folder / "garbage.pem")
+
+
+def cases() -> Iterator[Case]:
+    return (Case("file", name, damage=damage) for name, damage in _rows().items())
