@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.answers import LoopbackOnly, answering, answers
 from tests.fuzz.messages import batches, messages
+from tests.fuzz.requests import asking, requests
 from tests.postgres import PostgresServer, migrated
 
 ROUND_S = 30.0
@@ -106,6 +107,18 @@ def fuzz_answers(database: str, until: float, seeds: "itertools.count[int]") -> 
     return f"{running.checks} checks of damaged answers: {reasons}"
 
 
+def fuzz_requests(database: str, until: float, seeds: "itertools.count[int]") -> str:
+    with Runner() as runner:
+        context = asking(database)
+        running = runner.run(context.__aenter__())
+        feed(runner, requests, running.send, until, seeds)
+        runner.run(context.__aexit__(None, None, None))
+    return f"{running.sent} damaged requests: {running.refusals.requests} unreadable"
+
+
+_PARTS = (fuzz_messages, fuzz_answers, fuzz_requests)
+
+
 async def _migrate(database: str) -> None:
     await migrated(database)
 
@@ -116,7 +129,7 @@ def main(argv: Sequence[str]) -> int:
     logging.disable()
     seeds = itertools.count(chosen.seed * 1_000_000)
     ends = time.monotonic() + 60 * chosen.minutes
-    round_s = min(ROUND_S, 30 * chosen.minutes)
+    round_s = min(ROUND_S, 60 * chosen.minutes / len(_PARTS))
     server = PostgresServer()
     try:
         server.start()
@@ -126,7 +139,7 @@ def main(argv: Sequence[str]) -> int:
             name = f"fuzz{number}"
             server.sql(f"CREATE DATABASE {name}")
             asyncio.run(_migrate(server.uri(name)))
-            part = (fuzz_messages, fuzz_answers)[number % 2]
+            part = _PARTS[(chosen.seed + number) % len(_PARTS)]
             print(part(server.uri(name), time.monotonic() + round_s, seeds), flush=True)
             server.sql(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
