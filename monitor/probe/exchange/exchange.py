@@ -20,6 +20,7 @@ from monitor.result import Reason
 
 MAX_COOKIES = 100  # of one check; the jar keeps 50 of a host
 MAX_COOKIES_LENGTH = 32_768  # of those of one response; to read them takes up to 6 ms
+_LITTLE_BYTES = 4_096  # of a body; to parse them takes 10 ms at most, however they came
 _KEPT_S = 120  # for which an unused connection is kept
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 
@@ -128,6 +129,8 @@ class Exchange:
         try:
             while not seen.truncated and (chunk := await wire.more()):
                 await self._take(seen, encoding.parts(chunk))
+                if len(chunk) > _LITTLE_BYTES:
+                    await asyncio.sleep(0)  # what follows may be there already
         except NotEncodedError:
             raise Failed(Reason.PROTOCOL_ERROR, "the body is not encoded as its headers say") from None
         if not (seen.truncated or encoding.is_complete):

@@ -17,7 +17,7 @@ from monitor.probe.exchange.wire import MAX_HEAD_BYTES, MAX_INTERIM, Wire, mende
 from monitor.probe.failures import Failed
 from monitor.result import Reason
 from tests.probe.test_probe import checks
-from tests.sites import Check, Serve, answer, flood, ok, read_request
+from tests.sites import Authority, Check, Serve, answer, flood, ok, read_request
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -226,6 +226,35 @@ async def test_a_body_that_a_reset_ends_is_not_complete() -> None:
     result = await read([b"HTTP/1.1 200 OK\r\n\r\nhello"], reset=True)
 
     assert result.trouble == "the connection was closed in the middle of the body"
+
+
+@pytest.mark.parametrize("size", [100, 4_000, 60_000])
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_large_body_is_whole_although_its_connection_ends_at_once(
+    secure: bool, size: int, serve: Serve, check: Check, authority: Authority
+) -> None:
+    count = 600_000 // size
+    chunks = count * (b"%x\r\n%s\r\n" % (size, size * b"x"))
+    tls = authority.server("127.0.0.1") if secure else None
+    url = serve(answer(CHUNKED + b"\r\n" + chunks + b"0\r\n\r\n"), tls)
+
+    results = [await check(url, ca_file=authority.file, timeout_s=60) for _ in range(5)]
+
+    assert [(each.reason, each.body_bytes) for each in results] == 5 * [(None, count * size)]
+
+
+async def test_tiny_chunks_are_parsed_in_several_turns() -> None:
+    wire, _ = connected()
+    wire.data_received(CHUNKED + b"\r\n" + 50_000 * b"1\r\n.\r\n" + b"0\r\n\r\n")
+    await wire.ask(asked())
+
+    parts = []
+    while part := await wire.more():
+        parts.append(len(part))
+
+    assert sum(parts) == 50_000
+    assert max(parts) < 20_000
+    wire.abort()
 
 
 async def test_a_complete_response_stays_complete_after_a_reset() -> None:
