@@ -89,6 +89,11 @@ def test_of_a_very_long_secret_the_beginning_is_masked() -> None:
     assert Masking([body]).text(f"it was {body[:50_000]}") == f"it was {MASK}"
 
 
+def test_a_secret_has_six_characters_or_more() -> None:
+    assert Masking(["five5"]).text("five5") == "five5"
+    assert Masking(["sixsix"]).text("sixsix") == MASK
+
+
 def test_a_longer_secret_is_masked_as_a_whole() -> None:
     assert Masking(["s3cret", "user:s3cret"]).text("user:s3cret") == MASK
 
