@@ -126,7 +126,7 @@ class Connection(web.RequestHandler):
 
     def __init__(self, connections: Connections) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(connections, loop=loop, access_log=None)  # type: ignore[arg-type]
+        super().__init__(connections, loop=loop, access_log=None, auto_decompress=False)  # type: ignore[arg-type]
         self._all = connections
         self._waits = True  # for a request
         self._has_begun = False  # the head of that request

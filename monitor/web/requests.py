@@ -16,6 +16,7 @@ BODY_S = 30.0
 _MAX_FIELDS = 100  # of a form
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 _FORM_TYPE = "application/x-www-form-urlencoded"
+_PLAIN = "identity"
 _MULTIPART_TYPE = "multipart/form-data"
 _FORM: web.RequestKey[Mapping[str, str]] = web.RequestKey("form", dict)
 
@@ -71,6 +72,8 @@ class Bodies:
     async def _read(self, request: web.Request) -> None:
         if request.content_type == _MULTIPART_TYPE:
             raise web.HTTPUnsupportedMediaType(text=f"a form must be {_FORM_TYPE}\n")
+        if request.headers.get("Content-Encoding", _PLAIN).lower() != _PLAIN:
+            raise web.HTTPUnsupportedMediaType(text="a body must not be compressed\n")
         try:
             async with asyncio.timeout(BODY_S):
                 body = await request.read()
