@@ -93,11 +93,10 @@ class _Entry:
         self.turn = asyncio.get_running_loop().create_future()
         return self.turn
 
-    def end_turn(self, turn: "asyncio.Future[CheckResult]") -> None:
-        """Forget a turn, and with it the body in its result."""
-        turn.cancel()
-        if self.turn is turn:
-            self.turn = None
+    def settle(self, turn: "asyncio.Future[CheckResult]", result: CheckResult) -> None:
+        """Give the result to who waits for this turn; it is not kept, as there is a body in it."""
+        turn.set_result(result)
+        self.turn = None
 
     async def free(self) -> None:
         """Wait until no check runs or waits for its turn."""
@@ -199,13 +198,13 @@ class Schedule:
         turn = entry.take_turn(recorded=False)
         name = f"the check of {entry.monitor.name} that was asked for"
         asked = self._tasks.start(name, self._check_beside(entry, turn))
-        asked.add_done_callback(lambda _: entry.end_turn(turn))
+        asked.add_done_callback(lambda _: turn.cancel())
         return turn
 
     async def _check_beside(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
         async with entry.limit, self._concurrent:
             if not entry.ending and (result := await self._result(entry, round(time.time(), 6))):
-                turn.set_result(result)
+                entry.settle(turn, result)
                 if entry.recorded:
                     await self._hand_on(result)
 
@@ -237,13 +236,13 @@ class Schedule:
                 self.progress.begin(f"the check of {entry.monitor.name}", entry, entry.monitor.timeout_s)
                 self.lateness_s.observe(max(0.0, time.time() - due_at))
                 if result := await self._result(entry, due_at):
-                    turn.set_result(result)
+                    entry.settle(turn, result)
                     self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
                     await self._hand_on(result)
         finally:
             entry.checking = False
             self.progress.end(entry)
-            entry.end_turn(turn)
+            turn.cancel()
 
     async def _result(self, entry: _Entry, scheduled_at: float) -> CheckResult | None:
         try:

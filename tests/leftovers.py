@@ -197,6 +197,9 @@ def _watch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         uvloop.new_event_loop().close()  # the first makes a pipe for signals that stays with the process
+        ignored = signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # as where a shell began it with `&`
         watch = Watch(request.config.rootpath, folder, limit_s)
         first, settings = watch.look(), _settings()
         request.config.stash[WATCH] = watch
@@ -204,6 +207,7 @@ def _watch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         watch.kept.clear()
         watch._last = first
         watch.fail_for_what_is_left(settings)
+        signal.signal(signal.SIGINT, ignored)
 
 
 def _roomy() -> str:

@@ -328,7 +328,7 @@ def test_a_second_signal_ends_it_at_once(program: Start, database: str, silent_s
 
 def test_a_check_that_outlasts_the_grace_is_given_up(program: Start, database: str, silent_site: str) -> None:
     monitor = program(
-        pg_uri=database, url_to_monitor=silent_site, shutdown_grace_s=2, defaults={"timeout_s": 600}
+        pg_uri=database, url_to_monitor=silent_site, shutdown_grace_s=8, defaults={"timeout_s": 600}
     )
     monitor.start()
     monitor.prints(f"monitor {silent_site}")

@@ -158,6 +158,43 @@ async def test_while_the_store_is_away_the_consumer_is_polled_and_takes_nothing(
     assert [each.scheduled_at - store.saved[0].scheduled_at for each in store.saved] == list(range(11))
 
 
+async def test_what_a_rebalance_makes_fetchable_during_an_outage_is_fetched_again_later(
+    stream: Stream,
+) -> None:
+    store = Attempts(failures=1_000)
+    fetched: list[int] = []
+
+    def open_consumer() -> Any:
+        consumer = stream.consumer()
+        getmany = consumer.getmany
+
+        async def counted(**options: Any) -> Any:
+            batches = await getmany(**options)
+            fetched.append(sum(map(len, batches.values())))
+            return batches
+
+        consumer.getmany = counted
+        consumer.pause = lambda *_: None  # a rebalance forgets that partitions were paused
+        return consumer
+
+    async def tried() -> bool:
+        return bool(store.at)
+
+    async def came_again() -> bool:
+        return sum(fetched) > 1
+
+    await stream.send(*values(1), key=b"one")
+
+    async with stream.ingested(store, open_consumer=open_consumer):
+        await eventually("the store is asked", tried)
+        await stream.send(*values(10, first=1), key=b"one")
+        await eventually("more is fetched during the outage", came_again)
+        store.failures = 0
+        await committed(stream, 11)
+
+    assert [each.scheduled_at - store.saved[0].scheduled_at for each in store.saved] == list(range(11))
+
+
 async def test_all_of_a_large_batch_waits_for_the_store(
     database: str,
     store: ResultStore,

@@ -60,7 +60,7 @@ async def test_100_mb_go_through_in_bounded_memory_also_when_the_broker_is_kille
     )
     largest = 0
 
-    async with asyncio.timeout(100), asyncio.TaskGroup() as stages:
+    async with asyncio.timeout(280), asyncio.TaskGroup() as stages:
         forwarding = stages.create_task(forwarder.run(asyncio.Event()))
         stages.create_task(ingest.run())
         for number in range(COUNT):
