@@ -48,10 +48,10 @@ class RawClient:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[RawClient]:
-    """Connect to the server of this URL; leave without a word in the end."""
+async def connected(url: str, source: str = "127.0.0.1") -> AsyncIterator[RawClient]:
+    """Connect to the server of this URL from an address; leave without a word in the end."""
     place = URL(url)
-    reader, writer = await asyncio.open_connection(place.host, place.port)
+    reader, writer = await asyncio.open_connection(place.host, place.port, local_addr=(source, 0))
     try:
         yield RawClient(reader, writer)
     finally:

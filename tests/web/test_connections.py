@@ -1,6 +1,7 @@
 """How many connections there may be, and how long each may keep the server waiting."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
@@ -95,6 +96,19 @@ async def test_one_client_has_half_of_the_connections_at_most(serve: Serve) -> N
         await until(lambda: served.refusals.connections == 1, "one is closed")
 
         assert await are_open(clients) == [False, True, True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
+async def test_no_client_gives_way_to_another_that_has_too_many(serve: Serve) -> None:
+    async with serve() as served, connected(served.url, "127.0.0.2") as other, AsyncExitStack() as stack:
+        other.send(HALF_AND_LAST)
+        clients = []
+        for _ in range(3):
+            clients.append(await stack.enter_async_context(connected(served.url)))
+            clients[-1].send(HALF_AND_LAST)
+        await until(lambda: served.refusals.connections == 1, "one is closed")
+
+        assert await are_open([other, *clients]) == [True, False, True, True]
 
 
 async def test_a_client_that_waits_makes_no_room_for_another_beyond_its_own_limit(serve: Serve) -> None:
