@@ -96,6 +96,7 @@ def test_a_secret_has_six_characters_or_more() -> None:
 
 def test_a_longer_secret_is_masked_as_a_whole() -> None:
     assert Masking(["s3cret", "user:s3cret"]).text("user:s3cret") == MASK
+    assert Masking(["s3cret", "a s3cret"]).text("a s3cret") == MASK
 
 
 def test_a_name_of_a_host_has_only_small_letters() -> None:
