@@ -194,6 +194,11 @@ def _no_http() -> Rows:
         "stops in the head": (answer(HEAD + b"X: y", then="hang"), LATE, WAITS),
         "a byte a second in the head": (_drip(HEAD, b"X: y\r\n"), LATE, WAITS),
         "answers before the request": (at_once(ok(b"early")), None, GONE),
+        "garbage after the answer, on a kept connection": (
+            answer(ok(b"one"), b"\0garbage\r\n\r\n", then="hang"),
+            None,
+            {"reuse_connection": True},
+        ),
         "answers twice": (answer(ok(b"one") + ok(b"two")), None),
     }
 
@@ -281,7 +286,19 @@ def _charsets() -> Rows:
     }
 
 
+def _chain(length: int) -> Script:
+    """Lead the check from place to place."""
+
+    def script(connection: socket.socket, _: threading.Event) -> None:
+        place = int(read_request(connection).split()[1].strip(b"/") or 0)
+        connection.sendall(redirect(f"/{place + 1}") if place < length else ok(b"there"))
+
+    return script
+
+
 def _redirects() -> Iterator[tuple[str, tuple[Any, ...]]]:
+    yield "10", (_chain(10), None)
+    yield "11", (_chain(11), "too_many_redirects")
     yield "to itself", (_redirect(b"/"), "too_many_redirects")
     yield "by an empty address", (_redirect(b""), None, BAD, "too_many_redirects")
     unusable = [
