@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from tests.hostile import clients, encrypted, files, responses
+from tests.hostile import clients, encrypted, files, receivers, responses
 from tests.hostile.cases import Case
 from tests.hostile.judging import late, lateness_s, reasons, verdict
 from tests.hostile.world import HEALTHY, World, world
@@ -35,6 +35,7 @@ SHORT = (
     "TLS: expired",
     "TLS: 200 names",
     "TLS: plain text",
+    "receiver: 1xx without end",
     "client: half a head, 200 times",
     "client: a broken multipart",
     "client: 20 wrong tokens, then the right one",
@@ -53,7 +54,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def all_cases() -> dict[str, Case]:
-    found = [*responses.cases(), *encrypted.cases(), *clients.cases(), *files.cases()]
+    found = [*responses.cases(), *encrypted.cases(), *receivers.cases(), *clients.cases(), *files.cases()]
     return {str(case): case for case in found}
 
 

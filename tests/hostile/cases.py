@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
     return bytes(received)
 
 
+SITE = "the URL of the hostile site"
+"""Stands for it in the settings of a monitor."""
+
 Tls = Callable[[Path], ssl.SSLContext]
 Client = Callable[[Web], str]
 Damage = Callable[[Path], None]
@@ -60,6 +64,8 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     tls: Tls | None = None
     scheme: str = "http"
+    asked: threading.Event | None = None
+    """Set when the site was sent an alert; it gets alerts only if there is one."""
     client: Client | None = None
     damage: Damage | None = None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import brotli
 
-from tests.hostile.cases import MB, SECRET, Case, at_once
+from tests.hostile.cases import MB, SECRET, SITE, Case, at_once
 from tests.sites import Script, answer, flood, hang, ok, read_request, redirect
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -389,6 +389,22 @@ def _secrets() -> Rows:
     }
 
 
+def _proxies() -> Rows:
+    through = {"proxy": SITE, "url": "https://127.0.0.2:9/", "timeout_s": QUICK_S}
+    open_ = b"HTTP/1.1 200 OK\r\n\r\n"
+    return {
+        "refuses": (answer(b"HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n"), "connect_error", through),
+        "closes at once": (answer(), GONE, "connect_error", through),
+        "garbage": (answer(bytes(range(256))), BAD, "connect_error", through),
+        "1xx without end": (flood(b"", b"HTTP/1.1 103 x\r\n\r\n"), BAD, "connect_error", through),
+        "a head without end": (flood(HEAD, b"X: y\r\n" * 10_000), BAD, "connect_error", through),
+        "never answers": (hang, "connect_timeout", through),
+        "plain text after it": (answer(open_ + ok(b"plain")), "tls_error", through),
+        "zeros without end after it": (flood(open_, bytes(65_536)), "tls_error", through),
+        "a body without end": (flood(HEAD + b"Content-Length: 9\r\n\r\n", b"x"), "tls_error", through),
+    }
+
+
 def cases() -> Iterator[Case]:
     """Return all of them; a row is the script, the reasons it may have, and settings of its monitor."""
     groups = {
@@ -401,6 +417,7 @@ def cases() -> Iterator[Case]:
         "redirect": dict(_redirects()),
         "expectation": _expectations(),
         "secret": _secrets(),
+        "proxy": _proxies(),
     }
     for group, rows in groups.items():
         for name, (script, *rest) in rows.items():

@@ -18,7 +18,7 @@ from tests.chaos import account
 from tests.chaos.site import Site
 from tests.chaos.starvation import starved_s, waits
 from tests.hostile import encrypted
-from tests.hostile.cases import MB, Case, Web
+from tests.hostile.cases import MB, SECRET, SITE, Case, Web
 from tests.hostile.clients import TOKEN, get
 from tests.hostile.files import remove
 from tests.hostile.judging import INTERVAL_S, Row, Seen, lateness_s
@@ -63,7 +63,7 @@ class World:
         self._last_id, self.rows = 0, []
         await self.wait(lambda: {row.monitor for row in self.rows} >= set(HEALTHY), "all are checked")
 
-    def restore(self, *hostile: dict[str, Any]) -> None:
+    def restore(self, *hostile: dict[str, Any], alerts: dict[str, Any] | None = None) -> None:
         """Write a good configuration, in the place of whatever is there."""
         if not self.program.path.is_file() or self.program.path.is_symlink():
             remove(self.program.path)
@@ -74,6 +74,7 @@ class World:
             "max_checks_per_host": 100,
             "defaults": {"interval_s": INTERVAL_S},
             "monitors": [*healthy, *hostile],
+            "alerts": alerts or {},
         }
         self.program.write(config)
 
@@ -84,7 +85,7 @@ class World:
             watching = asyncio.create_task(self._watch(seen))
             try:
                 if case is not None:
-                    await self._happen(case, seen, stack)
+                    await self._happen(case, seen, stack, seconds)
                 await asyncio.sleep(seen.began_at + seconds - time.time())
                 seen.ended_at = time.time()
             except TimeoutError as error:
@@ -96,7 +97,7 @@ class World:
             await asyncio.to_thread(stack.close)
         return seen
 
-    async def _happen(self, case: Case, seen: Seen, stack: ExitStack) -> None:
+    async def _happen(self, case: Case, seen: Seen, stack: ExitStack, seconds: float) -> None:
         if case.client is not None:
             seen.trouble += filter(None, [await asyncio.to_thread(self._ask, case)])
         elif case.damage is not None:
@@ -107,8 +108,13 @@ class World:
                 self.restore()
             await self._reload(successful=True)
         else:
-            self.restore(self.hostile(case, stack))
+            monitor = self.hostile(case, stack)
+            webhook = {"webhook": monitor["url"], "secret": SECRET}
+            self.restore(monitor, alerts={"channels": {"hostile": webhook}} if case.asked else {})
             await self.wait(lambda: bool(self._results(case)), "a result of the site")
+            if case.asked is not None:
+                await self.wait(case.asked.is_set, "the site was sent an alert")
+                await asyncio.sleep(seconds)
 
     def hostile(self, case: Case, stack: ExitStack) -> dict[str, Any]:
         """Start the site, until the stack ends; return its monitor."""
@@ -116,8 +122,9 @@ class World:
         serve = stack.enter_context(sites())
         url = serve(case.script, case.tls and case.tls(self.program.folder))
         url = url.replace("http:", f"{case.scheme}:", 1) if case.tls is None else url
-        settings = {"timeout_s": TIMEOUT_S, "ca_file": str(self.ca_file), **case.settings}
-        return {"name": str(case), "url": f"{url}/", **settings}
+        own = {key: url if value == SITE else value for key, value in case.settings.items()}
+        usual = {"url": f"{url}/", "timeout_s": TIMEOUT_S, "ca_file": str(self.ca_file)}
+        return {"name": str(case), **usual, **own}
 
     def _ask(self, case: Case) -> str:
         assert case.client
