@@ -33,6 +33,8 @@ LIVE = (
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
+_Signature = tuple[int, int, int]
+_NEVER = (-1, -1, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class Reload:
         self._network = network
         self._on_taken = on_taken
         self._connectivity = Connectivity(config.connectivity_check, network)
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: _Signature | None = _NEVER  # when it was read last
+        self._looked_at: _Signature | None = _NEVER  # at the last look
         self._looked = False  # the file may have changed between its reading at the start and the first look
 
     def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Checker]]:
@@ -103,9 +106,14 @@ class Reload:
             await signals.wait(_LOOK_S)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
-        """Read the file again if it changed, or in any case if `now`; one with mistakes changes nothing."""
-        signature = self._signature()
-        if not now and signature in (None, self._seen):
+        """Read the file again if it changed, or in any case if `now`; one with mistakes changes nothing.
+
+        A file that is away at two looks in a row is a mistake.
+        """
+        signature, before = self._signature(), self._looked_at
+        self._looked_at = signature
+        is_replaced = signature is None and before is not None  # by an editor that deletes it first
+        if not now and (is_replaced or signature == self._seen):
             return
         first = not (now or self._looked)
         self._looked = True
@@ -139,7 +147,7 @@ class Reload:
         for take in self._on_taken:
             take(self._config)
 
-    def _signature(self) -> tuple[int, int, int] | None:
+    def _signature(self) -> _Signature | None:
         """Return what differs after each change of the file; `None` while there is no file."""
         try:
             status = self._path.stat()

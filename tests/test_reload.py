@@ -149,6 +149,32 @@ async def test_a_named_pipe_as_the_file_is_a_mistake_and_a_later_file_is_taken(
     assert f"configuration not taken: {path}: a named pipe, not a regular file" in caplog.messages
 
 
+async def test_a_file_that_is_away_for_two_looks_is_a_mistake_until_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"url_to_monitor": SHOP.url, "defaults": {"paused": True}}))
+    away = path.with_suffix(".away")
+    seen = []
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(load(path, {}), path, {}, network)
+        for source, target in (
+            (path, away),
+            (away, path),
+            (path, away),
+            (away, away),
+            (away, away),
+            (away, path),
+        ):
+            source.rename(target)
+            await reload.look(schedule, now=False)
+            seen.append(reload.last_successful)
+
+    assert seen == [True, True, True, False, False, True]
+    assert len([line for line in caplog.messages if line.startswith("configuration not taken: ")]) == 1
+
+
 ODD: list[float | None] = [2**63, 2**64, -(2**64), 10**400, 1e308, -1e308, 5e-324, -0.0, 0, -1, 0.5, 4.0]
 ODD += [True, None, math.nan, math.inf, -math.inf]
 PLACES: dict[tuple[str, ...], Any] = {
