@@ -4,6 +4,7 @@ A healthy monitor's check may start as late as the latest one of the bare run, 1
 threads of the program and of this run were ready and waited for a processor (`run_delay` of the kernel)
 together. So a busy machine excuses what it causes, and a quiet one excuses nothing. Besides, no turn of the
 event loop may take more than 100 ms of its thread's own processor time, which other processes cannot change.
+A case with late slots is tried again, up to twice: a slow disk or host may be the cause once.
 """
 
 import math
