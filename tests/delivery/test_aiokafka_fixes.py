@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -97,6 +97,35 @@ async def test_a_task_that_goes_on_after_a_cancellation_is_cancelled_again(
 
     assert working.cancelled()
     assert asyncio.all_tasks() == before
+
+
+class Reconnecting:
+    """A part of a client that connects once more while the client ends."""
+
+    def __init__(self, port: int) -> None:
+        self.connection: AIOKafkaConnection | None = None
+        self._port = port
+
+    async def work(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.connection = await create_conn("127.0.0.1", self._port)
+
+
+async def test_a_connection_that_is_made_during_the_end_is_closed(
+    embedded_config: Config, broker: Broker
+) -> None:
+    sending = producer(embedded_config, broker.bootstrap)
+    sending.part = part = Reconnecting(broker.port)
+    working = asyncio.create_task(part.work())
+    working.add_done_callback(lambda _: sending.client._conns.update(late=part.connection))
+    await asyncio.sleep(0)
+
+    await close(sending)
+
+    assert part.connection is not None
+    assert not part.connection.connected()
 
 
 class Endless(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types

@@ -50,11 +50,7 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
 
 
 async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
-    network = getattr(client, "_client", None) or client.client
-    for connection in network._conns.values():  # noqa: SLF001 - as the docstring above says
-        if connection.connected():
-            connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
-            connection.close()
+    _disconnect(client)
     stopping.add_done_callback(_look_at)
     clock = asyncio.get_running_loop().time
     ends_at = clock() + _END_S
@@ -66,8 +62,17 @@ async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
         if tasks:
             _log.error("a Kafka client does not end, it is left alone: %s", tasks)
     finally:
+        _disconnect(client)  # a task may have connected again
         client._closed = True  # noqa: SLF001 - `stop` may not have come so far
         stopping.cancel()
+
+
+def _disconnect(client: Any) -> None:
+    network = getattr(client, "_client", None) or client.client
+    for connection in network._conns.values():  # noqa: SLF001 - as the docstring above says
+        if connection.connected():
+            connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
+            connection.close()
 
 
 def _tasks_of(client: Any) -> set[asyncio.Task[Any]]:
