@@ -94,9 +94,6 @@ class Ingest:
             await self._offsets.follow_epoch(consumer)
             records = await self._fetch(consumer)
             offsets = ends(records)
-            if records and not has_more(consumer, offsets):
-                # The next fetch is to bring all that comes until then, not the first record alone.
-                consumer.pause(*consumer.assignment())
             if records and await self._offsets.are_valid(consumer, offsets):
                 await self._take_in(consumer, records)
                 await self._offsets.commit(consumer, offsets)
@@ -109,10 +106,9 @@ class Ingest:
         if consumer.paused() and (left_s := self._spacing.left_s):
             await pause(self.stop, left_s)
         consumer.resume(*consumer.paused())
-        fetching = consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)
-        batches = await unless_stopped(self.stop, fetching, _FETCH_S)
+        records = await unless_stopped(self.stop, _next_records(consumer), _FETCH_S)
         self._spacing.begin()
-        return [record for batch in batches.values() for record in batch]
+        return records
 
     async def _look_for_more(self, consumer: Any) -> None:
         """Ask Kafka now and then, when nothing was fetched, whether there really is nothing."""
@@ -192,6 +188,18 @@ class Ingest:
             polling = consumer.getmany(timeout_ms=int(left_s * 1000) + 1)
             for partition, records in (await unless_stopped(self.stop, polling, _FETCH_S)).items():
                 consumer.seek(partition, records[0].offset)
+
+
+async def _next_records(consumer: Any) -> list[Any]:
+    """Wait for records. If these are all, stop fetching at once.
+
+    So the next fetch brings all that comes until then, not the first record alone.
+    """
+    batches = await consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=BATCH)
+    records = [record for batch in batches.values() for record in batch]
+    if records and not has_more(consumer, ends(records)):
+        consumer.pause(*consumer.assignment())
+    return records
 
 
 def _log_return(availability: Availability) -> None:
