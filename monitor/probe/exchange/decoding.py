@@ -5,6 +5,7 @@ However much a site has packed into a few bytes, it is unpacked no further than 
 
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Protocol
@@ -76,11 +77,12 @@ def _few_members() -> Iterator[int]:
     raise NotEncodedError
 
 
-class _Zlib:
-    """Members of gzip, or a deflated body with or without the header of zlib."""
+class _Members(ABC):
+    """A body of one member after the other; zstd calls them frames."""
 
-    def __init__(self, wbits: int | None) -> None:
-        self._wbits = wbits
+    _error: type[Exception]
+
+    def __init__(self) -> None:
         self._count = _few_members()
         self._member: Any = None
 
@@ -92,8 +94,21 @@ class _Zlib:
         try:
             for start in range(0, len(encoded), _FED_BYTES):
                 yield from self._parts(encoded[start : start + _FED_BYTES])
-        except zlib.error as error:
+        except self._error as error:
             raise NotEncodedError from error
+
+    @abstractmethod
+    def _parts(self, encoded: bytes) -> Iterator[bytes]: ...
+
+
+class _Zlib(_Members):
+    """Members of gzip, or a deflated body with or without the header of zlib."""
+
+    _error = zlib.error
+
+    def __init__(self, wbits: int | None) -> None:
+        super().__init__()
+        self._wbits = wbits
 
     def _parts(self, encoded: bytes) -> Iterator[bytes]:
         while encoded and self._begin_member(encoded):
@@ -140,29 +155,16 @@ class _Brotli:
             raise NotEncodedError from error
 
 
-class _Zstd:
-    def __init__(self) -> None:
-        self._frame: Any = None
-        self._count = _few_members()
-
-    @property
-    def is_complete(self) -> bool:
-        return self._frame is None or self._frame.eof
-
-    def parts(self, encoded: bytes) -> Iterator[bytes]:
-        try:
-            for start in range(0, len(encoded), _FED_BYTES):
-                yield from self._parts(encoded[start : start + _FED_BYTES])
-        except _zstd.ZstdError as error:
-            raise NotEncodedError from error
+class _Zstd(_Members):
+    _error = _zstd.ZstdError
 
     def _parts(self, encoded: bytes) -> Iterator[bytes]:
         while encoded:
-            if self._frame is None or self._frame.eof:
+            if self.is_complete:
                 next(self._count)
-                self._frame = _zstd.ZstdDecompressor(options=_ZSTD_WINDOW)
-            yield from self._of_frame(self._frame, encoded)
-            encoded = self._frame.unused_data if self._frame.eof else b""
+                self._member = _zstd.ZstdDecompressor(options=_ZSTD_WINDOW)
+            yield from self._of_frame(self._member, encoded)
+            encoded = self._member.unused_data if self._member.eof else b""
 
     def _of_frame(self, frame: Any, encoded: bytes) -> Iterator[bytes]:
         goes_on = True
