@@ -94,7 +94,7 @@ class _Entry:
         return self.turn
 
     def settle(self, turn: "asyncio.Future[CheckResult]", result: CheckResult) -> None:
-        """Give the result to who waits for this turn; it is not kept, as there is a body in it."""
+        """Set the result of a turn, and forget the turn: there is a body in it."""
         turn.set_result(result)
         self.turn = None
 

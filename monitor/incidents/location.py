@@ -16,7 +16,7 @@ from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.sums import Status, UptimePoint, status_of
 
-_NUMBER, _SLOT = attrgetter("number", "scheduled_at"), attrgetter("scheduled_at")
+_NUMBER_AND_SLOT, _SLOT = attrgetter("number", "scheduled_at"), attrgetter("scheduled_at")
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
 
 
@@ -92,7 +92,7 @@ def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
     for result in results:
         made_by[result.location, result.process].append(result)
     for made in made_by.values():
-        made.sort(key=_NUMBER)
+        made.sort(key=_NUMBER_AND_SLOT)
     if len(made_by) == 1:
         return made
     return list(merge(*made_by.values(), key=_SLOT))
