@@ -11,10 +11,10 @@ from aiohttp import web
 from yarl import URL
 
 from monitor.config.model import Config
-from monitor.web.access import Access
 from monitor.web.api.problems import problems
-from monitor.web.connections import Connections, max_connections
-from monitor.web.requests import Bodies
+from monitor.web.clients.access import Access
+from monitor.web.clients.connections import Connections, max_connections
+from monitor.web.clients.requests import Bodies
 
 _END_S = 0.5
 _MAX_BODY_BYTES = 65_536  # of a request

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from monitor.config.model import Config
 from monitor.runtime.event_loop import LoopLag
-from monitor.web.access import Access
 from monitor.web.api.api import Api
-from monitor.web.connections import max_connections
+from monitor.web.clients.access import Access
+from monitor.web.clients.connections import max_connections
 from monitor.web.events import Events
 from monitor.web.health import HealthPages
 from monitor.web.metrics.checks import CheckMetrics

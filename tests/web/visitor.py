@@ -15,7 +15,7 @@ from monitor.config.model import Config
 from monitor.result import CheckResult, result_id
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
-from monitor.web.access import Access
+from monitor.web.clients.access import Access
 from monitor.web.metrics.program import Measurement, Section
 from monitor.web.queries import PageReader
 from monitor.web.running import Running

@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 
 from monitor.storage.database import StoreUnavailableError
-from monitor.web.access import is_api, route
-from monitor.web.requests import Handler
+from monitor.web.clients.access import is_api, route
+from monitor.web.clients.requests import Handler
 
 _RETRY_AFTER_S = 5
 _PAYLOAD_HEADERS = ("Content-Type", "Content-Length")

@@ -20,7 +20,7 @@ from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
-from monitor.web.requests import Refusals
+from monitor.web.clients.requests import Refusals
 
 VERSION = "0.1.0"
 

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from monitor.config.model import Monitor
 from monitor.storage.database import RefusedError, StoreUnavailableError
-from monitor.web.access import is_api, wants_page
 from monitor.web.api.problems import ProblemError
 from monitor.web.cache import PageCache
+from monitor.web.clients.access import is_api, wants_page
+from monitor.web.clients.requests import Handler
 from monitor.web.pages.rendering import environment
 from monitor.web.pages.states import ShownState, unknown
 from monitor.web.queries import PageReader
-from monitor.web.requests import Handler
 from monitor.web.running import Program, Running
 
 _KEPT_HEADERS = ("Allow", "Retry-After")

@@ -11,9 +11,9 @@ from aiohttp import web
 from monitor.alerts.store import Acknowledgement, Silence
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.web import acts
+from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.queries import Incident, PageReader, Place
-from monitor.web.requests import form
 
 _ROWS = 100
 _SILENCES_H = (1, 4, 24, 168)

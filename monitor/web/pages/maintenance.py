@@ -12,9 +12,9 @@ from monitor.uptime.maintenance import LONGEST_S, MadeWindows, Scope, intervals
 from monitor.web import acts
 from monitor.web.api.parameters import body_instant
 from monitor.web.api.problems import ProblemError
+from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.rendering import monitor_path
-from monitor.web.requests import form
 
 _LENGTHS_H = (1, 2, 4, 8, 24, 72, 168)
 

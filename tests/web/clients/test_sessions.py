@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.web.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
+from monitor.web.clients.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
 
 TOKEN = "a long token"  # noqa: S105 - of a test
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from monitor.runtime.log_lines import Seldom
-from monitor.web.clients import Clients
+from monitor.web.clients.addresses import Clients
 
 BODY_S = 30.0
 """The time for the body of a request, which is small."""

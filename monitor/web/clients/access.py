@@ -15,9 +15,9 @@ from yarl import URL
 
 from monitor.config.checks import is_loopback
 from monitor.config.model import Config
-from monitor.web.clients import Clients
-from monitor.web.requests import Handler, Refusals, form
-from monitor.web.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
+from monitor.web.clients.addresses import Clients
+from monitor.web.clients.requests import Handler, Refusals, form
+from monitor.web.clients.sessions import SESSION_S, EndedSessions, FailedTries, Sessions
 
 COOKIE = "website_health_session"
 OPEN = (

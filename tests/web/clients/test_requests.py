@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
-from monitor.web import requests
-from monitor.web.requests import Refusals
+from monitor.web.clients import requests
+from monitor.web.clients.requests import Refusals
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.forwarding import until
@@ -70,7 +70,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 async def test_what_cannot_be_read_gets_one_line_and_no_traceback(
     served: Served, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
 ) -> None:
-    caplog.set_level(logging.INFO, "monitor.web.requests")
+    caplog.set_level(logging.INFO, "monitor.web.clients.requests")
 
     async with connected(served.url) as client:
         client.send(sent)

@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from monitor.web.clients import Clients
+from monitor.web.clients.addresses import Clients
 
 PROXIES = ("10.0.0.0/8", "2001:db8:aaaa::/48", "127.0.0.1")
 
