@@ -28,7 +28,7 @@ from monitor.embedded.account import EmbeddedError
 from monitor.embedded.postgres import postgres, running_uri
 from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult
-from monitor.runtime import file_handles
+from monitor.runtime import resources
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.event_loop import shorten_pauses
 from monitor.runtime.log_lines import LineFormatter, LineHandler
@@ -130,7 +130,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     log_to_stderr(config.log_level)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         if options.once:
-            file_handles.raise_limit()
+            resources.raise_file_limit()
             results = runner.run(check_once(config, options.config, os.environ))
             with answer():
                 print_table(results)
@@ -141,7 +141,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             with answer():
                 print(draw(), end="")  # noqa: T201 - the answer
             return 0
-        file_handles.raise_limit()
+        resources.raise_file_limit()
         shorten_pauses()
         runner.run(serve(config, options.config, os.environ))
         return 0

@@ -14,9 +14,8 @@ from monitor.pipeline import Pipeline, pipeline
 from monitor.probe.exchange.connector import Network
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
-from monitor.runtime import file_handles
+from monitor.runtime import resources
 from monitor.runtime.data_dir import DataDirError
-from monitor.runtime.memory import give_back_free_memory
 from monitor.runtime.signals import Signals
 from monitor.schedule import Schedule
 from monitor.storage.database import StoreUnavailableError
@@ -62,7 +61,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
             ):
                 site.program.started = shown = running_program(running, schedule, reload)
                 running.run_beside("the events", site.events.run(shown.reader))
-                running.run_beside("the memory", give_back_free_memory())
+                running.run_beside("the memory", resources.give_back_free_memory())
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
                 await reload.follow(schedule, signals)
@@ -74,7 +73,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
 
 def concurrent_checks(config: Config) -> int:
     """Return how many checks may run at the same time: no more than half of the file handles."""
-    possible = max(1, file_handles.limit() // _HANDLES_SHARE)
+    possible = max(1, resources.file_limit() // _HANDLES_SHARE)
     if possible < config.max_concurrent_checks:
         log.warning(
             "max_concurrent_checks is %d, but there are file handles for %d: raise ulimit -n",

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from monitor import service
 from monitor.config.model import Config, Monitor
 from monitor.delivery.outbox import open_outbox
-from monitor.runtime import file_handles
+from monitor.runtime import resources
 from monitor.service import CannotGoOnError, check_once, concurrent_checks
 
 
@@ -51,7 +51,7 @@ async def test_the_reason_is_given_also_within_the_embedded_servers(database: st
 def test_checks_take_no_more_than_half_of_the_file_handles(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, handles: int, checks: int
 ) -> None:
-    monkeypatch.setattr(file_handles, "limit", lambda: handles)
+    monkeypatch.setattr(resources, "file_limit", lambda: handles)
 
     assert concurrent_checks(Config(monitors=())) == checks
 

@@ -16,7 +16,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
-from monitor.runtime import file_handles
+from monitor.runtime import resources
 from monitor.web.clients.access import route
 from monitor.web.clients.addresses import Clients
 from monitor.web.clients.requests import Refusals
@@ -41,7 +41,7 @@ _LEFT = (web.RequestPayloadError, ClientConnectionResetError)
 
 def max_connections() -> int:
     """Return how many connections the web server may have; it depends on the file handles of the process."""
-    return max(4, min(MAX_CONNECTIONS, file_handles.file_limit() // HANDLES_SHARE))
+    return max(4, min(MAX_CONNECTIONS, resources.file_limit() // HANDLES_SHARE))
 
 
 class Connections(web.Server):

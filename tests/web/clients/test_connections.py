@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import web
 
-from monitor.runtime import file_handles
+from monitor.runtime import resources
 from monitor.web.clients import connections
 from monitor.web.clients.connections import max_connections
 from monitor.web.clients.requests import Refusals
@@ -38,7 +38,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Serve a page, a large one, and one that waits for `answers`, on four connections."""
-    monkeypatch.setattr(file_handles, "file_limit", lambda: 16)
+    monkeypatch.setattr(resources, "file_limit", lambda: 16)
 
     @asynccontextmanager
     async def served(**settings: Any) -> AsyncIterator[Served]:
@@ -249,7 +249,7 @@ async def test_a_client_that_takes_its_time_gets_the_whole_answer(serve: Serve) 
 def test_the_web_server_has_a_quarter_of_the_file_handles(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for limit in (65_536, 8_000, 1_024, 8):
-        monkeypatch.setattr(file_handles, "file_limit", lambda limit=limit: limit)
+        monkeypatch.setattr(resources, "file_limit", lambda limit=limit: limit)
         found.append(max_connections())
 
     assert found == [2_000, 2_000, 256, 4]
