@@ -33,6 +33,7 @@ from monitor.incidents.no_data import NoDataWatch
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked as locked_monitors
 from monitor.result import Message
+from monitor.result_log import ResultLog
 from monitor.runtime.data_dir import locked
 from monitor.runtime.progress import Progress, Watch
 from monitor.runtime.tasks import Tasks
@@ -65,6 +66,7 @@ class Pipeline:
     rules: MonitorRules
     alerts: AlertStore
     grace_s: float
+    result_log: ResultLog
     watch: Watch = field(default_factory=Watch)
     recent: RecentResults = field(default_factory=RecentResults)
     stages: Tasks = field(default_factory=Tasks)
@@ -74,6 +76,7 @@ class Pipeline:
     def follow(self, config: Config) -> None:
         self.config = config
         self.rules.follow(config.monitors)
+        self.result_log.follow(config)
 
     def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it until the program ends; when it crashes, the program does."""
@@ -159,6 +162,8 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         queue, outbox, config.kafka_topic, partial(started_producer, config, bootstrap), retention
     )
     watch = NoDataWatch(store.database, rules, partition_of)
+    result_log = ResultLog()
+    result_log.follow(config)
     ingest = Ingest(
         open_consumer=partial(consumer, config, bootstrap),
         save=store.save,
@@ -167,6 +172,7 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         on_stored=forwarder.stored,
         on_dead=lambda letter: watch.cannot_store(letter.record.key, letter.error),
         look_for_no_data=watch.look,
+        result_log=result_log,
     )
     return Pipeline(
         config=config,
@@ -178,6 +184,7 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         rules=rules,
         alerts=alerts,
         grace_s=config.shutdown_grace_s,
+        result_log=result_log,
     )
 
 

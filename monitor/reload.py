@@ -24,6 +24,7 @@ LIVE = (
     "alerts",
     "heartbeat_url",
     "log_level",
+    "log_results",
     "connectivity_check",
     "status_page",
     "metrics_histograms",

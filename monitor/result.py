@@ -16,8 +16,6 @@ _NAMESPACE = UUID("7a1f7b0c-6f0e-4d0e-9a57-0c6a4a4b9d11")
 PROCESS = token_hex(4)
 next_number = count(1).__next__
 
-MAX_LOGGED = 1_000  # characters of an encoded result, in a line of the log
-
 # Kafka's default for `message.max.bytes` is 1,048,588 with the batch's own overhead in it.
 MAX_MESSAGE_BYTES = 1_000_000
 

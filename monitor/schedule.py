@@ -18,11 +18,11 @@ from weakref import WeakValueDictionary
 
 from monitor.config.model import Monitor
 from monitor.probe.probe import Checker
-from monitor.result import MAX_LOGGED, CheckResult, Message, OwnTroubleError, encode
+from monitor.result import CheckResult, Message, OwnTroubleError, encode
+from monitor.result_log import ResultLog
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.progress import Progress
 from monitor.runtime.tasks import Tasks
-from monitor.runtime.text import cut
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +126,7 @@ class Schedule:
         max_checks_per_host: int,
         once: bool = False,
         on_result: Iterable[Callable[[CheckResult], None]] = (),
+        result_log: ResultLog | None = None,
     ) -> None:
         self._queue = queue
         self._concurrent = asyncio.Semaphore(max_concurrent_checks)
@@ -133,6 +134,7 @@ class Schedule:
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._once = once
         self._on_result = on_result
+        self._result_log = result_log or ResultLog()
         self._tasks = Tasks()
         self._entries: dict[str, _Entry] = {}
         self.progress = Progress("the schedule")
@@ -257,7 +259,5 @@ class Schedule:
         for listen in self._on_result:
             listen(result)
         message = encode(result)
-        if log.isEnabledFor(logging.INFO):
-            beginning = message.value[: 4 * MAX_LOGGED + 4].decode(errors="ignore")
-            log.info("Message produced from URL health monitor: %s", cut(beginning, MAX_LOGGED))
+        self._result_log.produced(message.value)
         await self._queue.put(message)

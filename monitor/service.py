@@ -157,6 +157,7 @@ def _schedule(
         max_checks_per_host=config.max_checks_per_host,
         once=once,
         on_result=on_result,
+        result_log=running.result_log,
     )
     running.watch.add(schedule.progress)
     return schedule

@@ -202,6 +202,8 @@ def literals() -> Iterator[tuple[str, bool]]:
                     [ast.Constant(str(line)), *_],
                 ):
                     yield line, True
+                case ast.Call(ast.Attribute(attr="log"), [_, ast.Constant(str(line)), *_]):
+                    yield line, True
                 case ast.Constant(str(text)):
                     yield text, False
 

@@ -302,7 +302,9 @@ def test_a_killed_program_leaves_nothing_behind_and_loses_nothing(program: Start
 
 def test_a_stop_under_load_loses_nothing(program: Start, database: str) -> None:
     monitors = [{"name": f"m{n}", "url": DOWN, "interval_s": 0.2} for n in range(100)]
-    monitor = program(pg_uri=database, monitors=monitors, max_checks_per_host=100, shutdown_grace_s=50)
+    monitor = program(
+        pg_uri=database, monitors=monitors, max_checks_per_host=100, shutdown_grace_s=50, log_results=True
+    )
     monitor.start()
     stored(database, 1_500)
 
@@ -310,6 +312,28 @@ def test_a_stop_under_load_loses_nothing(program: Start, database: str) -> None:
 
     assert "shutdown_grace_s is over" not in monitor.printed()
     assert len(rows(database)) == monitor.printed().count("Message produced")
+
+
+def test_results_of_many_monitors_are_not_logged_until_the_file_asks_for_it(
+    program: Start, database: str
+) -> None:
+    monitors = [{"name": f"m{n}", "url": DOWN, "interval_s": 1} for n in range(21)]
+    config = {"pg_uri": database, "monitors": monitors}
+    monitor = program(**config)
+    monitor.start()
+    stored(database, 21)
+    silent = monitor.printed()
+
+    monitor.write({**config, "log_results": True})
+
+    monitor.prints("Message produced")
+    monitor.prints("Consumer fetched")
+    assert "results are logged at debug, since there are more than 20 monitors" in silent
+    assert "Message produced" not in silent
+    assert "Consumer fetched" not in silent
+    monitor.prints("results are logged at info, since log_results says so")
+    assert "at the next start" not in monitor.printed()
+    assert monitor.stop() == 0
 
 
 def test_a_second_signal_ends_it_at_once(program: Start, database: str, silent_site: str) -> None:

@@ -195,6 +195,8 @@ class Settings(Strict):
     status_page: StatusPage = StatusPage()
     """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_results: Literal["auto", True, False] = "auto"
+    """Whether each result is logged at info; auto: with at most 20 monitors."""
     alerts: Alerts = Alerts()
     groups: dict[values.Name, GroupSettings] = {}
     """By the name of a group: settings of all its monitors; they win over `defaults`."""

@@ -21,9 +21,9 @@ from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
 from monitor.delivery.offsets import Offsets, ends, has_more, is_behind
 from monitor.delivery.retention import Retention
-from monitor.result import MAX_LOGGED, CheckResult
+from monitor.result import CheckResult
+from monitor.result_log import ResultLog
 from monitor.runtime.progress import Availability, Progress
-from monitor.runtime.text import cut
 from monitor.runtime.waiting import Spacing, StoppedError, delays, one_line, pause, unless_stopped
 from monitor.storage.database import RefusedError, StoreUnavailableError
 
@@ -61,6 +61,7 @@ class Ingest:
     availability: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
     _kafka: Availability = field(default_factory=partial(Availability, "Kafka"))
     window_s: float = 0.5
+    result_log: ResultLog = field(default_factory=ResultLog)
     _next_look_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -135,10 +136,7 @@ class Ingest:
         dead: list[DeadLetter] = []
         ids: list[UUID] = []
         for portion in portions(records):
-            if _log.isEnabledFor(logging.INFO):
-                for record in portion:
-                    beginning = record.value and record.value[: MAX_LOGGED + 1]
-                    _log.info("AIOKafka Consumer fetched: %s", cut(repr(beginning), MAX_LOGGED))
+            self.result_log.fetched(record.value for record in portion)
             decoded, malformed = decode_all(portion)
             dead += [*malformed, *await save_apart(save, decoded)]
             ids += [each.result.id for each in decoded]

@@ -98,7 +98,7 @@ async def test_only_what_is_refused_alone_is_set_aside() -> None:
 async def test_large_bodies_are_logged_and_stored_a_few_megabytes_at_a_time(
     stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "monitor.delivery.ingest")
+    caplog.set_level(logging.INFO, "monitor.result_log")
     sizes: list[int] = []
     logged: list[int] = []
 
@@ -125,7 +125,7 @@ async def test_large_bodies_are_logged_and_stored_a_few_megabytes_at_a_time(
 async def test_each_message_is_logged_as_the_first_version_did(
     database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "monitor.delivery.ingest")
+    caplog.set_level(logging.INFO, "monitor.result_log")
     (value,) = values(1)
     await stream.send(value)
 
@@ -138,7 +138,7 @@ async def test_each_message_is_logged_as_the_first_version_did(
 async def test_of_a_long_message_the_beginning_is_logged(
     database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "monitor.delivery.ingest")
+    caplog.set_level(logging.INFO, "monitor.result_log")
     value = encode(result(SLOT, response_data="\x1b" * 5_000)).value
     await stream.send(value)
 
