@@ -43,13 +43,16 @@ def warnings(plan: Plan, seen: Sequence[SeenChain], now: float) -> Iterator[Deli
 
 
 def _subject(seen: SeenChain, plan: Plan) -> Subject:
+    monitor = plan.monitors[seen.monitor]
     return Subject(
         monitor=seen.monitor,
-        url=plan.monitors[seen.monitor].public_url,
+        url=monitor.public_url,
         link=link(plan.page_url, seen.monitor),
         kind="certificate",
         started_at=seen.at,
         noticed_at=seen.at,
         expires_at=seen.expires_at,
         detail=seen.subject,
+        labels=monitor.labels,
+        runbook=monitor.runbook,
     )

@@ -121,6 +121,11 @@ class AppriseChannel:
             asset = apprise.AppriseAsset(app_id="Website health monitor", async_mode=False, service_timeout=0)
             self._service = apprise.Apprise(asset=asset)
             self._service.add(self._url.get_secret_value())
+            for each in self._service:
+                if each.request_rate_per_sec == apprise.NotifyBase.request_rate_per_sec:
+                    each.request_rate_per_sec = (
+                        0.0  # the default is a guess; those of single services are not
+                    )
         with self._service.notify(
             alert.text,
             title=alert.title,

@@ -258,6 +258,8 @@ class _Deciding:
             detail=incident.detail,
             locations=incident.locations,
             is_checked=monitor is not None,
+            labels=monitor.labels if monitor else {},
+            runbook=monitor.runbook if monitor else None,
         )
 
     def _held_back(self, event: Event, incidents: Sequence[IncidentRow]) -> list[str]:

@@ -1,6 +1,6 @@
 """The text of alerts, for people, and what programs get of them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -93,6 +93,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     locations: Sequence[str] = ()
     is_checked: bool = True
     """False if it is no longer in the configuration, or is paused."""
+    labels: Mapping[str, str] = {}
+    runbook: str | None = None
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +159,7 @@ def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
         f"Expires: {_utc(expires_at)}",
         *([f"Certificate: {first.detail}"] if first.detail else []),
         *[line for subject in subjects[:_MAX_LISTED] for line in (subject.url, subject.link) if line],
+        *_runbooks(subjects, "certificate"),
     ]
     return Alert(event="certificate", at=now, title=lines[0], text="\n".join(lines), monitors=subjects)
 
@@ -183,6 +186,9 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
         lines.append(_MEANINGS[subject.kind])
     if subject.locations:
         lines.append(f"From: {', '.join(subject.locations)}")
+    if subject.labels:
+        lines.append(f"Labels: {_labels(subject)}")
+    lines += _runbooks([subject], event)
     if subject.link:
         lines.append(subject.link)
     return lines
@@ -193,16 +199,29 @@ def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     for subject in subjects[:_MAX_LISTED]:
         until = "" if subject.ended_at is None else f" to {_utc(subject.ended_at)}"
         reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
-        lines.append(f"- {subject.monitor}, {_utc(subject.started_at)}{until}{reason}")
+        labels = f" ({_labels(subject)})" if subject.labels else ""
+        lines.append(f"- {subject.monitor}{labels}, {_utc(subject.started_at)}{until}{reason}")
     if len(subjects) > _MAX_LISTED:
         lines.append(f"and {len(subjects) - _MAX_LISTED} more")
     locations = sorted({location for subject in subjects for location in subject.locations})
     if locations:
         lines.append(f"From: {', '.join(locations)}")
+    lines += _runbooks(subjects, event)
     page = next((subject.link for subject in subjects if subject.link), None)
     if page:
         lines.append(page.rpartition("/monitors/")[0] + "/")
     return lines
+
+
+def _labels(subject: Subject) -> str:
+    return ", ".join(f"{name}={value}" for name, value in subject.labels.items())
+
+
+def _runbooks(subjects: Sequence[Subject], event: Event) -> Iterator[str]:
+    """Yield a line for each runbook, once; none when there is nothing more to do."""
+    if event not in {"resolved", "past"}:
+        runbooks = dict.fromkeys(subject.runbook for subject in subjects[:_MAX_LISTED] if subject.runbook)
+        yield from (f"Runbook: {runbook}" for runbook in runbooks)
 
 
 def _seconds(duration_s: float) -> str:

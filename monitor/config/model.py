@@ -118,7 +118,9 @@ class MonitorSettings(GroupSettings):
     group: values.Name | None = None
     """A label of its metrics."""
     labels: dict[str, str] = {}
-    """More labels of its metrics; in names, other characters than letters, digits and _ become _."""
+    """More labels of its metrics and alerts; in metrics, names have _ for all but letters, digits and _."""
+    runbook: values.Link | None = None
+    """URL of what to do when it is down; shown in its alerts and on its page, as it is written."""
     paused: bool = False
     """Whether not to check for now."""
 

@@ -64,6 +64,7 @@ _FILE_SCHEMA = {
 }
 _SECRET_SCHEMA = {"anyOf": [{"type": "string"}, _FILE_SCHEMA]}
 _KEY_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, _FILE_SCHEMA]}
+_URL_SCHEMA = {"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}
 
 NotEmpty = AfterValidator(rules.check_not_empty)
 Many = Field(strict=False)  # a JSON list becomes a tuple
@@ -79,11 +80,8 @@ HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
 Username = Annotated[str, AfterValidator(rules.check_username)]
 Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({"type": "string"})]
 JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
-Url = Annotated[
-    str,
-    PlainValidator(addresses.check_url),
-    WithJsonSchema({"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}),
-]
+Url = Annotated[str, PlainValidator(addresses.check_url), WithJsonSchema(_URL_SCHEMA)]
+Link = Annotated[str, PlainValidator(addresses.check_link), WithJsonSchema(_URL_SCHEMA)]
 ConnectivityTarget = Annotated[
     str, PlainValidator(addresses.check_connectivity_target), WithJsonSchema({"type": "string"})
 ]

@@ -37,6 +37,15 @@ def test_one_certificate_of_several_monitors_is_one_warning() -> None:
     ]
 
 
+def test_a_warning_has_the_labels_and_the_runbook() -> None:
+    known = plan(monitor("shop", labels={"team": "ink"}, runbook="https://wiki.example/"), channels=("mail",))
+
+    (delivery,) = warnings(known, [seen("shop", 6.5)], NOW)
+
+    assert delivery.alert.text.splitlines()[-1] == "Runbook: https://wiki.example/"
+    assert delivery.alert.monitors[0].labels == {"team": "ink"}
+
+
 def test_other_certificates_are_other_warnings() -> None:
     found = list(warnings(BOTH, [seen("shop", 6), seen("blog", 6, "cd34"), seen("blog", 5, None)], NOW))
 

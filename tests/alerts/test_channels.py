@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import threading
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -13,13 +14,14 @@ from pydantic import SecretStr
 from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel, failure_in
 from monitor.alerts.message import Alert, Event, compose
 from monitor.config.alerts import Webhook
+from monitor.config.apprise import load_apprise
 from tests.alerting import NOW
 from tests.alerts.test_message import subject
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer
 from tests.sites import closed_port
 
-ALERT = compose("opened", [subject("café")], NOW)
+ALERT = compose("opened", [subject("café", labels={"team": "ink"}, runbook="https://wiki.example/")], NOW)
 
 
 async def failed(channel: Channel, alert: Alert = ALERT) -> tuple[str, bool]:
@@ -47,6 +49,8 @@ async def test_a_webhook_gets_signed_json(receiver: HttpReceiver) -> None:
     assert (document["id"], document["event"], document["title"]) == (7, "opened", "café is down")
     assert document["monitors"][0]["reason"] == "status"
     assert document["monitors"][0]["started_at"] == NOW - 3_730
+    assert document["monitors"][0]["labels"] == {"team": "ink"}
+    assert document["monitors"][0]["runbook"] == "https://wiki.example/"
 
 
 async def test_a_webhook_takes_no_proxy_from_the_environment(
@@ -125,6 +129,38 @@ async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> 
 
     looks = [json.loads(body)["type"] for _, body in receiver.requests]
     assert looks == ["failure", "success", "warning", "failure", "failure", "warning"]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long apprise would have slept between alerts."""
+    load_apprise()
+    slept: list[float] = []
+    monkeypatch.setattr("apprise.url.time", SimpleNamespace(sleep=slept.append))
+    return slept
+
+
+async def test_mails_do_not_wait_for_each_other(mail_server: MailServer, pauses: list[float]) -> None:
+    channel = by_apprise(mail_server.url("me"))
+
+    await channel.send(1, ALERT)
+    await channel.send(2, ALERT)
+
+    assert len(mail_server.mails) == 2
+    assert pauses == []
+
+
+async def test_a_service_whose_limit_apprise_knows_is_not_sent_more(
+    receiver: HttpReceiver, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = load_apprise().Apprise.instantiate("json://localhost")
+    monkeypatch.setattr(type(service), "request_rate_per_sec", 3_600)
+    channel = by_apprise(f"json://{receiver.host}/")
+
+    await channel.send(1, ALERT)
+    await channel.send(2, ALERT)
+
+    assert len(pauses) == 1
 
 
 async def test_one_that_hangs_is_given_up_and_does_not_gather_threads(hanging_receiver: str) -> None:

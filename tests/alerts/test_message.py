@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitor.alerts.message import Alert, Event, Subject, compose, link, why
@@ -39,6 +40,40 @@ def test_an_alert_says_what_since_when_why_how_late_from_where_and_where_to_look
         "Noticed after: 2 min 10 s",
         "From: Graz, Vienna",
         "https://status.example/monitors/shop",
+    ]
+
+
+def test_an_alert_has_the_labels_and_the_runbook_until_there_is_nothing_more_to_do() -> None:
+    known = subject(labels={"team": "ink", "tier": "1"}, runbook="https://wiki.example/shop")
+    over = msgspec.structs.replace(known, ended_at=NOW)
+
+    assert written("opened", known).text.splitlines()[4:] == [
+        "From: Graz, Vienna",
+        "Labels: team=ink, tier=1",
+        "Runbook: https://wiki.example/shop",
+        "https://status.example/monitors/shop",
+    ]
+    for event in ("resolved", "past"):
+        assert "Labels: team=ink, tier=1" in written(event, over).text
+        assert "Runbook" not in written(event, over).text
+
+
+def test_an_alert_of_many_has_each_runbook_once() -> None:
+    runbooks = ("https://wiki.example/a", None, "https://wiki.example/b", "https://wiki.example/a")
+    every = [
+        subject(f"s{number}", labels={"team": "ink"} if number else {}, runbook=runbook)
+        for number, runbook in enumerate(runbooks)
+    ]
+
+    lines = written("opened", *every, of_monitors=9).text.splitlines()
+
+    assert lines[0].startswith("- s0, 2027")
+    assert lines[1].startswith("- s1 (team=ink), 2027")
+    assert lines[4:] == [
+        "From: Graz, Vienna",
+        "Runbook: https://wiki.example/a",
+        "Runbook: https://wiki.example/b",
+        "https://status.example/",
     ]
 
 

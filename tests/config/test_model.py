@@ -1,6 +1,7 @@
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -204,3 +205,16 @@ def test_a_configuration_cannot_be_changed() -> None:
 
     with pytest.raises(ValidationError):
         monitor.name = "b"
+
+
+def test_a_runbook_is_for_people_and_not_masked(read: Read) -> None:
+    config = read(
+        {"WIKI": "https://wiki.example"},
+        url_to_monitor="https://a.example",
+        defaults={"runbook": "${WIKI}/shop"},
+    )
+
+    runbook = config.monitors[0].runbook
+
+    assert runbook == "https://wiki.example/shop"
+    assert msgspec.json.encode(runbook) == b'"https://wiki.example/shop"'

@@ -34,6 +34,7 @@ class MonitorState(msgspec.Struct, frozen=True):
     """Without user, password and secret query values."""
     group: str | None
     labels: dict[str, str]
+    runbook: str | None
     interval_s: float
     status: views.MonitorStatus
     since_at: float | None
@@ -135,6 +136,7 @@ def state_of(
         url=unknown.url,
         group=monitor.group,
         labels=monitor.labels,
+        runbook=monitor.runbook,
         interval_s=monitor.interval_s,
         status=views.known(unknown, stored).status,
         since_at=stored and stored.since_at,

@@ -31,6 +31,7 @@ from monitor.web.pages.response_times import (
     shades_of,
     steps_of,
 )
+from monitor.web.pages.states import labels_of
 from monitor.web.queries import PageReader, Place, ResultRow, Step
 
 _WAIT_S = 5.0
@@ -96,6 +97,8 @@ class MonitorPage:
             return {
                 "row": make_rows()[name],
                 "path": monitor_path(name),
+                "labels": labels_of(state),
+                "runbook": monitor.runbook,
                 "quantiles": [("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99)],
                 "ranges": RANGES,
                 "range": asked,

@@ -25,7 +25,13 @@ from tests.web.visitor import running_on
 
 MONITORS = (
     {"name": "a/b", "url": "https://user:s3cret@ab.example/?token=s3cret", "group": "web"},
-    {"name": "blog", "url": "https://blog.example/", "group": "web", "labels": {"team": "ink"}},
+    {
+        "name": "blog",
+        "url": "https://blog.example/",
+        "group": "web",
+        "labels": {"team": "ink"},
+        "runbook": "https://wiki.example/blog",
+    },
     {"name": "new", "url": "https://new.example/"},
     {"name": "old", "url": "https://old.example/", "paused": True},
     {"name": "shop", "url": "https://shop.example/", "headers": {"X-Key": "s3cret"}},

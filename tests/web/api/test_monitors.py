@@ -40,6 +40,7 @@ async def test_all_monitors_and_how_they_are(api: Client, store: ResultStore) ->
         "url": "https://shop.example/",
         "group": None,
         "labels": {},
+        "runbook": None,
         "interval_s": 60,
         "status": "down",
         "since_at": pytest.approx(now - 300),
@@ -51,6 +52,7 @@ async def test_all_monitors_and_how_they_are(api: Client, store: ResultStore) ->
     }
     assert monitors["blog"]["certificate_expires_at"] == pytest.approx(now + 1e6)
     assert monitors["blog"]["labels"] == {"team": "ink"}
+    assert monitors["blog"]["runbook"] == "https://wiki.example/blog"
     assert monitors["a/b"]["response_time_s"] is None
     assert monitors["new"]["last_at"] is None
 

@@ -71,6 +71,29 @@ async def test_each_range_has_its_charts(store: ResultStore, asked: str) -> None
     assert "no data in this range" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"labels": {"team": "ink", "tier": "<1>"}}, "<p>team=ink · tier=&lt;1&gt;</p>"),
+        (
+            {"runbook": 'https://wiki.example/"shop"'},
+            '<p><a href="https://wiki.example/&#34;shop&#34;">Runbook</a></p>',
+        ),
+        (
+            {"labels": {"team": "ink"}, "runbook": "https://wiki.example/"},
+            '<p>team=ink · <a href="https://wiki.example/">Runbook</a></p>',
+        ),
+    ],
+)
+async def test_its_labels_and_its_runbook_are_below_its_url(
+    store: ResultStore, settings: dict[str, Any], shown: str
+) -> None:
+    async with site_of(configured({"name": "shop", **settings}), store) as visitor:
+        page = await visitor.get("/monitors/shop")
+
+    assert shown in page.text
+
+
 async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop?range=x")
