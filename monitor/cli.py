@@ -31,7 +31,7 @@ from monitor.result import CheckResult
 from monitor.runtime import resources
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.event_loop import shorten_pauses
-from monitor.runtime.log_lines import LineFormatter, LineHandler
+from monitor.runtime.log_lines import JsonFormatter, LineFormatter, LineHandler, has_colours
 from monitor.runtime.signals import Signals
 from monitor.runtime.text import printable
 from monitor.service import CannotGoOnError, check_once, serve
@@ -43,6 +43,7 @@ from monitor.web.server import WebError
 
 _UP = {True: Text("up", "green"), False: Text("down", "red"), None: Text("unknown", "yellow")}
 _STANDARD_STREAMS = 3
+_STDERR = 2
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ def period_mistake(options: argparse.Namespace) -> str | None:
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Run the command with a valid configuration to its end; return the exit code."""
-    log_to_stderr(config.log_level)
+    log_to_stderr(config.log_level, config.log_format)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         if options.once:
             resources.raise_file_limit()
@@ -190,10 +191,13 @@ async def _database(config: Config) -> AsyncIterator[Database]:
         yield database
 
 
-def log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str, log_format: str) -> None:
     """Log one line an event; what libraries log of their own troubles, the stages log with more reason."""
-    handler = LineHandler(2, getattr(sys.stderr, "encoding", "utf-8"))
-    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    handler = LineHandler(_STDERR, getattr(sys.stderr, "encoding", "utf-8"))
+    is_json = log_format == "json"
+    handler.setFormatter(
+        JsonFormatter() if is_json else LineFormatter(has_colours=has_colours(_STDERR, os.environ))
+    )
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     sys.excepthook = _log_bug

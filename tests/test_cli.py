@@ -1,3 +1,5 @@
+import json
+import os
 import subprocess
 import sys
 
@@ -5,6 +7,7 @@ import pytest
 
 from monitor.cli import print_table
 from monitor.result import CheckResult, Reason, result_id
+from tests.program import ROOT
 
 
 def result(name: str, *, up: bool | None, reason: Reason | None = None, why: str = "why") -> CheckResult:
@@ -52,16 +55,44 @@ def test_nothing_in_the_table_is_obeyed_by_a_terminal(capsys: pytest.CaptureFixt
 
 CRASH = """
 from monitor.cli import log_to_stderr
-log_to_stderr("info")
+log_to_stderr("info", "{}")
 raise ValueError("\\x1b[2J")
 """
 
 
 def test_a_bug_ends_the_program_with_a_traceback_that_no_terminal_obeys() -> None:
-    ended = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", CRASH.format("text")], capture_output=True, text=True, check=False
+    )
 
     lines = ended.stderr.splitlines()
     assert ended.returncode == 1
     assert lines[0].endswith(" CRITICAL this is a bug, and ends the program")
     assert lines[1] == "Traceback (most recent call last):"
     assert lines[-1] == r"ValueError: \x1b[2J"
+
+
+def test_a_bug_is_one_json_object_where_the_log_is_json() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", CRASH.format("json")], capture_output=True, text=True, check=False
+    )
+
+    event = json.loads(ended.stderr)
+    assert event["level"] == "critical"
+    assert event["exception"].splitlines()[0] == "Traceback (most recent call last):"
+    assert event["exception"].splitlines()[-1] == r"ValueError: \x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("environ", "level"),
+    [({"TERM": "xterm"}, "\x1b[32mINFO\x1b[0m"), ({"TERM": "xterm", "NO_COLOR": "1"}, "INFO")],
+)
+def test_levels_have_colours_on_a_terminal(environ: dict[str, str], level: str) -> None:
+    ours, terminal = os.openpty()
+    command = 'import logging; from monitor.cli import *; log_to_stderr("info", "text"); logging.info("x")'
+
+    subprocess.run([sys.executable, "-c", command], stderr=terminal, env=environ, cwd=ROOT, check=True)
+
+    assert os.read(ours, 1_000).decode().endswith(f" {level} x\r\n")
+    os.close(ours)
+    os.close(terminal)

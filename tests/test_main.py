@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import json
 import os
 import re
 import signal
@@ -312,6 +313,16 @@ def test_a_stop_under_load_loses_nothing(program: Start, database: str) -> None:
 
     assert "shutdown_grace_s is over" not in monitor.printed()
     assert len(rows(database)) == monitor.printed().count("Message produced")
+
+
+def test_the_whole_log_is_json_when_the_file_asks_for_it(program: Start, database: str) -> None:
+    monitor = program(pg_uri=database, url_to_monitor=DOWN, log_format="json")
+
+    assert monitor.run("--once")[0] == 1
+
+    events = [json.loads(line) for line in monitor.printed().splitlines()]
+    assert {tuple(event) for event in events} == {("time", "level", "logger", "message")}
+    assert any(event["message"].startswith("Message produced") for event in events)
 
 
 def test_results_of_many_monitors_are_not_logged_until_the_file_asks_for_it(

@@ -197,6 +197,8 @@ class Settings(Strict):
     status_page: StatusPage = StatusPage()
     """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    """json: one object a line, with time, level, logger, message and, where there is one, exception."""
     log_results: Literal["auto", True, False] = "auto"
     """Whether each result is logged at info; auto: with at most 20 monitors."""
     alerts: Alerts = Alerts()

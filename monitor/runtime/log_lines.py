@@ -1,5 +1,6 @@
 """Log lines that nobody can forge, to a descriptor that nobody may read, and lines that others can cause."""
 
+import json
 import logging
 import math
 import os
@@ -7,7 +8,8 @@ import select
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 
 from monitor.runtime.text import cut, printable
@@ -18,17 +20,54 @@ MAX_LENGTH = 10_000  # characters of a line
 _Error = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
+_COLOURS = {
+    logging.DEBUG: "\x1b[2m",  # faint
+    logging.INFO: "\x1b[32m",  # green
+    logging.WARNING: "\x1b[33m",  # yellow
+    logging.ERROR: "\x1b[31m",  # red
+    logging.CRITICAL: "\x1b[1;31m",  # bold red
+}
+_END = "\x1b[0m"
+
+
 class LineFormatter(logging.Formatter):
     """Writes an event on one printable line, cut at `MAX_LENGTH`; the lines of a traceback follow.
 
     Sites, databases and brokers send texts that would end a line, or change what a terminal shows.
     """
 
+    def __init__(self, *, has_colours: bool = False) -> None:
+        super().__init__()
+        self._has_colours = has_colours
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as `logging` has it
-        return _line(super().formatMessage(record))
+        level = record.levelname
+        if self._has_colours:
+            level = f"{_COLOURS.get(record.levelno, '')}{level}{_END}"
+        return f"{self.formatTime(record)} {level} {_line(record.message)}"
 
     def formatException(self, ei: _Error) -> str:  # noqa: N802 - as `logging` has it
         return "\n".join(map(_line, super().formatException(ei).split("\n")))
+
+
+class JsonFormatter(LineFormatter):
+    """Writes an event as one JSON object in ASCII on one line, with the traceback of its exception in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _line(record.getMessage()),
+        }
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return json.dumps(event)
+
+
+def has_colours(descriptor: int, environ: Mapping[str, str]) -> bool:
+    """Return whether what is written there is to have colours: on a terminal, unless `NO_COLOR` is set."""
+    return os.isatty(descriptor) and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def _line(text: str) -> str:
@@ -57,7 +96,7 @@ class LineHandler(logging.Handler):
         try:
             text = self.format(record)
             if self._missed:
-                text = f"\n{self._missed} lines were missed, since nobody read them\n{text}"
+                text = f"\n{self.format(_missed(self._missed))}\n{text}"
             whole = self._write(f"{text}\n".encode(self._encoding, "backslashreplace"))
         except OSError:
             return  # the reader is gone for good
@@ -73,6 +112,11 @@ class LineHandler(logging.Handler):
                 return False
             line = line[os.write(self._descriptor, line[: self._part]) :]
         return True
+
+
+def _missed(number: int) -> logging.LogRecord:
+    text = "%d lines were missed, since nobody read them"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (number,), None)
 
 
 class Seldom:
