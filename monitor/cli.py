@@ -27,7 +27,7 @@ from monitor.delivery.replay import ReplayError, replay_dead_letters
 from monitor.embedded.account import EmbeddedError
 from monitor.embedded.postgres import postgres, running_uri
 from monitor.incidents.rules import MonitorRules
-from monitor.result import CheckResult
+from monitor.result import CheckResult, why
 from monitor.runtime import resources
 from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.event_loop import shorten_pauses
@@ -217,7 +217,7 @@ def print_table(results: Iterable[CheckResult]) -> None:
             _UP[result.up],
             str(result.response_status or "-"),
             f"{result.response_time:.3f} s",
-            Text(printable(f"{result.reason}: {result.detail}") if result.reason else ""),
+            Text(printable(why(result.reason, result.detail))),
         )
     Console().print(table)
 

@@ -51,6 +51,11 @@ class Reason(StrEnum):
     MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: the site may be up or down
 
 
+def why(reason: str | None, detail: str | None) -> str:
+    """Return for a person why a check is not up, empty where it is. A detail says what the reason does."""
+    return detail or (reason or "").replace("_", " ")
+
+
 class Phases(msgspec.Struct, frozen=True, gc=False):
     """Seconds spent in each part of a check, over all redirects; null where it did not run."""
 

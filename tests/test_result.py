@@ -17,6 +17,7 @@ from monitor.result import (
     encode,
     result_id,
     shrink,
+    why,
 )
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -172,3 +173,9 @@ def test_when_a_check_started_can_be_read_alone() -> None:
 def test_what_is_no_result_started_never(value: bytes) -> None:
     with pytest.raises(InvalidMessageError):
         checked_at(value)
+
+
+def test_a_reason_is_said_once_and_in_words() -> None:
+    assert why("status", "status 503, expected 200-399") == "status 503, expected 200-399"
+    assert why("connect_refused", None) == "connect refused"
+    assert why(None, None) == ""

@@ -6,41 +6,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from monitor.result import Reason
+from monitor.result import why
 from monitor.runtime.text import duration, instant
 
 Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
 
 _MAX_LISTED = 50  # in the text; `monitors` has all
-
-_REASONS = {
-    Reason.DNS_NOT_FOUND: "its name is not in DNS",
-    Reason.DNS_ERROR: "DNS could not be asked",
-    Reason.DNS_TIMEOUT: "DNS did not answer in time",
-    Reason.CONNECT_REFUSED: "the connection was refused",
-    Reason.CONNECT_UNREACHABLE: "the address cannot be reached",
-    Reason.CONNECT_TIMEOUT: "no connection in time",
-    Reason.CONNECT_ERROR: "no connection",
-    Reason.TLS_EXPIRED: "the certificate has expired",
-    Reason.TLS_HOSTNAME: "the certificate is for another name",
-    Reason.TLS_UNTRUSTED: "the certificate is not trusted",
-    Reason.TLS_SELF_SIGNED: "the certificate is self-signed",
-    Reason.TLS_ERROR: "TLS failed",
-    Reason.RESPONSE_TIMEOUT: "no response in time",
-    Reason.BODY_TIMEOUT: "the body did not end in time",
-    Reason.DISCONNECTED: "the connection was closed",
-    Reason.PROTOCOL_ERROR: "the answer is not valid HTTP",
-    Reason.TOO_MANY_REDIRECTS: "too many redirects",
-    Reason.STATUS: "an unexpected status",
-    Reason.HEADER: "an unexpected header",
-    Reason.BODY: "an unexpected body",
-    Reason.JSON: "unexpected JSON",
-    Reason.BODY_TOO_LARGE: "the body is too large",
-    Reason.TOO_SLOW: "too slow",
-    Reason.CERTIFICATE_EXPIRING: "the certificate expires soon",
-    Reason.BLOCKED_ADDRESS: "the address is not allowed",
-    Reason.MONITOR_OFFLINE: "the monitor has no network",
-}
 
 # By kind: while it lasts, afterwards (past), and when it is over (resolved).
 _TITLES = {
@@ -109,12 +80,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Monitors that depend on these, and whose alerts are held back while these are down."""
 
 
-def why(reason: str | None, detail: str | None) -> str:
-    """Return a reason and its detail in words; a reason of a later version stays as it is."""
-    words = _REASONS[Reason(reason)] if reason in set(Reason) else reason
-    return ": ".join(part for part in (words, detail) if part) or "no reason is known"
-
-
 def link(page_url: str | None, monitor: str) -> str | None:
     """Return the address of a monitor's page."""
     return None if page_url is None else f"{page_url.rstrip('/')}/monitors/{quote(monitor, safe='')}"
@@ -177,7 +142,7 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
         lasted = _seconds(ended_at - subject.started_at)
         span = f"{_utc(subject.started_at)} to {_utc(ended_at)}, {lasted}"
         lines.append(f"{_WORDS[subject.kind]}: {span}")
-    lines.append(f"Why: {why(subject.reason, subject.detail)}")
+    lines.append(f"Why: {_why(subject)}")
     if event != "resolved":
         lines.append(f"Noticed after: {_seconds(subject.noticed_at - subject.started_at)}")
     if event == "past":
@@ -198,7 +163,7 @@ def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
     lines = []
     for subject in subjects[:_MAX_LISTED]:
         until = "" if subject.ended_at is None else f" to {_utc(subject.ended_at)}"
-        reason = "" if event == "resolved" else f": {why(subject.reason, subject.detail)}"
+        reason = "" if event == "resolved" else f": {_why(subject)}"
         labels = f" ({_labels(subject)})" if subject.labels else ""
         lines.append(f"- {subject.monitor}{labels}, {_utc(subject.started_at)}{until}{reason}")
     if len(subjects) > _MAX_LISTED:
@@ -222,6 +187,10 @@ def _runbooks(subjects: Sequence[Subject], event: Event) -> Iterator[str]:
     if event not in {"resolved", "past"}:
         runbooks = dict.fromkeys(subject.runbook for subject in subjects[:_MAX_LISTED] if subject.runbook)
         yield from (f"Runbook: {runbook}" for runbook in runbooks)
+
+
+def _why(subject: Subject) -> str:
+    return why(subject.reason, subject.detail) or "no reason is known"
 
 
 def _seconds(duration_s: float) -> str:

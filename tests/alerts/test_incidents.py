@@ -54,7 +54,7 @@ async def test_an_outage_is_sent_with_its_reason(
     assert await alerts_of(alert_store, checks("++---", now), book, receiver) == ["shop is down"]
 
     (alert,) = [each["alert"] for each in await book.deliveries()]
-    assert "Why: an unexpected status: status 500, expected 200-399" in alert
+    assert "Why: status 500, expected 200-399" in alert
     assert "From: here" in alert
     assert await alerts_of(alert_store, checks("++", now + 120), book, receiver) == [
         "shop is down",

@@ -24,7 +24,7 @@ def test_many_that_go_down_at_once_are_one_message_with_the_list() -> None:
 
     assert messages(decision) == [("mail", "6 of 10 monitors are down")]
     text = decision.deliveries[0].alert.text
-    assert all(f"- s{number}, 2027-01-15 07:57:50 UTC: an unexpected status" in text for number in range(6))
+    assert all(f"- s{number}, 2027-01-15 07:57:50 UTC: status 500" in text for number in range(6))
     assert "http://127.0.0.1:8080/" in text.splitlines()
     assert [each.monitor for each in decision.deliveries[0].alert.monitors] == [f"s{n}" for n in range(6)]
     assert decision.decided == {10 * number for number in range(6)}

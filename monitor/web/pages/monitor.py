@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from monitor.config.model import Monitor
-from monitor.result import CheckResult, OwnTroubleError
+from monitor.result import CheckResult, OwnTroubleError, why
 from monitor.runtime.text import DAY_S, duration, instant
 from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.maintenance import intervals
@@ -146,7 +146,7 @@ def _shown(result: ResultRow) -> dict[str, Any]:
             for phase in PHASES
             if (seconds := getattr(result, f"{phase}_s")) is not None
         ),
-        "why": ": ".join(filter(None, (result.reason, result.detail))),
+        "why": why(result.reason, result.detail),
         "evidence": "\n".join(_evidence(result)),
     }
 

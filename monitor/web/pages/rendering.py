@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr
 
 from monitor.config.model import Expect, Monitor
 from monitor.config.public_url import MASK
+from monitor.result import why
 from monitor.runtime.text import duration, instant, iso, percent
 
 
@@ -21,7 +22,7 @@ def environment(*, has_sessions: bool = False) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["has_sessions"] = has_sessions
+    made.globals.update(has_sessions=has_sessions, why=why)
     made.filters.update(
         duration=duration, instant=instant, iso=iso, percent=percent, monitor_path=monitor_path
     )

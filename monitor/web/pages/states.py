@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from monitor.config.model import Monitor
+from monitor.result import why
 from monitor.web.queries import StoredState
 
 MonitorStatus = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
@@ -86,8 +87,9 @@ def known(unknown: ShownState, stored: StoredState | None) -> ShownState:
     """Add what is stored. A paused monitor stays paused, whatever its last result was."""
     if stored is None or unknown.status == "paused":
         return unknown
-    why = ": ".join(filter(None, (stored.reason, stored.detail)))
-    return unknown._replace(status=stored.status, since_at=stored.since_at, why=why)
+    return unknown._replace(
+        status=stored.status, since_at=stored.since_at, why=why(stored.reason, stored.detail)
+    )
 
 
 def labels_of(state: ShownState) -> list[str]:

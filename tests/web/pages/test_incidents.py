@@ -73,7 +73,7 @@ async def test_an_incident_shows_its_course_where_and_why(store: ResultStore) ->
     assert "<h1>shop: down</h1>" in page.text
     assert "<dt>Lasted</dt><dd>4 min</dd>" in page.text
     assert "<dt>Locations</dt><dd>here</dd>" in page.text
-    assert "status: status 503" in page.text
+    assert "status 503" in page.text
     assert "<td>past</td>" in page.text
     assert "It was over before it was noticed." in page.text
 

@@ -145,7 +145,7 @@ async def test_a_result_shows_its_code_redirects_phases_and_where_from(store: Re
     assert "2 redirects" in page.text
     assert "1 redirect<" in page.text
     assert "192.0.2.1" in page.text
-    assert "monitor_offline" in page.text
+    assert "monitor offline" in page.text
 
 
 @pytest.mark.parametrize(
