@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from tests.hostile import clients, encrypted, files, receivers, responses
+from tests.hostile import clients, encrypted, files, receivers, responses, tokens
 from tests.hostile.cases import Case
 from tests.hostile.judging import late, lateness_s, reasons, verdict
 from tests.hostile.world import HEALTHY, World, world
@@ -40,7 +40,7 @@ SHORT = (
     "receiver: 1xx without end",
     "client: half a head, 200 times",
     "client: a broken multipart",
-    "client: 20 wrong tokens, then the right one",
+    "token: 20 wrong ones, then the right one",
     "file: a secret in a named pipe",
     "file: half-written",
     "file: 20,000 unknown keys",
@@ -56,8 +56,8 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def all_cases() -> dict[str, Case]:
-    found = [*responses.cases(), *encrypted.cases(), *receivers.cases(), *clients.cases(), *files.cases()]
-    return {str(case): case for case in found}
+    modules = (responses, encrypted, receivers, clients, tokens, files)
+    return {str(case): case for module in modules for case in module.cases()}
 
 
 def chosen(options: argparse.Namespace) -> list[Case]:

@@ -21,12 +21,13 @@ class Web(NamedTuple):
     host: str
     port: int
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout=60)
+    def connect(self, source: str = "") -> socket.socket:
+        """Connect from this address; by default, from any."""
+        return socket.create_connection((self.host, self.port), 60, (source, 0))
 
-    def ask(self, request: bytes) -> bytes:
+    def ask(self, request: bytes, source: str = "") -> bytes:
         """Send this on a connection of its own; return all that comes until the server closes it."""
-        with self.connect() as connection:
+        with self.connect(source) as connection:
             return exchange(connection, request)
 
 

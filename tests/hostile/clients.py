@@ -13,7 +13,31 @@ BEARER = f"Authorization: Bearer {TOKEN}"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 MULTIPART = "Content-Type: multipart/form-data"
 JSON = "Content-Type: application/json"
+OPEN_METRICS = "application/openmetrics-text"
 MANY = 200
+
+_LINKED = (
+    "Sec-Fetch-Site: cross-site",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Dest: document",
+    "Accept: text/html",
+)
+_SINCE = {
+    "no time": "yesterday",
+    "no ASCII": "\xff",
+    "the year 99999": "Fri, 31 Dec 99999 23:59:59 GMT",
+    "the year 0": "Sat, 01 Jan 0000 00:00:00 GMT",
+    "day 99": "Thu, 99 Jan 2026 00:00:00 GMT",
+    "a zone of 99 hours": "Thu, 01 Jan 2026 00:00:00 +9999",
+    "8,000 digits": "9" * 8_000,
+}
+_VERSIONS = {
+    "no version": "x",
+    "no ASCII": "\xff",
+    "9.9.9": "9.9.9",
+    "8,000 digits": "9" * 8_000,
+    "quotes": '"1.0',
+}
 
 
 def request(line: str, *headers: str, body: bytes = b"", host: str = "localhost") -> bytes:
@@ -70,7 +94,7 @@ def many(beginning: bytes) -> Client:
 
 
 def leaving(to: bytes) -> Client:
-    """Ask many times, and leave without reading the answers."""
+    """Send this many times, and leave without reading the answers."""
 
     def client(web: Web) -> str:
         for _ in range(MANY):
@@ -81,15 +105,6 @@ def leaving(to: bytes) -> Client:
         return "" if got == [200] else f"/healthz answered with {got}"
 
     return client
-
-
-def wrong_tokens(web: Web) -> str:
-    wrong = request("GET /api/v1/monitors HTTP/1.1", "Authorization: Bearer wrong")
-    got = {status for _ in range(20) for status in statuses(web.ask(wrong))}
-    right = statuses(web.ask(get("/metrics")))
-    return (
-        "" if got | {401} == {401, 429} and right == [200] else f"wrong tokens: {got}, the right one: {right}"
-    )
 
 
 def pipelined(web: Web) -> str:
@@ -122,6 +137,9 @@ def _rows() -> dict[str, Client]:
         "a method of a NUL": (request("G\0T / HTTP/1.1", BEARER), (400,)),
         "TRACE": (request("TRACE / HTTP/1.1", BEARER), (400, 405)),
         "CONNECT": (request("CONNECT a:1 HTTP/1.1", BEARER), (400, 404, 405)),
+        "CONNECT to no port": (request("CONNECT a:b HTTP/1.1", BEARER), (400,)),
+        "an expectation that is no ASCII": (get("/", "Expect: \xff"), (417,)),
+        "an expectation of 8 kB": (get("/", f"Expect: {'x' * 8_000}"), (417,)),
         "OPTIONS *": (request("OPTIONS * HTTP/1.1", BEARER), (400, 404, 405)),
         "GET *": (request("GET * HTTP/1.1", BEARER), (400,)),
         "GET of another site": (request("GET http://[/ HTTP/1.1", BEARER), (400,)),
@@ -181,9 +199,24 @@ def _rows() -> dict[str, Client]:
             (401, 429),
         ),
         "a redirect elsewhere after the login": (get("/login?next=//evil.example/"), (200,)),
+        "a file with a name of 5,000 characters": (get("/static/" + "a" * 5_000), (404,)),
+        "a file in 2,500 folders": (get("/static/" + "a/" * 2_500), (404,)),
+        **{
+            f"changed since {name}": (get("/static/page.css", f"If-Modified-Since: {since}"), (200,))
+            for name, since in _SINCE.items()
+        },
+        **{
+            f"OpenMetrics of {name}": (get("/metrics", f"Accept: {OPEN_METRICS}; version={version}"), (200,))
+            for name, version in _VERSIONS.items()
+        },
+        "a link of another site": (get("/", *_LINKED), (200,)),
+        "a link of another site, without a token": (request("GET / HTTP/1.1", *_LINKED), (303,)),
+        "a link of another site to /probe": (get("/probe?target=m0", *_LINKED), (403,)),
+        "a link of another site to /events": (get("/events", *_LINKED), (403,)),
+        "a form of another site": (post("/monitors/m0/check", BEARER, *_LINKED), (403,)),
         "10,000 ranges": (
-            get("/static/style.css", "Range: bytes=" + "0-1," * 1_900),
-            (200, 206, 404, 416, 431),
+            get("/static/page.css", "Range: bytes=" + "0-1," * 1_900),
+            (200, 206, 416, 431),
         ),
     }
     return {name: answered_with(*expected, to=sent) for name, (sent, expected) in refused.items()} | {
@@ -191,9 +224,11 @@ def _rows() -> dict[str, Client]:
         f"half a body, {MANY} times": many(body),
         f"nothing, {MANY} times": many(b""),
         f"/metrics, left {MANY} times": leaving(get("/metrics")),
+        f"/events, left {MANY} times": leaving(get("/events")),
+        f"left in the middle of a head, {MANY} times": leaving(head),
+        f"left in the middle of a body, {MANY} times": leaving(body),
         "a thousand requests at once": pipelined,
         "a huge Last-Event-ID": events,
-        "20 wrong tokens, then the right one": wrong_tokens,
         "random bytes": closed(bytes(range(256)) * 100),
         "line ends": closed(b"\r\n" * 30_000),
     }

@@ -22,6 +22,7 @@ from tests.hostile.cases import MB, SECRET, SITE, Case, Web
 from tests.hostile.clients import TOKEN, get
 from tests.hostile.files import remove
 from tests.hostile.judging import INTERVAL_S, Row, Seen, lateness_s
+from tests.hostile.tokens import PROXY
 from tests.program import Program
 from tests.sites import sites
 
@@ -71,6 +72,7 @@ class World:
         config = {
             "location": "hostile",
             "web_token": TOKEN,
+            "trusted_proxies": [PROXY],
             "max_checks_per_host": 100,
             "defaults": {"interval_s": INTERVAL_S},
             "monitors": [*healthy, *hostile],
