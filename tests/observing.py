@@ -20,6 +20,8 @@ SIGNS: dict[str, dict[str, Any]] = {
     "+": {"up": True},
     "~": {"up": True, "degraded": True},
     "-": {"up": False, "reason": "status", "detail": "status 500, expected 200-399"},
+    "3": {"up": False, "reason": "status", "detail": "status 503, expected 200-399; took 9 s, expected 2 s"},
+    "t": {"up": False, "reason": "response_timeout", "detail": "no response within 10 s"},
     "?": {"up": None, "reason": "monitor_offline"},
 }
 

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from monitor.incidents.cause import follow_cause
 from monitor.incidents.location import LocationState, is_long_after, next_state, quorum, reporting
 from monitor.incidents.model import Change, Episode, Health, Kind
 from monitor.incidents.rules import Rules
@@ -201,7 +202,8 @@ class _Course:
         enough = quorum(self._rules, len(locations))
         kind = None if not down else Kind.DOWN if len(down) >= enough else Kind.PARTIAL
         was = self._outage
-        if kind == (was and was.kind):
+        if was and kind == was.kind:
+            self._follow_cause(was, result, down)
             return
         at = result.scheduled_at if turned_at is None else turned_at
         if kind is Kind.DOWN and turned_at is not None:
@@ -213,9 +215,15 @@ class _Course:
             self._end(was, at, escalates=kind is Kind.DOWN)
         self._outage = None
         if kind:
+            cause = was if was and result.up else result
             self._outage = Episode(
-                kind, at, result.scheduled_at, self._now, result.reason, result.detail, tuple(sorted(down))
+                kind, at, result.scheduled_at, self._now, cause.reason, cause.detail, tuple(sorted(down))
             )
+
+    def _follow_cause(self, outage: Episode, result: CheckResult, down: Mapping[str, float]) -> None:
+        self._outage, change = follow_cause(outage, result, down)
+        if change:
+            self._changes.append(change)
 
     def _end(self, outage: Episode, at: float, *, escalates: bool) -> None:
         if outage.was_opened or (at > outage.started_at and self._is_certain(outage)):

@@ -23,15 +23,19 @@ class Kind(StrEnum):
     FLAPPING = "flapping"
 
 
+ChangeName = Literal["opened", "changed", "resolved", "past", "moved"]
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change of one incident, to be stored.
 
-    People are alerted of it, unless it is `quiet`. `past` is an incident that was over before it was known;
-    `moved` only corrects when an open one began, and no one is alerted of that.
+    People are alerted of it, unless it is `quiet`. `past` is an incident that was over before it was known.
+    No one is alerted of the others: an open incident has another reason since (`changed`), or another
+    beginning (`moved`).
     """
 
-    change: Literal["opened", "resolved", "past", "moved"]
+    change: ChangeName
     kind: Kind
     at: float
     started_at: float
@@ -53,14 +57,17 @@ class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     observed_at: float = msgspec.field(name="heard_at")
     """When that result came here."""
     reason: str | None = None
+    """The present one, as is the detail."""
     detail: str | None = None
     locations: tuple[str, ...] = ()
     was_opened: bool = msgspec.field(default=False, name="told")
     """Whether there is a change `opened` of it; false while all results that show it are old."""
+    other_cause: str = ""
+    """What the newest failed checks in a row agree on, if that is not the present reason."""
+    others: int = 0
+    """How many checks these are."""
 
-    def change(
-        self, change: Literal["opened", "resolved", "past", "moved"], at: float, *, quiet: bool = False
-    ) -> Change:
+    def change(self, change: ChangeName, at: float, *, quiet: bool = False) -> Change:
         return Change(change, self.kind, at, self.started_at, self.reason, self.detail, self.locations, quiet)
 
     def ended(self, at: float, *, quiet: bool = False) -> Change:

@@ -26,7 +26,27 @@ FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[]) AS now (monitor, s
 WHERE health_states.monitor = now.monitor
 """
 
-# Each of the five statements takes changes of one sort, as a JSON array of objects.
+# Each of the six statements takes changes of one sort, as a JSON array of objects.
+
+# There is nothing to decide about it.
+_CHANGE = """
+WITH change AS (
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
+        monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
+        reason text, detail text, locations text[], quiet boolean, seen_from float8)
+), latest AS (
+    SELECT DISTINCT ON (monitor, kind) * FROM change ORDER BY monitor, kind, at DESC
+), incident AS (
+    UPDATE health_incidents AS known SET reason = latest.reason, detail = latest.detail FROM latest
+    WHERE known.monitor = latest.monitor AND known.kind = latest.kind AND ended_at IS NULL
+    RETURNING id, known.monitor, known.kind
+)
+INSERT INTO health_changes (
+    incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, decided_at)
+SELECT id, monitor, kind, change, at, noticed_at, reason, detail, locations, noticed_at
+FROM change JOIN incident USING (monitor, kind) ORDER BY at
+RETURNING id
+"""
 
 _RESOLVE = """
 WITH change AS (
@@ -128,8 +148,9 @@ SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, de
 FROM change JOIN incident USING (monitor, kind, started_at)
 """
 
-# In this order: what one batch ended comes before what it began.
+# In this order: what one batch ended comes after what it changed, and before what it began.
 _STATEMENTS = (
+    ("changed", _CHANGE),
     ("resolved", _RESOLVE),
     ("opened", _OPEN),
     ("past", _CORRECT),

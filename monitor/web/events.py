@@ -1,7 +1,7 @@
 """Changes, as server-sent events.
 
-Each stream begins with `hello`: a page that is read after it misses nothing. `change` is an incident that was
-opened or resolved; `status` is the new status of a monitor. The database is read once a second while somebody
+Each stream begins with `hello`: a page that is read after it misses nothing. `change` is a change of
+an incident; `status` is the new status of a monitor. The database is read once a second while somebody
 listens, because other processes store results, too.
 
 The number of a change is the id of its event: a listener that comes back with its last id gets what it

@@ -63,7 +63,7 @@ class Seconds(NamedTuple):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """One incident; `ended_at` is null while it is open."""
+    """One incident; `ended_at` is null while it is open. Reason and detail are the latest."""
 
     id: int
     monitor: str
@@ -79,10 +79,13 @@ class Incident(msgspec.Struct, frozen=True):
 
 
 class IncidentChange(msgspec.Struct, frozen=True):
-    """One change of an incident: it was opened or resolved, or it was over when it became known."""
+    """One change of an incident: it was opened or resolved, or it was over when it became known.
+
+    `changed` means that it has another reason since.
+    """
 
     id: int
-    change: Literal["opened", "resolved", "past"]
+    change: Literal["opened", "changed", "resolved", "past"]
     at: float
     noticed_at: float
     reason: str | None

@@ -24,7 +24,8 @@ WHERE location = 'chaos' GROUP BY monitor
 
 _INCIDENTS = """
 SELECT monitor, kind, started_at, ended_at, ARRAY(
-    SELECT change FROM health_changes WHERE incident_id = incident.id ORDER BY change) AS changes
+    SELECT change FROM health_changes WHERE incident_id = incident.id AND change <> 'changed'
+    ORDER BY change) AS changes
 FROM health_incidents AS incident WHERE monitor ~ '^m[0-9]'
 """
 

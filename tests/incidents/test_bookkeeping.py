@@ -108,6 +108,41 @@ async def test_an_outage_is_an_incident_with_its_changes(database: str) -> None:
     assert opened["noticed_at"] == START + 181
 
 
+async def test_an_incident_has_its_latest_reason_and_its_changes_the_others(database: str) -> None:
+    for result in checks("---tt33-"):
+        store = result_store(database, bookkeeping(result.timestamp + 1))
+        await store.save([result])
+        await store.database.close()
+    store = result_store(database, bookkeeping(START + 600))
+    await store.save([*checks("--tt--", first=8), *checks("+", monitor="other")])
+    await store.database.close()
+
+    (incident,) = await query(database, "SELECT reason, detail FROM health_incidents")
+    assert tuple(incident) == ("status", "status 500, expected 200-399")
+    rows = await query(database, "SELECT * FROM health_changes ORDER BY id")
+    assert [(row["change"], (row["at"] - START) / 60, row["detail"][:10]) for row in rows] == [
+        ("opened", 2, "status 500"),
+        ("changed", 4, "no respons"),
+        ("changed", 6, "status 503"),
+        ("changed", 8, "status 500"),
+        ("changed", 11, "no respons"),
+        ("changed", 13, "status 500"),
+    ]
+    assert [row["decided_at"] is None for row in rows] == [True] + 5 * [False]
+    assert (rows[1]["locations"], rows[1]["noticed_at"]) == (["here"], START + 241)
+
+
+async def test_a_reason_that_changes_just_before_the_end_is_stored_before_it(database: str) -> None:
+    store = result_store(database, bookkeeping(START + 130))
+    await store.save(checks("---"))
+    await store.save(checks("tt++", first=3))
+    await store.database.close()
+
+    assert [change for _, change, _ in await changes(database)] == ["opened", "changed", "resolved"]
+    (incident,) = await query(database, "SELECT reason FROM health_incidents")
+    assert incident["reason"] == "response_timeout"
+
+
 async def test_an_outage_that_is_over_is_recorded_as_past(database: str, books: ResultStore) -> None:
     await books.save(checks("+---"))
     await books.save(checks("++---+++", first=4))

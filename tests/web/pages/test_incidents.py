@@ -92,6 +92,25 @@ async def test_an_incident_without_a_failed_check_shows_why_too(store: ResultSto
     assert f"<td>{why}</td>" in page.text
 
 
+async def test_an_incident_shows_its_latest_reason_and_when_it_had_others(store: ResultStore) -> None:
+    slow = {"reason": "response_timeout", "detail": "no response within 10 s"}
+    await store.save(outage(ago_s=300, checks=3))
+    await store.save(outage(ago_s=120, checks=2, **slow)[1:])
+
+    async with site_of(configured("shop"), store) as visitor:
+        page, every = await one(visitor, 1), await visitor.get("/incidents")
+        overview, monitor = await visitor.get("/"), await visitor.get("/monitors/shop")
+
+    assert re.findall(r"<td>(opened|changed)</td>.*<td>(.*)</td></tr>", page.text) == [
+        ("opened", "status 503"),
+        ("changed", "no response within 10 s"),
+    ]
+    for shown in (every, overview):
+        assert "no response within 10 s" in shown.text
+        assert "status 503" not in shown.text
+    assert "· no response within 10 s</p>" in monitor.text
+
+
 async def test_an_incident_that_goes_on_says_so(store: ResultStore) -> None:
     await store.save(outage())
 
