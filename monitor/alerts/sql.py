@@ -149,4 +149,22 @@ SELECT id, $2, $3, $4 FROM health_incidents WHERE id = $1 AND ended_at IS NULL
 ON CONFLICT DO NOTHING RETURNING incident_id
 """
 
+END_ACKNOWLEDGEMENT = """
+DELETE FROM health_acknowledgements WHERE incident_id IN (
+    SELECT id FROM health_incidents WHERE id = $1 AND ended_at IS NULL)
+RETURNING at, who, why
+"""
+
+ALL_ACKNOWLEDGED = """
+SELECT monitor, NOT EXISTS (
+           SELECT FROM health_incidents AS other
+           WHERE other.monitor = incident.monitor AND other.ended_at IS NULL
+             AND NOT EXISTS (SELECT FROM health_acknowledgements WHERE incident_id = other.id)),
+       id, at, who, why
+FROM health_incidents AS incident JOIN health_acknowledgements ON incident_id = id
+WHERE ended_at IS NULL ORDER BY id
+"""
+
 SILENCE = "INSERT INTO health_silences (monitor, until, at, who, why) VALUES ($1, $2, $3, $4, $5)"
+
+END_SILENCE = "UPDATE health_silences SET until = $2 WHERE monitor = $1 AND until > $2"

@@ -59,6 +59,21 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     why: str
 
 
+class Acknowledged(Acknowledgement, frozen=True, kw_only=True):
+    """An incident was acknowledged: there are no reminders and no escalation."""
+
+    incident: int
+
+
+class OpenAcknowledgement(NamedTuple):
+    """An acknowledgement that is in effect."""
+
+    monitor: str
+    acknowledged: Acknowledged
+    is_of_all: bool
+    """Whether all open incidents of the monitor are acknowledged."""
+
+
 _alert = msgspec.json.Decoder(Alert)
 
 
@@ -146,9 +161,26 @@ class AlertStore:
         rows = await self.database.fetch(sql.ACKNOWLEDGEMENT, incident_id)
         return Acknowledgement(*rows[0]) if rows else None
 
+    async def end_acknowledgement(self, incident_id: int) -> Acknowledgement | None:
+        """Let reminders and escalation go on; return what was ended, `None` if nothing is in effect."""
+        rows = await self.database.fetch(sql.END_ACKNOWLEDGEMENT, incident_id)
+        return Acknowledgement(*rows[0]) if rows else None
+
+    async def acknowledged(self) -> list[OpenAcknowledgement]:
+        """Return the acknowledgements of open incidents, in the order of the incidents' numbers."""
+        rows = await self.database.fetch(sql.ALL_ACKNOWLEDGED)
+        return [
+            OpenAcknowledgement(monitor, Acknowledged(*facts, incident=number), is_of_all)
+            for monitor, is_of_all, number, *facts in rows
+        ]
+
     async def silence(self, silence: Silence) -> None:
         """Hold back alerts of a monitor until a time; a later silence replaces it, also by an earlier end."""
         await self.database.fetch(sql.SILENCE, *msgspec.structs.astuple(silence))
+
+    async def end_silence(self, monitor: str, now: float) -> None:
+        """Let alerts of a monitor out again; without a silence in effect, nothing changes."""
+        await self.database.fetch(sql.END_SILENCE, monitor, now)
 
     async def silences(self, now: float) -> list[Silence]:
         """Return the silences that have not ended."""

@@ -48,7 +48,11 @@ class Windows:
         self._days: dict[int, list[Interval]] = {}
 
     def open_at(self, at: float) -> bool:
-        return any(start <= at < end for start, end in self._day(_day(at)))
+        return self.closes_at(at) is not None
+
+    def closes_at(self, at: float) -> float | None:
+        """Return when the window that is open at `at` ends, or the day (UTC), if that is earlier."""
+        return next((end for start, end in self._day(_day(at)) if start <= at < end), None)
 
     def within(self, start: float, end: float) -> Iterator[Interval]:
         """Yield the parts of a time range in which any window is open: in order, without overlaps."""
@@ -90,6 +94,19 @@ def intervals(
         elif start < end:
             united.append((start, end))
     return united
+
+
+def open_until(configured: Windows, made: Sequence[Interval], at: float) -> float | None:
+    """Return until when windows are open without a gap, at most `LONGEST_S` ahead; `None` if none is open."""
+    until = at
+    while until < at + LONGEST_S:
+        closes = configured.closes_at(until)
+        ends = [end for start, end in made if start <= until < end]
+        later = max([*ends, *([] if closes is None else [closes])], default=None)
+        if later is None:
+            break
+        until = later
+    return until if until > at else None
 
 
 def _occurrences(window: Maintenance, since: float, until: float) -> Iterator[Interval]:

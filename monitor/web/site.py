@@ -4,13 +4,15 @@ It answers from before the program starts until after it has ended.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from monitor.config.model import Config
 from monitor.runtime.event_loop import LoopLag
+from monitor.runtime.waiting import within
+from monitor.storage.database import StoreUnavailableError
 from monitor.web.api.api import Api
 from monitor.web.clients.access import Access
 from monitor.web.clients.connections import max_connections
@@ -31,6 +33,7 @@ from monitor.web.pages.status import StatusPages
 from monitor.web.running import Program
 from monitor.web.server import serving
 
+_ORDERS_S = 1.0
 _STATIC = {path.name: path for path in Path(__file__).with_name("static").iterdir()}
 
 
@@ -55,8 +58,8 @@ class Site:
     def __init__(self, config: Config) -> None:
         self.program = Program()
         self.lag = LoopLag()
-        self.checks = CheckMetrics(config.location)
         self.pages = Pages(self.program, has_sessions=config.web_token is not None)
+        self.checks = CheckMetrics(config.location, self.pages.orders.of)
         self.events = Events(self.pages.forget, max_listeners=max_connections() // 2)
         self.api = Api(self.pages)
         self.access = Access(config, self.pages.login)
@@ -70,7 +73,7 @@ class Site:
         """Return all routes but those of `access`."""
         metrics = registry(self.lag, self._measure)
         return [
-            *MetricsPage(metrics, self.program.refresh, self.checks.parts).routes(),
+            *MetricsPage(metrics, self._refresh, self.checks.parts).routes(),
             *HealthPages(self.program.missing).routes(),
             *self._probe.routes(),
             *OverviewPage(self.pages).routes(),
@@ -84,6 +87,13 @@ class Site:
             *self.api.routes(),
             web.get("/static/{name}", static_file),
         ]
+
+    async def _refresh(self) -> None:
+        """Prepare `/metrics`; where the database does not answer at once, the orders read last are good."""
+        await self.program.refresh()
+        if self.program.started is not None:
+            with suppress(StoreUnavailableError):
+                await within(_ORDERS_S, self.pages.read_orders())
 
     def _measure(self) -> list[Section]:
         return [*self.program.measure(), web_server(self.access.refusals)]

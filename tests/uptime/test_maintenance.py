@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from monitor.alerts.decision import decide
 from monitor.config.alerts import Maintenance
 from monitor.runtime.text import DAY_S
-from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, Windows, intervals, mistakes
+from monitor.uptime.maintenance import (
+    LONGEST_S,
+    MadeWindow,
+    MadeWindows,
+    Windows,
+    intervals,
+    mistakes,
+    open_until,
+)
 from tests.alerting import NOW, alerted, change, incident, monitor, plan, situation
 
 
@@ -81,6 +89,32 @@ def test_windows_that_touch_are_one() -> None:
     )
 
     assert found == [(at("2026-12-01T02:00:00Z"), at("2026-12-01T04:00:00Z"))]
+
+
+@pytest.mark.parametrize(
+    ("now", "made", "until"),
+    [
+        ("2026-12-01T00:59:59Z", [], None),
+        ("2026-12-01T01:00:00Z", [], "2026-12-02T03:00:00Z"),
+        ("2026-12-01T01:30:00Z", [("2026-12-02T03:00:00Z", "2026-12-02T04:00:00Z")], "2026-12-02T04:00:00Z"),
+        ("2026-12-01T01:30:00Z", [("2026-12-02T03:00:01Z", "2026-12-02T04:00:00Z")], "2026-12-02T03:00:00Z"),
+        ("2026-12-01T00:30:00Z", [("2026-12-01T00:00:00Z", "2026-12-01T01:00:00Z")], "2026-12-02T03:00:00Z"),
+        ("2026-12-01T00:30:00Z", [("2026-12-01T00:00:00Z", "2026-12-01T00:30:00Z")], None),
+    ],
+)
+def test_windows_without_a_gap_are_open_until_the_last_of_them_ends(
+    now: str, made: list[tuple[str, str]], until: str | None
+) -> None:
+    configured = Windows([window(starts_at="2026-12-01T01:00:00Z", ends_at="2026-12-02T03:00:00Z")])
+    spans = [(at(start), at(end)) for start, end in made]
+
+    assert open_until(configured, spans, at(now)) == (until and at(until))
+
+
+def test_a_window_without_an_end_is_looked_at_for_a_month() -> None:
+    always = Windows([window(cron="0 * * * *", duration_s=3600)])
+
+    assert open_until(always, [], 0.0) == LONGEST_S
 
 
 WINDOWS = st.sampled_from(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.alerts.store import Acknowledgement, Silence
+from monitor.alerts.store import Acknowledged, Silence
 from monitor.web import acts
 from monitor.web.acts import Line
 from monitor.web.api.operation import Operation, answer
@@ -21,12 +21,6 @@ class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     who: Line
     why: Line
-
-
-class Acknowledged(Acknowledgement, frozen=True, kw_only=True):
-    """An incident was acknowledged: there are no reminders and no escalation."""
-
-    incident: int
 
 
 class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +55,13 @@ class ApiAlerting:
             ),
             Operation(
                 "POST",
+                "/incidents/{id}/acknowledge/end",
+                "Take an acknowledgement back: reminders and escalation go on",
+                self._end_acknowledgement,
+                Acknowledged,
+            ),
+            Operation(
+                "POST",
                 "/monitors/{name}/silence",
                 "Hold back the alerts about a monitor until a time; this replaces its earlier silence",
                 self._silence,
@@ -75,12 +76,22 @@ class ApiAlerting:
         made = await acts.acknowledge(self._pages.running, number, body.who, body.why)
         if made is None:
             raise ProblemError(409, "the incident is over, or was acknowledged before")
+        self._pages.forget()
         return answer(Acknowledged(made.at, made.who, made.why, incident=number), request)
+
+    async def _end_acknowledgement(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+        number = int(request.match_info["id"])
+        ended = await self._pages.running.alerts.end_acknowledgement(number)
+        if ended is None:
+            raise ProblemError(404, "no open incident of this number is acknowledged")
+        self._pages.forget()
+        return answer(Acknowledged(ended.at, ended.who, ended.why, incident=number), request)
 
     async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name, body = self._pages.asked(request).name, asked["body"]
         until = body_instant("until", body.until)
         silence = await acts.silence(self._pages.running, name, until, body.who, body.why)
+        self._pages.forget()
         return answer(silence, request)
 
     async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from monitor.alerts.store import Acknowledged, Silence
 from monitor.config.model import Monitor
 from monitor.result import OwnTroubleError
 from monitor.runtime.event_loop import in_pieces
@@ -15,6 +16,7 @@ from monitor.web.api.operation import Operation, answer
 from monitor.web.api.parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
 from monitor.web.api.problems import ProblemError
 from monitor.web.api.results import Result, result_of
+from monitor.web.orders import Orders
 from monitor.web.pages import states as views
 from monitor.web.pages.base import Pages
 from monitor.web.pages.rendering import settings_of
@@ -45,6 +47,12 @@ class MonitorState(msgspec.Struct, frozen=True):
     response_time_s: float | None
     """Of the newest result, if it is less than a day old; the same is true of the next."""
     certificate_expires_at: float | None
+    maintenance_until_at: float | None
+    """Null when it is not in maintenance."""
+    silence: Silence | None
+    """The one in effect."""
+    acknowledged: Acknowledged | None
+    """Of its open incident; while it has several ones, only if all are acknowledged."""
 
 
 class MonitorList(msgspec.Struct, frozen=True):
@@ -99,8 +107,16 @@ class ApiMonitors:
         ]
         page, onward = first_names(names, asked["limit"])
         latest = await reader.latest(page, time.time() - DAY_S)
+        await self._pages.read_orders()
+        now = time.time()
         states = [
-            state_of(monitors[name], unknown[name], stored.get(name), latest.get(name))
+            state_of(
+                monitors[name],
+                unknown[name],
+                stored.get(name),
+                latest.get(name),
+                self._pages.orders.of(name, now),
+            )
             async for name in in_pieces(page)
         ]
         return answer(MonitorList(states, onward), request, onward)
@@ -111,7 +127,9 @@ class ApiMonitors:
         unknown = self._pages.unknown[name]
         stored = (await reader.states([name])).get(name)
         latest = (await reader.latest([name], time.time() - DAY_S)).get(name)
-        state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest))
+        await self._pages.read_orders()
+        orders = self._pages.orders.of(name, time.time())
+        state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest, orders))
         return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
 
     async def _check(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
@@ -128,7 +146,11 @@ class ApiMonitors:
 
 
 def state_of(
-    monitor: Monitor, unknown: views.ShownState, stored: StoredState | None, latest: Latest | None
+    monitor: Monitor,
+    unknown: views.ShownState,
+    stored: StoredState | None,
+    latest: Latest | None,
+    orders: Orders,
 ) -> MonitorState:
     """Return how a monitor is, as far as that is stored; `unknown` is what the configuration says of it."""
     return MonitorState(
@@ -145,4 +167,7 @@ def state_of(
         last_at=stored and stored.last_at,
         response_time_s=latest and latest.response_time_s,
         certificate_expires_at=latest and latest.certificate_expires_at,
+        maintenance_until_at=orders.maintenance_until_at,
+        silence=orders.silence,
+        acknowledged=orders.acknowledged,
     )

@@ -4,6 +4,7 @@ A check only pays for counting its result. The text is made when somebody asks f
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -17,15 +18,20 @@ from monitor.uptime.sums import status_of
 from monitor.web.metrics import blackbox, histograms
 from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels
 from monitor.web.metrics.histograms import Durations, kept_by
+from monitor.web.orders import NO_ORDERS, Orders
 
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
 CHECKS = "website_health_checks_total"
+IN_MAINTENANCE = "website_health_in_maintenance"
+SILENCED = "website_health_silenced"
 FAILURES = "website_health_check_failures_total"
 REASONS = "website_health_reasons_total"
 
 _FAMILIES = (
     *blackbox.FAMILIES,
     Family(CHECKED_AT, "gauge", "When the latest check started, in unixtime."),
+    Family(IN_MAINTENANCE, "gauge", "Whether the monitor is in maintenance."),
+    Family(SILENCED, "gauge", "Whether the alerts about the monitor are silenced."),
     Family(CHECKS, "counter", "All checks, by what they found."),
     Family(FAILURES, "counter", "All checks that were not up, by reason; a series begins with its first."),
     Family(REASONS, "counter", "All checks of all monitors that were not up, by reason, from 0 on."),
@@ -74,10 +80,14 @@ class _Latest(NamedTuple):
 
 
 class CheckMetrics:
-    """The metrics of all monitors that are checked."""
+    """The metrics of all monitors that are checked.
 
-    def __init__(self, location: str) -> None:
+    `orders` returns what is ordered about a monitor at an instant.
+    """
+
+    def __init__(self, location: str, orders: Callable[[str, float], Orders] = lambda *_: NO_ORDERS) -> None:
         self._location = location
+        self._orders = orders
         self._by_monitor: dict[str, _MonitorMetrics] = {}
         self._durations_by: MetricsHistograms = "none"
         self._durations: dict[str, Durations] = {}
@@ -125,12 +135,19 @@ class CheckMetrics:
         yield await _page(latest, _write_gauges)
         yield await _page(latest, _write_phases)
         yield await _page(latest, _write_tls)
+        yield await _page(monitors, self._write_orders)
         yield await _page(monitors, _write_counts)
         yield await _page(list(self._durations.values()), _write_durations)
         page = MetricsText(_FAMILIES)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
         yield page
+
+    def _write_orders(self, monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:
+        now = time.time()
+        every = [self._orders(each.monitor.name, now) for each in monitors]
+        rows = [(int(each.maintenance_until_at is not None), int(each.silence is not None)) for each in every]
+        page.add_rows([(IN_MAINTENANCE, ""), (SILENCED, "")], [each.common for each in monitors], rows)
 
     def _labels(self, monitor: Monitor, names: Iterable[str]) -> str:
         own = {metric_label(name): monitor.labels.get(name, "") for name in names}

@@ -15,6 +15,7 @@ from monitor.web.api.problems import ProblemError
 from monitor.web.cache import PageCache
 from monitor.web.clients.access import is_api, wants_page
 from monitor.web.clients.requests import Handler
+from monitor.web.orders import StandingOrders
 from monitor.web.pages.rendering import environment
 from monitor.web.pages.states import ShownState, unknown
 from monitor.web.queries import PageReader
@@ -32,6 +33,7 @@ _BEFORE_START = {  # routes
     "/static/{name}",
     "/api/v1/openapi.json",
 }
+_BACK = {"overview": "/", "incidents": "/incidents"}
 
 T = TypeVar("T")
 
@@ -43,6 +45,7 @@ class Pages:
         self.program = program
         self.monitors: dict[str, Monitor] = {}
         self.unknown: dict[str, ShownState] = {}
+        self.orders = StandingOrders()
         self._templates = environment(has_sessions=has_sessions)
         self._kept = PageCache()
         self._one = asyncio.Lock()
@@ -53,6 +56,7 @@ class Pages:
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
         self.monitors = {monitor.name: monitor for monitor in monitors}
+        self.orders.follow(self.monitors)
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
         self.forget()
 
@@ -68,6 +72,15 @@ class Pages:
         if monitor is None:
             raise ProblemError(404, "no monitor has this name")
         return monitor
+
+    async def read_orders(self) -> None:
+        """Read what is ordered now; raises `StoreUnavailableError`, and then what was read last stays."""
+        await self.orders.read(self.running.reader, self.running.alerts, time.time())
+
+    def back(self, fields: Mapping[str, str], path: str) -> str:
+        """Make every page again; return where a form that ends an order leads: where it was, or `path`."""
+        self.forget()
+        return _BACK.get(fields.get("back", ""), path)
 
     def forget(self) -> None:
         """Make every page again, because something has changed."""

@@ -4,15 +4,16 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
-from monitor.alerts.store import Acknowledgement, Silence
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.web import acts
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
+from monitor.web.pages.rendering import monitor_path
 from monitor.web.queries import Incident, PageReader, Place
 
 _ROWS = 100
@@ -30,6 +31,8 @@ class IncidentPages:
             web.get("/incidents", self._history),
             web.get(r"/incidents/{id:\d{1,18}}", self._one),
             web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence}", self._act),
+            web.post(r"/incidents/{id:\d{1,18}}/acknowledge/end", self._end_acknowledgement),
+            web.post("/monitors/{name:.+}/silence/end", self._end_silence),
         ]
 
     async def _history(self, request: web.Request) -> web.Response:
@@ -54,12 +57,18 @@ class IncidentPages:
         if len(found) == _ROWS:
             onward = {**asked, "at": repr(found[-1].started_at), "id": str(found[-1].id)}
             older = "/incidents?" + urlencode(onward)
+        await self._pages.read_orders()
+        now = time.time()
+        orders = {
+            each.id: self._pages.orders.of_incident(each, now) for each in found if each.ended_at is None
+        }
         monitors = self._pages.monitors
         return await self._pages.render_beside(
             "incidents.html",
             "/incidents",
             lambda: {
                 "incidents": found,
+                "orders": orders,
                 "several": True,
                 "filter": asked,
                 "older": older,
@@ -79,16 +88,19 @@ class IncidentPages:
                 changes=changes,
                 deliveries=await reader.deliveries(incident),
                 silences=_SILENCES_H,
-                **await self._reactions(incident),
+                **await self._orders(incident),
             )
 
         return await self._pages.send(request, ("incident", number), make)
 
-    async def _reactions(self, incident: Incident) -> dict[str, Acknowledgement | Silence | None]:
-        alerts = self._pages.running.alerts
-        silences = {each.monitor: each for each in await alerts.silences(time.time())}
-        acknowledged = await alerts.acknowledgement(incident.id)
-        return {"acknowledged": acknowledged, "silence": silences.get(incident.monitor)}
+    async def _orders(self, incident: Incident) -> Mapping[str, Any]:
+        await self._pages.read_orders()
+        orders = self._pages.orders.of_incident(incident, time.time())
+        return {
+            "acknowledged": await self._pages.running.alerts.acknowledgement(incident.id),
+            "silence": self._pages.orders.silence_of(incident.monitor, time.time()),
+            "maintenance_until_at": orders.maintenance_until_at,
+        }
 
     async def _act(self, request: web.Request) -> web.Response:
         running, number = self._pages.running, int(request.match_info["id"])
@@ -102,6 +114,18 @@ class IncidentPages:
             await acts.silence(running, incident.monitor, time.time() + hours * HOUR_S, who, why)
         self._pages.forget()
         raise web.HTTPSeeOther(f"/incidents/{number}")
+
+    async def _end_acknowledgement(self, request: web.Request) -> web.Response:
+        number = request.match_info["id"]
+        await self._pages.running.alerts.end_acknowledgement(int(number))
+        raise web.HTTPSeeOther(self._pages.back(form(request), f"/incidents/{number}"))
+
+    async def _end_silence(self, request: web.Request) -> web.Response:
+        """End the silence of a monitor, also of one that is no longer in the configuration."""
+        asked = request.match_info["name"]
+        name = asked if asked in self._pages.monitors else unquote(asked)
+        await self._pages.running.alerts.end_silence(name, time.time())
+        raise web.HTTPSeeOther(self._pages.back(form(request), monitor_path(name)))
 
 
 def _instant(day: str) -> float | None:

@@ -46,16 +46,12 @@ class MaintenanceForms:
         except ProblemError as error:
             wrong = " ".join(f"{each.parameter} {each.problem}." for each in error.errors)
             return self._pages.problem(400, "This window is not allowed", wrong)
-        return self._back(monitor)
+        raise web.HTTPSeeOther(self._pages.back({}, monitor_path(monitor.name)))
 
     async def _end(self, request: web.Request) -> web.Response:
         monitor = self._pages.asked(request)
         await self._pages.running.alerts.end_maintenance(int(request.match_info["id"]), time.time())
-        return self._back(monitor)
-
-    def _back(self, monitor: Monitor) -> web.Response:
-        self._pages.forget()
-        raise web.HTTPSeeOther(monitor_path(monitor.name))
+        raise web.HTTPSeeOther(self._pages.back(form(request), monitor_path(monitor.name)))
 
 
 def maintenance_of(monitor: Monitor, made: MadeWindows, now: float) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from monitor.web.pages.base import Pages
 from monitor.web.pages.charts import Frame, phases_chart, response_chart
 from monitor.web.pages.history import DAY_H, bounds
 from monitor.web.pages.maintenance import maintenance_of
-from monitor.web.pages.overview import rows_of, states
+from monitor.web.pages.overview import ordered_states, rows_of
 from monitor.web.pages.rendering import monitor_path, settings_of
 from monitor.web.pages.response_times import (
     PHASES,
@@ -81,7 +81,7 @@ class MonitorPage:
 
     async def _make(self, reader: PageReader, monitor: Monitor, asked: str) -> str:
         name, now = monitor.name, time.time()
-        (state,) = await states(reader, [self._pages.unknown[name]])
+        (state,) = await ordered_states(self._pages, reader, [name])
         make_rows = await rows_of(reader, [state], "")
         results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
         shown = frame_of(RANGES[asked], now)
@@ -106,6 +106,7 @@ class MonitorPage:
                 "phases_chart": phases_chart(phase_points(steps), PHASES, shades, shown),
                 "phase_names": PHASES,
                 "incidents": incidents,
+                "orders": {},
                 "several": False,
                 **maintenance_of(monitor, made, now),
                 "results": list(map(_shown, results)),

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
+from monitor.web.orders import ORDER_NAMES
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.charts import sparkline, uptime_bars
 from monitor.web.pages.history import DAY_H, History, bounds
@@ -36,7 +37,7 @@ class OverviewPage:
         return await self._pages.send(request, key, lambda reader: self._make(reader, asked, number))
 
     async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
-        every = await states(reader, self._pages.unknown.values())
+        every = await ordered_states(self._pages, reader, self._pages.unknown)
         wanted = Filter(asked["q"], asked["state"], asked["label"])
         page = await self._pages.beside(lambda: page_of(every, wanted, number))
         shown = [state for _, rows in page.groups for state in rows]
@@ -47,7 +48,7 @@ class OverviewPage:
             return {
                 "banner": banner_of(every),
                 "filter": asked,
-                "states": WORST_FIRST,
+                "states": (*WORST_FIRST, *ORDER_NAMES),
                 "labels": sorted({label for state in every for label in labels_of(state)}),
                 "count": page.count,
                 "total": len(every),
@@ -67,6 +68,14 @@ async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[Show
     every = list(unknown)
     stored = await reader.states([each.name for each in every])
     return [known(each, stored.get(each.name)) async for each in in_pieces(every)]
+
+
+async def ordered_states(pages: Pages, reader: PageReader, names: Iterable[str]) -> list[ShownState]:
+    """Do the same, by name, and add what is ordered about each of them."""
+    every = await states(reader, [pages.unknown[name] for name in names])
+    await pages.read_orders()
+    now = time.time()
+    return [each._replace(orders=pages.orders.of(each.name, now)) async for each in in_pieces(every)]
 
 
 async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Callable[[], Rows]:

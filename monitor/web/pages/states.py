@@ -1,5 +1,6 @@
 """Which monitors a page shows, in which order, and one line about all of them. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -7,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from monitor.config.model import Monitor
 from monitor.result import why
+from monitor.web.orders import NO_ORDERS, ORDER_NAMES, Orders
 from monitor.web.queries import StoredState
 
 MonitorStatus = Literal["up", "degraded", "partial", "down", "paused", "unknown"]
@@ -32,6 +34,21 @@ class ShownState(NamedTuple):
     status: MonitorStatus
     since_at: float | None = None
     why: str = ""
+    orders: Orders = NO_ORDERS
+
+    @property
+    def is_trouble(self) -> bool:
+        return any(self.status == status for status, _ in _TROUBLES)
+
+    @property
+    def is_handled(self) -> bool:
+        """Whether people know of its trouble, or planned it: nobody has to look at it now."""
+        return self.is_trouble and bool(self.orders.names)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Its place among all: trouble, then trouble that is handled, then the rest."""
+        return 1 if self.is_handled else 0 if self.is_trouble else 2, WORST_FIRST.index(self.status)
 
 
 class Filter(NamedTuple):
@@ -46,7 +63,7 @@ class Filter(NamedTuple):
         labels = labels_of(state)
         searched = "\n".join((state.name, state.url, state.group, *labels)).lower()
         return (
-            self.state in ("", state.status)
+            self.state in ("", state.status, *state.orders.names)
             and (not self.label or self.label in labels)
             and all(word in searched for word in self.text.lower().split())
         )
@@ -66,7 +83,7 @@ class PageOfMonitors:
 class Banner(NamedTuple):
     """The state of all monitors, in one line."""
 
-    status: MonitorStatus
+    status: MonitorStatus | Literal["maintenance"]
     text: str
     since_at: float | None
 
@@ -103,16 +120,15 @@ def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOf
     A number beyond the last page is the last page.
     """
     chosen = [state for state in states if wanted.admits(state)]
-    worst: dict[str, int] = {}
+    worst: dict[str, tuple[int, int]] = {}
     for state in chosen:
-        rank = WORST_FIRST.index(state.status)
-        worst[state.group] = min(rank, worst.get(state.group, rank))
+        worst[state.group] = min(state.rank, worst.get(state.group, state.rank))
     chosen.sort(
         key=lambda each: (
             worst[each.group],
             each.group == "",
             each.group,
-            WORST_FIRST.index(each.status),
+            each.rank,
             each.name,
         )
     )
@@ -124,19 +140,36 @@ def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOf
 
 
 def banner_of(states: Sequence[ShownState]) -> Banner:
-    """Return the worst status, with the monitors that have it, and since when the first of them has."""
+    """Return the worst status, with the monitors that have it, and since when the first of them has.
+
+    Trouble that is handled does not count.
+    """
     watched = [state for state in states if state.status != "paused"]
     if not watched:
         return Banner("unknown", "Nothing is monitored", None)
     for status, word in _TROUBLES:
-        troubled = [state for state in watched if state.status == status]
+        troubled = [state for state in watched if state.status == status and not state.is_handled]
         if troubled:
             verb = "is" if len(troubled) == 1 else "are"
             since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
             text = f"{len(troubled)} of {len(watched)} monitors {verb} {word}: {_names(troubled)}"
             return Banner(status, text, since)
+    if any(state.is_handled for state in watched):
+        return Banner("maintenance", _handled(watched), None)
     every = "The monitor is up" if len(watched) == 1 else f"All {len(watched)} monitors are up"
     return Banner("up", every, None)
+
+
+def _handled(watched: Sequence[ShownState]) -> str:
+    """Return how many are up, and what is ordered about the others; each of them counts once."""
+    orders = Counter(state.orders.names[0] for state in watched if state.is_handled)
+    up = len(watched) - orders.total()
+    parts = [f"{up} of {len(watched)} monitors {'is' if up == 1 else 'are'} up"]
+    for name in ORDER_NAMES:
+        if orders[name]:
+            word = "in maintenance" if name == "maintenance" else name
+            parts.append(f"{orders[name]} {'is' if orders[name] == 1 else 'are'} {word}")
+    return ", ".join(parts)
 
 
 def _names(states: Sequence[ShownState]) -> str:

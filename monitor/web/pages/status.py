@@ -11,13 +11,16 @@ from aiohttp import web
 
 from monitor.config.model import Monitor, StatusPage
 from monitor.runtime.text import DAY_S, duration
+from monitor.uptime.maintenance import Interval
+from monitor.web.orders import Orders
 from monitor.web.pages.base import Pages, whole_number
-from monitor.web.pages.overview import rows_of, states
+from monitor.web.pages.overview import ordered_states, rows_of
 from monitor.web.pages.states import PAGE_ROWS, ShownState, banner_of
 from monitor.web.queries import Incident, PageReader
 
 _PAST_S = 14 * DAY_S
 _INCIDENTS = 50
+_COMING = 20
 _SHOWN_KINDS = ("down", "partial")
 
 
@@ -51,8 +54,9 @@ class StatusPages:
         }
 
     async def _make(self, reader: PageReader, number: int, pages: int) -> str:
-        unknown = [self._pages.unknown[name] for name in self.monitors]
-        stored = await states(reader, unknown)
+        stored = await ordered_states(self._pages, reader, self.monitors)
+        coming = await self._coming()
+        known = {each.name for each in stored if each.orders.acknowledged}
         every = await self._pages.beside(lambda: _public(stored))
         shown = every[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
         make_rows = await rows_of(reader, shown, "")
@@ -68,6 +72,8 @@ class StatusPages:
                     (group, [rows[each.name] for each in members])
                     for group, members in groupby(shown, key=lambda each: each.group)
                 ],
+                "known": known,
+                "coming": coming,
                 "incidents": incidents,
                 "pages": pages,
                 "page": number,
@@ -75,6 +81,11 @@ class StatusPages:
             }
 
         return await self._pages.render_beside("status.html", "/status", context)
+
+    async def _coming(self) -> list[tuple[Interval, list[str]]]:
+        """Return the maintenance that begins within a week, with its monitors."""
+        orders, names, now = self._pages.orders, list(self.monitors), time.time()
+        return await self._pages.beside(lambda: orders.coming(names, now)[:_COMING])
 
     async def _incidents(self, reader: PageReader) -> list[Incident]:
         now = time.time()
@@ -92,8 +103,16 @@ class StatusPages:
 
 
 def _public(every: list[ShownState]) -> list[ShownState]:
-    """Return the states without what is not for everybody, in the order of the page."""
-    shown = [each._replace(why="", url="", labels={}) for each in every]
+    """Return the states without what is not for everybody, in the order of the page.
+
+    Of what is ordered, only maintenance is for everybody: a silence ends no outage.
+    """
+    shown = [
+        each._replace(
+            why="", url="", labels={}, orders=Orders(maintenance_until_at=each.orders.maintenance_until_at)
+        )
+        for each in every
+    ]
     return sorted(shown, key=lambda each: (each.group == "", each.group, each.name))
 
 

@@ -49,6 +49,9 @@ async def test_all_monitors_and_how_they_are(api: Client, store: ResultStore) ->
         "last_at": pytest.approx(now - 120),
         "response_time_s": 0.5,
         "certificate_expires_at": None,
+        "maintenance_until_at": None,
+        "silence": None,
+        "acknowledged": None,
     }
     assert monitors["blog"]["certificate_expires_at"] == pytest.approx(now + 1e6)
     assert monitors["blog"]["labels"] == {"team": "ink"}

@@ -2,9 +2,12 @@ from typing import Any
 
 import pytest
 
+from monitor.alerts.store import Silence
+from monitor.web.orders import Orders
 from monitor.web.pages.states import PAGE_ROWS, Banner, Filter, MonitorStatus, ShownState, banner_of, page_of
 
 ANY = Filter()
+HANDLED = Orders(maintenance_until_at=1.0)
 
 
 def state(name: str, status: MonitorStatus = "up", group: str = "", **more: Any) -> ShownState:
@@ -25,6 +28,18 @@ def test_the_worst_comes_first() -> None:
         "up",
         "paused",
     ]
+
+
+def test_handled_trouble_comes_after_other_trouble_and_before_what_is_well() -> None:
+    shown = [
+        state("down-handled", "down", orders=HANDLED),
+        state("up-handled", "up", orders=HANDLED),
+        state("resting", "paused", orders=HANDLED),
+        state("degraded", "degraded"),
+        state("unknown", "unknown"),
+    ]
+
+    assert names(shown) == ["degraded", "unknown", "down-handled", "up-handled", "resting"]
 
 
 def test_groups_stay_together_and_the_one_with_the_worst_comes_first() -> None:
@@ -109,3 +124,20 @@ def test_a_long_list_of_names_is_cut() -> None:
     text = banner_of([state(name, "down") for name in "abcdefg"]).text
 
     assert text == "7 of 7 monitors are down: a, b, c, d, e and 2 more"
+
+
+def test_handled_trouble_is_counted_by_what_is_ordered() -> None:
+    silence = Silence("c", 2.0, 1.0, "Ada", "moving")
+    shown = [
+        state("a", "down", orders=HANDLED),
+        state("b", "partial", orders=HANDLED._replace(silence=silence)),
+        state("c", "degraded", orders=Orders(silence=silence)),
+        state("d", "up", orders=HANDLED),
+        state("e"),
+        state("f", "paused"),
+    ]
+
+    handled = Banner("maintenance", "2 of 5 monitors are up, 2 are in maintenance, 1 is silenced", None)
+    assert banner_of(shown) == handled
+    assert banner_of([*shown, state("g", "degraded")]).text == "1 of 6 monitors is degraded: g"
+    assert banner_of([state("d", "up", orders=HANDLED)]).text == "The monitor is up"
