@@ -13,11 +13,12 @@ from typing import Any
 
 from monitor.incidents import store
 from monitor.incidents.course import Observed, Recheck, observe, status
+from monitor.incidents.incident_log import log_changes
 from monitor.incidents.late_results import correct, retrace_stored
 from monitor.incidents.location import in_order, point_of
 from monitor.incidents.model import Change, Health
 from monitor.incidents.rules import MonitorRules, Rules
-from monitor.incidents.store import State
+from monitor.incidents.store import State, StoredChange
 from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.results import Enter
@@ -45,14 +46,14 @@ class Bookkeeping:
 
     async def _enter(
         self, connection: Any, healths: Mapping[str, Health], results: Iterable[CheckResult]
-    ) -> None:
-        """Count results that are new, of monitors that are locked."""
+    ) -> Callable[[], None]:
+        """Count results that are new, of monitors that are locked; return what logs the changes."""
         await self._rules.read_windows(connection)
         now = self._clock()
         batch = _Batch(connection, now)
         for monitor, group in self._by_monitor(results, now).items():
             await batch.enter(monitor, group, healths[monitor], self._rules.rules(monitor))
-        await batch.store()
+        return partial(log_changes, await batch.store())
 
     def _by_monitor(self, results: Iterable[CheckResult], now: float) -> dict[str, list[CheckResult]]:
         counted_from = (int(now / DAY_S - self._retention_days) + 1) * DAY_S
@@ -120,9 +121,10 @@ class _Batch:
         retraced = await asyncio.to_thread(retrace_stored, start, stored, before, rules)
         return correct(before, observed, retraced, rules, self._now)
 
-    async def store(self) -> None:
-        """Store the states, sums and changes of all monitors of the batch."""
-        if self._states:
-            await store.store_states(self._connection, self._states)
-            await uptime_store.add(self._connection, self._ledger.entries)
-            await store.store_changes(self._connection, self._changes, self._now)
+    async def store(self) -> list[StoredChange]:
+        """Store the states, sums and changes of all monitors of the batch; return the changes."""
+        if not self._states:
+            return []
+        await store.store_states(self._connection, self._states)
+        await uptime_store.add(self._connection, self._ledger.entries)
+        return await store.store_changes(self._connection, self._changes, self._now)

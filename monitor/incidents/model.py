@@ -13,6 +13,9 @@ import msgspec
 
 from monitor.incidents.location import LocationState
 
+NO_LONGER_CHECKED = "no longer checked"
+"""The detail of a change that ends the incident of a monitor that nobody checks any more."""
+
 
 class Kind(StrEnum):
     """What an incident is about."""

@@ -16,7 +16,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitor.incidents import store
-from monitor.incidents.model import Change, Episode, Health, Kind
+from monitor.incidents.incident_log import log_changes
+from monitor.incidents.model import NO_LONGER_CHECKED, Change, Episode, Health, Kind
 from monitor.incidents.rules import MonitorRules, Rules
 from monitor.runtime.text import quoted
 from monitor.storage.database import Database, StoreUnavailableError
@@ -173,8 +174,9 @@ async def look_for_no_data(
     """
     forgotten_at = now - Rules().reach_s
     async with database.transaction() as connection:
-        await _open_overdue(connection, deadlines, checked_since, now, details)
-        await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
+        opened = await _open_overdue(connection, deadlines, checked_since, now, details)
+        ended = await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
+    log_changes(opened + ended)
 
 
 async def _open_overdue(
@@ -183,14 +185,16 @@ async def _open_overdue(
     checked_since: Mapping[str, float],
     now: float,
     details: Mapping[str, str],
-) -> None:
+) -> list[store.StoredChange]:
     """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
     rows = await connection.fetch(_WITHOUT_RESULTS, list(deadlines), list(deadlines.values()))
     names = [row["monitor"] for row in rows]
+    stored: list[store.StoredChange] = []
     for monitor, health in (await store.locked(connection, names)).items():
         if health.last_at < deadlines[monitor] and not health.no_data:
             after, change = open_no_data(health, checked_since[monitor], now, details.get(monitor))
-            await _store(connection, store.State(monitor, "unknown", after), [change], now)
+            stored += await _store(connection, store.State(monitor, "unknown", after), [change], now)
+    return stored
 
 
 async def _end_no_longer_checked(
@@ -199,18 +203,22 @@ async def _end_no_longer_checked(
     is_ours: Callable[[str], bool],
     deadline: float,
     now: float,
-) -> None:
+) -> list[store.StoredChange]:
     """End all open incidents of monitors that are not checked, and had no result since `deadline`."""
     rows = await connection.fetch(_NOT_CHECKED, checked, deadline)
     names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
+    stored: list[store.StoredChange] = []
     for monitor, health in (await store.locked(connection, names)).items():
         after, changes = end_unchecked(health, now)
-        await _store(connection, store.State(monitor, "unknown", after), changes, now)
+        stored += await _store(connection, store.State(monitor, "unknown", after), changes, now)
+    return stored
 
 
-async def _store(connection: Any, state: store.State, changes: Iterable[Change], now: float) -> None:
+async def _store(
+    connection: Any, state: store.State, changes: Iterable[Change], now: float
+) -> list[store.StoredChange]:
     await store.store_states(connection, [state])
-    await store.store_changes(connection, [(state.monitor, change) for change in changes], now)
+    return await store.store_changes(connection, [(state.monitor, change) for change in changes], now)
 
 
 def open_no_data(
@@ -239,7 +247,7 @@ def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
     """
     ends = [episode.ended(now) for episode in (health.outage, health.flapping, health.no_data) if episode]
     changes = [
-        replace(end, reason=None, detail="no longer checked") if end.change == "resolved" else end
+        replace(end, reason=None, detail=NO_LONGER_CHECKED) if end.change == "resolved" else end
         for end in ends
     ]
     locations = {

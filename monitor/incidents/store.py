@@ -26,7 +26,8 @@ FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[]) AS now (monitor, s
 WHERE health_states.monitor = now.monitor
 """
 
-# Each of the six statements takes changes of one sort, as a JSON array of objects.
+# Each of the six statements takes changes of one sort, as a JSON array of objects. It returns the rows that
+# it adds to health_changes.
 
 # There is nothing to decide about it.
 _CHANGE = """
@@ -62,6 +63,7 @@ INSERT INTO health_changes (
     incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
 SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, detail, locations, quiet
 FROM change JOIN incident USING (monitor, kind)
+RETURNING id
 """
 
 # If people were alerted of the end of an outage of the monitor, what goes on begins there.
@@ -86,6 +88,7 @@ INSERT INTO health_changes (
     incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
 SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, detail, locations, quiet
 FROM change JOIN incident USING (monitor, kind)
+RETURNING id
 """
 
 # Late results show when a known outage really began and ended, unless it is one of several.
@@ -146,6 +149,13 @@ INSERT INTO health_changes (
     incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
 SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, detail, locations, quiet
 FROM change JOIN incident USING (monitor, kind, started_at)
+RETURNING id
+"""
+
+_STORED = """
+SELECT incident_id, change.monitor, change.kind, change, started_at, at, change.reason, change.detail
+FROM health_changes AS change JOIN health_incidents AS incident ON incident.id = incident_id
+WHERE change.id = ANY($1) ORDER BY change.id
 """
 
 # In this order: what one batch ended comes after what it changed, and before what it began.
@@ -172,6 +182,20 @@ WHERE monitor = $1 AND scheduled_at > $2 AND scheduled_at <= $3 ORDER BY schedul
 
 _decoder = msgspec.json.Decoder(Health)
 _encoder = msgspec.json.Encoder()
+
+
+class StoredChange(NamedTuple):
+    """A change of an incident, as it is stored; instants are Unix seconds."""
+
+    incident: int
+    monitor: str
+    kind: str
+    change: str
+    started_at: float
+    """When the incident began."""
+    at: float
+    reason: str | None
+    detail: str | None
 
 
 class State(NamedTuple):
@@ -201,14 +225,19 @@ async def store_states(connection: Any, states: Sequence[State]) -> None:
     )
 
 
-async def store_changes(connection: Any, changes: Iterable[tuple[str, Change]], now: float) -> None:
-    """Store changes, and what they change of incidents."""
+async def store_changes(
+    connection: Any, changes: Iterable[tuple[str, Change]], now: float
+) -> list[StoredChange]:
+    """Store changes, and what they change of incidents; return those that have a row, in their order."""
     sorts = defaultdict[str, list[dict[str, Any]]](list)
     for monitor, change in changes:
         sorts[change.change].append({**asdict(change), "monitor": monitor, "noticed_at": now})
+    ids: list[int] = []
     for sort, statement in _STATEMENTS:
         if sorts[sort]:
-            await connection.execute(statement, _encoder.encode(sorts[sort]).decode())
+            rows = await connection.fetch(statement, _encoder.encode(sorts[sort]).decode())
+            ids += [row["id"] for row in rows]
+    return [StoredChange(*row) for row in await connection.fetch(_STORED, ids)] if ids else []
 
 
 async def any_outage(connection: Any, monitor: str, start: float, end: float) -> bool:

@@ -28,8 +28,11 @@ WHERE monitor IS NULL AND result_id = ANY($3) AND scheduled_at = ANY($2)
 
 AddRows = Callable[[Any, Sequence[CheckResult]], Awaitable[Sequence[CheckResult]]]
 
-Enter = Callable[[Sequence[CheckResult]], Awaitable[None]]
-"""Enters the results that are new into the books, in the transaction that stores them."""
+Enter = Callable[[Sequence[CheckResult]], Awaitable[Callable[[], None]]]
+"""Enters the results that are new into the books, in the transaction that stores them.
+
+It returns what is to be called when the transaction has ended well.
+"""
 
 OpenBooks = Callable[[Any, Sequence[CheckResult]], Awaitable[Enter]]
 """Gets a connection and all results of a transaction, before it stores any.
@@ -114,7 +117,8 @@ class ResultStore:
         async with self.database.transaction() as connection:
             enter = await self._open_books(connection, results)
             new = await add(connection, results)
-            await enter(new)
+            note_stored = await enter(new)
+        note_stored()
         return len(new)
 
     async def _make_partitions(self, days: Iterable[int]) -> None:

@@ -1,5 +1,6 @@
 """What people order on the pages and through the API: each act is checked here, once for both."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated
@@ -16,6 +17,8 @@ from monitor.web.queries import Incident, IncidentChange, PageReader
 from monitor.web.running import Running
 
 _MAX_LINE = 1_000
+
+_log = logging.getLogger(__name__)
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_LINE, pattern=r"^[^\x00]*$")]
 """Who orders something, or why, in a request's body."""
@@ -74,6 +77,7 @@ async def acknowledge(running: Running, number: int, who: str, why: str) -> Ackn
     acknowledgement = Acknowledgement(time.time(), who, why)
     await incident_of(running.reader, number)
     if await running.alerts.acknowledge(number, who, why, acknowledgement.at):
+        _log.info("incident %d acknowledged by %s: %s", number, who, why)
         return acknowledgement
     return None
 

@@ -21,7 +21,10 @@ async def incident(api: Client, database: str) -> int:
     return int(opened["id"])
 
 
-async def test_an_incident_is_acknowledged_once(api: Client, incident: int) -> None:
+async def test_an_incident_is_acknowledged_once(
+    api: Client, incident: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "monitor.web.acts")
     answered = (await api(f"/incidents/{incident}/acknowledge", "POST", json=KNOWN)).json
 
     assert answered == {"incident": incident, "at": pytest.approx(time.time(), abs=30), **KNOWN}
@@ -31,6 +34,8 @@ async def test_an_incident_is_acknowledged_once(api: Client, incident: int) -> N
     problem = await api.refused(f"/api/v1/incidents/{incident}/acknowledge", 409, "POST", json=other)
     assert problem["detail"] == "the incident is over, or was acknowledged before"
     assert (await api(f"/incidents/{incident}")).json["acknowledged"]["who"] == "Ada"
+    assert f"incident {incident} acknowledged by Ada: the disk is full; on it" in caplog.messages
+    assert not any("Bob" in line for line in caplog.messages)
 
 
 async def test_an_incident_that_is_over_is_not_acknowledged(
