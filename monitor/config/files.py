@@ -3,15 +3,19 @@
 Each function raises a `ValueError` that names the file: `what is wrong; what is allowed`.
 """
 
+import os
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from monitor.runtime.files import MAX_PEM_BYTES, read_file
+
+_DATABASE_KEYS = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "servicefile")
 
 
 class UnreadableError(ValueError):
@@ -82,3 +86,17 @@ def check_pair(certificate: Path, key: Path) -> None:
     except ssl.SSLError as error:
         reason = str(error.reason).lower().replace("_", " ")
         raise ValueError(f"{certificate} with {key}: {reason}; must belong together") from error
+
+
+def database_files(uri: str) -> list[str]:
+    """Return the files that a URI of PostgreSQL names and that are there; not all are always needed."""
+    options = dict(parse_qsl(uri.partition("?")[2].partition("#")[0]))
+    named = [options[key] for key in _DATABASE_KEYS if key in options]
+    return [path for path in named if os.path.exists(path)]  # noqa: PTH110 - Path raises for long names
+
+
+def check_database_files(uri: str) -> str:
+    """Allow URIs of PostgreSQL whose files can be read, as far as they are there."""
+    for path in database_files(uri):
+        read_pem(Path(path))
+    return uri

@@ -121,4 +121,6 @@ Token = Annotated[Key, _about_secret(rules.check_header_value)]
 Proxy = Annotated[Secret, _about_secret(addresses.check_proxy)]
 WebAddress = Annotated[Secret, _about_secret(addresses.check_url)]
 AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]
-DatabaseUri = Annotated[Secret, _about_secret(addresses.check_database)]
+DatabaseUri = Annotated[
+    Secret, _about_secret(addresses.check_database), _about_secret(files.check_database_files)
+]

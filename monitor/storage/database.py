@@ -8,12 +8,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 
+from monitor.config.files import database_files
 from monitor.runtime.files import check_pem
 from monitor.runtime.tls import trusting
 from monitor.runtime.waiting import one_line
@@ -23,7 +23,6 @@ _CONNECT_S = 10
 _COMMAND_S = 30
 _CLOSE_S = 3
 _MAX_ERROR_CHARS = 300
-_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "servicefile")  # keys of the URI
 
 _SETTINGS = {
     "application_name": "website-health-monitor",
@@ -158,8 +157,7 @@ def system_trust(uri: str) -> ssl.SSLContext | None:
 
     """
     options = dict(parse_qsl(urlsplit(uri).query))
-    # What is missing is the business of asyncpg, which does not need all of them always.
-    check_pem(*(options[key] for key in _FILES if key in options and Path(options[key]).exists()))
+    check_pem(*database_files(uri))
     mode = options.get("sslmode", "")
     if not mode.startswith("verify") or options.get("sslrootcert", "system") != "system":
         return None

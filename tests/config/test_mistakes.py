@@ -68,6 +68,7 @@ def test_a_named_pipe_in_the_place_of_any_file_is_a_mistake_and_nobody_waits_for
                 "kafka_bootstrap": "kafka.example:9092",
                 "kafka_security_protocol": "SSL",
                 "web_token": {"file": "pipe"},
+                "pg_uri": f"postgresql://me:s3cret@db.example/health?sslcert=absent&sslrootcert={pipe}",
                 "monitors": [
                     {
                         "url": "https://a.example/",
@@ -84,6 +85,7 @@ def test_a_named_pipe_in_the_place_of_any_file_is_a_mistake_and_nobody_waits_for
 
     assert mistakes(pipe) == [f"{pipe}: a named pipe, not a regular file"]
     assert [line.removeprefix(f"{path}: ") for line in found] == [
+        f"pg_uri: cannot read {pipe} (a named pipe, not a regular file); must be a readable PEM file",
         f"web_token: {pipe}: a named pipe, not a regular file; must be a readable file of UTF-8",
         *(
             f"monitors[0].{key}: cannot read {pipe} (a named pipe, not a regular file);"
