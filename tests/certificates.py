@@ -28,6 +28,10 @@ class Certificate:
         return self.x509.public_bytes(Encoding.PEM)
 
     @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
     def der(self) -> bytes:
         return self.x509.public_bytes(Encoding.DER)
 
@@ -62,9 +66,8 @@ def issue(
 
 def serving(folder: Path, chain: Sequence[Certificate]) -> ssl.SSLContext:
     """Return the TLS context of a server that presents this chain, its own certificate first."""
-    key = chain[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file = folder / "serving.pem"
-    file.write_bytes(b"".join((key, *(each.pem for each in chain))))
+    file.write_bytes(b"".join((chain[0].key_pem, *(each.pem for each in chain))))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return context

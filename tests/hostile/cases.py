@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.program import Program
 from tests.sites import Script, read_request
 
 MB = 1 << 20
@@ -47,15 +48,17 @@ SITE = "the URL of the hostile site"
 
 Tls = Callable[[Path], ssl.SSLContext]
 Client = Callable[[Web], str]
+Act = Callable[[Program], str]
 Damage = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One hostile thing: a site (`script`), a client of the web server or a file.
+    """One hostile thing: a site (`script`), a client of the web server, an act of a neighbour or a file.
 
     `expected` are the reasons that the results of a site may have; `None` is up. A client returns what was
-    wrong with the answers; empty, if nothing.
+    wrong with the answers, and a neighbour with the program; empty, if nothing. What comes with a site
+    happens after its first result.
     """
 
     group: str
@@ -68,6 +71,9 @@ class Case:
     asked: threading.Event | None = None
     """Set when the site was sent an alert; it gets alerts only if there is one."""
     client: Client | None = None
+    act: Act | None = None
+    files: int | None = None
+    """The limit of open files; the program is started with it."""
     damage: Damage | None = None
 
     def __str__(self) -> str:

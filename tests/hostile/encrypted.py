@@ -22,14 +22,8 @@ WAITS = {"timeout_s": QUICK_S}
 
 @cache
 def authority() -> Certificate:
-    """Return the one that the hostile monitors trust."""
+    """Return the one that monitors trust."""
     return issue("CN=Authority", authority=True)
-
-
-def ca_file(folder: Path) -> Path:
-    file = folder / "ca.pem"
-    file.write_bytes(authority().pem)
-    return file
 
 
 def _presenting(make: Callable[[], list[Certificate]], **settings: Any) -> Callable[[Path], ssl.SSLContext]:
@@ -78,11 +72,14 @@ def _half(connection: socket.socket, _: threading.Event) -> None:
     os.close(connection.detach())
 
 
+good = _presenting(_one(NAME))
+
+
 def _rows() -> dict[str, tuple[Script, Callable[[Path], ssl.SSLContext], tuple[str | None, ...]]]:
     names = [f"host-{number}.{'x' * 40}.example" for number in range(2_000)]
-    good = _one(NAME)
+    one = _one(NAME)
     return {
-        "good": (FINE, _presenting(good), (None,)),
+        "good": (FINE, good, (None,)),
         "expired": (FINE, _presenting(_one(NAME, days=-2)), ("tls_expired",)),
         "signed by itself": (FINE, _presenting(_one(NAME, by=lambda: None)), ("tls_self_signed",)),
         "an unknown authority": (
@@ -103,16 +100,16 @@ def _rows() -> dict[str, tuple[Script, Callable[[Path], ssl.SSLContext], tuple[s
         "100 kB of names": (FINE, _presenting(_one(NAME, *names)), (None, TLS)),
         "a chain of 9": (
             FINE,
-            _presenting(lambda: [*good(), *(issue(f"CN=n{n}", authority=True) for n in range(8))]),
+            _presenting(lambda: [*one(), *(issue(f"CN=n{n}", authority=True) for n in range(8))]),
             (None,),
         ),
-        "wants a certificate": (FINE, _presenting(good, verify_mode=ssl.CERT_OPTIONAL), (None,)),
-        "200 session tickets": (FINE, _presenting(good, num_tickets=200), (None,)),
-        "ends below TLS": (_early, _presenting(good), (None, GONE, TLS)),
-        "ends below TLS in the body": (_half, _presenting(good), (GONE, TLS)),
-        "a body without end": (flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 16_384), _presenting(good), (None,)),
-        "garbage over TLS": (answer(bytes(range(256))), _presenting(good), ("protocol_error",)),
-        "never answers over TLS": (hang, _presenting(good), ("response_timeout",)),
+        "wants a certificate": (FINE, _presenting(one, verify_mode=ssl.CERT_OPTIONAL), (None,)),
+        "200 session tickets": (FINE, _presenting(one, num_tickets=200), (None,)),
+        "ends below TLS": (_early, good, (None, GONE, TLS)),
+        "ends below TLS in the body": (_half, good, (GONE, TLS)),
+        "a body without end": (flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 16_384), good, (None,)),
+        "garbage over TLS": (answer(bytes(range(256))), good, ("protocol_error",)),
+        "never answers over TLS": (hang, good, ("response_timeout",)),
     }
 
 

@@ -3,10 +3,17 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.hostile.cases import MB, Case, Damage
+from tests.hostile.encrypted import FINE, authority, good
+
+
+def is_file(path: Path) -> bool:
+    """Return whether it is one, and no link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def remove(path: Path) -> None:
@@ -15,6 +22,25 @@ def remove(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
+
+
+CA, CLIENT, TOKEN = "ca.pem", "client.pem", "token"  # files that the good configuration names
+
+
+def name_files(monitor: dict[str, Any], folder: Path) -> None:
+    """Name a file of each kind in the settings of a monitor; write those that are no files."""
+    for name, content in _contents().items():
+        if not is_file(folder / name):
+            remove(folder / name)
+            (folder / name).write_bytes(content)
+    paths = {"ca_file": str(folder / CA), "client_cert": str(folder / CLIENT)}
+    monitor.update(paths, bearer_token={"file": str(folder / TOKEN)})
+
+
+@cache
+def _contents() -> dict[str, bytes]:
+    pem = authority().pem
+    return {CA: pem, CLIENT: authority().key_pem + pem, TOKEN: b"of a healthy monitor"}
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -44,6 +70,17 @@ def _secret_in(make: Callable[[Path], object]) -> Damage:
         config["monitors"][0]["bearer_token"] = {"file": str(place)}
 
     return _changed(change)
+
+
+def _becomes(name: str, make: Callable[[Path], object]) -> Damage:
+    """Return what puts something else in the place of a file that the running configuration names."""
+
+    def damage(path: Path) -> None:
+        remove(path.parent / name)
+        make(path.parent / name)
+        _replace(path, path.read_bytes())
+
+    return damage
 
 
 def _instead(make: Callable[[Path], object]) -> Damage:
@@ -80,6 +117,14 @@ def _many_monitors(config: dict[str, Any], _: Path) -> None:
     config["monitors"] = [{"name": "same", "url": "http://127.0.0.1:9/"}] * 20_000
 
 
+_KINDS: dict[str, Callable[[Path], object]] = {
+    "a named pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": os.mkdir,
+    "nothing": lambda _: None,
+}
+
+
 def _rows() -> dict[str, Damage]:
     return {
         "a secret in a named pipe": _secret_in(os.mkfifo),
@@ -91,6 +136,13 @@ def _rows() -> dict[str, Damage]:
         "a secret that is no UTF-8": _secret_in(lambda path: path.write_bytes(b"\xff\xfe")),
         "a secret with line ends": _secret_in(lambda path: path.write_bytes(b"a\r\nX-Evil: 1")),
         "a ca_file in a named pipe": _changed(_pipe_of_authorities),
+        **{
+            f"{key} that becomes {kind}": _becomes(name, make)
+            for key, name in (("a token", TOKEN), ("a ca_file", CA), ("a client_cert", CLIENT))
+            for kind, make in _KINDS.items()
+        },
+        "a certificate of pg_uri in a named pipe": _changed(_pipe_of_database),
+        "a certificate of Kafka in a named pipe": _changed(_pipe_of_kafka),
         "a ca_file of garbage": _changed(_garbage_of_authorities),
         "a named pipe": _instead(os.mkfifo),
         "a device": _instead(lambda path: path.symlink_to("/dev/zero")),
@@ -123,9 +175,26 @@ def _rows() -> dict[str, Damage]:
 
 
 def _pipe_of_authorities(config: dict[str, Any], folder: Path) -> None:
-    remove(folder / "pipe.pem")
-    os.mkfifo(folder / "pipe.pem")
-    config["monitors"][0]["ca_file"] = str(folder / "pipe.pem")
+    config["monitors"][0]["ca_file"] = _pipe(folder, "pipe.pem")
+
+
+def _pipe(folder: Path, name: str) -> str:
+    remove(folder / name)
+    os.mkfifo(folder / name)
+    return str(folder / name)
+
+
+def _pipe_of_database(config: dict[str, Any], folder: Path) -> None:
+    options = f"sslmode=verify-full&sslrootcert={_pipe(folder, 'pipe.pem')}"
+    config["pg_uri"] = f"postgresql://me:word@127.0.0.1:9/health?{options}"
+
+
+def _pipe_of_kafka(config: dict[str, Any], folder: Path) -> None:
+    (folder / "kafka").mkdir(exist_ok=True)
+    _pipe(folder / "kafka", "ca.pem")
+    config.update(
+        kafka_security_protocol="SSL", kafka_ssl_dir=str(folder / "kafka"), kafka_bootstrap="127.0.0.1:9"
+    )
 
 
 def _garbage_of_authorities(config: dict[str, Any], folder: Path) -> None:
@@ -134,4 +203,8 @@ def _garbage_of_authorities(config: dict[str, Any], folder: Path) -> None:
 
 
 def cases() -> Iterator[Case]:
-    return (Case("file", name, damage=damage) for name, damage in _rows().items())
+    for name, damage in _rows().items():
+        yield Case("file", name, damage=damage)
+    for kind, make in _KINDS.items():
+        name = f"a ca_file that becomes {kind} between checks"
+        yield Case("file", name, script=FINE, tls=good, damage=_becomes(CA, make))

@@ -17,10 +17,9 @@ import psutil
 from tests.chaos import account
 from tests.chaos.site import Site
 from tests.chaos.starvation import starved_s, waits
-from tests.hostile import encrypted
-from tests.hostile.cases import MB, SECRET, SITE, Case, Web
+from tests.hostile import files, machine
+from tests.hostile.cases import MB, SECRET, SITE, Case, Damage, Web
 from tests.hostile.clients import TOKEN, get
-from tests.hostile.files import remove
 from tests.hostile.judging import INTERVAL_S, Row, Seen, lateness_s
 from tests.hostile.tokens import PROXY
 from tests.program import Program
@@ -44,11 +43,12 @@ class World:
     def __init__(self, folder: Path, port: int, site: Site) -> None:
         self.program = Program(folder, {})
         self.program.script = ("-m", "tests.chaos.watched", str(folder / "stalls"))
-        self.ca_file = encrypted.ca_file(folder)
+        machine.prepare(self.program)
         self.bare_s = 0.0
         self.rows: list[Row] = []
         self._site = site
         self._port = port
+        self._files: int | None = None
         self._last_id = 0
         self._known: set[tuple[str, int]] = set()  # losses and doubles that were reported
 
@@ -57,6 +57,8 @@ class World:
         self.restore()
         started = self.program.printed().count(" web: http")
         await asyncio.to_thread(self.program.start)
+        if self._files is not None:
+            self.program.process.rlimit(psutil.RLIMIT_NOFILE, (self._files, self._files))
         await asyncio.to_thread(self.program.prints, r" web: http", started + 1, 2 * LIMIT_S)
         found = re.findall(r" web: http://([\d.]+):(\d+)", self.program.printed())[-1]
         self.web = Web(found[0], int(found[1]))
@@ -64,11 +66,20 @@ class World:
         self._last_id, self.rows = 0, []
         await self.wait(lambda: {row.monitor for row in self.rows} >= set(HEALTHY), "all are checked")
 
+    async def _limit(self, files: int | None) -> None:
+        """Start the program with this limit of open files, unless it has it."""
+        if files != self._files:
+            self._files = files
+            await asyncio.to_thread(self.program.end)
+            await self.start()
+
     def restore(self, *hostile: dict[str, Any], alerts: dict[str, Any] | None = None) -> None:
         """Write a good configuration, in the place of whatever is there."""
-        if not self.program.path.is_file() or self.program.path.is_symlink():
-            remove(self.program.path)
-        healthy = [{"name": name, "url": f"http://127.0.0.1:{self._port}/{name}"} for name in HEALTHY]
+        if not files.is_file(self.program.path):
+            files.remove(self.program.path)
+        site = f"http://127.0.0.1:{self._port}"
+        healthy: list[dict[str, Any]] = [{"name": name, "url": f"{site}/{name}"} for name in HEALTHY]
+        files.name_files(healthy[0], self.program.folder)
         config = {
             "location": "hostile",
             "web_token": TOKEN,
@@ -82,6 +93,7 @@ class World:
 
     async def run(self, case: Case | None, seconds: float) -> Seen:
         """Let this happen for so many seconds, or as long as it takes; nothing, where there is no case."""
+        await self._limit(case.files if case else None)
         await self.caught_up(time.time(), set())
         with self._measured() as seen, ExitStack() as stack:
             watching = asyncio.create_task(self._watch(seen))
@@ -100,23 +112,32 @@ class World:
         return seen
 
     async def _happen(self, case: Case, seen: Seen, stack: ExitStack, seconds: float) -> None:
+        if case.script is not None:
+            await self._check(case, stack, seconds)
         if case.client is not None:
             seen.trouble += filter(None, [await asyncio.to_thread(self._ask, case)])
-        elif case.damage is not None:
-            await asyncio.to_thread(case.damage, self.program.path)
-            try:
-                await self._reload(successful=False)
-            finally:
-                self.restore()
-            await self._reload(successful=True)
-        else:
-            monitor = self.hostile(case, stack)
-            webhook = {"webhook": monitor["url"], "secret": SECRET}
-            self.restore(monitor, alerts={"channels": {"hostile": webhook}} if case.asked else {})
-            await self.wait(lambda: bool(self._results(case)), "a result of the site")
-            if case.asked is not None:
-                await self.wait(case.asked.is_set, "the site was sent an alert")
-                await asyncio.sleep(seconds)
+        if case.act is not None:
+            seen.trouble += filter(None, [await asyncio.to_thread(case.act, self.program)])
+        if case.damage is not None:
+            await self._damage(case.damage, seconds if case.script else 0)
+
+    async def _check(self, case: Case, stack: ExitStack, seconds: float) -> None:
+        monitor = self.hostile(case, stack)
+        webhook = {"webhook": monitor["url"], "secret": SECRET}
+        self.restore(monitor, alerts={"channels": {"hostile": webhook}} if case.asked else {})
+        await self.wait(lambda: bool(self._results(case)), "a result of the site")
+        if case.asked is not None:
+            await self.wait(case.asked.is_set, "the site was sent an alert")
+            await asyncio.sleep(seconds)
+
+    async def _damage(self, damage: Damage, seconds: float) -> None:
+        await asyncio.to_thread(damage, self.program.path)
+        try:
+            await self._reload(successful=False)
+            await asyncio.sleep(seconds)
+        finally:
+            self.restore()
+        await self._reload(successful=True)
 
     def hostile(self, case: Case, stack: ExitStack) -> dict[str, Any]:
         """Start the site, until the stack ends; return its monitor."""
@@ -125,7 +146,7 @@ class World:
         url = serve(case.script, case.tls and case.tls(self.program.folder))
         url = url.replace("http:", f"{case.scheme}:", 1) if case.tls is None else url
         own = {key: url if value == SITE else value for key, value in case.settings.items()}
-        usual = {"url": f"{url}/", "timeout_s": TIMEOUT_S, "ca_file": str(self.ca_file)}
+        usual = {"url": f"{url}/", "timeout_s": TIMEOUT_S, "ca_file": str(self.program.folder / files.CA)}
         return {"name": str(case), **usual, **own}
 
     def _ask(self, case: Case) -> str:
