@@ -35,10 +35,10 @@ from monitor.incidents.store import locked as locked_monitors
 from monitor.result import Message
 from monitor.result_log import ResultLog
 from monitor.runtime.data_dir import locked
-from monitor.runtime.progress import Progress, Watch
+from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import HOUR_S
-from monitor.storage.database import Database, StoreUnavailableError
+from monitor.storage.database import Database, StoreUnavailableError, server_of
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 
@@ -159,7 +159,12 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
     alerts = AlertStore(_database(uri, resources))
     queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
     forwarder = Forwarder(
-        queue, outbox, config.kafka_topic, partial(started_producer, config, bootstrap), retention
+        queue,
+        outbox,
+        config.kafka_topic,
+        partial(started_producer, config, bootstrap),
+        retention,
+        address=bootstrap,
     )
     watch = NoDataWatch(store.database, rules, partition_of)
     result_log = ResultLog()
@@ -172,6 +177,8 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         on_stored=forwarder.stored,
         on_dead=lambda letter: watch.cannot_store(letter.record.key, letter.error),
         look_for_no_data=watch.look,
+        availability=Availability("PostgreSQL", server_of(uri)),
+        kafka=Availability("Kafka", bootstrap),
         result_log=result_log,
     )
     return Pipeline(

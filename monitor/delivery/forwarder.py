@@ -65,10 +65,12 @@ class Forwarder:
         open_producer: Callable[[], Awaitable[AIOKafkaProducer]],
         retention: Retention,
         patience: Patience = PATIENCE,
+        *,
+        address: str = "",
     ) -> None:
         self.sent = 0
         self.retried = 0
-        self.availability = Availability("Kafka")
+        self.availability = Availability("Kafka", address)
         self._outbox = outbox
         self._topic = topic
         self._open_producer = open_producer
@@ -137,18 +139,18 @@ class Forwarder:
         try:
             return await step()
         except OutboxError as error:
-            await self._pause("The outbox fails", error)
+            await self._pause("The outbox fails", one_line(error))
         except (KafkaError, OSError) as error:
-            self.availability.failed()
+            why = self.availability.failed(error)
             await self._abandon()
-            await self._pause("Kafka takes no results", error)
+            await self._pause("Kafka takes no results", why)
         return True
 
-    async def _pause(self, what: str, error: Exception) -> None:
+    async def _pause(self, what: str, why: str) -> None:
         now = time.monotonic()
         if now >= self._next_line_at:
             self._next_line_at = now + self._patience.line_s
-            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, one_line(error))
+            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, why)
         self.retried += 1
         await asyncio.sleep(next(self._delays_s))
 

@@ -24,7 +24,7 @@ from monitor.delivery.retention import Retention
 from monitor.result import CheckResult
 from monitor.result_log import ResultLog
 from monitor.runtime.progress import Availability, Progress
-from monitor.runtime.waiting import Spacing, StoppedError, delays, one_line, pause, unless_stopped
+from monitor.runtime.waiting import Spacing, StoppedError, delays, pause, unless_stopped
 from monitor.storage.database import RefusedError, StoreUnavailableError
 
 BATCH = 2_000
@@ -59,7 +59,7 @@ class Ingest:
     counts: IngestCounts = field(default_factory=IngestCounts)
     progress: Progress = field(default_factory=partial(Progress, "the ingest"))
     availability: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
-    _kafka: Availability = field(default_factory=partial(Availability, "Kafka"))
+    kafka: Availability = field(default_factory=partial(Availability, "Kafka"))
     window_s: float = 0.5
     result_log: ResultLog = field(default_factory=ResultLog)
     _next_look_at: float = 0.0
@@ -85,7 +85,8 @@ class Ingest:
                         await self._ingest(consumer)
                 except (KafkaError, OSError) as error:
                     delay_s = next(delays_s)
-                    _log.warning("Kafka is unavailable, trying again in %s s: %s", delay_s, one_line(error))
+                    why = self.kafka.reason(error)
+                    _log.warning("Kafka is unavailable, trying again in %s s: %s", delay_s, why)
                     await pause(self.stop, delay_s)
 
     async def _ingest(self, consumer: Any) -> None:
@@ -141,7 +142,7 @@ class Ingest:
             dead += [*malformed, *await save_apart(save, decoded)]
             ids += [each.result.id for each in decoded]
         if dead:
-            await self._insist(consumer, self._kafka, lambda: self._bury(dead))
+            await self._insist(consumer, self.kafka, lambda: self._bury(dead))
         self.on_stored(ids)
 
     async def _save(self, results: Sequence[CheckResult]) -> None:
@@ -165,10 +166,8 @@ class Ingest:
                 await attempt()
             except (StoreUnavailableError, KafkaError, OSError) as error:
                 delay_s = next(delays_s)
-                availability.failed()
-                _log.warning(
-                    "%s is unavailable, trying again in %s s: %s", availability.name, delay_s, one_line(error)
-                )
+                why = availability.failed(error)
+                _log.warning("%s is unavailable, trying again in %s s: %s", availability.name, delay_s, why)
                 await self._hold(consumer, delay_s)
             except RefusedError:
                 _log_return(availability)

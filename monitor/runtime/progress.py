@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
+from monitor.runtime.waiting import one_line
+
 _STALLED_S = 60.0
 _LOOK_S = 1.0
 
@@ -90,16 +92,29 @@ class Watch:
 
 
 class Availability:
-    """Since when one server is unavailable; `name` is what people call it."""
+    """Since when one server is unavailable, and why; `name` is what people call it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, address: str = "") -> None:
         self.name = name
+        self.address = address
         self.unavailable_since_at: float | None = None
         """Unix seconds of the first attempt that failed; none while attempts succeed."""
+        self.why = ""
+        """What the last attempt failed with, in one line that names the server's address."""
 
-    def failed(self) -> None:
+    def failed(self, error: BaseException) -> str:
+        """Note that an attempt failed; return why, in one line that names the server's address."""
         if self.unavailable_since_at is None:
             self.unavailable_since_at = time.time()
+        self.why = self.reason(error)
+        return self.why
+
+    def reason(self, error: BaseException) -> str:
+        """Return the error in one line that names the server's address."""
+        is_silence = isinstance(error, TimeoutError) and not str(error)
+        line = "no answer in time" if is_silence else one_line(error)
+        is_named = any(address in line for address in self.address.split(","))
+        return line if is_named else f"{self.address}: {line}"
 
     def succeeded(self) -> bool:
         """Note that an attempt succeeded; return whether the one before had failed."""

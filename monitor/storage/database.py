@@ -5,6 +5,7 @@ are not to blame), or it cannot take these rows (`RefusedError`: waiting does no
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from monitor.runtime.tls import trusting
 from monitor.runtime.waiting import one_line
 from monitor.storage.migrate import SchemaError, migrate
 
+_PORT = 5432
 _CONNECT_S = 10
 _COMMAND_S = 30
 _CLOSE_S = 3
@@ -142,7 +144,7 @@ async def _connect(uri: str) -> Any:
             raise SchemaError("pg_uri cannot be read: is its password percent-encoded?") from None
         if _blames_rows(error):
             raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
-        raise StoreUnavailableError(_line(error, uri)) from None
+        raise StoreUnavailableError(_unavailable(error, uri)) from None
 
 
 async def _keep(_connection: Any) -> None:
@@ -184,12 +186,48 @@ def _meant(error: Exception, uri: str) -> StoreUnavailableError | RefusedError:
         return PartitionMissingError(_line(error, uri))
     if isinstance(error, asyncpg.UniqueViolationError):
         return NotNewError(_line(error, uri))
-    return (RefusedError if _blames_rows(error) else StoreUnavailableError)(_line(error, uri))
+    if _blames_rows(error):
+        return RefusedError(_line(error, uri))
+    return StoreUnavailableError(_unavailable(error, uri))
+
+
+def server_of(uri: str) -> str:
+    """Return the address in a URI, as in `db.example:5432`; of several servers, all, with commas."""
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query))
+    hosts = parts.netloc.rpartition("@")[2] or options.get("host") or "localhost"
+    port = options.get("port", str(_PORT))
+    return ",".join(_address(host, port) for host in hosts.split(","))
+
+
+def _address(host: str, port: str) -> str:
+    has_port = host.startswith("/") or ":" in host.rpartition("]")[2]
+    return unquote(host) if has_port else f"{unquote(host)}:{port}"
+
+
+def _unavailable(error: Exception, uri: str) -> str:
+    """Return one line without the password that names the server, and what is wrong as what it is."""
+    server, parts = server_of(uri), urlsplit(uri)
+    match error:
+        case asyncpg.InvalidPasswordError():
+            text = f"{server} refuses the user {unquote(parts.username or '')} or the password"
+        case asyncpg.InvalidCatalogNameError():
+            text = f"{server} has no database {unquote(parts.path.lstrip('/'))}"
+        case TimeoutError():
+            text = f"{server}: no answer in time"
+        case OSError(errno=int(number)) if number > 0:
+            text = f"{server}: {os.strerror(number).lower()}"
+        case _:
+            text = f"{server}: {one_line(error)}"
+    return _masked(text, uri)
 
 
 def _line(error: Exception, uri: str) -> str:
     """Return one line without the password, and without the row that PostgreSQL shows in the next lines."""
-    text = one_line(error)
+    return _masked(one_line(error), uri)
+
+
+def _masked(text: str, uri: str) -> str:
     if password := urlsplit(uri).password:
         text = text.replace(password, "***").replace(unquote(password), "***")
     return text if len(text) <= _MAX_ERROR_CHARS else f"{text[:_MAX_ERROR_CHARS]}…"

@@ -124,11 +124,26 @@ async def test_the_watch_looks_again_and_again(
 
 def test_an_outage_lasts_from_the_first_failed_attempt_to_the_next_that_succeeds() -> None:
     availability = Availability("Kafka")
-    availability.failed()
+    availability.failed(OSError("first"))
     since_at = availability.unavailable_since_at
-    availability.failed()
+    availability.failed(OSError("second"))
 
     assert since_at == availability.unavailable_since_at == pytest.approx(time.time(), abs=5)
+    assert availability.why == "second"
     assert availability.succeeded()
     assert availability.unavailable_since_at is None
     assert not availability.succeeded()
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError("connection refused"), "a:1,b:2: connection refused"),
+        (OSError("b:2 is full\nof rows"), "b:2 is full"),
+        (TimeoutError(), "a:1,b:2: no answer in time"),
+        (TimeoutError("no answer in 5 s"), "a:1,b:2: no answer in 5 s"),
+    ],
+)
+def test_why_a_server_is_unavailable_names_its_address_once(error: Exception, why: str) -> None:
+    assert Availability("Kafka", "a:1,b:2").failed(error) == why
+    assert Availability("Kafka").failed(error) == why.removeprefix("a:1,b:2: ")
