@@ -20,6 +20,8 @@ from monitor.uptime.sums import Sums
 from monitor.web import queries_sql as sql
 
 Period = Literal["hour", "day"]
+_OUTAGES = 250  # of one that is flapping: more changes nobody reads
+
 IncidentKind = Literal["down", "partial", "no_data", "flapping"]
 
 
@@ -85,6 +87,9 @@ class IncidentChange(msgspec.Struct, frozen=True):
     """
 
     id: int
+    incident_id: int
+    kind: IncidentKind
+    """That of this incident: flapping has the changes of its outages, too."""
     change: Literal["opened", "changed", "resolved", "past"]
     at: float
     noticed_at: float
@@ -219,8 +224,12 @@ class PageReader:
         after: Place = Place(),  # noqa: B008 - immutable
         kind: str | None = None,
         limit: int = 100,
+        while_flapping: bool = False,
     ) -> list[Incident]:
-        """Read the incidents that were open at some time from `since` to before `until`, the newest first."""
+        """Read the incidents that were open at some time from `since` to before `until`, the newest first.
+
+        Outages of a monitor that was flapping are left out, unless they are asked for by `while_flapping`.
+        """
         rows = await self._rows(
             sql.INCIDENTS,
             None if monitors is None else list(monitors),
@@ -230,6 +239,7 @@ class PageReader:
             *after,
             kind,
             limit,
+            while_flapping,
         )
         return [Incident(*row) for row in rows]
 
@@ -256,11 +266,15 @@ class PageReader:
         return found
 
     async def incident(self, number: int) -> tuple[Incident, list[IncidentChange]] | None:
-        """Read one incident and its changes; `None` if no incident has this number."""
+        """Read one incident and its changes; `None` if no incident has this number.
+
+        The changes of flapping are also those of the last `_OUTAGES` outages in its time.
+        """
         found = await self._rows(sql.INCIDENT, number)
         if not found:
             return None
-        return Incident(*found[0]), [IncidentChange(*row) for row in await self._rows(sql.CHANGES, number)]
+        changes = await self._rows(sql.CHANGES, number, _OUTAGES)
+        return Incident(*found[0]), [IncidentChange(*row) for row in changes]
 
     async def deliveries(self, incident: Incident) -> list[DeliveryRow]:
         """Read the alerts about an incident, sent and waiting; some are about other incidents, too."""

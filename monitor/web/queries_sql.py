@@ -52,12 +52,18 @@ FROM health_hours WHERE monitor = ANY($1) AND hour >= $2 AND hour < $3
 GROUP BY monitor
 """
 
+# With $9 false, an outage is left out if the monitor was flapping for all of its time.
 INCIDENTS = """
 SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations
-FROM health_incidents
+FROM health_incidents AS incident
 WHERE ($1::text[] IS NULL OR monitor = ANY($1)) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
   AND ($4::boolean IS NULL OR (ended_at IS NULL) = $4) AND (started_at, id) < ($5, $6)
   AND ($7::text IS NULL OR kind = $7)
+  AND ($9 OR kind NOT IN ('down', 'partial') OR NOT EXISTS (
+    SELECT FROM health_incidents AS flapping
+    WHERE flapping.kind = 'flapping' AND flapping.monitor = incident.monitor
+      AND flapping.started_at <= incident.started_at
+      AND (flapping.ended_at IS NULL OR flapping.ended_at >= incident.ended_at)))
 ORDER BY started_at DESC, id DESC LIMIT $8
 """
 
@@ -71,9 +77,18 @@ SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail
 FROM health_incidents WHERE id = $1
 """
 
+# With those of the last outages of a monitor while it was flapping.
 CHANGES = """
-SELECT id, change, at, noticed_at, reason, detail, locations, quiet FROM health_changes
-WHERE incident_id = $1 ORDER BY id
+WITH outage AS (
+    SELECT outage.id FROM health_incidents AS flapping JOIN health_incidents AS outage USING (monitor)
+    WHERE flapping.id = $1 AND flapping.kind = 'flapping' AND outage.kind IN ('down', 'partial')
+      AND flapping.started_at <= outage.started_at
+      AND (flapping.ended_at IS NULL OR flapping.ended_at >= outage.ended_at)
+    ORDER BY outage.started_at DESC LIMIT $2
+)
+SELECT id, incident_id, kind, change, at, noticed_at, reason, detail, locations, quiet FROM health_changes
+WHERE incident_id = ANY(ARRAY(SELECT id FROM outage) || $1::bigint)
+ORDER BY at, id
 """
 
 DELIVERIES = """

@@ -49,7 +49,11 @@ class ApiIncidents:
         parameters = (
             text("monitor", "only those of the monitors of these names", repeats=True),
             choice("state", "only those in this state", ("open", "resolved")),
-            choice("kind", "only those of this kind", get_args(IncidentKind)),
+            choice(
+                "kind",
+                "only those of this kind, also outages of a monitor that was flapping",
+                get_args(IncidentKind),
+            ),
             instant("since", "only those that ended later, or are open", -math.inf),
             instant("until", "only those that started earlier", math.inf),
             LIMIT,
@@ -74,6 +78,7 @@ class ApiIncidents:
             after=asked["cursor"],
             kind=asked["kind"],
             limit=limit + 1,
+            while_flapping=asked["kind"] is not None,
         )
         incidents = found[:limit]
         onward = None

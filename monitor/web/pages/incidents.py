@@ -14,7 +14,7 @@ from monitor.web import acts
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.rendering import monitor_path
-from monitor.web.queries import Incident, PageReader, Place
+from monitor.web.queries import Incident, IncidentChange, PageReader, Place
 
 _ROWS = 100
 _SILENCES_H = (1, 4, 24, 168)
@@ -85,7 +85,7 @@ class IncidentPages:
                 "incident.html",
                 "/incidents",
                 incident=incident,
-                changes=changes,
+                changes=[(change, _words(change, incident)) for change in changes],
                 deliveries=await reader.deliveries(incident),
                 silences=_SILENCES_H,
                 **await self._orders(incident),
@@ -126,6 +126,16 @@ class IncidentPages:
         name = asked if asked in self._pages.monitors else unquote(asked)
         await self._pages.running.alerts.end_silence(name, time.time())
         raise web.HTTPSeeOther(self._pages.back(form(request), monitor_path(name)))
+
+
+def _words(change: IncidentChange, incident: Incident) -> str:
+    """Return what a change is; those of outages, in the changes of flapping, say how the monitor was."""
+    if change.incident_id == incident.id:
+        return f"{change.change} (no alert: flapping)" if change.quiet else change.change
+    down = "down" if change.kind == "down" else "down in some locations"
+    return {"opened": down, "changed": f"still {down}", "resolved": "up", "past": f"was {down}"}[
+        change.change
+    ]
 
 
 def _instant(day: str) -> float | None:

@@ -39,6 +39,7 @@ _LOOK_S = 0.1  # between two looks whether a result is stored
 _LINES = ("p50", "p95", "max")
 _RESULTS = 50
 _INCIDENTS = 50
+_SHADES = 200
 
 
 class MonitorPage:
@@ -86,6 +87,7 @@ class MonitorPage:
         results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
         shown = frame_of(RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
+        outages = await reader.incidents([name], shown.since, shown.until, limit=_SHADES, while_flapping=True)
         made = await reader.maintenance(shown.since, math.inf)
         make_steps = await self._steps(reader, name, asked, shown)
 
@@ -93,7 +95,7 @@ class MonitorPage:
             *steps, whole = make_steps()
             people = made.within(monitor, shown.since, shown.until)
             maintenance = intervals(monitor.maintenance, shown.since, shown.until, people)
-            shades = shades_of(incidents, maintenance, now)
+            shades = shades_of(outages, maintenance, now)
             return {
                 "row": make_rows()[name],
                 "path": monitor_path(name),

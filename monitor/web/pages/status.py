@@ -21,7 +21,8 @@ from monitor.web.queries import Incident, PageReader
 _PAST_S = 14 * DAY_S
 _INCIDENTS = 50
 _COMING = 20
-_SHOWN_KINDS = ("down", "partial")
+_KINDS = {"down": "down", "partial": "down in some locations", "flapping": "up and down in turns"}
+"""What customers are told of; all other kinds of incidents are ours."""
 
 
 class StatusPages:
@@ -75,6 +76,7 @@ class StatusPages:
                 "known": known,
                 "coming": coming,
                 "incidents": incidents,
+                "kinds": _KINDS,
                 "pages": pages,
                 "page": number,
                 "page_url": "/status?page={}".format,
@@ -90,7 +92,7 @@ class StatusPages:
     async def _incidents(self, reader: PageReader) -> list[Incident]:
         now = time.time()
         found = await reader.incidents(list(self.monitors), now - _PAST_S, now, limit=_INCIDENTS)
-        return [each for each in found if each.kind in _SHOWN_KINDS]
+        return [each for each in found if each.kind in _KINDS]
 
     async def _make_rss(self, reader: PageReader) -> str:
         entries = [_entry(each) for each in await self._incidents(reader)]
@@ -117,9 +119,9 @@ def _public(every: list[ShownState]) -> list[ShownState]:
 
 
 def _entry(incident: Incident) -> str:
-    what = "is down" if incident.kind == "down" else "is down in some locations"
+    what = f"is {_KINDS[incident.kind]}"
     if incident.ended_at is not None:
-        what = f"was down for {duration(incident.ended_at - incident.started_at)}"
+        what = f"was {_KINDS[incident.kind]} for {duration(incident.ended_at - incident.started_at)}"
     at = incident.started_at if incident.ended_at is None else incident.ended_at
     return (
         f"<item><title>{escape(f'{incident.monitor} {what}')}</title>"

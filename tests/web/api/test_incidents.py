@@ -69,6 +69,17 @@ async def test_incidents_come_page_by_page(api: Client) -> None:
     assert second["next"] is None
 
 
+async def test_outages_while_flapping_are_listed_when_their_kind_is_asked_for(
+    api: Client, database: str
+) -> None:
+    at = time.time() - 1_800
+    signs = enumerate("---++" * 4)
+    await store_live(database, [(failed if sign == "-" else found)("shop", at + 60 * n) for n, sign in signs])
+
+    assert [each["kind"] for each in (await api("/incidents")).json["incidents"]] == ["flapping"]
+    assert len((await api("/incidents?kind=down")).json["incidents"]) == 4
+
+
 @pytest.mark.usefixtures("now")
 async def test_incidents_as_a_table(api: Client) -> None:
     head, *rows = (await api("/incidents?format=csv")).lines
@@ -85,6 +96,8 @@ async def test_one_incident_with_its_changes(api: Client, now: float) -> None:
     assert incident["changes"] == [
         {
             "id": incident["changes"][0]["id"],
+            "incident_id": found["id"],
+            "kind": "down",
             "change": "opened",
             "at": now - 3_480,
             "noticed_at": now - 3_479,

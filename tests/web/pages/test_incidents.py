@@ -4,15 +4,18 @@ import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from monitor.alerts.decision import Delivery
 from monitor.alerts.message import Alert
 from monitor.alerts.store import AlertStore
+from monitor.result import CheckResult
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.postgres import save
+from tests.web.api.client import store_live
 from tests.web.visitor import Answer, Visitor, configured, flapping, outage, result, site_of
 
 DAY_S = 86_400
@@ -92,10 +95,60 @@ async def test_an_incident_without_a_failed_check_shows_why_too(store: ResultSto
     assert f"<td>{why}</td>" in page.text
 
 
+def drawn(signs: str) -> list[CheckResult]:
+    """Results of each minute until now: up, with a status that is not expected, or timed out."""
+    failed = {"up": False, "reason": "status", "detail": "status 503"}
+    slow = failed | {"reason": "response_timeout", "detail": "no response within 10 s"}
+    facts: dict[str, dict[str, Any]] = {"+": {}, "-": failed, "t": slow}
+    return [result(ago_s=60 * (len(signs) - n), **facts[sign]) for n, sign in enumerate(signs)]
+
+
+async def test_outages_while_flapping_are_in_its_changes_only(database: str, store: ResultStore) -> None:
+    await store_live(database, drawn("---++" * 3 + "---tt++"))
+
+    async with site_of(configured("shop"), store) as visitor:
+        every, of_shop = await visitor.get("/incidents"), await visitor.get("/monitors/shop")
+        numbers = re.findall(r'href="/incidents/(\d+)"', every.text)
+        page, status = await one(visitor, int(numbers[0])), await visitor.get("/status")
+
+    assert len(numbers) == 1
+    assert re.findall(r'href="/incidents/(\d+)"', of_shop.text) == numbers
+    assert of_shop.text.count('class="shade down"') == 2 * 4
+    assert "is up and down in turns" in status.text
+    assert sorted(re.findall(r"</time></td><td>([\w ]+)</td><td><time", page.text)) == sorted(
+        ["opened", "still down", *4 * ["down", "up"]]
+    )
+
+
+async def test_an_outage_that_goes_on_after_flapping_is_listed(database: str, store: ResultStore) -> None:
+    await store_live(database, drawn("---++" * 4 + "-" * 62))
+
+    async with site_of(configured("shop"), store) as visitor:
+        every = await visitor.get("/incidents")
+
+    assert re.findall(r'class="state (\w+)">', every.text) == ["down", "flapping"]
+
+
+async def test_outages_in_the_past_of_flapping_are_said_to_be_past(store: ResultStore) -> None:
+    await store.save(flapping())
+    async with store.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE health_changes SET kind = 'partial' WHERE at = (SELECT min(at) FROM health_changes)"
+        )
+
+    async with site_of(configured("shop"), store) as visitor:
+        every = await visitor.get("/incidents")
+        (number,) = re.findall(r'href="/incidents/(\d+)"', every.text)
+        page = await one(visitor, int(number))
+
+    assert page.text.count("<td>was down</td>") == 3
+    assert page.text.count("<td>was down in some locations</td>") == 1
+
+
 async def test_an_incident_shows_its_latest_reason_and_when_it_had_others(store: ResultStore) -> None:
     slow = {"reason": "response_timeout", "detail": "no response within 10 s"}
-    await store.save(outage(ago_s=300, checks=3))
-    await store.save(outage(ago_s=120, checks=2, **slow)[1:])
+    await store.save(outage(ago_s=200, checks=3))
+    await store.save(outage(ago_s=70, checks=2, **slow)[1:])
 
     async with site_of(configured("shop"), store) as visitor:
         page, every = await one(visitor, 1), await visitor.get("/incidents")
