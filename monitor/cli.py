@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import math
 import os
 import signal
 import sys
@@ -39,10 +40,12 @@ from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
 from monitor.uptime.accounts import accounts
 from monitor.uptime.report import FORMATS, ReportRow, full_hours, rows, written
+from monitor.version import VERSION
 from monitor.web.server import WebError
 
 _UP = {True: Text("up", "green"), False: Text("down", "red"), None: Text("unknown", "yellow")}
 _STANDARD_STREAMS = 3
+_WITHIN_S = 60.0
 _STDERR = 2
 
 _log = logging.getLogger(__name__)
@@ -80,8 +83,27 @@ def occupy_standard_streams() -> None:
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line; a mistake in it ends the program with exit code 2."""
-    parser = argparse.ArgumentParser(prog="main.py", description="Checks websites and keeps every result.")
-    parser.add_argument("--config", type=Path, default=Path("config.json"), metavar="PATH")
+    reader = parser()
+    options = reader.parse_args(argv)
+    if mistake := within_mistake(options) or period_mistake(options):
+        reader.error(mistake)
+    return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what knows every option."""
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        description="Checks websites and keeps every result, until it is stopped.",
+    )
+    parser.add_argument("--version", action="version", version=VERSION, help="print the version")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config.json"),
+        metavar="PATH",
+        help="the configuration file (config.json of the working directory)",
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check-config", action="store_true", help="only validate the configuration")
     mode.add_argument("--once", action="store_true", help="check every monitor once and print a table")
@@ -91,16 +113,37 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         help="send <kafka_topic>.dead through <kafka_topic> again",
     )
     mode.add_argument("--report", action="store_true", help="print the uptime of each monitor")
+    parser.add_argument(
+        "--within",
+        type=seconds,
+        metavar="SECONDS",
+        help=f"of --once: give up after so long, exit with 1 and say what is where ({_WITHIN_S:g})",
+    )
     period = parser.add_argument_group(
         "of a report", "dates or instants of ISO 8601, in UTC where they have no time zone"
     )
-    period.add_argument("--since", type=instant, metavar="WHEN")
-    period.add_argument("--until", type=instant, metavar="WHEN")
-    period.add_argument("--format", choices=FORMATS, default="table")
-    options = parser.parse_args(argv)
-    if mistake := period_mistake(options):
-        parser.error(mistake)
-    return options
+    period.add_argument("--since", type=instant, metavar="WHEN", help="its start; whole hours are counted")
+    period.add_argument("--until", type=instant, metavar="WHEN", help="its end")
+    period.add_argument("--format", choices=FORMATS, default="table", help="table by default")
+    return parser
+
+
+def seconds(text: str) -> float:
+    """Return a duration that is longer than nothing and has an end.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    read = float(text)
+    if not 0 < read < math.inf:
+        raise ValueError
+    return read
+
+
+def within_mistake(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with the time limit, if anything."""
+    return None if options.once or options.within is None else "--within is for --once"
 
 
 def instant(text: str) -> float:
@@ -132,7 +175,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         if options.once:
             resources.raise_file_limit()
-            results = runner.run(check_once(config, options.config, os.environ))
+            within_s = options.within or _WITHIN_S
+            results = runner.run(check_once(config, options.config, os.environ, within_s))
             with answer():
                 print_table(results)
             unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)

@@ -17,6 +17,7 @@ from monitor.result import CheckResult
 from monitor.runtime import resources
 from monitor.runtime.data_dir import DataDirError
 from monitor.runtime.signals import Signals
+from monitor.runtime.text import instant
 from monitor.schedule import Schedule
 from monitor.storage.database import StoreUnavailableError
 from monitor.storage.migrate import SchemaError
@@ -26,8 +27,8 @@ from monitor.web.site import serving_site
 
 log = logging.getLogger(__name__)
 
-_STORED_S = 60.0  # how long `check_once` waits for its rows
 _STORED_LOOK_S = 0.1
+_LAST_LOOK_S = 3.0
 _HANDLES_SHARE = 2  # a quarter is for the web server, a quarter for Kafka, PostgreSQL and files
 _CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
 
@@ -89,36 +90,68 @@ def _give_up() -> None:
     os._exit(0)
 
 
-async def check_once(config: Config, path: Path, environ: Mapping[str, str]) -> Sequence[CheckResult]:
+async def check_once(
+    config: Config, path: Path, environ: Mapping[str, str], within_s: float
+) -> Sequence[CheckResult]:
     """Check every monitor once, through the whole pipeline, and return when all results are stored.
 
     Raises:
-        CannotGoOnError: it cannot start, or the results are not stored after a minute; the outbox has them.
+        CannotGoOnError: it cannot start, or is not done `within_s` after the start; it says what is where.
 
     """
     results: list[CheckResult] = []
     checks = concurrent_checks(config)
+    where = ""
     async with _pipeline(config, alerting=False) as running, Network(checks) as network:
         reload = Reload(config, path, environ, network)
-        async with _schedule(config, running, checks, [results.append], once=True) as schedule:
-            schedule.add(reload.checkers(config.monitors))
-        await _stored(running, results)
+        schedule = _schedule(config, running, checks, [results.append], once=True)
+        try:
+            async with asyncio.timeout(within_s):
+                async with schedule:
+                    schedule.add(reload.checkers(config.monitors))
+                await _stored(running, results)
+        except TimeoutError:
+            asked = sum(not monitor.paused for monitor in config.monitors) - schedule.own_troubles
+            where = await _whereabouts(running, results, asked)
+    if where:
+        raise CannotGoOnError(f"not done within {within_s:g} s: {where}")
     return results
 
 
 async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
+    """Return when the results have rows."""
     left = {result.id: result for result in results}
+    while left:
+        with suppress(StoreUnavailableError):
+            for found in await stored(running.store.database, left.values()):
+                del left[found]
+        if left:
+            await asyncio.sleep(_STORED_LOOK_S)
+
+
+async def _whereabouts(running: Pipeline, results: Sequence[CheckResult], asked: int) -> str:
+    """Return in words how far each of the `asked` checks has come, and what is in the way."""
+    safe = 0
+    troubles = [
+        f"{server.name} is unavailable since {instant(server.unavailable_since_at)} UTC"
+        for server in (running.forwarder.availability, running.ingest.availability)
+        if server.unavailable_since_at is not None
+    ]
     try:
-        async with asyncio.timeout(_STORED_S):
-            while True:
-                with suppress(StoreUnavailableError):
-                    for found in await stored(running.store.database, left.values()):
-                        del left[found]
-                    if not left:
-                        return
-                await asyncio.sleep(_STORED_LOOK_S)
+        async with asyncio.timeout(_LAST_LOOK_S):
+            safe = len(await stored(running.store.database, results))
+    except StoreUnavailableError as error:
+        troubles.append(f"PostgreSQL cannot be asked: {error}")
     except TimeoutError:
-        raise CannotGoOnError(f"{len(left)} results are not stored after {_STORED_S:g} s") from None
+        troubles.append("PostgreSQL does not answer")
+    waiting = running.queue.qsize() + running.forwarder.waiting
+    places = {
+        ("check has not ended", "checks have not ended"): asked - len(results),
+        ("result waits in the outbox", "results wait in the outbox"): waiting,
+        ("result waits in Kafka", "results wait in Kafka"): len(results) - safe - waiting,
+    }
+    parts = [f"{amount} {words[amount > 1]}" for words, amount in places.items() if amount > 0]
+    return "; ".join([f"{safe} of {asked} results are stored", *parts, *troubles])
 
 
 @asynccontextmanager

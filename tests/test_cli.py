@@ -2,10 +2,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
-from monitor.cli import print_table
+from monitor.cli import main, parser, print_table
 from monitor.result import CheckResult, Reason, result_id
 from tests.program import ROOT
 
@@ -96,3 +97,38 @@ def test_levels_have_colours_on_a_terminal(environ: dict[str, str], level: str) 
     assert os.read(ours, 1_000).decode().endswith(f" {level} x\r\n")
     os.close(ours)
     os.close(terminal)
+
+
+def test_each_option_is_explained() -> None:
+    unexplained = [action.option_strings for action in parser()._actions if not action.help]
+
+    assert unexplained == []
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert ended.value.code == 0
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert capsys.readouterr().out == f"{project['version']}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistake"),
+    [
+        (["--within", "5"], "--within is for --once"),
+        (["--once", "--within", "0"], "argument --within: invalid seconds value: '0'"),
+        (["--once", "--within", "inf"], "argument --within: invalid seconds value: 'inf'"),
+        (["--once", "--within", "nan"], "argument --within: invalid seconds value: 'nan'"),
+        (["--once", "--within", "soon"], "argument --within: invalid seconds value: 'soon'"),
+    ],
+)
+def test_a_mistake_in_the_time_limit_ends_in_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], mistake: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"error: {mistake}\n")

@@ -131,9 +131,21 @@ def test_once_checks_through_the_whole_pipeline_and_prints_a_table(program: Star
     assert code == 1
     assert "gone" in printed
     assert "down" in printed
-    assert "connect_refused" in printed
+    assert "refused the connection" in printed
     assert "off" not in printed
     assert [row["monitor"] for row in rows(database)] == ["gone"]
+
+
+def test_once_gives_up_when_there_is_no_kafka(program: Start, database: str) -> None:
+    monitor = program(url_to_monitor=DOWN, pg_uri=database, kafka_bootstrap="127.0.0.1:9", shutdown_grace_s=1)
+
+    code, printed = monitor.run("--once", "--within", "5")
+
+    assert (code, printed) == (1, "")
+    (given_up,) = [line for line in monitor.printed().splitlines() if " CRITICAL " in line]
+    assert (
+        " not done within 5 s: 0 of 1 results are stored; 1 result waits in the outbox; Kafka is" in given_up
+    )
 
 
 def test_a_change_of_the_file_takes_effect(program: Start, database: str) -> None:

@@ -1,20 +1,34 @@
+import asyncio
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from monitor import service
 from monitor.config.model import Config, Monitor
 from monitor.delivery.outbox import open_outbox
 from monitor.runtime import resources
 from monitor.service import CannotGoOnError, check_once, concurrent_checks
 
 
-async def test_once_ends_with_an_error_when_nothing_gets_stored(
-    short_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "_STORED_S", 0.5)
+@pytest.fixture
+async def silent_server() -> AsyncIterator[str]:
+    """The address of a server that accepts connections and never answers."""
+    ended = asyncio.Event()
+
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.close()
+
+    server = await asyncio.start_server(wait, "127.0.0.1", 0)
+    yield "{}:{}".format(*server.sockets[0].getsockname())
+    ended.set()
+    server.close()
+
+
+async def test_once_gives_up_and_says_what_waits_where_without_kafka_and_postgresql(short_dir: Path) -> None:
     config = Config(
         monitors=(Monitor(name="gone", url="http://127.0.0.1:9/"),),
         data_dir=short_dir,
@@ -23,12 +37,55 @@ async def test_once_ends_with_an_error_when_nothing_gets_stored(
         shutdown_grace_s=2,
     )
 
-    with pytest.raises(CannotGoOnError, match="1 results are not stored"):
-        await check_once(config, short_dir / "config.json", {})
+    with pytest.raises(CannotGoOnError) as given_up:
+        await check_once(config, short_dir / "config.json", {}, within_s=5)
 
+    assert re.fullmatch(
+        r"not done within 5 s: 0 of 1 results are stored; 1 result waits in the outbox;"
+        r" Kafka is unavailable since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC; PostgreSQL cannot be asked: .*",
+        str(given_up.value),
+    )
     outbox = await open_outbox(short_dir / "outbox.sqlite", 10**6)
     assert outbox.rows == 1
     await outbox.close()
+
+
+async def test_once_gives_up_when_postgresql_does_not_answer(short_dir: Path, silent_server: str) -> None:
+    config = Config(
+        monitors=(Monitor(name="gone", url="http://127.0.0.1:9/"),),
+        data_dir=short_dir,
+        kafka_bootstrap="embedded",
+        pg_uri=SecretStr(f"postgresql://{silent_server}/x"),
+        shutdown_grace_s=2,
+    )
+
+    with pytest.raises(CannotGoOnError) as given_up:
+        await check_once(config, short_dir / "config.json", {}, within_s=5)
+
+    assert str(given_up.value) == (
+        "not done within 5 s: 0 of 1 results are stored; 1 result waits in the outbox;"
+        " PostgreSQL does not answer"
+    )
+
+
+async def test_once_gives_up_checks_that_do_not_end(
+    database: str, short_dir: Path, silent_server: str
+) -> None:
+    monitors = (
+        Monitor(name="gone", url="http://127.0.0.1:9/"),
+        *(Monitor(name=f"hangs {n}", url=f"http://{silent_server}/", timeout_s=600) for n in range(2)),
+        Monitor(name="off", url="http://127.0.0.1:9/", paused=True),
+    )
+    config = Config(
+        monitors=monitors,
+        data_dir=short_dir,
+        kafka_bootstrap="embedded",
+        pg_uri=SecretStr(database),
+        shutdown_grace_s=2,
+    )
+
+    with pytest.raises(CannotGoOnError, match="of 3 results are stored; 2 checks have not ended"):
+        await check_once(config, short_dir / "config.json", {}, within_s=5)
 
 
 async def test_the_reason_is_given_also_within_the_embedded_servers(database: str, short_dir: Path) -> None:
@@ -44,7 +101,7 @@ async def test_the_reason_is_given_also_within_the_embedded_servers(database: st
     )
 
     with pytest.raises(CannotGoOnError, match="newer than this program"):
-        await check_once(config, short_dir / "config.json", {})
+        await check_once(config, short_dir / "config.json", {}, within_s=60)
 
 
 @pytest.mark.parametrize(("handles", "checks"), [(20_000, 500), (1_000, 500), (256, 128), (1, 1)])

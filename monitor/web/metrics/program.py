@@ -20,9 +20,8 @@ from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
+from monitor.version import VERSION
 from monitor.web.clients.requests import Refusals
-
-VERSION = "0.1.0"
 
 
 class Measurement(NamedTuple):
