@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _STORED_LOOK_S = 0.1
 _LAST_LOOK_S = 3.0
+_GIVEN_UP_S = 2.0  # is enough for what is not in the outbox yet
 _HANDLES_SHARE = 2  # a quarter is for the web server, a quarter for Kafka, PostgreSQL and files
 _CHECKS_SHARE = 0.75  # of the grace; the rest is for handing on what they found
 
@@ -113,6 +114,7 @@ async def check_once(
         except TimeoutError:
             asked = sum(not monitor.paused for monitor in config.monitors) - schedule.own_troubles
             where = await _whereabouts(running, results, asked)
+            running.grace_s = min(running.grace_s, _GIVEN_UP_S)
     if where:
         raise CannotGoOnError(f"not done within {within_s:g} s: {where}")
     return results
@@ -132,18 +134,18 @@ async def _stored(running: Pipeline, results: Sequence[CheckResult]) -> None:
 async def _whereabouts(running: Pipeline, results: Sequence[CheckResult], asked: int) -> str:
     """Return in words how far each of the `asked` checks has come, and what is in the way."""
     safe = 0
-    troubles = [
-        f"{server.name} is unavailable since {instant(server.unavailable_since_at)} UTC"
+    troubles = {
+        server.name: f"{server.name} is unavailable since {instant(since_at)} UTC: {server.why}"
         for server in (running.forwarder.availability, running.ingest.availability)
-        if server.unavailable_since_at is not None
-    ]
+        if (since_at := server.unavailable_since_at) is not None
+    }
     try:
         async with asyncio.timeout(_LAST_LOOK_S):
             safe = len(await stored(running.store.database, results))
     except StoreUnavailableError as error:
-        troubles.append(f"PostgreSQL cannot be asked: {error}")
+        troubles.setdefault("PostgreSQL", f"PostgreSQL is unavailable: {error}")
     except TimeoutError:
-        troubles.append("PostgreSQL does not answer")
+        troubles.setdefault("PostgreSQL", "PostgreSQL does not answer")
     waiting = running.queue.qsize() + running.forwarder.waiting
     places = {
         ("check has not ended", "checks have not ended"): asked - len(results),
@@ -151,7 +153,7 @@ async def _whereabouts(running: Pipeline, results: Sequence[CheckResult], asked:
         ("result waits in Kafka", "results wait in Kafka"): len(results) - safe - waiting,
     }
     parts = [f"{amount} {words[amount > 1]}" for words, amount in places.items() if amount > 0]
-    return "; ".join([f"{safe} of {asked} results are stored", *parts, *troubles])
+    return "; ".join([f"{safe} of {asked} results are stored", *parts, *troubles.values()])
 
 
 @asynccontextmanager
