@@ -15,10 +15,12 @@ from monitor.result import CheckResult, result_id
 
 START = 1_795_000_000.0
 RULES, HEALTHY = Rules(), Health()
-DOWN, PARTIAL, NO_DATA, FLAPPING = Kind.DOWN, Kind.PARTIAL, Kind.NO_DATA, Kind.FLAPPING
+SLOW_COUNTS = Rules(degraded=True)
+DOWN, PARTIAL, DEGRADED = Kind.DOWN, Kind.PARTIAL, Kind.DEGRADED
+NO_DATA, FLAPPING = Kind.NO_DATA, Kind.FLAPPING
 SIGNS: dict[str, dict[str, Any]] = {
     "+": {"up": True},
-    "~": {"up": True, "degraded": True},
+    "~": {"up": True, "degraded": True, "detail": "took 2 s, degraded after 1 s"},
     "-": {"up": False, "reason": "status", "detail": "status 500, expected 200-399"},
     "3": {"up": False, "reason": "status", "detail": "status 503, expected 200-399; took 9 s, expected 2 s"},
     "t": {"up": False, "reason": "response_timeout", "detail": "no response within 10 s"},

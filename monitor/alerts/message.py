@@ -21,6 +21,7 @@ _TITLES = {
         "{} was down from some locations only",
         "{} is up everywhere again",
     ),
+    "degraded": ("{} is degraded", "{} was degraded", "{} is no longer degraded"),
     "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again"),
     "flapping": ("{} is flapping", "{} was flapping", "{} has settled"),
 }
@@ -32,14 +33,22 @@ _TITLES_OF_MANY = {
         "{} were down from some locations only",
         "{} are up everywhere again",
     ),
+    "degraded": ("{} are degraded", "{} were degraded", "{} are no longer degraded"),
     "no_data": _TITLES["no_data"],
     "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
 }
 
-_WORDS = {"down": "Down", "partial": "Down from some locations", "no_data": "No data", "flapping": "Flapping"}
+_WORDS = {
+    "down": "Down",
+    "partial": "Down from some locations",
+    "degraded": "Degraded",
+    "no_data": "No data",
+    "flapping": "Flapping",
+}
 
 _MEANINGS = {
     "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
+    "degraded": "It is up, but slow.",
     "partial": "From the other locations it is up.",
     "flapping": "It goes up and down often; there are no more alerts of that until it settles.",
 }
@@ -52,7 +61,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     link: str | None
     """To the monitor's page."""
-    kind: Literal["down", "partial", "no_data", "flapping", "certificate"]
+    kind: Literal["down", "partial", "degraded", "no_data", "flapping", "certificate"]
     started_at: float
     """For a certificate: when it was seen."""
     noticed_at: float

@@ -10,7 +10,7 @@ from monitor.config.alerts import Notify
 from monitor.config.model import Config
 from monitor.uptime.maintenance import MadeWindows, Windows
 
-_OUTAGES = {"down", "partial"}
+_OUTAGES = {"down", "partial", "degraded"}
 
 
 class IncidentRow(NamedTuple):
@@ -18,7 +18,7 @@ class IncidentRow(NamedTuple):
 
     id: int
     monitor: str
-    kind: Literal["down", "partial", "no_data", "flapping"]
+    kind: Literal["down", "partial", "degraded", "no_data", "flapping"]
     started_at: float
     noticed_at: float
     ended_at: float | None
@@ -93,11 +93,11 @@ class Situation:
         return found
 
     def continuation(self, change: UndecidedChange) -> IncidentRow | None:
-        """Return the incident as which an ended outage goes on: partial where it was down, or the reverse."""
+        """Return the incident as which an ended outage goes on, such as down where it was degraded."""
         was = change.incident
         over = (each for each in self._ending.get(was.monitor, ()) if each.started_at == change.at)
         candidates = (*self._open_of(was.monitor), *over)
-        return next((each for each in candidates if {each.kind, was.kind} == _OUTAGES), None)
+        return next((each for each in candidates if _goes_on(was.kind, each.kind)), None)
 
     def may_go_on(self, change: UndecidedChange) -> bool:
         """Return whether an ended outage may go on as another one, of which there is no incident yet."""
@@ -115,6 +115,10 @@ class Situation:
     @property
     def open(self) -> Iterator[IncidentRow]:
         return (incident for incident in self.incidents if incident.ended_at is None)
+
+
+def _goes_on(one: str, other: str) -> bool:
+    return one != other and {one, other} <= _OUTAGES
 
 
 class Plan:

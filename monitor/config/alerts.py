@@ -48,6 +48,8 @@ class Notify(Strict):
 
     channels: Annotated[tuple[values.Name, ...], Many, OneOrMany()] | None = None
     """Names of channels; by default all, an empty list for none."""
+    degraded: bool = False
+    """Whether `failures_to_open` slow checks in a row are an incident, too, with its alerts."""
     remind_every_s: Duration | None = None
     """Seconds between reminders while an incident is open and nobody has acknowledged it."""
     escalate_after_s: Duration | None = None

@@ -2,9 +2,9 @@
 
 Pure: results in, changes out; storing them and alerting people are done elsewhere. A monitor is down when a
 quorum of the locations that reported within `REACH` intervals is down. It is partial when fewer are down and
-the others had an interval to agree. Instants are those of the results' slots, so an incident has the same
-beginning and end whenever its results come, and however they are cut into batches. An incident that is over
-when this program first sees it is a change `past`.
+the others had an interval to agree. It is degraded when none is down and a quorum is slow. Instants are those
+of the results' slots, so an incident has the same beginning and end whenever its results come, and however
+they are cut into batches. An incident that is over when this program first sees it is a change `past`.
 """
 
 import math
@@ -14,7 +14,14 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from monitor.incidents.cause import follow_cause
-from monitor.incidents.location import LocationState, is_long_after, next_state, quorum, reporting
+from monitor.incidents.location import (
+    LocationState,
+    is_long_after,
+    next_state,
+    quorum,
+    reporting,
+    turned_at,
+)
 from monitor.incidents.model import Change, Episode, Health, Kind
 from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
@@ -26,6 +33,14 @@ _SKEW_S = 60.0  # by which a clock may be ahead
 _FLAPPING_S = HOUR_S
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
 _FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
+_SLOW, _FAILED = 1, 2  # how bad a result is
+
+_STATUSES: dict[Kind, Literal["degraded", "partial", "down"]] = {
+    Kind.DEGRADED: "degraded",
+    Kind.PARTIAL: "partial",
+    Kind.DOWN: "down",
+}
+_FROM_BAD_TO_WORSE = tuple(_STATUSES)
 
 
 class Recheck(NamedTuple):
@@ -74,19 +89,38 @@ def retrace(health: Health, results: Iterable[CheckResult], rules: Rules) -> tup
     return seen.health, [change for change in seen.changes if change.kind is not Kind.FLAPPING]
 
 
+def _kind(down: int, bad: int, enough: int) -> Kind | None:
+    """Return the kind of outage; `bad` is the number of locations that are down, or slow if none is down."""
+    if down:
+        return Kind.DOWN if down >= enough else Kind.PARTIAL
+    return Kind.DEGRADED if bad >= enough else None
+
+
+def _is_up(kind: Kind | None) -> bool:
+    return kind in {None, Kind.DEGRADED}
+
+
+def _is_worse(kind: Kind | None, than: Kind) -> bool:
+    return kind is not None and _FROM_BAD_TO_WORSE.index(kind) > _FROM_BAD_TO_WORSE.index(than)
+
+
 def status(health: Health, rules: Rules) -> Literal["up", "degraded", "partial", "down", "unknown"]:
     """Return how the monitor is, as of its newest result."""
     locations = _decided(health.locations, health.last_at - rules.reach_s)
     if health.no_data or not locations:
         return "unknown"
     if health.outage:
-        return "down" if health.outage.kind is Kind.DOWN else "partial"
+        return _STATUSES[health.outage.kind]
     degraded = sum(state.status == "degraded" for state in locations.values())
     return "degraded" if degraded >= quorum(rules, len(locations)) else "up"
 
 
 def _decided(locations: Mapping[str, LocationState], since: float) -> dict[str, LocationState]:
     return {name: state for name, state in reporting(locations, since).items() if state.is_decided}
+
+
+def _bad_since(state: LocationState) -> float:
+    return state.since if state.down else state.slowness.since
 
 
 class _Course:
@@ -109,7 +143,9 @@ class _Course:
         self._now = now
         self._believed_until = now + _SKEW_S  # a later slot is of a wrong clock, and makes nothing late
         self._news_at = now - max(_FRESH_S, rules.reach_s)
-        self._fresh = self._failing = self._failing_news = False
+        self._fresh = False
+        self._worst = 0  # of the results that count now
+        self._worst_news = 0  # of those of this moment
 
     def observed(self) -> Observed:
         health = msgspec.structs.replace(
@@ -121,13 +157,15 @@ class _Course:
             turned_at=self._turned_at,
         )
         return Observed(
-            health, self._changes, self._superseded, self._late, self._rechecks, failing=self._failing_news
+            *(health, self._changes, self._superseded, self._late, self._rechecks),
+            failing=self._worst_news == _FAILED,
         )
 
     def apply(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
-        self._failing_news = self._failing_news or (result.up is False and self._is_fresh(result))
+        if self._worst_news < self._badness(result) and self._is_fresh(result):
+            self._worst_news = self._badness(result)
         if before and before.at <= self._believed_until and not before.precedes(result):
             self._apply_late(before, result)
             return
@@ -137,18 +175,24 @@ class _Course:
         self._locations[result.location] = after
         if at > self._last_at:
             self._last_at = min(at, self._now)
-        is_old, was_down = at < self._last_at - self._reach_s, before is not None and before.down
-        if before and was_down and not after.down and (is_old or self._turned_after(after.since)):
-            self._rechecks.append(Recheck(before.since, after.since))
-        concerns_incidents = after.down or self._outage or self._no_data or self._flapping
+        is_old, turned = at < self._last_at - self._reach_s, turned_at(before, after)
+        is_better = before is not None and after.level < before.level
+        if before and turned is not None and is_better and (is_old or self._turned_after(turned)):
+            self._rechecks.append(Recheck(_bad_since(before), turned))
+        concerns_incidents = after.level or self._outage or self._no_data or self._flapping
         if not is_old and result.up is not None and concerns_incidents:
-            self._update_incidents(result, after, turned=after.down != was_down)
+            self._update_incidents(result, after, turned)
+
+    def _badness(self, result: CheckResult) -> int:
+        if result.up is False:
+            return _FAILED
+        return _SLOW if result.degraded and self._rules.degraded else 0
 
     def _apply_late(self, newest: LocationState, result: CheckResult) -> None:
         at = result.scheduled_at
         self._late.append(result)
         if result.up is not None:
-            self._rechecks.append(Recheck(at, at, passed=result.up and not newest.may_turn))
+            self._rechecks.append(Recheck(at, at, passed=not self._badness(result) and not newest.may_turn))
         if result.up and newest.unproven and not is_long_after(newest.at, at + self._reach_s):
             self._locations[result.location] = msgspec.structs.replace(newest, unproven=False)
 
@@ -176,20 +220,25 @@ class _Course:
                 started_at=min(self._outage.started_at, at),
                 decided_at=min(self._outage.decided_at, at),
             )
-        return msgspec.structs.replace(after, since=min(after.since, at), streak_at=min(after.streak_at, at))
+        slowness = msgspec.structs.replace(
+            after.slowness, since=min(after.slowness.since, at), streak_at=min(after.slowness.streak_at, at)
+        )
+        return msgspec.structs.replace(
+            after, since=min(after.since, at), streak_at=min(after.streak_at, at), slowness=slowness
+        )
 
     def _is_fresh(self, result: CheckResult) -> bool:
         return result.timestamp + result.response_time >= self._news_at
 
-    def _update_incidents(self, result: CheckResult, state: LocationState, *, turned: bool) -> None:
+    def _update_incidents(self, result: CheckResult, state: LocationState, turned_at: float | None) -> None:
         at = result.scheduled_at
         self._fresh = self._fresh or self._is_fresh(result)
-        self._failing = self._failing or not result.up
+        self._worst = max(self._worst, self._badness(result))
         if self._no_data and self._fresh:
             self._changes.append(self._no_data.ended(at))
             self._no_data = None
-        if self._outage or state.down:
-            self._update_outage(result, state.since if turned else None)
+        if self._outage or state.level:
+            self._update_outage(result, turned_at)
         if self._flapping and len(self._turned_within(at)) <= _FLAPPING_CHANGES // 2:
             self._changes.append(self._flapping.ended(at))
             self._flapping = None
@@ -199,25 +248,26 @@ class _Course:
         if not locations:
             return
         down = {name: state.since for name, state in locations.items() if state.down}
+        bad = down or {name for name, state in locations.items() if state.level}
         enough = quorum(self._rules, len(locations))
-        kind = None if not down else Kind.DOWN if len(down) >= enough else Kind.PARTIAL
-        was = self._outage
-        if was and kind == was.kind:
-            self._follow_cause(was, result, down)
+        kind, was = _kind(len(down), len(bad), enough), self._outage
+        if kind == (was and was.kind):
+            if was:
+                self._follow_cause(was, result, down)
             return
         at = result.scheduled_at if turned_at is None else turned_at
         if kind is Kind.DOWN and turned_at is not None:
             at = sorted(down.values())[enough - 1]
         at = max(at, *self._turned_at[-1:], was.started_at if was else at)
-        if not was or not kind:
+        if _is_up(kind) is not _is_up(was.kind if was else None):
             self._note_turn(at)
         if was:
-            self._end(was, at, escalates=kind is Kind.DOWN)
+            self._end(was, at, escalates=_is_worse(kind, was.kind))
         self._outage = None
         if kind:
-            cause = was if was and result.up else result
+            cause = was if was and result.up and kind is not Kind.DEGRADED else result
             self._outage = Episode(
-                kind, at, result.scheduled_at, self._now, cause.reason, cause.detail, tuple(sorted(down))
+                kind, at, result.scheduled_at, self._now, cause.reason, cause.detail, tuple(sorted(bad))
             )
 
     def _follow_cause(self, outage: Episode, result: CheckResult, down: Mapping[str, float]) -> None:
@@ -231,7 +281,7 @@ class _Course:
 
     def _is_certain(self, outage: Episode) -> bool:
         """Return whether the other locations had the time to see it as well."""
-        return outage.kind is Kind.DOWN or self._last_at > outage.decided_at + self._rules.interval_s
+        return outage.kind is not Kind.PARTIAL or self._last_at > outage.decided_at + self._rules.interval_s
 
     def _note_turn(self, at: float) -> None:
         self._turned_at = (*self._turned_within(at), at)[-_FLAPPING_CHANGES - 1 :]
@@ -253,11 +303,12 @@ class _Course:
             self._flapping = self._open(flapping, quiet=False)
 
     def _goes_on(self, outage: Episode) -> bool:
-        """Return whether the monitor fails now.
+        """Return whether the monitor fails now, or is slow if that is what it is about.
 
         A clock that is behind makes all results look old, but they go on coming.
         """
-        return self._failing_news or (self._failing and outage.observed_at <= self._news_at)
+        bad = _SLOW if outage.kind is Kind.DEGRADED else _FAILED
+        return self._worst_news >= bad or (self._worst >= bad and outage.observed_at <= self._news_at)
 
     def _open(self, episode: Episode, *, quiet: bool) -> Episode:
         change, opened = episode.opened(quiet=quiet)

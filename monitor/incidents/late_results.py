@@ -14,12 +14,12 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.incidents.course import Observed, retrace
-from monitor.incidents.location import LocationState
+from monitor.incidents.location import LocationState, Slowness
 from monitor.incidents.model import Change, Episode, Health, Kind
 from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
 
-_OUTAGES = (Kind.DOWN, Kind.PARTIAL)
+_OUTAGES = (Kind.DOWN, Kind.PARTIAL, Kind.DEGRADED)
 _Present = tuple[Episode | None, list[Change]]  # the open outage, and the changes to store
 
 
@@ -67,6 +67,9 @@ def _health_at(start: float, before: Health, stored: Sequence[CheckResult], rule
             down=state.down is (state.since <= start),  # it may have turned since
             since=min(state.since, start),
             unproven=state.unproven,
+            slowness=Slowness(
+                state.slowness.slow is (state.slowness.since <= start), min(state.slowness.since, start)
+            ),
         )
         for name, state in before.locations.items()
         if name in reporting
@@ -142,4 +145,5 @@ def _corrected(state: LocationState, retraced: LocationState | None) -> Location
         streak_at=retraced.streak_at,
         failed=retraced.failed,
         unproven=state.unproven and retraced.unproven,
+        slowness=retraced.slowness,
     )

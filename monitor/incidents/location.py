@@ -1,5 +1,7 @@
 """How a monitor is as seen from one location: up until enough checks fail, down until enough pass.
 
+In the same way it is slow until enough checks are fast, where the rules ask for that.
+
 Pure. A location's results count in the order in which they were made, whenever they come: that is the order
 of their slots, unless the clock was set back.
 """
@@ -18,6 +20,30 @@ from monitor.uptime.sums import Status, UptimePoint, status_of
 
 _NUMBER_AND_SLOT, _SLOT = attrgetter("number", "scheduled_at"), attrgetter("scheduled_at")
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
+
+
+class Slowness(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Whether the checks of a location are slow, and how many in a row say otherwise."""
+
+    slow: bool = False
+    since: float = 0.0
+    """Slot of the first result of the streak that made it so."""
+    streak: int = 0
+    streak_at: float = 0.0
+
+    def after(self, result: CheckResult, rules: Rules) -> "Slowness":
+        """Return it after one more result; a failed check is neither slow nor fast, and ends a streak."""
+        if not rules.degraded:
+            return Slowness(since=result.scheduled_at)
+        if not result.up or result.degraded is self.slow:
+            return msgspec.structs.replace(self, streak=0) if self.streak else self
+        streak, first = self.streak + 1, self.streak_at if self.streak else result.scheduled_at
+        if streak >= (rules.successes if self.slow else rules.failures):
+            return Slowness(not self.slow, first)
+        return Slowness(self.slow, self.since, streak, first)
+
+
+_NOT_SLOW = Slowness()
 
 
 class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -47,6 +73,7 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The result of the latest slot, if the clock was set back since."""
     unproven: bool = False
     """Whether no check has passed since the first result, or since the first one after a long time."""
+    slowness: Slowness = _NOT_SLOW
 
     def precedes(self, result: CheckResult) -> bool:
         """Return whether the result was made after the newest one; those of two processes go by slots."""
@@ -60,14 +87,28 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return self.down or not self.unproven
 
     @property
+    def level(self) -> int:
+        """Return 2 if it is down, 1 if it is slow, else 0."""
+        return 2 if self.down else int(self.slowness.slow)
+
+    @property
     def may_turn(self) -> bool:
-        """Return whether it is down, or some of its newest results failed."""
-        return self.down or self.streak > 0 or any(slot is not None for slot in self.failed)
+        """Return whether it is down or slow, or some of its newest results failed or were slow."""
+        is_steady = self.streak == 0 and self.slowness == _NOT_SLOW
+        return self.down or not is_steady or any(slot is not None for slot in self.failed)
 
     @property
     def latest(self) -> UptimePoint:
         """Return the result of the latest slot."""
         return self.ahead or UptimePoint(self.at, self.status, self.until)
+
+
+def turned_at(before: LocationState | None, after: LocationState) -> float | None:
+    """Return when it turned down, slow or back: the first slot of the streak; `None` if it did not."""
+    was_down, was_slow = (before.down, before.slowness.slow) if before else (False, False)
+    if after.slowness.slow is was_slow:
+        return None if after.down is was_down else after.since
+    return after.slowness.since if after.down is was_down else max(after.since, after.slowness.since)
 
 
 def reporting(locations: Mapping[str, LocationState], since: float) -> dict[str, LocationState]:
@@ -119,14 +160,20 @@ def next_state(before: LocationState | None, result: CheckResult, rules: Rules) 
     until, status = at + rules.reach_s, status_of(up, result.degraded)
     before = before or LocationState(at, until, status, unproven=True)
     if is_long_after(at, before.until):
-        before = msgspec.structs.replace(before, streak=0, failed=(), unproven=True)
+        slowness = msgspec.structs.replace(before.slowness, streak=0)
+        before = msgspec.structs.replace(before, streak=0, failed=(), unproven=True, slowness=slowness)
     unproven = before.unproven and not up
     if up is None:
         return msgspec.structs.replace(
             before, at=at, until=until, status=status, process=process, number=number, ahead=None
         )
+    slowness = _NOT_SLOW
+    if rules.degraded or before.slowness.slow:
+        slowness = before.slowness.after(result, rules)
     after = LocationState(
-        at, until, status, process, number, at, before.down, before.since, unproven=unproven
+        *(at, until, status, process, number, at, before.down, before.since),
+        unproven=unproven,
+        slowness=slowness,
     )
     if up != before.down and not rules.sample:
         return after

@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
     DOWN = "down"
     PARTIAL = "partial"
+    DEGRADED = "degraded"
     NO_DATA = "no_data"
     FLAPPING = "flapping"
 

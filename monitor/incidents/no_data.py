@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from monitor.incidents import store
 from monitor.incidents.incident_log import log_changes
+from monitor.incidents.location import Slowness
 from monitor.incidents.model import NO_LONGER_CHECKED, Change, Episode, Health, Kind
 from monitor.incidents.rules import MonitorRules, Rules
 from monitor.runtime.text import quoted
@@ -251,7 +252,9 @@ def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
         for end in ends
     ]
     locations = {
-        name: msgspec.structs.replace(state, down=False, since=0.0, streak=0, streak_at=0.0, failed=())
+        name: msgspec.structs.replace(
+            state, down=False, since=0.0, streak=0, streak_at=0.0, failed=(), slowness=Slowness()
+        )
         for name, state in health.locations.items()
     }
     return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes

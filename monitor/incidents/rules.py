@@ -35,6 +35,7 @@ class Rules:
     sample: Sample | None = None  # opens an incident instead of `failures`
     quorum: int | None = None  # locations that must agree; without it half of them, rounded up
     windows: Windows | None = None  # of maintenance
+    degraded: bool = False  # whether slow checks in a row open an incident, too
 
     @property
     def reach_s(self) -> float:
@@ -125,4 +126,5 @@ def _rules_of(monitor: Monitor, windows: Windows | None) -> Rules:
         sample=Sample(monitor.window.of, monitor.window.bad) if monitor.window else None,
         quorum=monitor.quorum,
         windows=windows,
+        degraded=monitor.notify.degraded,
     )

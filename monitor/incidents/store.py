@@ -78,7 +78,8 @@ WITH change AS (
             SELECT max(ended_at) FROM health_incidents AS seen
             WHERE seen.monitor = change.monitor AND (
                 seen.kind = change.kind
-                OR seen.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial'))
+                OR seen.kind IN ('down', 'partial', 'degraded')
+                AND change.kind IN ('down', 'partial', 'degraded'))
             AND seen.ended_at <= change.noticed_at)),
         noticed_at, reason, detail, locations FROM change
     ON CONFLICT DO NOTHING
@@ -122,7 +123,8 @@ UPDATE health_incidents AS known SET started_at = greatest(change.started_at, (
     SELECT max(ended_at) FROM health_incidents AS seen
     WHERE seen.monitor = change.monitor AND (
         seen.kind = change.kind
-        OR seen.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial'))
+        OR seen.kind IN ('down', 'partial', 'degraded')
+        AND change.kind IN ('down', 'partial', 'degraded'))
     AND seen.ended_at <= known.started_at))
 FROM change WHERE known.monitor = change.monitor AND known.kind = change.kind AND ended_at IS NULL
 """
@@ -141,7 +143,8 @@ WITH change AS (
         SELECT FROM health_incidents AS seen
         WHERE seen.monitor = change.monitor AND (
             seen.kind = change.kind
-            OR seen.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial'))
+            OR seen.kind IN ('down', 'partial', 'degraded')
+            AND change.kind IN ('down', 'partial', 'degraded'))
         AND seen.started_at < change.at AND (seen.ended_at IS NULL OR seen.ended_at > change.started_at))
     RETURNING id, monitor, kind, started_at, started_at AS began_at
 )
@@ -171,12 +174,12 @@ _STATEMENTS = (
 _ANY_OUTAGE = """
 SELECT EXISTS (
     SELECT FROM health_incidents
-    WHERE monitor = $1 AND kind IN ('down', 'partial') AND started_at <= $3
+    WHERE monitor = $1 AND kind IN ('down', 'partial', 'degraded') AND started_at <= $3
         AND (ended_at IS NULL OR ended_at >= $2))
 """
 
 _HISTORY = """
-SELECT scheduled_at, location, up, reason, detail FROM health_data
+SELECT scheduled_at, location, up, coalesce(degraded, false) AS degraded, reason, detail FROM health_data
 WHERE monitor = $1 AND scheduled_at > $2 AND scheduled_at <= $3 ORDER BY scheduled_at
 """
 
@@ -261,6 +264,7 @@ async def history(connection: Any, monitor: str, start: float, end: float) -> li
             location=row["location"] or "",
             scheduled_at=row["scheduled_at"],
             up=row["up"],
+            degraded=row["degraded"],
             reason=row["reason"],
             detail=row["detail"],
         )

@@ -115,7 +115,10 @@ class Probe:
     ) -> CheckResult:
         monitor = self._monitor
         reason, detail = (failure[0], quoted(failure[1], MAX_DETAIL)) if failure else (None, None)
-        slow = monitor.degraded_after_s is not None and timing.response_time > monitor.degraded_after_s
+        slow_s = monitor.degraded_after_s
+        slow = failure is None and slow_s is not None and timing.response_time > slow_s
+        if slow:
+            detail = f"took {timing.response_time:.3f} s, degraded after {slow_s:g} s"
         text, cut = "", False
         if monitor.store_body == "always":
             text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes, self._masking)
@@ -132,7 +135,7 @@ class Probe:
             process=PROCESS,
             number=next_number(),
             up=failure is None,
-            degraded=failure is None and slow,
+            degraded=slow,
             reason=reason,
             detail=detail and self._masking.line(detail),
             phases=timing.phases(),

@@ -22,7 +22,7 @@ from monitor.web import queries_sql as sql
 Period = Literal["hour", "day"]
 _OUTAGES = 250  # of one that is flapping: more changes nobody reads
 
-IncidentKind = Literal["down", "partial", "no_data", "flapping"]
+IncidentKind = Literal["down", "partial", "degraded", "no_data", "flapping"]
 
 
 class StoredState(NamedTuple):

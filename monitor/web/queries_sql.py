@@ -59,7 +59,7 @@ FROM health_incidents AS incident
 WHERE ($1::text[] IS NULL OR monitor = ANY($1)) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
   AND ($4::boolean IS NULL OR (ended_at IS NULL) = $4) AND (started_at, id) < ($5, $6)
   AND ($7::text IS NULL OR kind = $7)
-  AND ($9 OR kind NOT IN ('down', 'partial') OR NOT EXISTS (
+  AND ($9 OR kind NOT IN ('down', 'partial', 'degraded') OR NOT EXISTS (
     SELECT FROM health_incidents AS flapping
     WHERE flapping.kind = 'flapping' AND flapping.monitor = incident.monitor
       AND flapping.started_at <= incident.started_at
@@ -81,7 +81,7 @@ FROM health_incidents WHERE id = $1
 CHANGES = """
 WITH outage AS (
     SELECT outage.id FROM health_incidents AS flapping JOIN health_incidents AS outage USING (monitor)
-    WHERE flapping.id = $1 AND flapping.kind = 'flapping' AND outage.kind IN ('down', 'partial')
+    WHERE flapping.id = $1 AND flapping.kind = 'flapping' AND outage.kind IN ('down', 'partial', 'degraded')
       AND flapping.started_at <= outage.started_at
       AND (flapping.ended_at IS NULL OR flapping.ended_at >= outage.ended_at)
     ORDER BY outage.started_at DESC LIMIT $2

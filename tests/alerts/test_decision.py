@@ -40,6 +40,7 @@ def test_a_monitor_may_choose_its_channels_or_none() -> None:
     [
         ("down", "shop is down", "shop is up again"),
         ("partial", "shop is down from some locations only", "shop is up everywhere again"),
+        ("degraded", "shop is degraded", "shop is no longer degraded"),
         ("no_data", "shop: no data", "shop: there is data again"),
         ("flapping", "shop is flapping", "shop has settled"),
     ],
@@ -119,6 +120,25 @@ def test_going_from_down_to_partial_is_no_recovery() -> None:
 
     assert (early.deliveries, early.decided) == ([], set())
     assert {title for _, title in found} == {"shop is down from some locations only"}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "title"),
+    [
+        ("degraded", "down", "shop is down"),
+        ("degraded", "partial", "shop is down from some locations only"),
+        ("down", "degraded", "shop is degraded"),
+    ],
+)
+def test_an_outage_that_goes_on_as_another_one_is_one_alert(was: str, now: str, title: str) -> None:
+    over = change(incident(kind=was, ended_at=NOW - 10), "resolved", quiet=was == "degraded")
+    other = change(incident(2, kind=now, started_at=NOW - 10))
+
+    decision = decide(plan(SHOP, channels=("mail",)), situation(over, other, notified={1: alerted("mail")}))
+
+    assert messages(decision) == [("mail", title)]
+    assert decision.decided == {over.id, other.id}
+    assert list(decision.notified) == [(2, "mail")]
 
 
 def test_an_end_is_sent_where_partial_was_over_before_anybody_was_alerted() -> None:

@@ -101,6 +101,7 @@ def test_a_past_outage_is_sent_as_past() -> None:
     [
         ("no_data", "Nobody has checked it, or no result arrives: that says nothing about the site."),
         ("partial", "From the other locations it is up."),
+        ("degraded", "It is up, but slow."),
         ("flapping", "It goes up and down often; there are no more alerts of that until it settles."),
     ],
 )

@@ -14,7 +14,7 @@ from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
 from monitor.storage.database import RefusedError, StoreUnavailableError
 from monitor.storage.results import ResultStore
-from tests.observing import RULES, START, SameRules, check, checks, made, together
+from tests.observing import RULES, SLOW_COUNTS, START, SameRules, check, checks, made, together
 from tests.postgres import PostgresServer, result_store
 from tests.storage.test_results import count, query
 
@@ -141,6 +141,30 @@ async def test_a_reason_that_changes_just_before_the_end_is_stored_before_it(dat
     assert [change for _, change, _ in await changes(database)] == ["opened", "changed", "resolved"]
     (incident,) = await query(database, "SELECT reason FROM health_incidents")
     assert incident["reason"] == "response_timeout"
+
+
+async def test_slow_checks_are_an_incident_that_down_replaces(database: str) -> None:
+    for result in checks("~~~---++++"):
+        store = result_store(database, bookkeeping(result.timestamp + 1, SLOW_COUNTS))
+        await store.save([result])
+        await store.database.close()
+
+    assert await incidents(database) == [("degraded", 0, 3, False), ("down", 3, 6, False)]
+    assert await changes(database) == [
+        ("degraded", "opened", 2),
+        ("degraded", "resolved", 3),
+        ("down", "opened", 5),
+        ("down", "resolved", 6),
+    ]
+
+
+async def test_a_late_slow_check_makes_a_row_long_enough(database: str) -> None:
+    store = result_store(database, bookkeeping(START + 600, SLOW_COUNTS))
+    for batch in (checks("+~ ~"), checks("~", first=2), checks("~++", first=4)):
+        await store.save(batch)
+    await store.database.close()
+
+    assert [row[:3] for row in await incidents(database)] == [("degraded", 1, 5)]
 
 
 async def test_an_outage_that_is_over_is_recorded_as_past(database: str, books: ResultStore) -> None:

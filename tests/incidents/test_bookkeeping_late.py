@@ -12,7 +12,7 @@ from monitor.incidents.model import Change
 from monitor.incidents.rules import Rules, Sample
 from monitor.result import CheckResult
 from tests.incidents.test_bookkeeping import assert_sums_are_right, bookkeeping, changes, incidents
-from tests.observing import DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
+from tests.observing import DEGRADED, DOWN, PARTIAL, RULES, START, check, checks, live, slot_of
 from tests.postgres import result_store
 from tests.storage.test_results import query
 
@@ -174,20 +174,22 @@ ANY_RULES = [Rules(), Rules(failures=1, successes=1), Rules(sample=Sample(of=4, 
 
 
 @pytest.mark.parametrize("late_s", [1, HOURS_LATE])
-@pytest.mark.parametrize("rules", ANY_RULES)
+@pytest.mark.parametrize(
+    ("rules", "choice"), [*((rules, "+-+") for rules in ANY_RULES), (Rules(degraded=True), "+~+~-")]
+)
 async def test_in_any_order_incidents_are_those_of_results_in_time(
-    database: str, rules: Rules, late_s: float
+    database: str, rules: Rules, choice: str, late_s: float
 ) -> None:
     chance = random.Random(5)  # noqa: S311 - the same disorder each time
     streams, expected = [], {}
     for monitor in map(str, range(40)):
-        signs = "".join(sign * chance.randint(3, 7) for sign in chance.choices("+-+", k=6))
+        signs = "".join(sign * chance.randint(3, 7) for sign in chance.choices(choice, k=6))
         results = checks(f"{signs}++++", monitor=monitor)
         _, shown = live(results, rules)
         expected[monitor] = [
-            (slot_of(each.started_at), slot_of(each.at))
+            (each.kind, slot_of(each.started_at), slot_of(each.at))
             for each in shown
-            if each.kind is DOWN and each.change != "opened"
+            if each.kind in (DOWN, DEGRADED) and each.change != "opened"
         ]
         longest_s = chance.choice([120, 300, 900, 3_000])
         delays = {result.id: chance.uniform(0, longest_s) for result in results}
@@ -199,9 +201,12 @@ async def test_in_any_order_incidents_are_those_of_results_in_time(
     await save(database, *filter(None, batches), rules=rules, late_s=late_s)
 
     found = defaultdict(list)
-    query_ = "SELECT monitor, started_at, ended_at FROM health_incidents WHERE kind = 'down' ORDER BY 1, 2"
-    for monitor, started_at, ended_at in await query(database, query_):
-        found[monitor].append((slot_of(started_at), ended_at and slot_of(ended_at)))
+    query_ = """
+    SELECT monitor, kind, started_at, ended_at FROM health_incidents
+    WHERE kind IN ('down', 'degraded') ORDER BY monitor, started_at
+    """
+    for monitor, kind, started_at, ended_at in await query(database, query_):
+        found[monitor].append((kind, slot_of(started_at), ended_at and slot_of(ended_at)))
     assert found == {monitor: outages for monitor, outages in expected.items() if outages}
     await assert_sums_are_right(database)
 

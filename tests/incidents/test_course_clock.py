@@ -11,7 +11,7 @@ from monitor.incidents.location import in_order
 from monitor.incidents.model import Health
 from monitor.incidents.rules import Rules
 from monitor.result import CheckResult
-from tests.observing import DOWN, RULES, START, check, in_slots, live, made
+from tests.observing import DOWN, RULES, SLOW_COUNTS, START, check, in_slots, live, made
 
 LATER = START + 86_400
 
@@ -83,11 +83,14 @@ def test_locations_go_by_their_slots() -> None:
 
 
 STRETCHES = st.lists(
-    st.tuples(st.integers(-300, 300), st.text("++++---?", min_size=1, max_size=30)), min_size=1, max_size=5
+    st.tuples(st.integers(-300, 300), st.text("++++---~~?", min_size=1, max_size=30)), min_size=1, max_size=5
 )
 
 
-@given(STRETCHES, st.sampled_from([Rules(), Rules(failures=1, successes=1)]), st.integers(0, 150))
+ANY_RULES = [Rules(), Rules(failures=1, successes=1), Rules(failures=2, degraded=True)]
+
+
+@given(STRETCHES, st.sampled_from(ANY_RULES), st.integers(0, 150))
 def test_however_the_clock_is_set_batches_do_not_matter(
     stretches: list[tuple[float, str]], rules: Rules, cut: int
 ) -> None:
@@ -104,8 +107,10 @@ def test_however_the_clock_is_set_batches_do_not_matter(
     assert first.late + second.late == once.late
 
 
-@given(STRETCHES)
-def test_however_the_clock_is_set_incidents_have_a_length(stretches: list[tuple[float, str]]) -> None:
-    _, changes, *_ = observe(Health(), made(*stretches), RULES, LATER)
+@given(STRETCHES, st.sampled_from([RULES, SLOW_COUNTS]))
+def test_however_the_clock_is_set_incidents_have_a_length(
+    stretches: list[tuple[float, str]], rules: Rules
+) -> None:
+    _, changes, *_ = observe(Health(), made(*stretches), rules, LATER)
 
     assert all(each.started_at <= each.at for each in changes)

@@ -27,12 +27,18 @@ def stretch(first: int, last: int, signs: str, most: int) -> Any:
     return st.lists(drawn, max_size=most, unique_by=lambda each: (each[0], each[2]))
 
 
-STEADY = stretch(0, 120, "++++---~?", 120)
-INTERRUPTED = st.builds(list.__add__, stretch(0, 100, "+--", 6), stretch(105, 120, "+-~?", 12))
+STEADY = stretch(0, 120, "++++---~?", 120) | stretch(0, 120, "++~~~--", 120)
+INTERRUPTED = st.builds(list.__add__, stretch(0, 100, "+--~", 6), stretch(105, 120, "+-~?", 12))
 RESULTS = (STEADY | INTERRUPTED).map(lambda drawn: [check(*each) for each in sorted(drawn)])
 CUTS = st.lists(st.integers(0, 120), max_size=6)
 ANY_RULES = st.sampled_from(
-    [Rules(), Rules(failures=1, successes=1), Rules(sample=Sample(of=5, bad=3)), Rules(quorum=2, failures=2)]
+    [
+        Rules(),
+        Rules(failures=1, successes=1),
+        Rules(sample=Sample(of=5, bad=3)),
+        Rules(quorum=2, failures=2),
+        Rules(failures=2, degraded=True),
+    ]
 )
 
 

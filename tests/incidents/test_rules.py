@@ -12,12 +12,12 @@ def test_rules_are_those_of_the_configuration() -> None:
     rules = MonitorRules(
         [
             monitor("a", interval_s=15, failures_to_open=4, successes_to_resolve=5, quorum=6),
-            monitor("b", window=Window(of=5, bad=3)),
+            monitor("b", window=Window(of=5, bad=3), notify={"degraded": True}),
         ]
     )
 
     assert rules.rules("a") == Rules(15, 4, 5, None, 6)
-    assert rules.rules("b") == Rules(sample=Sample(5, 3))
+    assert rules.rules("b") == Rules(sample=Sample(5, 3), degraded=True)
     assert rules.rules("another process's") == Rules()
 
 

@@ -93,6 +93,11 @@ async def test_a_site_that_is_slow_is_up_but_degraded(
     result = await check(serve(pause_and(answer(ok()))), **settings)
 
     assert (result.up, result.degraded) == (up, degraded)
+    if degraded:
+        assert result.reason is None
+        assert result.detail == f"took {result.response_time:.3f} s, degraded after 0.005 s"
+    else:
+        assert (result.detail is None) is up
 
 
 NO = (

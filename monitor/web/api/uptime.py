@@ -52,8 +52,9 @@ class Uptime(msgspec.Struct, frozen=True):
     checks_down: int
     checks_unknown: int
     incidents_down: int
-    """Incidents that were open at some time of the range; the same is true of the next two."""
+    """Incidents that were open at some time of the range; the same is true of the next three."""
     incidents_partial: int
+    incidents_degraded: int
     incidents_no_data: int
     p50_s: float | None
     """The median response time of the checks that were up or degraded; like p95 and p99 exact to a fifth."""
@@ -153,6 +154,7 @@ def _uptime(
         checks_unknown=sum(one.unknown for one in each),
         incidents_down=incidents.get("down", 0),
         incidents_partial=incidents.get("partial", 0),
+        incidents_degraded=incidents.get("degraded", 0),
         incidents_no_data=incidents.get("no_data", 0),
         p50_s=percentile(counts, 0.5),
         p95_s=percentile(counts, 0.95),

@@ -13,7 +13,7 @@ from monitor.web.queries import Incident, Step
 
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 _POINTS = 60
-_STATES: dict[str, ChartState] = {"down": "down", "partial": "degraded"}
+_STATES: dict[str, ChartState] = {"down": "down", "partial": "degraded", "degraded": "degraded"}
 
 
 class Range(NamedTuple):

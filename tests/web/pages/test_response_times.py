@@ -79,6 +79,7 @@ def test_maintenance_and_incidents_are_shaded_until_they_end_or_until_now() -> N
         [
             incident("down", since, None),
             incident("partial", since, since + 120),
+            incident("degraded", since, since + 120),
             incident("no_data", since, since + 60),
             incident("flapping", since, None),
         ],
@@ -90,5 +91,6 @@ def test_maintenance_and_incidents_are_shaded_until_they_end_or_until_now() -> N
         ("maintenance", since - 60, since + 60, "maintenance"),
         ("down", since, since + 300, "down"),
         ("degraded", since, since + 120, "partial for 2 min"),
+        ("degraded", since, since + 120, "degraded for 2 min"),
         ("unknown", since, since + 60, "no data for 1 min"),
     ]
