@@ -1,5 +1,6 @@
 """What a row of the table is."""
 
+import re
 import socket
 import ssl
 import threading
@@ -21,6 +22,12 @@ class Web(NamedTuple):
 
     host: str
     port: int
+
+    @classmethod
+    def of(cls, program: Program) -> "Web":
+        """Return that of the program's last start."""
+        host, port = re.findall(r" web: http://([\d.]+):(\d+)", program.printed())[-1]
+        return cls(host, int(port))
 
     def connect(self, source: str = "") -> socket.socket:
         """Connect from this address; by default, from any."""

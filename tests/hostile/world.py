@@ -60,8 +60,7 @@ class World:
         if self._files is not None:
             self.program.process.rlimit(psutil.RLIMIT_NOFILE, (self._files, self._files))
         await asyncio.to_thread(self.program.prints, r" web: http", started + 1, 2 * LIMIT_S)
-        found = re.findall(r" web: http://([\d.]+):(\d+)", self.program.printed())[-1]
-        self.web = Web(found[0], int(found[1]))
+        self.web = Web.of(self.program)
         self._database = self.program.database()
         self._last_id, self.rows = 0, []
         await self.wait(lambda: {row.monitor for row in self.rows} >= set(HEALTHY), "all are checked")
