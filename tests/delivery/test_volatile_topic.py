@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.aiokafka_fixes import close
-from monitor.delivery.kafka.clients import consumer, started_producer
+from monitor.delivery.kafka.clients import consumer, started, started_producer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.retention import UntilStored
@@ -104,6 +104,30 @@ async def test_after_a_restart_of_the_broker_the_topics_are_there_in_a_new_epoch
     sending = await started_producer(embedded_config, broker.bootstrap)
     assert (await sending.send_and_wait(embedded_config.kafka_topic, b"x", partition=0)).offset == 0
     await close(sending)
+
+
+async def test_what_a_client_sent_before_the_topics_were_restored_is_gone(
+    embedded_config: Config, broker: Broker
+) -> None:
+    log = VolatileTopic(embedded_config, broker.bootstrap)
+    sending = await started_producer(embedded_config, broker.bootstrap)
+    await sending.send_and_wait(embedded_config.kafka_topic, b"too early")
+
+    await log.restore()
+
+    assert (await sending.send_and_wait(embedded_config.kafka_topic, b"x")).offset == 0
+    await close(sending)
+
+
+async def test_a_topic_that_a_client_made_by_asking_has_as_many_partitions_as_ours(
+    embedded_config: Config, broker: Broker
+) -> None:
+    await ensure_topics(embedded_config, broker.bootstrap)
+
+    async with started(AIOKafkaProducer(bootstrap_servers=broker.bootstrap)) as asking:
+        ours = await asking.partitions_for(embedded_config.kafka_topic)
+
+        assert await asking.partitions_for("not_there_before") == ours
 
 
 async def test_restoring_without_a_broker_is_an_os_error(embedded_config: Config) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from aiokafka.errors import KafkaError
 
 from monitor.config.model import Config
-from monitor.delivery.kafka.topics import ensure_topics, remake_topic
+from monitor.delivery.kafka.topics import remake_topic
 
 MAX_BATCHES = 10_000
 MAX_BYTES = 64_000_000
@@ -47,13 +47,16 @@ class VolatileTopic:
     async def restore(self) -> None:
         """Make the topics after the broker was started again, and begin a new epoch.
 
+        A client that asks for the topic earlier makes it too; two that make it at once have two, of one name.
+        So it is deleted first.
+
         Raises:
             OSError: the broker is unavailable again.
 
         """
         try:
             async with self._lock:
-                await ensure_topics(self._config, self._bootstrap)
+                await remake_topic(self._config, self._bootstrap)
         except KafkaError as error:
             raise ConnectionError(str(error)) from error
         self.renewed()
