@@ -20,7 +20,8 @@ def log_changes(changes: Iterable[StoredChange]) -> None:
             lasted = duration(each.at - each.started_at, whole=True) + _more(each)
             _log.info("incident %d %s: %s was %s for %s", *about, lasted)
         else:
-            _log.info("incident %d %s: %s %s: %s", *about, _why(each))
+            now = "now " if each.change == "changed" else ""
+            _log.info("incident %d %s: %s %s: %s%s", *about, now, _why(each))
 
 
 def _why(change: StoredChange) -> str:

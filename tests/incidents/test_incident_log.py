@@ -31,7 +31,7 @@ def stored(kind: str, change: str, detail: str | None, reason: str | None = None
     [
         (stored("down", "opened", WHY, "status"), f"shop down: {WHY}"),
         (stored("down", "opened", None, "too_slow"), "shop down: too_slow"),
-        (stored("down", "changed", WHY, "status"), f"shop down: {WHY}"),
+        (stored("down", "changed", WHY, "status"), f"shop down: now {WHY}"),
         (stored("flapping", "opened", None), "shop flapping: no reason is known"),
         (stored("partial", "opened", WHY), f"shop down from some locations: {WHY}"),
         (stored("no_data", "opened", NOTHING), f"shop without data: {NOTHING}"),
@@ -61,7 +61,7 @@ async def test_each_change_is_logged_when_it_is_stored(
 
     assert incident_lines(caplog) == [
         "incident 1 opened: shop down: status 500, expected 200-399",
-        "incident 1 changed: shop down: no response within 10 s",
+        "incident 1 changed: shop down: now no response within 10 s",
         "incident 1 resolved: shop was down for 5 min",
     ]
 
