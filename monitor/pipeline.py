@@ -5,6 +5,7 @@ checks -> queue (JSON) -> outbox + forwarder -> Kafka -> ingest -> PostgreSQL ->
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from monitor.alerts.heartbeat import RecentResults, send_heartbeats
-from monitor.alerts.sender import send_alerts
+from monitor.alerts.own_trouble import Trouble, send_own_trouble, troubles_of
+from monitor.alerts.sender import retry_after_s, send_alerts
 from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.config.public_url import public_url
@@ -77,6 +79,10 @@ class Pipeline:
         self.config = config
         self.rules.follow(config.monitors)
         self.result_log.follow(config)
+
+    def troubles(self) -> list[Trouble]:
+        """Return what keeps this process from judging."""
+        return troubles_of(self.watch, (self.forwarder.availability, self.ingest.availability), time.time())
 
     def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it until the program ends; when it crashes, the program does."""
@@ -230,7 +236,10 @@ async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
 async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator[None]:
     """Send alerts and heartbeats; on leaving, what is being sent is sent, as far as the grace allows."""
     stop = asyncio.Event()
-    if not alerting:
+    if alerting:
+        own = send_own_trouble(running.troubles, lambda: running.config, retry_after_s)
+        running.run_beside("the alerts of the program itself", own)
+    else:
         stop.set()
     stages, progress = running.stages, Progress("the alerts")
     running.watch.add(progress)

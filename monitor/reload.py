@@ -23,6 +23,7 @@ LIVE = (
     "groups",
     "alerts",
     "heartbeat_url",
+    "own_trouble_after_s",
     "log_level",
     "log_results",
     "connectivity_check",

@@ -33,7 +33,12 @@ _PERMANENT_FOR_SMTP = 500
 _HTTP_CODE = re.compile(r"\berror=(\d{3})\b")
 _SMTP_CODE = re.compile(r"\((\d{3}), b['\"]|was refused: (\d{3})\b")
 
-_NOTIFY_TYPES: dict[Event, str] = {"resolved": "success", "past": "warning", "certificate": "warning"}
+_NOTIFY_TYPES: dict[Event, str] = {
+    "resolved": "success",
+    "past": "warning",
+    "certificate": "warning",
+    "own_trouble_over": "success",
+}
 
 
 class NotDeliveredError(Exception):

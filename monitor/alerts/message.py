@@ -9,7 +9,16 @@ import msgspec
 from monitor.result import why
 from monitor.runtime.text import duration, instant
 
-Event = Literal["opened", "resolved", "past", "reminder", "escalation", "certificate"]
+Event = Literal[
+    "opened",
+    "resolved",
+    "past",
+    "reminder",
+    "escalation",
+    "certificate",
+    "own_trouble",
+    "own_trouble_over",
+]
 
 _MAX_LISTED = 50  # in the text; `monitors` has all
 

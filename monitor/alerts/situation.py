@@ -121,16 +121,21 @@ def _goes_on(one: str, other: str) -> bool:
     return one != other and {one, other} <= _OUTAGES
 
 
+def page_url_of(config: Config) -> str | None:
+    """Return where people reach the pages; `None` where that is not known."""
+    if config.alerts.page_url is not None or not config.web_port:
+        return config.alerts.page_url
+    host = f"[{config.web_host}]" if ":" in config.web_host else config.web_host
+    return f"http://{host}:{config.web_port}"
+
+
 class Plan:
     """Who wants to be alerted of what, by the configuration; paused monitors are not in it."""
 
     def __init__(self, config: Config) -> None:
         self.monitors = {monitor.name: monitor for monitor in config.monitors if not monitor.paused}
         self.channels = tuple(config.alerts.channels)
-        self.page_url = config.alerts.page_url
-        if self.page_url is None and config.web_port:
-            host = f"[{config.web_host}]" if ":" in config.web_host else config.web_host
-            self.page_url = f"http://{host}:{config.web_port}"
+        self.page_url = page_url_of(config)
         self._dependencies: dict[str, frozenset[str]] = {}
         self._windows = {name: Windows(monitor.maintenance) for name, monitor in self.monitors.items()}
 

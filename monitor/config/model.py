@@ -206,6 +206,8 @@ class Settings(Strict):
     """By the name of a group: settings of all its monitors; they win over `defaults`."""
     heartbeat_url: values.WebAddress | None = None
     """Requested once a minute, only while checks, Kafka and PostgreSQL all work."""
+    own_trouble_after_s: Duration = 120.0
+    """Seconds without PostgreSQL or Kafka, or with a stalled stage, after which each channel is alerted."""
 
 
 class Config(Settings):
