@@ -155,11 +155,16 @@ DELETE FROM health_acknowledgements WHERE incident_id IN (
 RETURNING at, who, why
 """
 
+# Whoever acknowledged that a monitor is flapping knows of its outages, too.
 ALL_ACKNOWLEDGED = """
 SELECT monitor, NOT EXISTS (
            SELECT FROM health_incidents AS other
            WHERE other.monitor = incident.monitor AND other.ended_at IS NULL
-             AND NOT EXISTS (SELECT FROM health_acknowledgements WHERE incident_id = other.id)),
+             AND NOT EXISTS (SELECT FROM health_acknowledgements WHERE incident_id = other.id)
+             AND (other.kind NOT IN ('down', 'partial', 'degraded') OR NOT EXISTS (
+               SELECT FROM health_incidents AS flapping
+               WHERE flapping.kind = 'flapping' AND flapping.monitor = other.monitor
+                 AND flapping.ended_at IS NULL AND flapping.started_at <= other.started_at))),
        id, at, who, why
 FROM health_incidents AS incident JOIN health_acknowledgements ON incident_id = id
 WHERE ended_at IS NULL ORDER BY id
