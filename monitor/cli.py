@@ -34,7 +34,7 @@ from monitor.runtime.data_dir import DataDirError, locked
 from monitor.runtime.event_loop import shorten_pauses
 from monitor.runtime.log_lines import JsonFormatter, LineFormatter, LineHandler, has_colours
 from monitor.runtime.signals import Signals
-from monitor.runtime.text import printable
+from monitor.runtime.text import counted, printable
 from monitor.service import CannotGoOnError, check_once, serve
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
         config = load(options.config, os.environ)
         if options.check_config:
             with answer():
-                print(f"{options.config}: valid, {len(config.monitors)} monitors")  # noqa: T201 - the answer
+                print(f"{options.config}: valid, {counted(len(config.monitors), 'monitor')}")  # noqa: T201 - the answer
             return 0
         return run(config, options)
     except ConfigError as error:

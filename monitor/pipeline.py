@@ -39,7 +39,7 @@ from monitor.result_log import ResultLog
 from monitor.runtime.data_dir import locked
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
-from monitor.runtime.text import HOUR_S
+from monitor.runtime.text import HOUR_S, counted
 from monitor.storage.database import Database, StoreUnavailableError, server_of
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
@@ -262,7 +262,7 @@ async def _keep_up(store: ResultStore, retention_days: float) -> None:
             await sum_up_days(store.database, locked_monitors)
             dropped = await store.drop_expired(retention_days)
             if dropped:
-                log.info("%d days of results, older than %g days, are dropped", dropped, retention_days)
+                log.info("%s of results dropped, older than %g d", counted(dropped, "day"), retention_days)
             await asyncio.sleep(_UPKEEP_S)
         except StoreUnavailableError:
             await asyncio.sleep(_UPKEEP_RETRY_S)

@@ -15,6 +15,7 @@ from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.runtime.signals import Signals
+from monitor.runtime.text import counted
 from monitor.schedule import Schedule
 
 # The keys that take effect without a restart.
@@ -141,7 +142,8 @@ class Reload:
         schedule.add(self.checkers(change.added))
         self._connectivity.target = config.connectivity_check
         logging.getLogger().setLevel(config.log_level.upper())
-        log.info("configuration taken: %d monitors removed, %d added", len(change.removed), len(change.added))
+        removed = counted(len(change.removed), "monitor")
+        log.info("configuration taken: %s removed, %d added", removed, len(change.added))
         log_monitors(change.added)
         if change.needs_restart:
             log.warning("these keys take effect at the next start: %s", ", ".join(change.needs_restart))

@@ -411,7 +411,7 @@ def test_days_older_than_the_retention_are_dropped_at_start(program: Start, data
 
     monitor.start()
 
-    monitor.prints("1 days of results, older than 90 days, are dropped")
+    monitor.prints("1 day of results dropped, older than 90 d")
     assert not rows(database, "SELECT FROM pg_class WHERE relname = 'health_data_20200101'")
 
 

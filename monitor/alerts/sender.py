@@ -23,7 +23,7 @@ from monitor.config.alerts import Webhook
 from monitor.config.model import Config
 from monitor.runtime.progress import Progress
 from monitor.runtime.tasks import Tasks
-from monitor.runtime.text import DAY_S, HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S, counted
 from monitor.runtime.waiting import first_of, within
 from monitor.storage.database import StoreUnavailableError
 
@@ -135,7 +135,7 @@ class _Sender:
             given_up = await self.store.tidy()
             self.tidied_at = now
             if given_up:
-                log.error("%d alerts could not be sent for a day, and are given up", given_up)
+                log.error("%s given up, after a day of attempts", counted(given_up, "alert"))
 
     async def _send(self, claimed: Claimed, channel: Channel) -> None:
         """Send it, then the later ones of the channel."""

@@ -150,7 +150,7 @@ class Forwarder:
         now = time.monotonic()
         if now >= self._next_line_at:
             self._next_line_at = now + self._patience.line_s
-            _log.warning("%s, %d wait in the outbox: %s", what, self.waiting, why)
+            _log.warning("%s, %d in the outbox: %s", what, self.waiting, why)
         self.retried += 1
         await asyncio.sleep(next(self._delays_s))
 
@@ -175,7 +175,7 @@ class Forwarder:
             await self._send(self._producer)
         self._progress.end()
         if self.availability.succeeded():
-            _log.info("%s takes results again, %d wait in the outbox", self.availability.name, self.waiting)
+            _log.info("%s takes results again, %d in the outbox", self.availability.name, self.waiting)
         self._next_line_at = 0.0
         self._delays_s = self._delays()
         return True

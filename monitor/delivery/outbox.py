@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar
 from monitor.delivery.outbox_file import OutboxFile, OutboxRow, is_damage, is_no_room, up_to
 from monitor.delivery.outbox_salvage import salvage
 from monitor.result import Message
+from monitor.runtime.text import counted
 
 _WINDOW_BYTES = 16 << 20
 _DROPPED_LINE_S = 10.0
@@ -153,9 +154,9 @@ class Outbox:
 
     def _log_dropped(self) -> None:
         _log.error(
-            "The outbox is full (%.1f MB): the oldest %d results were dropped",
+            "The outbox is full (%.1f MB), its oldest are dropped: %s",
             self._max_bytes / 1e6,
-            self._dropped_unlogged,
+            counted(self._dropped_unlogged, "result"),
         )
         self._dropped_unlogged = 0
         self._dropped_logged_at = time.monotonic()
@@ -257,7 +258,8 @@ class Outbox:
             if self._unsaved:
                 self._repairing(self._save)
         except (sqlite3.Error, OSError) as error:
-            _log.error("%d results are lost, the outbox cannot be written: %s", len(self._unsaved), error)
+            lost = counted(len(self._unsaved), "result")
+            _log.error("%s lost, the outbox cannot be written: %s", lost, error)
         if self._file:
             with suppress(sqlite3.Error):
                 self._file.close()

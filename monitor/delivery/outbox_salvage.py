@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.delivery.outbox_file import OutboxFile, OutboxRow, rows_of
+from monitor.runtime.text import counted
 
 _CHUNK_ROWS = 500
 _MAX_FAILED_READS = 100_000
@@ -42,7 +43,7 @@ def salvage(path: Path) -> None:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     fresh.rename(path)
-    _log.error("The outbox was damaged: %d results kept, the old file is %s", kept, aside)
+    _log.error("The outbox was damaged: %s kept, the old file is %s", counted(kept, "result"), aside)
 
 
 def _readable_rows(bad: sqlite3.Connection, size: int) -> Iterator[OutboxRow]:

@@ -14,6 +14,7 @@ import msgspec
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox_file import OutboxRow
 from monitor.runtime.progress import Progress
+from monitor.runtime.text import counted
 
 UNSTORED_ROWS = 5_000
 UNSTORED_BYTES = 16 << 20
@@ -117,7 +118,8 @@ class UntilStored:
         are_lost = not is_sending and self._are_lost()
         if are_lost:
             _log.warning(
-                "%d results that Kafka took are not in its topic, sending all again", len(self._unstored)
+                "Kafka has lost %s that it had taken: sending all again",
+                counted(len(self._unstored), "result"),
             )
         if are_lost or (self._topic.exhausted and not self.waits):
             progress.begin("Kafka to empty the topic")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 
-from monitor.runtime.text import cut, printable
+from monitor.runtime.text import counted, cut, printable
 
 _SELDOM_S = 60.0
 MAX_LENGTH = 10_000  # characters of a line
@@ -115,8 +115,8 @@ class LineHandler(logging.Handler):
 
 
 def _missed(number: int) -> logging.LogRecord:
-    text = "%d lines were missed, since nobody read them"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (number,), None)
+    text = f"{counted(number, 'line')} missed, since nobody read the log"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)
 
 
 class Seldom:

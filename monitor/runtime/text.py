@@ -33,6 +33,11 @@ def duration(seconds: float | None, *, whole: bool = False) -> str:
     return " ".join(filter(None, counts[:2]))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 monitor`, `2 monitors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def instant(at: float) -> str:
     """Return an instant (Unix seconds) in UTC, to the second, without the name of the time zone."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"

@@ -272,7 +272,7 @@ async def test_what_could_not_be_sent_for_a_day_is_given_up(
     async with sending(alert_store, config({"hook": hook(receiver)}), clock):
         await eventually("it is given up", book.all_done)
 
-    assert "1 alerts could not be sent for a day, and are given up" in caplog.text
+    assert "1 alert given up, after a day of attempts" in caplog.text
 
 
 async def test_the_configuration_may_change_meanwhile(

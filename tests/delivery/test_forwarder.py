@@ -245,7 +245,7 @@ async def test_what_cannot_be_cut_any_further_waits_in_the_outbox(
     assert outbox.rows == 1
     assert [one for one in caplog.messages if "takes no results" in one] == [
         (
-            "Kafka takes no results, 1 wait in the outbox: "
+            "Kafka takes no results, 1 in the outbox: "
             "[Error 10] MessageSizeTooLargeError: a result of site 1, even without its body"
         )
     ]
@@ -268,8 +268,8 @@ async def test_a_refusal_that_waiting_may_cure_is_waited_for(
 
     assert (stage.sent, stage.retried) == (1, 3)
     assert [record.message for record in caplog.records if record.name == "monitor.delivery.forwarder"] == [
-        "Kafka takes no results, 1 wait in the outbox: [Error 29] TopicAuthorizationFailedError: health",
-        "Kafka takes results again, 0 wait in the outbox",
+        "Kafka takes no results, 1 in the outbox: [Error 29] TopicAuthorizationFailedError: health",
+        "Kafka takes results again, 0 in the outbox",
     ]
 
 

@@ -62,7 +62,7 @@ async def test_kafka_that_is_unavailable_at_the_start_is_waited_for(
     lines = [record.message for record in caplog.records if record.name == "monitor.delivery.forwarder"]
     assert len(lines) == 2
     assert lines[0].startswith("Kafka takes no results, ")
-    assert re.fullmatch(r"Kafka takes results again, \d+ wait in the outbox", lines[1])
+    assert re.fullmatch(r"Kafka takes results again, \d+ in the outbox", lines[1])
     assert not stage.availability.unavailable_since_at
 
 
@@ -292,7 +292,7 @@ async def test_an_outbox_that_cannot_be_read_is_waited_for(
     await running
 
     assert stage.sent == 5
-    assert [one for one in caplog.messages if one.startswith("The outbox fails, 5 wait in the outbox: ")]
+    assert [one for one in caplog.messages if one.startswith("The outbox fails, 5 in the outbox: ")]
     await outbox.close()
 
 

@@ -120,10 +120,10 @@ async def test_past_its_size_the_oldest_are_dropped_counted_and_told_once(
     assert (outbox.rows, outbox.bytes) == (100, 1_400)
     assert await values(outbox) == [message.value for message in messages(100, 100)]
     assert [record.message for record in caplog.records] == [
-        "The outbox is full (0.0 MB): the oldest 10 results were dropped"
+        "The outbox is full (0.0 MB), its oldest are dropped: 10 results"
     ]
     await outbox.close()
-    assert caplog.messages[-1] == "The outbox is full (0.0 MB): the oldest 90 results were dropped"
+    assert caplog.messages[-1] == "The outbox is full (0.0 MB), its oldest are dropped: 90 results"
 
 
 async def test_of_a_batch_larger_than_the_outbox_the_newest_stay(path: Path) -> None:
@@ -303,7 +303,7 @@ async def test_closing_tells_how_many_results_a_full_disk_loses(
 
     await outbox.close()
 
-    assert caplog.messages == ["3 results are lost, the outbox cannot be written: database or disk is full"]
+    assert caplog.messages == ["3 results lost, the outbox cannot be written: database or disk is full"]
 
 
 def limit_pages(outbox: Outbox, pages: int) -> None:

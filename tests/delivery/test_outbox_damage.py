@@ -266,4 +266,4 @@ async def test_closing_copes_with_a_file_that_cannot_be_opened(
 
     await outbox.close()
 
-    assert caplog.messages[-1].startswith("1 results are lost, the outbox cannot be written: ")
+    assert caplog.messages[-1].startswith("1 result lost, the outbox cannot be written: ")

@@ -113,7 +113,7 @@ async def test_what_was_acknowledged_and_is_not_in_the_topic_is_sent_again(
     retention.drained()
     await retention.looked_at()
     assert topic.epoch == 2  # read once since they were sent again
-    assert "3 results that Kafka took are not in its topic, sending all again" in caplog.messages
+    assert "Kafka has lost 3 results that it had taken: sending all again" in caplog.messages
     stage.stored([identity(number) for number in range(10)])
     await until(lambda: outbox.rows == 0, "all have left")
     for _ in range(2):

@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.runtime.text import cut, duration, instant, iso, percent, printable, quoted
+from monitor.runtime.text import counted, cut, duration, instant, iso, percent, printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,7 @@ def test_what_a_terminal_would_obey_is_escaped() -> None:
 
 def test_a_text_that_is_cut_shows_it() -> None:
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "abc…")
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "monitor") for number in (0, 1, 2)] == ["0 monitors", "1 monitor", "2 monitors"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from monitor.config.model import Expect, Monitor
 from monitor.config.public_url import MASK
 from monitor.result import why
-from monitor.runtime.text import duration, instant, iso, percent
+from monitor.runtime.text import counted, duration, instant, iso, percent
 
 
 def environment(*, has_sessions: bool = False) -> Environment:
@@ -24,7 +24,12 @@ def environment(*, has_sessions: bool = False) -> Environment:
     )
     made.globals.update(has_sessions=has_sessions, why=why)
     made.filters.update(
-        duration=duration, instant=instant, iso=iso, percent=percent, monitor_path=monitor_path
+        counted=counted,
+        duration=duration,
+        instant=instant,
+        iso=iso,
+        percent=percent,
+        monitor_path=monitor_path,
     )
     return made
 

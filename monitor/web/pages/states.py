@@ -153,6 +153,8 @@ def banner_of(states: Sequence[ShownState]) -> Banner:
             verb = "is" if len(troubled) == 1 else "are"
             since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
             text = f"{len(troubled)} of {len(watched)} monitors {verb} {word}: {_names(troubled)}"
+            if len(watched) == 1:
+                text = f"{_names(troubled)} is {word}"
             return Banner(status, text, since)
     if any(state.is_handled for state in watched):
         return Banner("maintenance", _handled(watched), None)

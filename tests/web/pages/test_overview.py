@@ -112,6 +112,16 @@ async def bars(visitor: Visitor, name: str, query: str = "") -> tuple[str, int]:
     return chart.partition("of the last ")[2].partition('"')[0], chart.count("<path ")
 
 
+async def test_one_monitor_is_no_plural(store: ResultStore) -> None:
+    await store.save(outage())
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = await visitor.get("/")
+
+    assert "<h1>shop is down</h1>" in page.text
+    assert "<p>1 monitor</p>" in page.text
+
+
 async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -> None:
     labelled = {"name": "shop", "labels": {"team": "web"}, "group": "sales"}
 
@@ -119,7 +129,7 @@ async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -
         page = await visitor.get("/?q=SHO&state=unknown&label=team%3Dweb")
         nothing = await visitor.get("/?q=nowhere")
 
-    assert "1 of 2 monitors" in page.text
+    assert "<p>1 of 2 monitors</p>" in page.text
     assert "<h2>sales</h2>" in page.text
     assert 'value="SHO"' in page.text
     assert page.text.count(" selected>") == 2

@@ -113,7 +113,7 @@ def test_pages_follow_each_other_and_a_number_too_high_is_the_last() -> None:
             [state("a", "degraded", since_at=5.0), state("b", "unknown")],
             Banner("degraded", "1 of 2 monitors is degraded: a", 5.0),
         ),
-        ([state("a", "unknown")], Banner("unknown", "1 of 1 monitors is in an unknown state: a", None)),
+        ([state("a", "unknown")], Banner("unknown", "a is in an unknown state", None)),
     ],
 )
 def test_one_line_says_whether_all_is_well(states: list[ShownState], banner: Banner) -> None:
