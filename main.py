@@ -6,8 +6,8 @@ import sys
 
 
 def _stop(_number: int, _frame: object) -> None:
-    """End at once: nothing has begun, and with `--once` nothing was checked."""
-    os._exit(1 if "--once" in sys.argv else 0)
+    """End at once: nothing has begun, so nothing was checked with `--once`, or sent with `--test-alerts`."""
+    os._exit(1 if {"--once", "--test-alerts"}.intersection(sys.argv) else 0)
 
 
 # Loading the program takes a while. A stop in that time is a stop, not a traceback.

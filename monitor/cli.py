@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -16,12 +16,16 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from uvloop import new_event_loop
 
+from monitor.alerts.trial import try_channels
+from monitor.config.alerts import Webhook
 from monitor.config.load import ConfigError, load
+from monitor.config.mistakes import line
 from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
 from monitor.delivery.replay import ReplayError, replay_dead_letters
@@ -68,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         print(*error.mistakes, sep="\n", file=sys.stderr)  # noqa: T201 - before logging is set up
         return 2
     except KeyboardInterrupt:  # before `Signals` are there, or at --once
-        return 1 if options.once else 0
+        return 1 if options.once or options.test_alerts is not None else 0
     except (CannotGoOnError, ReplayError, WebError) as error:
         _log.critical("%s", error)
         return 1
@@ -113,6 +117,13 @@ def parser() -> argparse.ArgumentParser:
         help="send <kafka_topic>.dead through <kafka_topic> again",
     )
     mode.add_argument("--report", action="store_true", help="print the uptime of each monitor")
+    mode.add_argument(
+        "--test-alerts",
+        nargs="?",
+        const=True,
+        metavar="CHANNEL",
+        help="send a test message to this channel, or to all, and print what became of it",
+    )
     parser.add_argument(
         "--within",
         type=seconds,
@@ -181,6 +192,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
                 print_table(results)
             unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
             return 0 if not unchecked and all(result.up for result in results) else 1
+        if options.test_alerts is not None:
+            trials = runner.run(try_channels(chosen_channels(config, options), config.location))
+            with answer():
+                print(*(printable(str(trial)) for trial in trials), sep="\n")  # noqa: T201 - the answer
+            return 0 if all(trial.error is None for trial in trials) else 1
         if options.report or options.replay_dead_letters:
             draw = runner.run(_text(config, options))
             with answer():
@@ -190,6 +206,24 @@ def run(config: Config, options: argparse.Namespace) -> int:
         shorten_pauses()
         runner.run(serve(config, options.config, os.environ))
         return 0
+
+
+def chosen_channels(config: Config, options: argparse.Namespace) -> Mapping[str, SecretStr | Webhook]:
+    """Return the channels that are to be tried.
+
+    Raises:
+        ConfigError: the configuration has no such channel, or none at all.
+
+    """
+    channels = config.alerts.channels
+    chosen = channels if options.test_alerts is True else {options.test_alerts}
+    unknown = [
+        f'no channel "{name}"; known are {", ".join(channels)}' for name in chosen if name not in channels
+    ]
+    if unknown or not channels:
+        mistake = unknown[0] if channels else "no channel; must be at least one"
+        raise ConfigError([line(options.config, ("alerts", "channels"), mistake)])
+    return {name: channels[name] for name in chosen}
 
 
 async def _text(config: Config, options: argparse.Namespace) -> Callable[[], str]:

@@ -532,7 +532,7 @@ def test_without_a_stdout_the_exit_code_is_the_answer(program: Start) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--once",), 1)])
+@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--once",), 1), (("--test-alerts",), 1)])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_while_the_program_loads_leaves_no_traceback(
     program: Start, arguments: tuple[str, ...], code: int, number: signal.Signals

@@ -38,6 +38,7 @@ _NOTIFY_TYPES: dict[Event, str] = {
     "past": "warning",
     "certificate": "warning",
     "own_trouble_over": "success",
+    "test": "info",
 }
 
 

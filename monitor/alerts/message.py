@@ -18,6 +18,7 @@ Event = Literal[
     "certificate",
     "own_trouble",
     "own_trouble_over",
+    "test",
 ]
 
 _MAX_LISTED = 50  # in the text; `monitors` has all
@@ -145,6 +146,17 @@ def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
         *_runbooks(subjects, "certificate"),
     ]
     return Alert(event="certificate", at=now, title=lines[0], text="\n".join(lines), monitors=subjects)
+
+
+def compose_test(channel: str, location: str, now: float) -> Alert:
+    """Return the message that shows whether people get what is sent to a channel."""
+    lines = [
+        f"Somebody tries the channel {channel}.",
+        "No monitor is concerned, and there is nothing to do.",
+        f"From: {location}",
+    ]
+    title = "A test of the website health monitor"
+    return Alert(event="test", at=now, title=title, text="\n".join(lines), monitors=())
 
 
 def _tense(event: Event) -> int:

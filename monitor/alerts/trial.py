@@ -1,0 +1,53 @@
+"""A test message to channels, and what became of it.
+
+It goes straight to the channels: it needs neither Kafka nor PostgreSQL, and nothing is stored.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from monitor.alerts.channels import NotDeliveredError, open_channel
+from monitor.alerts.message import compose_test
+from monitor.config.alerts import Webhook
+from monitor.runtime.text import duration
+
+
+class Trial(NamedTuple):
+    """What became of a test message to one channel."""
+
+    channel: str
+    took_s: float
+    error: str | None
+    """Why it was not accepted, in one line without secrets; `None` where it was."""
+
+    def __str__(self) -> str:
+        """Return the outcome in one line."""
+        if self.error is None:
+            return f"{self.channel}: accepted after {duration(self.took_s)}"
+        return f"{self.channel}: not accepted: {self.error}"
+
+
+async def try_channels(channels: Mapping[str, SecretStr | Webhook], location: str) -> list[Trial]:
+    """Send a test message to each of these channels, all at once; return what became of them in their order.
+
+    Each has a minute for it.
+    """
+    async with asyncio.TaskGroup() as trying:
+        tasks = [
+            trying.create_task(_try_channel(name, settings, location)) for name, settings in channels.items()
+        ]
+    return [task.result() for task in tasks]
+
+
+async def _try_channel(name: str, settings: SecretStr | Webhook, location: str) -> Trial:
+    now, began = time.time(), time.monotonic()
+    error = None
+    try:
+        await open_channel(settings).send(-round(now * 1_000), compose_test(name, location, now))
+    except NotDeliveredError as refused:
+        error = str(refused)
+    return Trial(name, time.monotonic() - began, error)
