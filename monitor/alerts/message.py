@@ -23,29 +23,46 @@ Event = Literal[
 
 _MAX_LISTED = 50  # in the text; `monitors` has all
 
-# By kind: while it lasts, afterwards (past), and when it is over (resolved).
+# By kind: when it begins, afterwards (past), when it is over (resolved), and while it lasts.
 _TITLES = {
-    "down": ("{} is down", "{} was down", "{} is up again"),
+    "down": ("{} is down", "{} was down", "{} is up again", "{} has been down for {}"),
     "partial": (
-        "{} is down from some locations only",
-        "{} was down from some locations only",
+        "{} is down from some locations",
+        "{} was down from some locations",
         "{} is up everywhere again",
+        "{} has been down from some locations for {}",
     ),
-    "degraded": ("{} is degraded", "{} was degraded", "{} is no longer degraded"),
-    "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again"),
-    "flapping": ("{} is flapping", "{} was flapping", "{} has settled"),
+    "degraded": (
+        "{} is degraded",
+        "{} was degraded",
+        "{} is no longer degraded",
+        "{} has been degraded for {}",
+    ),
+    "no_data": ("{}: no data", "{}: there was no data", "{}: there is data again", "{}: no data for {}"),
+    "flapping": ("{} is flapping", "{} was flapping", "{} has settled", "{} has been flapping for {}"),
 }
 
 _TITLES_OF_MANY = {
-    "down": ("{} are down", "{} were down", "{} are up again"),
+    "down": ("{} are down", "{} were down", "{} are up again", "{} have been down for {}"),
     "partial": (
-        "{} are down from some locations only",
-        "{} were down from some locations only",
+        "{} are down from some locations",
+        "{} were down from some locations",
         "{} are up everywhere again",
+        "{} have been down from some locations for {}",
     ),
-    "degraded": ("{} are degraded", "{} were degraded", "{} are no longer degraded"),
+    "degraded": (
+        "{} are degraded",
+        "{} were degraded",
+        "{} are no longer degraded",
+        "{} have been degraded for {}",
+    ),
     "no_data": _TITLES["no_data"],
-    "flapping": ("{} are flapping", "{} were flapping", "{} have settled"),
+    "flapping": (
+        "{} are flapping",
+        "{} were flapping",
+        "{} have settled",
+        "{} have been flapping for {}",
+    ),
 }
 
 _WORDS = {
@@ -116,16 +133,17 @@ def compose(
     first = subjects[0]
     single = len(subjects) == 1
     name = first.monitor if single else f"{len(subjects)} of {of_monitors} monitors"
-    title = (_TITLES if single else _TITLES_OF_MANY)[first.kind][_tense(event)].format(name)
+    lasted_s = now - min(subject.started_at for subject in subjects)
+    title = (_TITLES if single else _TITLES_OF_MANY)[first.kind][_tense(event)]
+    title = title.format(name, _seconds(lasted_s))
     if event == "resolved" and not first.is_checked:
         title = f"{name}: no longer checked"
-    if event in {"reminder", "escalation"}:
-        title = f"{title}, since {_seconds(now - min(subject.started_at for subject in subjects))}"
     lines = _of_one(first, event) if single else _of_many(subjects, event)
     if event == "escalation":
         lines.append("Nobody has acknowledged it so far.")
     if held_back:
-        lines.append(f"Held back while it is down, since they depend on it: {_listed(held_back)}")
+        them = "it" if single else "these"
+        lines.append(f"Alerts held back, since they depend on {them}: {_listed(held_back)}")
     return Alert(
         event=event, at=now, title=title, text="\n".join(lines), monitors=subjects, held_back=held_back
     )
@@ -160,7 +178,7 @@ def compose_test(channel: str, location: str, now: float) -> Alert:
 
 
 def _tense(event: Event) -> int:
-    return {"past": 1, "resolved": 2}.get(event, 0)
+    return {"past": 1, "resolved": 2, "reminder": 3, "escalation": 3}.get(event, 0)
 
 
 def _of_one(subject: Subject, event: Event) -> list[str]:

@@ -39,7 +39,7 @@ def test_a_monitor_may_choose_its_channels_or_none() -> None:
     ("kind", "began", "ended"),
     [
         ("down", "shop is down", "shop is up again"),
-        ("partial", "shop is down from some locations only", "shop is up everywhere again"),
+        ("partial", "shop is down from some locations", "shop is up everywhere again"),
         ("degraded", "shop is degraded", "shop is no longer degraded"),
         ("no_data", "shop: no data", "shop: there is data again"),
         ("flapping", "shop is flapping", "shop has settled"),
@@ -119,14 +119,14 @@ def test_going_from_down_to_partial_is_no_recovery() -> None:
     )
 
     assert (early.deliveries, early.decided) == ([], set())
-    assert {title for _, title in found} == {"shop is down from some locations only"}
+    assert {title for _, title in found} == {"shop is down from some locations"}
 
 
 @pytest.mark.parametrize(
     ("was", "now", "title"),
     [
         ("degraded", "down", "shop is down"),
-        ("degraded", "partial", "shop is down from some locations only"),
+        ("degraded", "partial", "shop is down from some locations"),
         ("down", "degraded", "shop is degraded"),
     ],
 )
@@ -285,7 +285,7 @@ def test_reminders_come_at_their_time() -> None:
     assert [(each.channel, each.about, each.subject) for each in decision.deliveries] == [
         ("mail", f"reminder 1 {NOW}", "incident 1")
     ]
-    assert decision.deliveries[0].alert.title == "shop is down, since 2 min 10 s"
+    assert decision.deliveries[0].alert.title == "shop has been down for 2 min 10 s"
     assert decision.notified == {(1, "mail"): Notified("mail", NOW, NOW, None)}
 
 
@@ -333,7 +333,7 @@ def test_escalation_counts_from_the_incident_where_nobody_is_alerted_at_first() 
     shop = monitor("shop", notify={"channels": [], "escalate_after_s": 60, "escalate_to": ["boss"]})
 
     assert outcome(plan(shop), situation(incidents=(incident(noticed_at=NOW - 60),))) == [
-        ("boss", "shop is down, since 2 min 10 s")
+        ("boss", "shop has been down for 2 min 10 s")
     ]
 
 

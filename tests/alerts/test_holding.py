@@ -78,7 +78,7 @@ def test_while_the_parent_is_down_the_childs_alert_is_held_back_and_named_in_the
     (delivery,) = decision.deliveries
     assert delivery.alert.title == "gateway is down"
     assert delivery.alert.held_back == ["shop"]
-    assert "Held back while it is down, since they depend on it: shop" in delivery.alert.text
+    assert "Alerts held back, since they depend on it: shop" in delivery.alert.text
 
 
 def test_a_child_that_fails_and_is_not_down_yet_is_named_in_the_parents_alert() -> None:

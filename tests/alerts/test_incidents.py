@@ -82,7 +82,7 @@ async def test_down_from_one_of_three_locations_is_distinguished(
 
     found = await alerts_of(alert_store, results, book, receiver)
 
-    assert found == ["shop is down from some locations only"]
+    assert found == ["shop is down from some locations"]
 
 
 async def test_a_mass_outage_is_one_alert(

@@ -170,5 +170,5 @@ def test_reminders_of_it_are_one_message() -> None:
         situation(incidents=open_ones, notified={n: alerted("mail", together=1) for n in range(1, 7)}),
     )
 
-    assert messages(decision) == [("mail", "6 of 9 monitors are down, since 2 min 10 s")]
+    assert messages(decision) == [("mail", "6 of 9 monitors have been down for 2 min 10 s")]
     assert {known.together for known in decision.notified.values()} == {1}

@@ -111,7 +111,7 @@ def test_other_kinds_than_down_say_what_they_mean(kind: str, meaning: str) -> No
 
 
 def test_reminders_and_escalations_say_for_how_long() -> None:
-    assert written("reminder").title == "shop is down, since 1 h 2 min"
+    assert written("reminder").title == "shop has been down for 1 h 2 min"
     assert written("escalation").text.splitlines()[-1] == "Nobody has acknowledged it so far."
 
 

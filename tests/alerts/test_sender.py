@@ -202,11 +202,11 @@ async def test_reminders_come_until_somebody_acknowledges(
 
     assert titles(receiver)[:3] == [
         "shop is down",
-        "shop is down, since 3 min 10 s",
-        "shop is down, since 4 min 10 s",
+        "shop has been down for 3 min 10 s",
+        "shop has been down for 4 min 10 s",
     ]
     later = [title for title in titles(receiver)[before:] if "no data" not in title]
-    assert later in ([], ["shop is down, since 5 min 10 s"])  # due just before somebody acknowledged
+    assert later in ([], ["shop has been down for 5 min 10 s"])  # due just before somebody acknowledged
 
 
 async def test_certificates_are_warned_of_once(

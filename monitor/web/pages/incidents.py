@@ -132,7 +132,7 @@ def _words(change: IncidentChange, incident: Incident) -> str:
     """Return what a change is; those of outages, in the changes of flapping, say how the monitor was."""
     if change.incident_id == incident.id:
         return f"{change.change} (no alert: flapping)" if change.quiet else change.change
-    down = "down" if change.kind == "down" else "down in some locations"
+    down = "down" if change.kind == "down" else "down from some locations"
     return {"opened": down, "changed": f"still {down}", "resolved": "up", "past": f"was {down}"}[
         change.change
     ]

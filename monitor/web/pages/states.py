@@ -18,7 +18,7 @@ PAGE_ROWS = 50
 _MAX_NAMES = 5
 _TROUBLES: tuple[tuple[MonitorStatus, str], ...] = (
     ("down", "down"),
-    ("partial", "down in some locations"),
+    ("partial", "down from some locations"),
     ("degraded", "degraded"),
     ("unknown", "in an unknown state"),
 )

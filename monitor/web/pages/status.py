@@ -21,7 +21,7 @@ from monitor.web.queries import Incident, PageReader
 _PAST_S = 14 * DAY_S
 _INCIDENTS = 50
 _COMING = 20
-_KINDS = {"down": "down", "partial": "down in some locations", "flapping": "up and down in turns"}
+_KINDS = {"down": "down", "partial": "down from some locations", "flapping": "up and down in turns"}
 """What customers are told of; all other kinds of incidents are ours."""
 
 

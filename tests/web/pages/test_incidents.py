@@ -142,7 +142,7 @@ async def test_outages_in_the_past_of_flapping_are_said_to_be_past(store: Result
         page = await one(visitor, int(number))
 
     assert page.text.count("<td>was down</td>") == 3
-    assert page.text.count("<td>was down in some locations</td>") == 1
+    assert page.text.count("<td>was down from some locations</td>") == 1
 
 
 async def test_an_incident_shows_its_latest_reason_and_when_it_had_others(store: ResultStore) -> None:

@@ -85,7 +85,7 @@ async def test_the_feed_has_what_began_what_ended_and_what_is_partial(store: Res
     assert channel is not None
     assert channel.findtext("title") == "<Mine> & yours"
     titles = [each.findtext("title") for each in channel.iter("item")]
-    assert titles == ["shop is down in some locations", "blog was down for 4 min"]
+    assert titles == ["shop is down from some locations", "blog was down for 4 min"]
     assert len({each.findtext("guid") for each in channel.iter("item")}) == 2
     assert feed.headers["Content-Type"] == "application/rss+xml; charset=utf-8"
     assert "blog was down for 4 min" in page.text
