@@ -55,7 +55,7 @@ def _undecided(pattern: str) -> Failure:
 def _undecidable(response: Response) -> Failure | None:
     """Return why a response's JSON is not parsed; signs in strings count as values, too."""
     if response.truncated:
-        detail = f"the JSON goes on after the {len(response.body)} bytes that were read"
+        detail = f"the JSON continues after the {len(response.body)} bytes that were read"
         return Reason.BODY_TOO_LARGE, detail
     if sum(map(response.text.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
         return Reason.BODY_TOO_LARGE, f"the JSON has more than {MAX_JSON_VALUES} values"

@@ -81,7 +81,7 @@ class Watch:
                 _log.warning("%s makes no progress for %.0f s, it waits for %s", stage, seconds, waits_for)
         for stage, (_, waits_for, _) in self._logged.items():
             if stage not in now:
-                _log.info("%s goes on, it had waited for %s", stage, waits_for)
+                _log.info("%s makes progress again, it had waited for %s", stage, waits_for)
         self._logged = now
 
     async def run(self) -> None:

@@ -236,4 +236,4 @@ def test_json_in_another_charset_is_read() -> None:
 def test_json_that_was_cut_is_never_decided() -> None:
     failure = judged([json_is_true(["@"])], Response(200, body=b"true", truncated=True))
 
-    assert failure == (Reason.BODY_TOO_LARGE, "the JSON goes on after the 4 bytes that were read")
+    assert failure == (Reason.BODY_TOO_LARGE, "the JSON continues after the 4 bytes that were read")

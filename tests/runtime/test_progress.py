@@ -94,7 +94,7 @@ def test_a_stall_is_one_line_and_its_end_is_another(
 
     assert [(each.levelname, each.message) for each in caplog.records] == [
         ("WARNING", "the ingest makes no progress for 60 s, it waits for PostgreSQL"),
-        ("INFO", "the ingest goes on, it had waited for PostgreSQL"),
+        ("INFO", "the ingest makes progress again, it had waited for PostgreSQL"),
     ]
 
 
@@ -118,7 +118,7 @@ async def test_the_watch_looks_again_and_again(
 
     stage.end()
 
-    await logged(lambda: "goes on" in caplog.text)
+    await logged(lambda: "progress again" in caplog.text)
     watching.cancel()
 
 

@@ -56,7 +56,7 @@ class ApiAlerting:
             Operation(
                 "POST",
                 "/incidents/{id}/acknowledge/end",
-                "Take an acknowledgement back: reminders and escalation go on",
+                "Take an acknowledgement back: reminders and escalation continue",
                 self._end_acknowledgement,
                 Acknowledged,
             ),

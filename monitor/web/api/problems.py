@@ -63,7 +63,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return _response(error.status, str(error), error.errors)
     except StoreUnavailableError:
         return _response(
-            503, "PostgreSQL is unavailable; checks go on", headers={"Retry-After": f"{_RETRY_AFTER_S}"}
+            503, "PostgreSQL is unavailable; checks continue", headers={"Retry-After": f"{_RETRY_AFTER_S}"}
         )
     except web.HTTPException as refusal:
         kept = {name: value for name, value in refusal.headers.items() if name not in _PAYLOAD_HEADERS}

@@ -143,7 +143,7 @@ class Pages:
         except RefusedError:
             page = self.problem(400, "This text is not allowed", "The database cannot store such a text.")
         except StoreUnavailableError:
-            text = "Checks go on, and results wait until it is back. Try again then."
+            text = "Checks continue, and results wait until it is back. Try again then."
             page = self.problem(503, "PostgreSQL is unavailable", text)
         except web.HTTPClientError as error:
             if not wants_page(request):

@@ -83,7 +83,7 @@ async def test_the_database_is_unavailable(open_api: Open, own_postgres_server: 
 
     for path in ("monitors", "monitors/shop/results", "monitors/shop/export", "uptime", "incidents/1"):
         problem = await client.refused(f"/api/v1/{path}", 503)
-        assert problem["detail"] == "PostgreSQL is unavailable; checks go on"
+        assert problem["detail"] == "PostgreSQL is unavailable; checks continue"
     assert (await client("/incidents", status=503)).headers["Retry-After"] == "5"
     await store.database.close()
 
