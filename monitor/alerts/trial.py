@@ -20,15 +20,22 @@ class Trial(NamedTuple):
     """What became of a test message to one channel."""
 
     channel: str
+    at: float
+    """When it was sent (Unix seconds)."""
     took_s: float
     error: str | None
     """Why it was not accepted, in one line without secrets; `None` where it was."""
 
+    @property
+    def outcome(self) -> str:
+        """What became of it, in words."""
+        return (
+            f"accepted after {duration(self.took_s)}" if self.error is None else f"not accepted: {self.error}"
+        )
+
     def __str__(self) -> str:
-        """Return the outcome in one line."""
-        if self.error is None:
-            return f"{self.channel}: accepted after {duration(self.took_s)}"
-        return f"{self.channel}: not accepted: {self.error}"
+        """Return the channel and the outcome in one line."""
+        return f"{self.channel}: {self.outcome}"
 
 
 async def try_channels(channels: Mapping[str, SecretStr | Webhook], location: str) -> list[Trial]:
@@ -50,4 +57,4 @@ async def _try_channel(name: str, settings: SecretStr | Webhook, location: str) 
         await open_channel(settings).send(-round(now * 1_000), compose_test(name, location, now))
     except NotDeliveredError as refused:
         error = str(refused)
-    return Trial(name, time.monotonic() - began, error)
+    return Trial(name, now, time.monotonic() - began, error)

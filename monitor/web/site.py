@@ -24,6 +24,7 @@ from monitor.web.metrics.probe import ProbePage
 from monitor.web.metrics.program import Section, registry, web_server
 from monitor.web.pages.badges import BadgePages
 from monitor.web.pages.base import Pages
+from monitor.web.pages.channels import ChannelTests
 from monitor.web.pages.incidents import IncidentPages
 from monitor.web.pages.maintenance import MaintenanceForms
 from monitor.web.pages.monitor import MonitorPage
@@ -67,6 +68,7 @@ class Site:
         self._location = config.location
         self._status = StatusPages(self.pages)
         self._probe = ProbePage(self.program)
+        self._channel_tests = ChannelTests(config.location)
         self.follow(config)
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -80,7 +82,8 @@ class Site:
             *MonitorPage(self.pages).routes(),
             *MaintenanceForms(self.pages).routes(),
             *IncidentPages(self.pages).routes(),
-            *PipelinePage(self.pages, self._location).routes(),
+            *PipelinePage(self.pages, self._location, self._channel_tests).routes(),
+            *self._channel_tests.routes(),
             *self._status.routes(),
             *BadgePages(self.pages, self._status).routes(),
             *self.events.routes(),
@@ -103,6 +106,7 @@ class Site:
         self._probe.follow(config.monitors)
         self.pages.follow(config.monitors)
         self._status.settings = config.status_page
+        self._channel_tests.follow(config.alerts.channels)
 
 
 @asynccontextmanager

@@ -104,5 +104,5 @@ async def test_a_stop_before_the_answer_ends_in_1(program: Start, receiver: Http
 
 
 def test_an_outcome_is_a_line() -> None:
-    assert str(Trial("mail", 0.0834, None)) == "mail: accepted after 83 ms"
-    assert str(Trial("mail", 0.0834, "the answer was 404")) == "mail: not accepted: the answer was 404"
+    assert str(Trial("mail", 1.0, 0.0834, None)) == "mail: accepted after 83 ms"
+    assert str(Trial("mail", 1.0, 0.0834, "the answer was 404")) == "mail: not accepted: the answer was 404"

@@ -27,6 +27,7 @@ _BEFORE_START = {  # routes
     "/readyz",
     "/metrics",
     "/pipeline",
+    "/channels/{name}/test",
     "/events",  # the page that says that the program is starting waits for the first event
     "/login",
     "/logout",

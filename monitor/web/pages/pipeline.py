@@ -5,6 +5,7 @@ import time
 from aiohttp import web
 
 from monitor.web.pages.base import Pages
+from monitor.web.pages.channels import ChannelTests
 
 
 class PipelinePage:
@@ -13,8 +14,9 @@ class PipelinePage:
     It does not read the database, so that it also answers while the database is unavailable.
     """
 
-    def __init__(self, pages: Pages, location: str) -> None:
+    def __init__(self, pages: Pages, location: str, tests: ChannelTests) -> None:
         self._pages = pages
+        self._tests = tests
         self._location = location
         self._started_at = time.time()
 
@@ -29,5 +31,6 @@ class PipelinePage:
             location=self._location,
             started_at=self._started_at,
             sections=self._pages.program.measure(),
+            channels=self._tests.shown(),
         )
         return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})

@@ -30,14 +30,25 @@ def environment(*, has_sessions: bool = False) -> Environment:
         iso=iso,
         percent=percent,
         monitor_path=monitor_path,
+        channel_test_path=channel_test_path,
     )
     return made
 
 
 def monitor_path(name: str) -> str:
-    """Return the path of a monitor's page. Browsers would resolve `.` and `..`, so these are quoted twice."""
+    """Return the path of a monitor's page."""
+    return f"/monitors/{_step(name)}"
+
+
+def channel_test_path(name: str) -> str:
+    """Return the path that a form is sent to in order to test a channel."""
+    return f"/channels/{_step(name)}/test"
+
+
+def _step(name: str) -> str:
+    """Return a name as one step of a path. Browsers would resolve `.` and `..`: these are quoted twice."""
     quoted = quote(name, safe="")
-    return "/monitors/" + (quoted.replace(".", "%252E") if name in (".", "..") else quoted)
+    return quoted.replace(".", "%252E") if name in (".", "..") else quoted
 
 
 def settings_of(monitor: Monitor) -> Iterable[tuple[str, str]]:
