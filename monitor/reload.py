@@ -35,7 +35,7 @@ LIVE = (
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.5
+_LOOK_S = 1.0
 _Signature = tuple[int, int, int]
 _NEVER = (-1, -1, -1)
 
@@ -103,7 +103,7 @@ class Reload:
                 yield monitor, GuardedProbe(checker, self._connectivity)
 
     async def follow(self, schedule: Schedule, signals: Signals) -> None:
-        """Look at the file twice a second, and read it at each SIGHUP, until the program ends."""
+        """Look at the file each second, and read it at each SIGHUP, until the program ends."""
         while not signals.end.is_set():
             await self.look(schedule, now=signals.take_hangup())
             await signals.wait(_LOOK_S)

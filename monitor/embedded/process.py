@@ -17,7 +17,7 @@ from monitor.embedded.account import EmbeddedError, ServerUser
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.waiting import delays
 
-_LOOK_S = 0.5
+_LOOK_S = 1.0
 _SHORT_LOOK_S = 0.01
 _MAX_LOG_BYTES = 10_000_000
 _TAIL_BYTES = 4_000

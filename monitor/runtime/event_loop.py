@@ -13,7 +13,7 @@ from monitor.runtime.histogram import Buckets
 PIECE_S = 0.001
 _CLOCK_EVERY = 10
 _BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_EVERY_S = 0.25
+_EVERY_S = 0.5
 _YOUNG = 5_000  # new objects, before the garbage collector looks at them; 700 by default
 _COLLECTIONS = 15  # of lately made objects, before it looks at all objects; 10 by default
 _SWITCH_S = 0.000_5  # for which a thread that makes a page keeps the event loop waiting; 5 ms by default
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class LoopLag:
-    """Counts, four times a second while `watched`, by how much a timer came too late."""
+    """Counts, twice a second while `watched`, by how much a timer came too late."""
 
     def __init__(self) -> None:
         self.lag_s = Buckets(_BOUNDS)

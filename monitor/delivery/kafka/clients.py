@@ -34,6 +34,7 @@ _EMBEDDED_TIMING = {
     "heartbeat_interval_ms": 650,
     "fetch_max_wait_ms": 1_000,
     "metadata_max_age_ms": 5_000,
+    "consumer_timeout_ms": 1_000,  # how often it looks again at what it could fetch
 }
 # aiokafka gives up a batch, a connection and a request after the same time. Not idempotent, it would send the
 # next batch then: later than the caller gives up the producer, who thereby keeps the order.
