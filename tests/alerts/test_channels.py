@@ -4,24 +4,35 @@ import hmac
 import io
 import json
 import logging
-import threading
-from types import SimpleNamespace
+import resource
+import signal
+import subprocess
+import sys
+import time
 from typing import get_args
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
-from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel, failure_in
+from monitor.alerts import apprise_process
+from monitor.alerts.apprise_process import MEMORY_BYTES, PROCESSOR_S, Order, Outcome, send
+from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
+from monitor.alerts.failures import failure_in
 from monitor.alerts.message import Alert, Event, compose
 from monitor.config.alerts import Webhook
-from monitor.config.apprise import load_apprise
 from tests.alerting import NOW
 from tests.alerts.test_message import subject
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer
-from tests.sites import closed_port
+from tests.sites import Serve, closed_port, flood, no_file_descriptor
 
 ALERT = compose("opened", [subject("café", labels={"team": "ink"}, runbook="https://wiki.example/")], NOW)
+
+
+BOUND = "from monitor.alerts.apprise_process import bound"
+LOAD = "from monitor.config.apprise import load_apprise; apprise = load_apprise()"
+MAIN = "from monitor.alerts.apprise_process import main; main()"
 
 
 async def failed(channel: Channel, alert: Alert = ALERT) -> tuple[str, bool]:
@@ -132,46 +143,76 @@ async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> 
     assert looks == [*alerts, *own, "info"]
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long apprise would have slept between alerts."""
-    load_apprise()
-    slept: list[float] = []
-    monkeypatch.setattr("apprise.url.time", SimpleNamespace(sleep=slept.append))
-    return slept
+async def test_mails_do_not_wait_for_each_other(mail_server: MailServer) -> None:
+    order = Order(mail_server.url("me"), "title", "text", "failure", 9)
 
-
-async def test_mails_do_not_wait_for_each_other(mail_server: MailServer, pauses: list[float]) -> None:
-    channel = by_apprise(mail_server.url("me"))
-
-    await channel.send(1, ALERT)
-    await channel.send(2, ALERT)
-
-    assert len(mail_server.mails) == 2
-    assert pauses == []
+    assert await asyncio.to_thread(send, order) == Outcome(None, 0.0)
 
 
 async def test_a_service_whose_limit_apprise_knows_is_not_sent_more(
-    receiver: HttpReceiver, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = load_apprise().Apprise.instantiate("json://localhost")
-    monkeypatch.setattr(type(service), "request_rate_per_sec", 3_600)
+    limited = f"{LOAD}; type(apprise.Apprise.instantiate('json://a')).request_rate_per_sec = 1.5; {MAIN}"
+    monkeypatch.setattr("monitor.alerts.channels._SEND", (sys.executable, "-c", limited))
     channel = by_apprise(f"json://{receiver.host}/")
 
     await channel.send(1, ALERT)
+    free_at = time.monotonic() + 1.4
     await channel.send(2, ALERT)
 
-    assert len(pauses) == 1
+    assert len(receiver.requests) == 2
+    assert time.monotonic() >= free_at
 
 
-async def test_one_that_hangs_is_given_up_and_does_not_gather_threads(hanging_receiver: str) -> None:
-    before = threading.active_count()
-    channel = by_apprise(f"json://{hanging_receiver}/?rto=2&cto=2", 0.05)
+def alert_processes() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children() if apprise_process.__name__ in each.cmdline()]
+
+
+async def test_one_that_hangs_is_ended_at_the_deadline(hanging_receiver: str) -> None:
+    channel = by_apprise(f"json://{hanging_receiver}/", 0.05)
 
     assert await failed(channel) == ("no answer in time", False)
-    assert await failed(channel) == ("an earlier alert still hangs", False)
-    assert threading.active_count() <= before + 1
-    await asyncio.to_thread(until, lambda: threading.active_count() <= before + 1, "the thread has ended")
+    assert await failed(channel) == ("no answer in time", False)
+    assert not alert_processes()
+
+
+async def test_one_that_is_cancelled_is_ended(hanging_receiver: str) -> None:
+    sending = asyncio.create_task(by_apprise(f"json://{hanging_receiver}/").send(7, ALERT))
+    await asyncio.to_thread(until, lambda: bool(alert_processes()), "it is sent")
+
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+
+    assert not alert_processes()
+
+
+async def test_a_service_that_answers_without_end_gets_no_more_memory(serve: Serve) -> None:
+    place = serve(flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536)).removeprefix("http://")
+
+    assert await failed(by_apprise(f"json://{place}/")) == ("no connection, or it was not accepted", False)
+
+
+async def test_a_process_that_cannot_be_started_is_tried_again(receiver: HttpReceiver) -> None:
+    with no_file_descriptor():
+        found = await failed(by_apprise(f"json://{receiver.host}/"))
+
+    assert found == ("no process: Too many open files", False)
+
+
+@pytest.mark.parametrize("limit", [resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_DATA])
+def test_the_process_has_bounds(limit: int) -> None:
+    look = f"{BOUND}; bound(9); import resource; print(resource.getrlimit({limit}))"
+    printed = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True, text=True).stdout
+
+    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: PROCESSOR_S, resource.RLIMIT_DATA: MEMORY_BYTES}
+    assert printed == f"{(bounds[limit], bounds[limit])}\n"
+
+
+def test_the_process_ends_by_itself_when_the_program_has_died() -> None:
+    look = f"{BOUND}; bound(0.01); import threading; threading.Event().wait()"
+
+    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == -signal.SIGALRM
 
 
 async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
@@ -196,4 +237,4 @@ async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
 def test_where_any_code_says_try_again_it_is_tried_again() -> None:
     found = failure_in(["Failed to send: error=400.", "SMTP recipient a@b was refused: 451 b'later'", "x"])
 
-    assert (str(found), found.permanent) == ("the answer was 400, the mail server answered 451", False)
+    assert (found.text, found.permanent) == ("the answer was 400, the mail server answered 451", False)
