@@ -37,7 +37,7 @@ SHORT = (
     "TLS: expired",
     "TLS: 200 names",
     "TLS: plain text",
-    "receiver: 1xx without end",
+    "webhook: 1xx without end",
     "client: half a head, 200 times",
     "client: a broken multipart",
     "token: 20 wrong ones, then the right one",
@@ -96,7 +96,7 @@ async def end(here: World) -> bool:
             Case("end", "a body without end", flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536)),
             Case("end", "never answers", hang, settings={"timeout_s": 5}),
         ]
-        here.restore(*(here.hostile(case, stack) for case in busy))
+        here.restore(*(here.hostile(case, here.serve(case, stack)) for case in busy))
         await here.wait(lambda: str(busy[0]) in {row.monitor for row in here.rows}, "a result of the site")
         code = await asyncio.to_thread(here.program.stop)
         await asyncio.to_thread(stack.close)

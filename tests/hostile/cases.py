@@ -51,7 +51,8 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
 
 
 SITE = "the URL of the hostile site"
-"""Stands for it in the settings of a monitor."""
+"""Stands for it in a configuration."""
+PLACE = "the host and the port of the hostile site"
 
 Tls = Callable[[Path], ssl.SSLContext]
 Client = Callable[[Web], str]
@@ -75,8 +76,10 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     tls: Tls | None = None
     scheme: str = "http"
+    keys: dict[str, Any] = field(default_factory=dict)
+    """Keys of the configuration beside the monitor's."""
     asked: threading.Event | None = None
-    """Set when the site was sent an alert; it gets alerts only if there is one."""
+    """Set when the site was sent an alert, which is waited for."""
     client: Client | None = None
     act: Act | None = None
     files: int | None = None
@@ -85,6 +88,16 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.group}: {self.name}"
+
+
+def placed(written: Any, url: str) -> Any:
+    """Return a part of a configuration with the hostile site's URL in it."""
+    if isinstance(written, dict):
+        return {key: placed(value, url) for key, value in written.items()}
+    if isinstance(written, list):
+        return [placed(value, url) for value in written]
+    is_text = isinstance(written, str)
+    return written.replace(SITE, url).replace(PLACE, url.partition("://")[2]) if is_text else written
 
 
 def after_request(*parts: bytes) -> Script:

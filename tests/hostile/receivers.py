@@ -1,23 +1,25 @@
-"""Sites that get alerts by a webhook, and answer as they like. They are down, so that there is an alert."""
+"""Sites that get alerts and heartbeats, and answer as they like. They are down, so that there are alerts."""
 
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
-from tests.hostile.cases import Case
-from tests.hostile.responses import CHUNKED, HEAD
+from tests.hostile.cases import PLACE, SECRET, SITE, Case
+from tests.hostile.responses import CHUNKED, HEAD, bomb
 from tests.sites import Script, answer, flood, hang, ok, read_request, redirect
 
-DOWN = b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"
+_DOWN = b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"
 
 
 def _receiver(receive: Script, asked: threading.Event) -> Script:
     """Answer checks with 500; what else comes, by this script."""
+    check = b"GET / "
 
     def script(connection: socket.socket, ended: threading.Event) -> None:
-        if connection.recv(1, socket.MSG_PEEK) == b"G":
+        if connection.recv(len(check), socket.MSG_PEEK) == check:
             read_request(connection)
-            connection.sendall(DOWN)
+            connection.sendall(_DOWN)
         else:
             asked.set()
             receive(connection, ended)
@@ -25,12 +27,16 @@ def _receiver(receive: Script, asked: threading.Event) -> Script:
     return script
 
 
-def cases() -> Iterator[Case]:
-    receivers: dict[str, Script] = {
+def _webhooks() -> dict[str, Script]:
+    return {
         "1xx without end": flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        "100 without end": flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
         "a head without end": flood(HEAD, b"X: y\r\n" * 10_000),
         "a body without end": flood(HEAD + b"\r\n", b"x" * 65_536),
         "chunks without end": flood(CHUNKED, b"1\r\nx\r\n" * 10_000),
+        "a byte a second": flood(HEAD + b"\r\n", b"x", 1),
+        "a bomb of gzip": bomb("gzip"),
+        "a bomb of brotli": bomb("br"),
         "garbage": answer(bytes(range(256)) * 99),
         "zeros without end": flood(b"", bytes(65_536)),
         "never answers": hang,
@@ -39,8 +45,32 @@ def cases() -> Iterator[Case]:
         "1,900 cookies": answer(HEAD + b"Set-Cookie: a=b\r\n" * 1_900 + b"Content-Length: 0\r\n\r\n"),
         "500 with escapes": answer(ok(b"\x1b[2J\0\xff").replace(b"200 OK", b"500 \x1b[31m")),
     }
-    for name, receive in receivers.items():
-        asked = threading.Event()
-        script = _receiver(receive, asked)
-        settings = {"failures_to_open": 1}
-        yield Case("receiver", name, script=script, expected=("status",), settings=settings, asked=asked)
+
+
+def _channel(settings: Any) -> dict[str, Any]:
+    return {"alerts": {"channels": {"hostile": settings}}}
+
+
+_WAYS = {
+    "webhook": _channel({"webhook": f"{SITE}/", "secret": SECRET}),
+    "apprise": _channel(f"json://{PLACE}/{SECRET}"),
+    "heartbeat": {"heartbeat_url": f"{SITE}/heartbeat"},
+}
+_HEARTBEATS = (
+    "100 without end",
+    "1xx without end",
+    "a head without end",
+    "a body without end",
+    "never answers",
+)
+"""One is sent each minute, so these are the ones that matter."""
+
+
+def cases() -> Iterator[Case]:
+    for way, keys in _WAYS.items():
+        for name, receive in _webhooks().items():
+            if way != "heartbeat" or name in _HEARTBEATS:
+                asked = threading.Event()
+                script = _receiver(receive, asked)
+                settings = {"failures_to_open": 1}
+                yield Case(way, name, script, ("status",), settings, keys=keys, asked=asked)

@@ -18,7 +18,7 @@ from tests.chaos import account
 from tests.chaos.site import Site
 from tests.chaos.starvation import starved_s, waits
 from tests.hostile import files, machine
-from tests.hostile.cases import MB, SECRET, SITE, Case, Damage, Web
+from tests.hostile.cases import MB, Case, Damage, Web, placed
 from tests.hostile.clients import TOKEN, get
 from tests.hostile.judging import INTERVAL_S, Row, Seen, lateness_s
 from tests.hostile.tokens import PROXY
@@ -72,8 +72,8 @@ class World:
             await asyncio.to_thread(self.program.end)
             await self.start()
 
-    def restore(self, *hostile: dict[str, Any], alerts: dict[str, Any] | None = None) -> None:
-        """Write a good configuration, in the place of whatever is there."""
+    def restore(self, *hostile: dict[str, Any], **keys: Any) -> None:
+        """Write a good configuration, with these keys too, in the place of whatever is there."""
         if not files.is_file(self.program.path):
             files.remove(self.program.path)
         site = f"http://127.0.0.1:{self._port}"
@@ -86,7 +86,7 @@ class World:
             "max_checks_per_host": 100,
             "defaults": {"interval_s": INTERVAL_S},
             "monitors": [*healthy, *hostile],
-            "alerts": alerts or {},
+            **keys,
         }
         self.program.write(config)
 
@@ -121,12 +121,11 @@ class World:
             await self._damage(case.damage, seconds if case.script else 0)
 
     async def _check(self, case: Case, stack: ExitStack, seconds: float) -> None:
-        monitor = self.hostile(case, stack)
-        webhook = {"webhook": monitor["url"], "secret": SECRET}
-        self.restore(monitor, alerts={"channels": {"hostile": webhook}} if case.asked else {})
+        url = self.serve(case, stack)
+        self.restore(self.hostile(case, url), **placed(case.keys, url))
         await self.wait(lambda: bool(self._results(case)), "a result of the site")
         if case.asked is not None:
-            await self.wait(case.asked.is_set, "the site was sent an alert")
+            await self.wait(case.asked.is_set, "the site was sent an alert", 2 * LIMIT_S)
             await asyncio.sleep(seconds)
 
     async def _damage(self, damage: Damage, seconds: float) -> None:
@@ -138,15 +137,17 @@ class World:
             self.restore()
         await self._reload(successful=True)
 
-    def hostile(self, case: Case, stack: ExitStack) -> dict[str, Any]:
-        """Start the site, until the stack ends; return its monitor."""
+    def serve(self, case: Case, stack: ExitStack) -> str:
+        """Start the site, until the stack ends; return its URL."""
         assert case.script
-        serve = stack.enter_context(sites())
-        url = serve(case.script, case.tls and case.tls(self.program.folder))
-        url = url.replace("http:", f"{case.scheme}:", 1) if case.tls is None else url
-        own = {key: url if value == SITE else value for key, value in case.settings.items()}
-        usual = {"url": f"{url}/", "timeout_s": TIMEOUT_S, "ca_file": str(self.program.folder / files.CA)}
-        return {"name": str(case), **usual, **own}
+        start = stack.enter_context(sites())
+        url = start(case.script, case.tls and case.tls(self.program.folder))
+        return url.replace("http:", f"{case.scheme}:", 1) if case.tls is None else url
+
+    def hostile(self, case: Case, url: str) -> dict[str, Any]:
+        """Return the monitor of a site with this URL."""
+        usual = {"timeout_s": TIMEOUT_S, "ca_file": str(self.program.folder / files.CA)}
+        return {"name": str(case), "url": f"{url}/", **usual, **placed(case.settings, url)}
 
     def _ask(self, case: Case) -> str:
         assert case.client
@@ -194,12 +195,12 @@ class World:
                 return found
             await asyncio.sleep(LOOK_S)
 
-    async def wait(self, holds: Any, what: str) -> None:
+    async def wait(self, holds: Any, what: str, limit_s: float = LIMIT_S) -> None:
         """Read rows until it holds."""
-        ends = time.monotonic() + LIMIT_S
+        ends = time.monotonic() + limit_s
         while not holds():
             if time.monotonic() > ends or not self.program.runs:
-                raise TimeoutError(f"not {what} within {LIMIT_S:g} s")
+                raise TimeoutError(f"not {what} within {limit_s:g} s")
             await asyncio.sleep(LOOK_S)
             await self.read()
 
