@@ -73,7 +73,7 @@ def header_has(name: str, pattern: str) -> Expectation:
         if not values:
             yield Reason.HEADER, f"there is no header {name}"
         elif not any(compiled.search(_encoded(value)) for value in values):
-            yield Reason.HEADER, f"the header {name} does not match {shown(pattern)}"
+            yield Reason.HEADER, f'the header {name} does not match "{shown(pattern)}"'
 
     return Expectation(judge, compiled.programsize)
 
@@ -84,7 +84,7 @@ def header_lacks(name: str, pattern: str) -> Expectation:
 
     def judge(response: Response) -> Iterable[Failure]:
         if any(compiled.search(_encoded(value)) for value in response.headers.get(name.lower(), ())):
-            yield Reason.HEADER, f"the header {name} matches {shown(pattern)}"
+            yield Reason.HEADER, f'the header {name} matches "{shown(pattern)}"'
 
     return Expectation(judge, compiled.programsize)
 

@@ -25,7 +25,7 @@ _KINDS = {NoneType: "null", bool: "false", str: "a string", list: "a list", dict
 def body_has(pattern: str) -> Expectation:
     """Expect to find this in the body; undecided if it is not in the part that was read."""
     compiled = compile_pattern(pattern)
-    detail = f"the body does not match {shown(pattern)}"
+    detail = f'the body does not match "{shown(pattern)}"'
 
     def judge(response: Response) -> Iterable[Failure]:
         if compiled.search(response.text) is None:
@@ -37,7 +37,7 @@ def body_has(pattern: str) -> Expectation:
 def body_lacks(pattern: str) -> Expectation:
     """Expect not to find this in the body; undecided if it is not in the part that was read."""
     compiled = compile_pattern(pattern)
-    detail = f"the body matches {shown(pattern)}"
+    detail = f'the body matches "{shown(pattern)}"'
 
     def judge(response: Response) -> Iterable[Failure]:
         if compiled.search(response.text) is not None:
@@ -49,7 +49,7 @@ def body_lacks(pattern: str) -> Expectation:
 
 
 def _undecided(pattern: str) -> Failure:
-    return Reason.BODY_TOO_LARGE, f"the part of the body that was read does not match {shown(pattern)}"
+    return Reason.BODY_TOO_LARGE, f'the part of the body that was read does not match "{shown(pattern)}"'
 
 
 def _undecidable(response: Response) -> Failure | None:

@@ -75,10 +75,10 @@ async def test_the_detail_has_all_that_failed_and_the_first_gives_the_reason() -
     assert reason == Reason.STATUS
     assert detail.split("; ") == [
         "status 503, expected 200-399",
-        "the header Server does not match nginx",
-        "the header x-powered-by matches PHP",
-        "the body does not match welcome",
-        "the body matches error",
+        'the header Server does not match "nginx"',
+        'the header x-powered-by matches "PHP"',
+        'the body does not match "welcome"',
+        'the body matches "error"',
         "the body is not JSON, or nested too deeply",
         "took 1.500 s, expected 1 s",
         "a certificate expires in 3.0 days, expected 14",

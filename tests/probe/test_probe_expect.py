@@ -167,5 +167,5 @@ async def test_a_value_from_the_environment_is_not_shown_in_a_detail(
 
     assert (
         result.detail
-        == "there is no header via; the body does not match in ***; a == '***' is false, expected true"
+        == """there is no header via; the body does not match "in ***"; a == '***' is false, expected true"""
     )

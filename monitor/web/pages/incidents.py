@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
+from monitor.incidents.model import NO_LONGER_CHECKED
+from monitor.result import why
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.web import acts
 from monitor.web.clients.requests import form
@@ -85,7 +87,7 @@ class IncidentPages:
                 "incident.html",
                 "/incidents",
                 incident=incident,
-                changes=[(change, _words(change, incident)) for change in changes],
+                changes=[(change, _words(change, incident), _why(change)) for change in changes],
                 deliveries=await reader.deliveries(incident),
                 silences=_SILENCES_H,
                 **await self._orders(incident),
@@ -136,6 +138,12 @@ def _words(change: IncidentChange, incident: Incident) -> str:
     return {"opened": down, "changed": f"still {down}", "resolved": "up", "past": f"was {down}"}[
         change.change
     ]
+
+
+def _why(change: IncidentChange) -> str:
+    """Return the reason of a change; an end has that of the incident, unless nobody checks it any more."""
+    is_plain_end = change.change == "resolved" and change.detail != NO_LONGER_CHECKED
+    return "" if is_plain_end else why(change.reason, change.detail)
 
 
 def _instant(day: str) -> float | None:

@@ -12,6 +12,8 @@ from monitor.config.public_url import MASK
 from monitor.result import why
 from monitor.runtime.text import counted, duration, instant, iso, percent
 
+_UNSET: tuple[Any, ...] = (None, (), {})
+
 
 def environment(*, has_sessions: bool = False) -> Environment:
     """Return the templates; a name in a template that the page does not set is a bug, and raises."""
@@ -58,8 +60,8 @@ def settings_of(monitor: Monitor) -> Iterable[tuple[str, str]]:
             yield name, monitor.public_url
         elif name == "headers":
             yield from ((f"header {header}", MASK) for header in monitor.headers)
-        elif value not in (None, (), {}):
-            yield name, _written(value)
+        elif value not in _UNSET and (written := _written(value)):
+            yield name, written
 
 
 def _written(value: Any) -> str:
@@ -67,16 +69,16 @@ def _written(value: Any) -> str:
         case SecretStr():
             return MASK
         case Expect():
-            return ", ".join(
-                f"{name}: {_expected(name, each)}" for name, each in value if each not in (None, (), {})
-            )
+            return ", ".join(f"{name}: {_expected(name, each)}" for name, each in value if each not in _UNSET)
         case BaseModel() | dict():
-            return ", ".join(f"{name}: {_written(each)}" for name, each in dict(value).items())
+            return ", ".join(
+                f"{name}: {_written(each)}" for name, each in dict(value).items() if each not in _UNSET
+            )
         case tuple():
             return ", ".join(map(_written, value))
         case bool():
             return "yes" if value else "no"
-    return str(value)
+    return str(value).removesuffix(".0")
 
 
 def _expected(name: str, value: Any) -> str:

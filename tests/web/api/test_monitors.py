@@ -98,7 +98,7 @@ async def test_one_monitor_with_its_settings(api: Client, store: ResultStore) ->
     shop = (await api("/monitors/shop")).json
 
     assert shop["status"] == "down"
-    assert shop["settings"]["timeout_s"] == "10.0"
+    assert shop["settings"]["timeout_s"] == "10"
     assert shop["settings"]["header X-Key"] == "***"
 
 

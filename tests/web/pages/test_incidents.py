@@ -164,6 +164,26 @@ async def test_an_incident_shows_its_latest_reason_and_when_it_had_others(store:
     assert "· no response within 10 s</p>" in monitor.text
 
 
+@pytest.mark.parametrize("detail", [None, "no longer checked"])
+async def test_an_end_has_a_reason_only_if_nobody_checks_any_more(
+    database: str, store: ResultStore, detail: str | None
+) -> None:
+    await store_live(database, drawn("---++"))
+    if detail:
+        async with store.database.transaction() as connection:
+            await connection.execute(
+                "UPDATE health_changes SET detail = $1 WHERE change = 'resolved'", detail
+            )
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = await one(visitor, 1)
+
+    assert re.findall(r"<td>(opened|resolved)</td>.*<td>(.*)</td></tr>", page.text) == [
+        ("opened", "status 503"),
+        ("resolved", detail or ""),
+    ]
+
+
 async def test_an_incident_that_goes_on_says_so(store: ResultStore) -> None:
     await store.save(outage())
 

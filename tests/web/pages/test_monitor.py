@@ -148,6 +148,13 @@ async def test_a_result_shows_its_code_redirects_phases_and_where_from(store: Re
     assert "monitor offline" in page.text
 
 
+async def test_a_monitor_without_a_result_says_so(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        page = await visitor.get("/monitors/shop")
+
+    assert "<p>None in the last 24 hours.</p>" in page.text
+
+
 @pytest.mark.parametrize(
     ("verified_until", "shown"), [(None, "not verified"), (1_900_000_000.0, "2030-03-17 17:46:40")]
 )
@@ -184,7 +191,7 @@ async def test_settings_are_shown_without_secrets(store: ResultStore) -> None:
     async with site_of(configured(shop), store) as visitor:
         page = await visitor.get("/monitors/shop")
 
-    assert "<dt>interval_s</dt><dd>15.0</dd>" in page.text
+    assert "<dt>interval_s</dt><dd>15</dd>" in page.text
     assert "<dt>header X-Key</dt><dd>***</dd>" in page.text
     assert "hidden" not in page.text
 
