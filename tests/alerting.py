@@ -1,5 +1,7 @@
 """Incidents and what is known of them, as the tests of alerting write them down."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from monitor.alerts.decision import Decision, decide
@@ -15,8 +17,14 @@ def monitor(name: str, **settings: Any) -> Monitor:
     return Monitor.model_validate({"name": name, "url": f"https://{name}.example/", **settings})
 
 
-def plan(*monitors: Monitor, channels: tuple[str, ...] = ("mail", "chat"), **settings: Any) -> Plan:
-    alerts = Alerts.model_validate({"channels": dict.fromkeys(channels, "json://alerts.example/")})
+def plan(
+    *monitors: Monitor,
+    channels: tuple[str, ...] = ("mail", "chat"),
+    mass_outage: Mapping[str, float] = MappingProxyType({}),
+    **settings: Any,
+) -> Plan:
+    every = dict.fromkeys(channels, "json://alerts.example/")
+    alerts = Alerts.model_validate({"channels": every, "mass_outage": dict(mass_outage)})
     return Plan(Config(monitors=monitors, alerts=alerts, **settings))
 
 

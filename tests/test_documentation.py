@@ -15,7 +15,14 @@ import pytest
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from monitor.config.alerts import Alerts, GroupSettings, Maintenance, Notify, Webhook
+from monitor.config.alerts import (
+    Alerts,
+    GroupSettings,
+    Maintenance,
+    MassOutageSettings,
+    Notify,
+    Webhook,
+)
 from monitor.config.load import load
 from monitor.config.model import (
     BasicAuth,
@@ -260,6 +267,7 @@ TABLES: Mapping[type[BaseModel], tuple[str, str]] = {
     Window: ("docs/configuration.md", "Keys of `window`"),
     Expect: ("docs/checks.md", "Expectations"),
     Alerts: ("docs/alerts.md", "`alerts`"),
+    MassOutageSettings: ("docs/alerts.md", "`mass_outage`"),
     Webhook: ("docs/alerts.md", "A webhook"),
     Notify: ("docs/alerts.md", "`notify`"),
     Maintenance: ("docs/alerts.md", "A maintenance window"),

@@ -1,12 +1,12 @@
 """Which alerts are sent now, and to whom. Pure: what is stored goes in, what to store comes out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from monitor.alerts.holding import is_held, is_silenced, waits_for_dependency
-from monitor.alerts.mass_outage import WITHIN_S, MassOutage, judge_outage
+from monitor.alerts.mass_outage import MassOutage, judge_outage
 from monitor.alerts.message import Alert, Event, Subject, compose, link
 from monitor.alerts.situation import IncidentRow, Notified, Plan, Situation, UndecidedChange
 from monitor.runtime.text import HOUR_S
@@ -96,7 +96,7 @@ class _Deciding:
         first_at = min(change.noticed_at for change in changes)
         begin_again = {each.incident.monitor for each in self._undecided_of("opened")}
         is_news = begin_again.isdisjoint(change.incident.monitor for change in changes)
-        if not is_over and is_news and self._situation.now < first_at + WITHIN_S:
+        if not is_over and is_news and self._situation.now < first_at + self._plan.mass_outage.within_s:
             return
         by_channel = defaultdict(list)
         for change in changes:
@@ -126,17 +126,28 @@ class _Deciding:
             self._open(changes)
 
     def _open(self, changes: Sequence[UndecidedChange]) -> None:
-        match judge_outage(changes, self._plan, self._situation):
-            case MassOutage.NO:
-                for change in changes:
+        """Alert of incidents of one kind: of all at once, of those of a group, or of each for itself."""
+        if self._open_together(changes, self._plan.monitors.keys()):
+            return
+        by_group: dict[str | None, list[UndecidedChange]] = defaultdict(list)
+        for change in changes:
+            by_group[self._plan.group_of(change.incident.monitor)].append(change)
+        for group, its in by_group.items():
+            if group is None or not self._open_together(its, self._plan.groups[group]):
+                for change in its:
                     self._alert_alone("opened", change)
-            case MassOutage.YES:
-                by_channel = defaultdict(list)
-                for change in changes:
-                    for channel in self._plan.channels_of(change.incident.monitor):
-                        by_channel[channel].append(change)
-                self._alert_together("opened", by_channel, min(change.incident.id for change in changes))
-                self._mark_decided(changes)
+
+    def _open_together(self, changes: Sequence[UndecidedChange], among: Collection[str]) -> bool:
+        """Alert of them in one message, or wait with it; return whether one of both was right."""
+        outcome = judge_outage(changes, among, self._plan, self._situation)
+        if outcome is MassOutage.YES:
+            by_channel = defaultdict(list)
+            for change in changes:
+                for channel in self._plan.channels_of(change.incident.monitor):
+                    by_channel[channel].append(change)
+            self._alert_together("opened", by_channel, min(change.incident.id for change in changes))
+            self._mark_decided(changes)
+        return outcome is not MassOutage.NO
 
     def remind_and_escalate(self) -> None:
         due: dict[tuple[Event, str, int, bool], list[IncidentRow]] = defaultdict(list)
@@ -233,7 +244,7 @@ class _Deciding:
             event,
             [self._subject(incident) for incident in incidents],
             now,
-            of_monitors=len(self._plan.monitors),
+            among=self._among(incidents),
             held_back=self._held_back(event, incidents),
         )
         subject = f"incident {min(incident.id for incident in incidents) if together is None else together}"
@@ -243,6 +254,14 @@ class _Deciding:
             if event in {"opened", "escalation", "reminder"}:
                 notified = Notified(channel, now, now, together)
                 self.decision.notified |= {(incident.id, channel): notified for incident in incidents}
+
+    def _among(self, incidents: Sequence[IncidentRow]) -> str:
+        """Return of how many monitors these are, and of which group if all are of one."""
+        groups = {self._plan.group_of(incident.monitor) for incident in incidents}
+        group = groups.pop() if len(groups) == 1 else None
+        if group is None:
+            return f"{len(self._plan.monitors)} monitors"
+        return f"{len(self._plan.groups[group])} monitors of {group}"
 
     def _subject(self, incident: IncidentRow) -> Subject:
         monitor = self._plan.monitors.get(incident.monitor)

@@ -1,13 +1,12 @@
 """When many monitors go down at once, people get one message instead of many. Pure."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 
 from monitor.alerts.situation import Plan, Situation, UndecidedChange
 
-LEAST = 5
-WITHIN_S = 60.0
-_COMPLETE_S = 10.0  # without a further incident for so long, the outage is complete
+_PATIENCE_S = 10.0  # a single alert waits so long for others; and so long after the last one it is complete
 
 
 class MassOutage(Enum):
@@ -18,30 +17,66 @@ class MassOutage(Enum):
     YES = "one message for all"
 
 
-def judge_outage(opened: Sequence[UndecidedChange], plan: Plan, situation: Situation) -> MassOutage:
-    """Judge incidents of one kind of which nobody was alerted yet."""
-    kind = opened[0].incident.kind
-    first_at = min(change.incident.noticed_at for change in opened)
-    joined = {change.incident.monitor: change.incident.noticed_at for change in opened} | {
+def judge_outage(
+    opened: Sequence[UndecidedChange], among: Collection[str], plan: Plan, situation: Situation
+) -> MassOutage:
+    """Judge incidents of one kind of which nobody was alerted yet, `among` monitors that include theirs.
+
+    It is a mass outage when enough of those that were up go down within the time that the plan sets. Until
+    that is clear, the first of them waits 10 s at most; then the message waits for those that fail as well.
+    """
+    rule, first_at = plan.mass_outage, min(change.incident.noticed_at for change in opened)
+    joined = _joined(opened, among, plan, situation)
+    were_up = set(among) - _down_before(joined, situation)
+    needed = max(rule.at_least, math.ceil(rule.share * len(were_up)))
+    failing, unchecked = set[str](), set[str]()
+    if opened[0].incident.kind == "down":
+        since = min(change.incident.started_at for change in opened)
+        failing, unchecked = _undecided(were_up - joined.keys(), since, plan, situation)
+    if len(joined) + len(failing) + len(unchecked) < needed:
+        return MassOutage.NO
+    has_waited = situation.now >= first_at + _PATIENCE_S
+    if len(joined) < needed:
+        return MassOutage.NO if has_waited else MassOutage.MAYBE
+    is_complete = not failing and situation.now >= max(joined.values()) + _PATIENCE_S
+    if is_complete or were_up <= joined.keys() or situation.now >= first_at + rule.within_s:
+        return MassOutage.YES
+    is_later_part = len(opened) < needed
+    return MassOutage.YES if is_later_part and has_waited else MassOutage.MAYBE
+
+
+def _joined(
+    opened: Sequence[UndecidedChange], among: Collection[str], plan: Plan, situation: Situation
+) -> Mapping[str, float]:
+    """Return when each incident was noticed, by monitor; also of those that were alerted of just now."""
+    kind, within_s = opened[0].incident.kind, plan.mass_outage.within_s
+    noticed = [change.incident.noticed_at for change in opened]
+    sent = {
         incident.monitor: incident.noticed_at
         for incident in situation.open
         if incident.kind == kind
+        and incident.monitor in among
         and incident.id in situation.notified
-        and abs(incident.noticed_at - first_at) <= WITHIN_S
+        and abs(incident.noticed_at - min(noticed)) <= within_s
     }
-    waiting = _failing(plan, situation) - joined.keys() if kind == "down" else set()
-    needed = max(LEAST, len(plan.monitors) // 2 + 1)
-    if len(joined) + len(waiting) < needed:
-        return MassOutage.NO
-    is_complete = not waiting and situation.now >= max(joined.values()) + _COMPLETE_S
-    is_all = len(joined) == len(plan.monitors)
-    if situation.now < first_at + WITHIN_S and not (is_complete or is_all):
-        return MassOutage.MAYBE
-    return MassOutage.YES if len(joined) >= needed else MassOutage.NO
+    return sent | {change.incident.monitor: change.incident.noticed_at for change in opened}
 
 
-def _failing(plan: Plan, situation: Situation) -> set[str]:
-    """Return the monitors that fail and are not down yet, except those whose dependency fails or is down."""
+def _down_before(joined: Collection[str], situation: Situation) -> set[str]:
+    """Return the monitors that are down or without data, and did not become so just now."""
+    out = {incident.monitor for incident in situation.open if incident.kind in {"down", "no_data"}}
+    return out - set(joined)
+
+
+def _undecided(
+    names: Collection[str], since: float, plan: Plan, situation: Situation
+) -> tuple[set[str], set[str]]:
+    """Return which of the monitors fail, and which were not checked since then and may fail, too.
+
+    Those whose dependency fails or is down are left out: their alerts are held back.
+    """
     down = {incident.monitor for incident in situation.open if incident.kind == "down"}
     failing = {name for name, newest in situation.newest.items() if newest.failed and name in plan.monitors}
-    return {name for name in failing - down if plan.dependencies_of(name).isdisjoint(failing | down)}
+    unchecked = {name for name, newest in situation.newest.items() if newest.at < since}
+    free = {name for name in names if plan.dependencies_of(name).isdisjoint(failing | down)}
+    return free & failing, free & (unchecked - failing)

@@ -126,13 +126,13 @@ def compose(
     subjects: Sequence[Subject],
     now: float,
     *,
-    of_monitors: int = 0,
+    among: str = "",
     held_back: Sequence[str] = (),
 ) -> Alert:
-    """Return the alert of one incident, or of several of one kind, of `of_monitors` monitors in all."""
+    """Return the alert of one incident, or of several of one kind; they are `among` "30 monitors"."""
     first = subjects[0]
     single = len(subjects) == 1
-    name = first.monitor if single else f"{len(subjects)} of {of_monitors} monitors"
+    name = first.monitor if single else f"{len(subjects)} of {among}"
     lasted_s = now - min(subject.started_at for subject in subjects)
     title = (_TITLES if single else _TITLES_OF_MANY)[first.kind][_tense(event)]
     title = title.format(name, _seconds(lasted_s))

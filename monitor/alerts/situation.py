@@ -1,7 +1,7 @@
 """What is known when alerts are decided on: incidents, who was alerted of them, and who wants to be."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -136,8 +136,18 @@ class Plan:
         self.monitors = {monitor.name: monitor for monitor in config.monitors if not monitor.paused}
         self.channels = tuple(config.alerts.channels)
         self.page_url = page_url_of(config)
+        self.mass_outage = config.alerts.mass_outage
+        groups = defaultdict[str, set[str]](set)
+        for monitor in self.monitors.values():
+            groups[monitor.group or ""].add(monitor.name)
+        self.groups: Mapping[str, Collection[str]] = {
+            group: names for group, names in groups.items() if group
+        }
         self._dependencies: dict[str, frozenset[str]] = {}
         self._windows = {name: Windows(monitor.maintenance) for name, monitor in self.monitors.items()}
+
+    def group_of(self, monitor: str) -> str | None:
+        return self.monitors[monitor].group if monitor in self.monitors else None
 
     def notify(self, monitor: str) -> Notify:
         return self.monitors[monitor].notify if monitor in self.monitors else Notify()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from monitor.config import values
-from monitor.config.values import Duration, Many, OneOrMany, Strict
+from monitor.config.values import Count, Duration, Many, OneOrMany, Strict
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -34,11 +34,24 @@ ChannelSettings = Annotated[
 ]
 
 
+class MassOutageSettings(Strict):
+    """When monitors that go down are one message."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Share of the monitors that were up, of all or of a group."""
+    at_least: Count = 5
+    """Their least number."""
+    within_s: Duration = 60.0
+    """Seconds within which they go down."""
+
+
 class Alerts(Strict):
     """Where alerts go."""
 
     channels: dict[values.Name, ChannelSettings] = {}
     """By name: a URL of apprise (https://appriseit.com/services/), or a signed webhook."""
+    mass_outage: MassOutageSettings = MassOutageSettings()
+    """When many monitors that go down at once are one message."""
     page_url: values.Url | None = None
     """Where people reach the page; alerts link to it. By default made from `web_host` and `web_port`."""
 

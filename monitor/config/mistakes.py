@@ -9,7 +9,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from monitor.config.alerts import WEBHOOK_TAG, Alerts, GroupSettings, Maintenance, Notify, Webhook
+from monitor.config.alerts import (
+    WEBHOOK_TAG,
+    Alerts,
+    GroupSettings,
+    Maintenance,
+    MassOutageSettings,
+    Notify,
+    Webhook,
+)
 from monitor.config.document import JsonPlace
 from monitor.config.model import (
     BasicAuth,
@@ -31,6 +39,7 @@ _MODELS: dict[str | None, type[BaseModel]] = {
     "basic_auth": BasicAuth,
     "window": Window,
     "alerts": Alerts,
+    "mass_outage": MassOutageSettings,
     "groups": GroupSettings,
     "notify": Notify,
     "maintenance": Maintenance,

@@ -64,7 +64,7 @@ def test_an_alert_of_many_has_each_runbook_once() -> None:
         for number, runbook in enumerate(runbooks)
     ]
 
-    lines = written("opened", *every, of_monitors=9).text.splitlines()
+    lines = written("opened", *every, among="9 monitors").text.splitlines()
 
     assert lines[0].startswith("- s0, 2027")
     assert lines[1].startswith("- s1 (team=ink), 2027")
@@ -118,7 +118,7 @@ def test_reminders_and_escalations_say_for_how_long() -> None:
 def test_a_long_list_is_cut_in_the_text_only() -> None:
     many = [subject(f"s{number}", link=None, locations=()) for number in range(60)]
 
-    alert = written("past", *many, of_monitors=70, held_back=[f"h{number}" for number in range(52)])
+    alert = written("past", *many, among="70 monitors", held_back=[f"h{number}" for number in range(52)])
 
     lines = alert.text.splitlines()
     assert alert.title == "60 of 70 monitors were down"
@@ -131,7 +131,7 @@ def test_a_long_list_is_cut_in_the_text_only() -> None:
 def test_the_end_of_many_says_when_each_was_over() -> None:
     over = [subject(name, ended_at=NOW - 130) for name in ("a", "b")]
 
-    assert written("resolved", *over, of_monitors=3).text.splitlines() == [
+    assert written("resolved", *over, among="3 monitors").text.splitlines() == [
         "- a, 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC",
         "- b, 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC",
         "From: Graz, Vienna",
