@@ -38,6 +38,7 @@ def world() -> Config:
             "labels": {"a": HOSTILE},
         },
         status_page={"title": "Our things", "announcement": HOSTILE},
+        alerts={"channels": {HOSTILE: "json://127.0.0.1:9/", "w" * 200: "json://127.0.0.1:9/"}},
     )
 
 
