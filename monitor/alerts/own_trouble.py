@@ -147,7 +147,7 @@ def compose_own_trouble(troubles: Sequence[Trouble], config: Config, now: float)
     earliest = sorted(troubles)
     lines = [
         *(f"Since {instant(each.since_at)} UTC: {each.text}" for each in earliest),
-        "Checks go on, and results are kept. No monitor is judged by this process until it is over.",
+        "Checks continue, and results are kept. No monitor is judged by this process until it is over.",
         _process(config),
         *_page(config),
     ]

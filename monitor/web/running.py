@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -34,6 +34,8 @@ class Running:
     measure: Callable[[], list[Section]]
     missing: Callable[[], list[str]]
     """Returns why the program is not ready, a line for each reason."""
+    postgresql: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
+    """Whether results can be stored."""
 
 
 class Program:
@@ -70,6 +72,7 @@ def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> R
         probe=schedule.check_now,
         refresh=pipeline.ingest.counts.look,
         measure=lambda: measurements(pipeline, schedule, reload),
+        postgresql=pipeline.ingest.availability,
         missing=lambda: list(
             _missing(pipeline.watch, (pipeline.forwarder.availability, pipeline.ingest.availability))
         ),

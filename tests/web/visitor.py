@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -136,10 +136,13 @@ async def site_of(
     config: Config,
     store: ResultStore | AlertStore | None = None,
     check_now: Any = no_check,
+    seen: Iterable[CheckResult] = (),
     **parts: Any,
 ) -> AsyncIterator[Visitor]:
-    """Serve the site; without a store, the program is still starting."""
+    """Serve the site; without a store, the program is still starting. `seen` are its process' own results."""
     site = Site(config)
+    for each in seen:
+        site.checks.observe(each)
     running = running_on(store.database, check_now=check_now, **parts) if store else None
     site.program.started = running
     events = asyncio.create_task(site.events.run(running.reader)) if running else None

@@ -119,6 +119,11 @@ class CheckMetrics:
             if result.reason is not None:
                 self._reasons[result.reason] += 1
 
+    def latest(self, monitor: str) -> CheckResult | None:
+        """Return the newest result of a monitor, without its body."""
+        metrics = self._by_monitor.get(monitor)
+        return None if metrics is None else metrics.latest
+
     async def parts(self, openmetrics: bool) -> AsyncIterator[bytes]:
         """Yield all series as text, by metric; the event loop runs other tasks in between."""
         async for page in self._pages():

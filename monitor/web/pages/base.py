@@ -4,20 +4,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from monitor.config.model import Monitor
+from monitor.result import CheckResult
 from monitor.storage.database import RefusedError, StoreUnavailableError
 from monitor.web.api.problems import ProblemError
-from monitor.web.cache import PageCache
+from monitor.web.cache import CachedPage, PageCache
 from monitor.web.clients.access import is_api, wants_page
 from monitor.web.clients.requests import Handler
 from monitor.web.orders import StandingOrders
 from monitor.web.pages.rendering import environment
-from monitor.web.pages.states import ShownState, unknown
+from monitor.web.pages.states import ShownState, seen, unknown
 from monitor.web.queries import PageReader
 from monitor.web.running import Program, Running
 
@@ -34,9 +35,18 @@ _BEFORE_START = {  # routes
     "/static/{name}",
     "/api/v1/openapi.json",
 }
+_AWAY_S = 1.0
 _BACK = {"overview": "/", "incidents": "/incidents"}
 
 T = TypeVar("T")
+NewestOf: TypeAlias = Callable[[str], CheckResult | None]
+
+
+class Away(NamedTuple):
+    """Since when, and why, the database is unavailable, where that is known."""
+
+    since_at: float | None
+    why: str
 
 
 class Pages:
@@ -47,8 +57,12 @@ class Pages:
         self.monitors: dict[str, Monitor] = {}
         self.unknown: dict[str, ShownState] = {}
         self.orders = StandingOrders()
+        self.latest: NewestOf = lambda _: None
+        """Returns the newest result of a monitor that this process has made."""
+        self._last: dict[str, ShownState] = {}
         self._templates = environment(has_sessions=has_sessions)
         self._kept = PageCache()
+        self._kept_without = PageCache()  # its pages must not wait for those that wait for the database
         self._one = asyncio.Lock()
 
     @property
@@ -59,6 +73,7 @@ class Pages:
         self.monitors = {monitor.name: monitor for monitor in monitors}
         self.orders.follow(self.monitors)
         self.unknown = {name: unknown(monitor) for name, monitor in self.monitors.items()}
+        self._last = {}
         self.forget()
 
     def asked(self, request: web.Request) -> Monitor:
@@ -74,6 +89,22 @@ class Pages:
             raise ProblemError(404, "no monitor has this name")
         return monitor
 
+    def remember(self, states: Iterable[ShownState]) -> None:
+        """Keep what was read, for pages that are made while the database is unavailable."""
+        self._last.update({each.name: each for each in states})
+
+    def seen(self, name: str) -> ShownState:
+        """Return how a monitor is as far as this process knows without the database."""
+        last = self._last.get(name, self.unknown[name])
+        return seen(last, self.latest(name))._replace(orders=self.orders.of(name, time.time()))
+
+    def away(self, reader: PageReader | None) -> Away | None:
+        """Return since when the database is unavailable, for a page that is made without it."""
+        if reader is not None:
+            return None
+        postgresql = self.running.postgresql
+        return Away(postgresql.unavailable_since_at, postgresql.why)
+
     async def read_orders(self) -> None:
         """Read what is ordered now; raises `StoreUnavailableError`, and then what was read last stays."""
         await self.orders.read(self.running.reader, self.running.alerts, time.time())
@@ -86,6 +117,7 @@ class Pages:
     def forget(self) -> None:
         """Make every page again, because something has changed."""
         self._kept.forget()
+        self._kept_without.forget()
 
     def render(self, template: str, here: str, **context: Any) -> str:
         """Return a filled template; `here` is the path of its entry in the navigation."""
@@ -109,15 +141,23 @@ class Pages:
     ) -> web.Response:
         """Send the page that `make` returns, or the cached one of the same key."""
         reader = self.running.reader
-        page = await self._kept.get(key, lambda: make(reader))
-        headers = {
-            "Content-Type": f"{content_type}; charset=utf-8",
-            "Cache-Control": "no-store",
-            "Vary": "Accept-Encoding",
-        }
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
-            return web.Response(body=page.compressed, headers={**headers, "Content-Encoding": "gzip"})
-        return web.Response(body=page.plain, headers=headers)
+        return _sent(request, await self._kept.get(key, lambda: make(reader)), content_type)
+
+    async def send_known(
+        self, request: web.Request, key: Hashable, make: Callable[[PageReader | None], Awaitable[str]]
+    ) -> web.Response:
+        """Send the page that `make` returns; without a reader while the database is unavailable.
+
+        A database that took nothing at the last attempt gets a second to answer.
+        """
+        reader = self.running.reader
+        limit_s = None if self.running.postgresql.unavailable_since_at is None else _AWAY_S
+        try:
+            async with asyncio.timeout(limit_s):
+                page = await self._kept.get(key, lambda: make(reader))
+        except (StoreUnavailableError, TimeoutError):
+            page = await self._kept_without.get(key, lambda: make(None))
+        return _sent(request, page)
 
     @web.middleware
     async def wait_for_start(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -144,7 +184,7 @@ class Pages:
         except RefusedError:
             page = self.problem(400, "This text is not allowed", "The database cannot store such a text.")
         except StoreUnavailableError:
-            text = "Checks continue, and results wait until it is back. Try again then."
+            text = "Checks continue, and results wait until it is back. The overview shows what is known."
             page = self.problem(503, "PostgreSQL is unavailable", text)
         except web.HTTPClientError as error:
             if not wants_page(request):
@@ -163,6 +203,17 @@ class Pages:
         """Return a page that says why there is no other."""
         page = self.render("problem.html", "", title=title, text=text)
         return web.Response(text=page, status=status, content_type="text/html")
+
+
+def _sent(request: web.Request, page: CachedPage, content_type: str = "text/html") -> web.Response:
+    headers = {
+        "Content-Type": f"{content_type}; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Vary": "Accept-Encoding",
+    }
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        return web.Response(body=page.compressed, headers={**headers, "Content-Encoding": "gzip"})
+    return web.Response(body=page.plain, headers=headers)
 
 
 def _is_there_before_start(request: web.Request) -> bool:

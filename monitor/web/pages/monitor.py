@@ -57,7 +57,7 @@ class MonitorPage:
     async def _show(self, request: web.Request) -> web.Response:
         monitor, asked = self._pages.asked(request), _range(request)
         key = (monitor.name, asked)
-        return await self._pages.send(request, key, lambda reader: self._make(reader, monitor, asked))
+        return await self._pages.send_known(request, key, lambda reader: self._make(reader, monitor, asked))
 
     async def _check(self, request: web.Request) -> web.Response:
         """Check now, and show the page again when the result is stored like all others."""
@@ -80,10 +80,12 @@ class MonitorPage:
                         return
                     await asyncio.sleep(_LOOK_S)
 
-    async def _make(self, reader: PageReader, monitor: Monitor, asked: str) -> str:
+    async def _make(self, reader: PageReader | None, monitor: Monitor, asked: str) -> str:
+        if reader is None:
+            return self._make_seen(monitor, asked)
         name, now = monitor.name, time.time()
         (state,) = await ordered_states(self._pages, reader, [name])
-        make_rows = await rows_of(reader, [state], "")
+        make_rows = await rows_of(self._pages, reader, [state], "")
         results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
         shown = frame_of(RANGES[asked], now)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
@@ -117,6 +119,19 @@ class MonitorPage:
             }
 
         return await self._pages.render_beside("monitor.html", "", context)
+
+    def _make_seen(self, monitor: Monitor, asked: str) -> str:
+        result = self._pages.latest(monitor.name)
+        return self._pages.render(
+            "monitor_seen.html",
+            "",
+            away=self._pages.away(None),
+            row=self._pages.seen(monitor.name),
+            path=monitor_path(monitor.name),
+            range=asked,
+            facts=[] if result is None else list(_facts(result)),
+            settings=list(settings_of(monitor)),
+        )
 
     async def _steps(
         self, reader: PageReader, name: str, asked: str, shown: Frame
@@ -159,6 +174,14 @@ def _evidence(result: ResultRow) -> Iterator[str]:
         yield from (f"{name}: {value}" for name, value in result.evidence["headers"].items())
         yield ""
         yield result.evidence["body"]
+
+
+def _facts(result: CheckResult) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a result that may not be stored yet, each fact with its name."""
+    yield "checked at", instant(result.timestamp)
+    yield "response time", duration(result.response_time)
+    yield "code", "-" if result.response_status is None else str(result.response_status)
+    yield "address", result.ip or "-"
 
 
 def _certificate(results: list[ResultRow]) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from monitor.result import CheckResult
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
 from monitor.web.orders import ORDER_NAMES
@@ -34,19 +35,20 @@ class OverviewPage:
         asked = {name: request.query.get(name, "")[:_MAX_QUERY] for name in ("q", "state", "label", "bars")}
         number = whole_number(request.query.get("page", ""))
         key = ("/", *asked.values(), number)
-        return await self._pages.send(request, key, lambda reader: self._make(reader, asked, number))
+        return await self._pages.send_known(request, key, lambda reader: self._make(reader, asked, number))
 
-    async def _make(self, reader: PageReader, asked: dict[str, str], number: int) -> str:
+    async def _make(self, reader: PageReader | None, asked: dict[str, str], number: int) -> str:
         every = await ordered_states(self._pages, reader, self._pages.unknown)
         wanted = Filter(asked["q"], asked["state"], asked["label"])
         page = await self._pages.beside(lambda: page_of(every, wanted, number))
         shown = [state for _, rows in page.groups for state in rows]
-        make_rows = await rows_of(reader, shown, asked["bars"])
+        make_rows = await rows_of(self._pages, reader, shown, asked["bars"])
 
         def context() -> dict[str, Any]:
             rows = make_rows()
             return {
                 "banner": banner_of(every),
+                "away": self._pages.away(reader),
                 "filter": asked,
                 "states": (*WORST_FIRST, *ORDER_NAMES),
                 "labels": sorted({label for state in every for label in labels_of(state)}),
@@ -70,19 +72,28 @@ async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[Show
     return [known(each, stored.get(each.name)) async for each in in_pieces(every)]
 
 
-async def ordered_states(pages: Pages, reader: PageReader, names: Iterable[str]) -> list[ShownState]:
-    """Do the same, by name, and add what is ordered about each of them."""
+async def ordered_states(pages: Pages, reader: PageReader | None, names: Iterable[str]) -> list[ShownState]:
+    """Do the same, by name, and add what is ordered; without a reader, return what this process has seen."""
+    if reader is None:
+        return [pages.seen(name) async for name in in_pieces(list(names))]
     every = await states(reader, [pages.unknown[name] for name in names])
+    pages.remember(every)
     await pages.read_orders()
     now = time.time()
     return [each._replace(orders=pages.orders.of(each.name, now)) async for each in in_pieces(every)]
 
 
-async def rows_of(reader: PageReader, shown: list[ShownState], bars: str) -> Callable[[], Rows]:
+async def rows_of(
+    pages: Pages, reader: PageReader | None, shown: list[ShownState], bars: str
+) -> Callable[[], Rows]:
     """Read the rows of these monitors; `bars` are `24h` or `90d`, else `24h` while the history is short.
+
+    Without a reader there is no history: only the newest results that this process has made.
 
     Return what makes the rows, by name. That takes a while, so call it in a thread.
     """
+    if reader is None:
+        return lambda: {each.name: _row_seen(each, pages.latest(each.name)) for each in shown}
     names = [state.name for state in shown]
     found = await histories(reader, names)
     latest = await reader.latest(names, time.time() - DAY_S)
@@ -115,3 +126,10 @@ def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: 
         "response_time_s": latest and latest.response_time_s,
         "certificate_days": None if expires_at is None else (expires_at - history.now) / DAY_S,
     }
+
+
+def _row_seen(state: ShownState, result: CheckResult | None) -> dict[str, Any]:
+    now = time.time()
+    latest = None if result is None else Latest(result.response_time, result.certificate_expires_at)
+    row = _row(state, History(now, {}, Seconds(), {}), latest, hourly=True)
+    return {**row, "bars": "", "spark": ""}

@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from monitor.config.model import Monitor
-from monitor.result import why
+from monitor.result import CheckResult, why
+from monitor.uptime.sums import status_of
 from monitor.web.orders import NO_ORDERS, ORDER_NAMES, Orders
 from monitor.web.queries import StoredState
 
@@ -35,6 +36,8 @@ class ShownState(NamedTuple):
     since_at: float | None = None
     why: str = ""
     orders: Orders = NO_ORDERS
+    seen_at: float | None = None
+    """The slot of the result that this comes from."""
 
     @property
     def is_trouble(self) -> bool:
@@ -105,7 +108,23 @@ def known(unknown: ShownState, stored: StoredState | None) -> ShownState:
     if stored is None or unknown.status == "paused":
         return unknown
     return unknown._replace(
-        status=stored.status, since_at=stored.since_at, why=why(stored.reason, stored.detail)
+        status=stored.status,
+        since_at=stored.since_at,
+        why=why(stored.reason, stored.detail),
+        seen_at=stored.last_at,
+    )
+
+
+def seen(last: ShownState, result: CheckResult | None) -> ShownState:
+    """Return how a monitor is as far as this process knows: from what was read last, or its newest result."""
+    if result is None or last.status == "paused" or result.scheduled_at < (last.seen_at or 0.0):
+        return last
+    status = status_of(up=result.up, degraded=result.degraded)
+    return last._replace(
+        status=status,
+        since_at=last.since_at if status == last.status else None,
+        why=why(result.reason, result.detail),
+        seen_at=result.scheduled_at,
     )
 
 

@@ -39,7 +39,7 @@ class StatusPages:
         pages = max(1, -(-len(self.monitors) // PAGE_ROWS))
         number = min(pages, whole_number(request.query.get("page", "")))
         key = ("status", number)
-        return await self._pages.send(request, key, lambda reader: self._make(reader, number, pages))
+        return await self._pages.send_known(request, key, lambda reader: self._make(reader, number, pages))
 
     async def _rss(self, request: web.Request) -> web.Response:
         return await self._pages.send(request, "rss", self._make_rss, "application/rss+xml")
@@ -54,14 +54,14 @@ class StatusPages:
             if not (shown or groups) or name in shown or monitor.group in groups
         }
 
-    async def _make(self, reader: PageReader, number: int, pages: int) -> str:
+    async def _make(self, reader: PageReader | None, number: int, pages: int) -> str:
         stored = await ordered_states(self._pages, reader, self.monitors)
         coming = await self._coming()
         known = {each.name for each in stored if each.orders.acknowledged}
         every = await self._pages.beside(lambda: _public(stored))
         shown = every[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-        make_rows = await rows_of(reader, shown, "")
-        incidents = await self._incidents(reader)
+        make_rows = await rows_of(self._pages, reader, shown, "")
+        incidents = None if reader is None else await self._incidents(reader)
 
         def context() -> dict[str, Any]:
             rows = make_rows()

@@ -4,7 +4,17 @@ import pytest
 
 from monitor.alerts.store import Silence
 from monitor.web.orders import Orders
-from monitor.web.pages.states import PAGE_ROWS, Banner, Filter, MonitorStatus, ShownState, banner_of, page_of
+from monitor.web.pages.states import (
+    PAGE_ROWS,
+    Banner,
+    Filter,
+    MonitorStatus,
+    ShownState,
+    banner_of,
+    page_of,
+    seen,
+)
+from tests.web.metrics.test_blackbox import result
 
 ANY = Filter()
 HANDLED = Orders(maintenance_until_at=1.0)
@@ -141,3 +151,31 @@ def test_handled_trouble_is_counted_by_what_is_ordered() -> None:
     assert banner_of(shown) == handled
     assert banner_of([*shown, state("g", "degraded")]).text == "1 of 6 monitors is degraded: g"
     assert banner_of([state("d", "up", orders=HANDLED)]).text == "The monitor is up"
+
+
+@pytest.mark.parametrize(
+    ("last", "changes", "shown"),
+    [
+        (
+            ("up", 5.0, None),
+            {"up": False, "reason": "status", "detail": "status 500"},
+            ("down", None, "status 500", 6.0),
+        ),
+        (("down", 5.0, 2.0), {"up": False, "detail": "gone"}, ("down", 2.0, "gone", 6.0)),
+        (("down", 7.0, 2.0), {}, ("down", 2.0, "old", 7.0)),
+        (("unknown", None, None), {"degraded": True}, ("degraded", None, "", 6.0)),
+        (("paused", None, None), {}, ("paused", None, "old", None)),
+    ],
+)
+def test_what_is_known_without_a_database_is_the_newest_of_what_was_read_and_checked(
+    last: tuple[MonitorStatus, float | None, float | None],
+    changes: dict[str, Any],
+    shown: tuple[str, float | None, str, float | None],
+) -> None:
+    status, seen_at, since_at = last
+    before = state("shop", status, seen_at=seen_at, since_at=since_at, why="old")
+
+    found = seen(before, result(scheduled_at=6.0, **changes))
+
+    assert (found.status, found.since_at, found.why, found.seen_at) == shown
+    assert seen(before, None) == before
