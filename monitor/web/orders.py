@@ -4,13 +4,22 @@ What was read last is kept, for `/metrics` and for pages that are made while Pos
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from monitor.alerts.store import Acknowledged, AlertStore, Silence
 from monitor.config.model import Monitor
 from monitor.runtime.text import DAY_S
-from monitor.uptime.maintenance import Interval, MadeWindow, MadeWindows, Windows, intervals, open_until
+from monitor.uptime.maintenance import (
+    LONGEST_S,
+    Interval,
+    MadeWindow,
+    MadeWindows,
+    Windows,
+    intervals,
+    open_until,
+)
 from monitor.web.queries import Incident, PageReader
 
 COMING_S = 7 * DAY_S
@@ -90,12 +99,21 @@ class StandingOrders:
         return self.of(incident.monitor, now)._replace(acknowledged=self._by_incident.get(incident.id))
 
     def coming(self, names: Iterable[str], now: float) -> list[tuple[Interval, list[str]]]:
-        """Return the maintenance that begins within a week, each with its monitors, in the order of time."""
+        """Return the maintenance that begins within a week, each with its monitors, in the order of time.
+
+        Of a window that recurs, it is the next time.
+        """
         found: dict[Interval, list[str]] = {}
-        for name in names:
-            monitor = self._monitors[name]
-            made = self._made.within(monitor, now, now + COMING_S)
-            for window in intervals(monitor.maintenance, now, now + COMING_S, made):
-                if window[0] > now:
-                    found.setdefault(window, []).append(name)
+        for name in sorted(names):
+            for window in dict.fromkeys(self._coming_of(self._monitors[name], now)):
+                found.setdefault(window, []).append(name)
         return sorted(found.items())
+
+    def _coming_of(self, monitor: Monitor, now: float) -> Iterator[Interval]:
+        until = now + COMING_S
+        for window in monitor.maintenance:
+            later = (each for each in intervals([window], now, until + LONGEST_S) if now < each[0] < until)
+            yield from islice(later, 1)
+        for made in self._made.of(monitor):
+            if now < made.since_at < until:
+                yield made.since_at, made.until_at

@@ -287,6 +287,22 @@ async def test_everybody_sees_maintenance_now_and_to_come_and_that_an_outage_is_
     assert "disk" not in page
 
 
+async def test_of_a_window_that_recurs_the_next_time_is_shown_and_what_people_made(
+    alerts: AlertStore,
+) -> None:
+    daily = {"cron": "0 3 * * *", "duration_s": 3_600, "time_zone": "UTC"}
+    much_later = {"starts_at": "2999-01-01T00:00:00Z", "ends_at": "2999-01-02T00:00:00Z"}
+    await maintain(alerts, "shop", ahead_s=3 * 86_400)
+    await maintain(alerts, "shop", ahead_s=8 * 86_400)
+
+    async with site_of(configured({"name": "shop", "maintenance": [daily, much_later]}), alerts) as visitor:
+        page = (await visitor.get("/status")).text
+
+    first, *others = re.findall("<li>(.*?): shop</li>", page)
+    assert re.search(r"03:00:00</time> to .* 04:00:00</time>", first)
+    assert len(others) == 1
+
+
 async def test_maintenance_of_many_services_is_one_line_without_all_their_names(alerts: AlertStore) -> None:
     names = [f"m{number:02}" for number in range(12)]
     await maintain(alerts, None, ahead_s=HOUR_S)
