@@ -82,6 +82,14 @@ async def acknowledge(running: Running, number: int, who: str, why: str) -> Ackn
     return None
 
 
+async def end_acknowledgement(running: Running, number: int) -> Acknowledgement | None:
+    """Let reminders and escalation of an incident go on; return what was ended, if anything."""
+    ended = await running.alerts.end_acknowledgement(number)
+    if ended is not None:
+        _log.info("incident %d no longer acknowledged by %s", number, ended.who)
+    return ended
+
+
 async def silence(running: Running, monitor: str, until: float, who: str, why: str) -> Silence:
     """Hold back the alerts about a monitor until an instant; one that has passed ends its silence."""
     ordered = Silence(monitor, until, time.time(), who, why)

@@ -140,6 +140,21 @@ async def test_an_order_is_ended_on_the_page_of_its_incident(
     assert f"<button>{button}</button>" not in page
 
 
+async def test_an_acknowledgement_that_is_taken_back_is_logged_once(
+    alerts: AlertStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "monitor.web.acts")
+    await acknowledge(alerts)
+
+    async with site_of(world(), alerts) as visitor:
+        for _ in range(2):
+            await visitor.send("/incidents/1/acknowledge/end")
+
+    assert [each for each in caplog.messages if "acknowledged" in each] == [
+        "incident 1 no longer acknowledged by Ada"
+    ]
+
+
 async def test_an_incident_says_that_its_monitor_is_in_maintenance(alerts: AlertStore) -> None:
     await maintain(alerts, None)
 

@@ -81,7 +81,7 @@ class ApiAlerting:
 
     async def _end_acknowledgement(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
-        ended = await self._pages.running.alerts.end_acknowledgement(number)
+        ended = await acts.end_acknowledgement(self._pages.running, number)
         if ended is None:
             raise ProblemError(404, "no open incident of this number is acknowledged")
         self._pages.forget()

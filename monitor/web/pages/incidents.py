@@ -119,7 +119,7 @@ class IncidentPages:
 
     async def _end_acknowledgement(self, request: web.Request) -> web.Response:
         number = request.match_info["id"]
-        await self._pages.running.alerts.end_acknowledgement(int(number))
+        await acts.end_acknowledgement(self._pages.running, int(number))
         raise web.HTTPSeeOther(self._pages.back(form(request), f"/incidents/{number}"))
 
     async def _end_silence(self, request: web.Request) -> web.Response:
