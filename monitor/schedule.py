@@ -2,7 +2,8 @@
 
 A monitor is due at `offset + k * interval_s` of the wall clock; the offset is a
 stable hash of its name, so monitors are spread by construction, do not drift, and
-keep their slots over a restart. Waiting and lateness use the monotonic clock.
+keep their slots over a restart. Retries are due at `offset + k * retry_interval_s`.
+Waiting and lateness use the monotonic clock.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from monitor.config.model import Monitor
+from monitor.incidents.retries import Retries
 from monitor.probe.probe import Checker
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
 from monitor.result_log import ResultLog
@@ -48,22 +50,27 @@ class Slots:
 
     offset_s: float
     interval_s: float
-    _last: int | None = None
-    _highest: int | None = None
-    _repeats: int = 0
+    _last: float = -math.inf
+    _highest: float = -math.inf
+    _set_back: int = 0
 
-    def next(self, now: float) -> float:
-        """Return the first unused slot after `now` (Unix seconds), and use it up."""
-        index = math.floor((now - self.offset_s) / self.interval_s) + 1
-        if self._last is not None and index == self._last:
-            index += 1
-        if self._last is not None and index < self._last:
-            self._repeats += 1
-        if self._highest is None or index > self._highest:
-            self._highest = index
-            self._repeats = 0
-        self._last = index
-        return round(self.offset_s + index * self.interval_s + self._repeats * _REPEATED_SLOT_S, 6)
+    def next(self, now: float, interval_s: float | None = None) -> float:
+        """Return the first unused slot after `now` (Unix seconds), and use it up.
+
+        With another interval, it is one of that interval's grid, which has the same offset.
+        """
+        step_s = interval_s or self.interval_s
+        index = math.floor((now - self.offset_s) / step_s) + 1
+        slot = round(self.offset_s + index * step_s, 6)
+        if slot == self._last:
+            slot = round(self.offset_s + (index + 1) * step_s, 6)
+        if slot < self._last:
+            self._set_back += 1
+        self._last = slot
+        if slot <= self._highest:
+            return round(slot + self._set_back * _REPEATED_SLOT_S, 6)
+        self._highest = slot
+        return slot
 
     def passed(self, since: float, elapsed_s: float) -> int:
         """Return how many slots lie within `elapsed_s` after `since` (Unix seconds)."""
@@ -83,6 +90,11 @@ class _Entry:
     """The check that runs or waits for its turn; cancelled when it was not made."""
     recorded: bool = True
     """Whether its result goes into the queue."""
+    retries: Retries | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.monitor.retry_interval_s is not None:
+            self.retries = Retries(self.monitor, self.monitor.retry_interval_s)
 
     @property
     def under_way(self) -> "asyncio.Future[CheckResult] | None":
@@ -223,7 +235,7 @@ class Schedule:
                     break
                 self.skipped += slots.passed(due_at, time.monotonic() - began)
                 now = time.time()
-                due_at = slots.next(now)
+                due_at = slots.next(now, entry.retries.interval_s if entry.retries else None)
                 await asyncio.sleep(due_at - now)
         finally:
             await entry.free()
@@ -239,6 +251,8 @@ class Schedule:
                 self.lateness_s.observe(max(0.0, time.time() - due_at))
                 if result := await self._result(entry, due_at):
                     entry.settle(turn, result)
+                    if entry.retries:
+                        entry.retries.note(result)
                     self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
                     await self._hand_on(result)
         finally:

@@ -3,6 +3,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,8 @@ INTERVALS = st.floats(0.05, 86_400)
 NOW = 1_790_000_000.0
 
 
-def monitor(name: str, interval_s: float = 60, host: str | None = None) -> Monitor:
-    return Monitor(name=name, url=f"http://{host or name}.test/", interval_s=interval_s)
+def monitor(name: str, interval_s: float = 60, host: str | None = None, **settings: Any) -> Monitor:
+    return Monitor(name=name, url=f"http://{host or name}.test/", interval_s=interval_s, **settings)
 
 
 LOOPS = {"never waiting": NeverWaiting}
@@ -33,9 +34,12 @@ async def _schedules_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Site:
-    """Stands where the probe stands; answers while `answers` is set."""
+    """Stands where the probe stands; answers while `answers` is set, with each sign of `signs`, then `+`."""
 
-    def __init__(self, of: Monitor, trouble: Exception | None = None, body: str = "") -> None:
+    def __init__(
+        self, of: Monitor, trouble: Exception | None = None, body: str = "", signs: str = ""
+    ) -> None:
+        self.signs = iter(signs)
         self.monitor = of
         self.body = body
         self.trouble = trouble
@@ -61,7 +65,7 @@ class Site:
             url=self.monitor.url,
             location="here",
             scheduled_at=scheduled_at,
-            up=True,
+            up={"+": True, "-": False, "?": None}[next(self.signs, "+")],
         )
 
     async def close(self) -> None:
@@ -137,6 +141,29 @@ def test_a_clock_that_is_set_back_gives_slots_of_their_own() -> None:
     assert later % 60 == 0
 
 
+@given(pauses=st.lists(st.tuples(st.floats(-200, 200), st.sampled_from([None, 7, 20])), max_size=40))
+def test_slots_of_two_grids_are_used_once_however_the_clock_is_set(
+    pauses: list[tuple[float, float | None]],
+) -> None:
+    slots, now, used = Slots(0.5, 60), NOW, []
+
+    for pause_s, retry_interval_s in pauses:
+        used.append(slots.next(now, retry_interval_s))
+        now += pause_s
+
+    assert len(set(used)) == len(used)
+
+
+def test_retries_lie_on_a_grid_of_their_own_with_the_same_offset() -> None:
+    slots = Slots(2, 60)
+    minute = NOW - NOW % 60
+
+    found = [slots.next(minute + at, step_s) for at, step_s in ((1, None), (3, 5), (7.1, 5), (12.5, None))]
+
+    assert [slot - minute for slot in found] == [2, 7, 12, 62]
+    assert slots.next(minute + 61.999, 5) == minute + 67  # woke early
+
+
 @given(name=st.text(), interval_s=INTERVALS)
 def test_no_slot_passes_during_a_short_check(name: str, interval_s: float) -> None:
     slots = Slots(offset_s(name, interval_s), interval_s)
@@ -165,6 +192,38 @@ async def test_the_first_check_is_at_once_and_the_next_at_each_slot() -> None:
     assert [NOW + at for at in site.started_at] == pytest.approx(site.started, abs=1e-5)
     assert site.closed
     assert (schedule.checks, schedule.skipped) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("signs", "settings", "waited"),
+    [
+        ("++++", {}, "mmm"),
+        ("+---++", {}, "mrrmr"),
+        ("+---+-+", {}, "mrrmrm"),
+        ("---+", {"failures_to_open": 1}, "mmm"),
+        ("--+-++++", {}, "rrmrmmm"),
+        ("-?-?", {}, "rmr"),
+        ("+--+-++", {"window": {"of": 4, "bad": 3}}, "mrrmmr"),
+    ],
+)
+async def test_checks_come_sooner_while_the_newest_result_disagrees(
+    signs: str, settings: dict[str, Any], waited: str
+) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", 3_600, retry_interval_s=60, **settings), signs=signs)
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        results = await take(queue, len(waited) + 1)
+
+    offset = offset_s("a", 3_600)
+    slots = site.started[: len(waited) + 1]
+    expected = [slots[0]]
+    for wait in waited:
+        step_s = {"m": 3_600, "r": 60}[wait]
+        expected.append(offset + ((slots[len(expected) - 1] - offset + 1e-4) // step_s + 1) * step_s)
+    assert slots == pytest.approx(expected, abs=1e-4)
+    assert [each.id for each in results] == [result_id("here", "a", at) for at in slots]
 
 
 async def test_first_checks_come_on_a_ramp() -> None:

@@ -23,8 +23,7 @@ _MAX_SHOWN = 20  # names, in a mistake
 
 def monitor_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
     """Return each key of a monitor with its defaults that does not go with another key, and why."""
-    if monitor.window and monitor.window.bad > monitor.window.of:
-        yield "window", "bad is more than of; must be at most as many"
+    yield from _number_mistakes(monitor)
     if monitor.basic_auth is not None and monitor.bearer_token is not None:
         yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
     if monitor.addresses == "all" and monitor.proxy is not None:
@@ -39,6 +38,13 @@ def monitor_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
         check_pair(monitor.client_cert, monitor.client_key or monitor.client_cert)
     except ValueError as error:
         yield "client_cert", str(error)
+
+
+def _number_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
+    if monitor.window and monitor.window.bad > monitor.window.of:
+        yield "window", "bad is more than of; must be at most as many"
+    if monitor.retry_interval_s is not None and monitor.retry_interval_s > monitor.interval_s:
+        yield "retry_interval_s", "more than interval_s; must be at most as much, or null"
 
 
 def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[PlacedMistake]:

@@ -67,6 +67,8 @@ class MonitorSettings(GroupSettings):
 
     interval_s: Duration = SLEEP_DURATION_S
     """Seconds from the start of one check to the start of the next; by default `sleep_duration`."""
+    retry_interval_s: Duration | None = None
+    """The same after a failed check of a monitor that is not down, and after a passed one of one that is."""
     timeout_s: Duration = 10.0
     """The longest that a check may take."""
     method: values.Method = "GET"

@@ -107,7 +107,7 @@ class MonitorRules:
             if monitor.maintenance or scopes:
                 own = Windows(monitor.maintenance, partial(self._made.within, monitor))
                 windows = shared.setdefault((monitor.maintenance, scopes), own)
-            found[monitor.name] = _rules_of(monitor, windows)
+            found[monitor.name] = rules_of(monitor, windows)
         return found
 
     def rules(self, name: str) -> Rules:
@@ -118,7 +118,7 @@ class MonitorRules:
         return self.rules(name).reach_s + self._timeouts[name]
 
 
-def _rules_of(monitor: Monitor, windows: Windows | None) -> Rules:
+def rules_of(monitor: Monitor, windows: Windows | None = None) -> Rules:
     return Rules(
         interval_s=monitor.interval_s,
         failures=monitor.failures_to_open,

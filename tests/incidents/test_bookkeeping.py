@@ -262,6 +262,19 @@ async def test_results_that_a_location_sends_hours_later_are_compared_with_the_o
     await assert_sums_are_right(database)
 
 
+async def test_retries_weigh_as_much_as_the_time_that_they_stand_for(
+    database: str, books: ResultStore
+) -> None:
+    retried = [check(1, "-"), check(1 + 5 / 60, "-"), check(1 + 10 / 60), check(1 + 15 / 60)]
+
+    await books.save([check(0), *retried, check(2), check(3)])
+
+    counted = {key[-1]: amounts for key, amounts in (await sums(database)).items()}
+    assert {status: round(seconds, 3) for status, (seconds, _) in counted.items()} == {"up": 170, "down": 10}
+    assert {status: checks for status, (_, checks) in counted.items()} == {"up": 5, "down": 2}
+    await assert_sums_are_right(database)
+
+
 async def test_a_restart_goes_on_from_what_is_stored(database: str) -> None:
     for signs, first in (("+--", 0), ("-", 3), ("+", 4), ("+", 5)):
         store = result_store(database)
