@@ -18,11 +18,16 @@ StartDns = Callable[[Respond], "DnsServer"]
 
 
 class DnsServer:
-    """Sends what `respond` returns (`None`: nothing), and over TCP what `respond_on_stream` returns."""
+    """Sends what `respond` returns (`None`: nothing), and over TCP what `respond_on_stream` returns.
+
+    Over UDP, it sends so many `copies`, after so many datagrams of `noise`.
+    """
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
         self.respond_on_stream: Respond = lambda _: None
+        self.copies = 1
+        self.noise = 0
         self.asked: list[str] = []
         self._socket, self._stream = _one_port_for_both()
         self.address = "{}:{}".format(*self._socket.getsockname())
@@ -48,8 +53,10 @@ class DnsServer:
                 question = dns.message.from_wire(wire)
                 self.asked.append(question.question[0].to_text())
                 reply = self.respond(question)
-                if reply is not None:
-                    self._socket.sendto(reply, client)
+                for _ in range(self.noise):
+                    self._socket.sendto(b"noise", client)
+                for _ in range(self.copies if reply is not None else 0):
+                    self._socket.sendto(reply or b"", client)
 
     def _answer_streams(self) -> None:
         while not self._ended:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import dns.asyncquery
 import dns.exception
 import dns.message
 import dns.rcode
@@ -17,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from dns.rdatatype import AAAA, A, RdataType
 
 from monitor.probe.addresses import NoAddressError, resolved
+from monitor.probe.dns_exchange import ask
 from monitor.result import Reason
 
 # What `socket.getaddrinfo` takes and returns.
@@ -174,9 +174,7 @@ class DnsResolver(AbstractResolver):
         place, _, port = server.rpartition(":")
         try:
             async with asyncio.timeout(self._answer_s):
-                response, _ = await dns.asyncquery.udp_with_fallback(
-                    question, place.strip("[]"), port=int(port), ignore_unexpected=True, ignore_errors=True
-                )
+                response = await ask(place.strip("[]"), int(port), question)
             return _addresses(response, server, host)
         except OSError as error:
             if isinstance(error, NoAddressError | TimeoutError) or error.errno in OWN_TROUBLE:

@@ -12,6 +12,7 @@ import pytest
 
 from monitor.probe.addresses import NoAddressError
 from monitor.probe.dns import DnsResolver
+from monitor.probe.dns_exchange import MAX_ANSWER_BYTES, MAX_DATAGRAMS
 from monitor.result import OwnTroubleError, Reason
 from tests.dns_server import Reply, StartDns, no_response, responding_with
 from tests.sites import Check, Serve, answer, no_file_descriptor, ok
@@ -169,6 +170,45 @@ async def test_noise_and_answers_to_other_questions_are_no_answers(start_dns: St
 
     assert (await failure(start_dns(respond).address, limit_s=0.2))[0] == Reason.DNS_TIMEOUT
     assert (await failure(start_dns(lambda _: b"noise").address, limit_s=0.2))[0] == Reason.DNS_TIMEOUT
+
+
+@pytest.mark.parametrize(("over_tcp", "reason"), [(False, Reason.DNS_TIMEOUT), (True, Reason.DNS_ERROR)])
+async def test_what_is_longer_than_answers_are_is_not_read(
+    over_tcp: bool, reason: Reason, start_dns: StartDns
+) -> None:
+    many = responding_with(*(f"10.0.{each >> 8}.{each & 255}" for each in range(MAX_ANSWER_BYTES // 16)))
+    server = start_dns(responding_with(flags=dns.flags.TC) if over_tcp else many)
+    server.respond_on_stream = many
+    resolver = DnsResolver([server.address], 0.4)
+
+    with pytest.raises(NoAddressError) as error:
+        await addresses(resolver, family=socket.AF_INET)
+
+    assert error.value.reason == reason
+
+
+async def test_an_answer_over_tcp_to_another_question_makes_no_sense(start_dns: StartDns) -> None:
+    def respond(question: dns.message.Message) -> Reply:
+        question.id ^= 1
+        return responding_with("10.0.0.1")(question)
+
+    server = start_dns(responding_with(flags=dns.flags.TC))
+    server.respond_on_stream = respond
+
+    assert (await failure(server.address))[0] == Reason.DNS_ERROR
+
+
+@pytest.mark.parametrize(("noise", "is_heard"), [(MAX_DATAGRAMS - 1, True), (MAX_DATAGRAMS, False)])
+async def test_after_a_few_datagrams_of_noise_no_answer_is_heard(
+    noise: int, is_heard: bool, start_dns: StartDns
+) -> None:
+    server = start_dns(responding_with("10.0.0.1"))
+    server.noise = noise
+    asking = addresses(DnsResolver([server.address], 0.4), family=socket.AF_INET)
+
+    (found,) = await asyncio.gather(asking, return_exceptions=True)
+
+    assert (found == ["10.0.0.1"]) is is_heard
 
 
 async def test_an_alias_of_itself_makes_no_sense(start_dns: StartDns) -> None:
