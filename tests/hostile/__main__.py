@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from tests.hostile import clients, encrypted, files, machine, neighbours, receivers, responses, tokens
+from tests.hostile import clients, encrypted, files, machine, names, neighbours, receivers, responses, tokens
 from tests.hostile.cases import Case
 from tests.hostile.judging import late, lateness_s, reasons, verdict
 from tests.hostile.world import HEALTHY, World, world
@@ -56,7 +56,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def all_cases() -> dict[str, Case]:
-    modules = (responses, encrypted, receivers, clients, tokens, machine, neighbours, files)
+    modules = (responses, encrypted, names, receivers, clients, tokens, machine, neighbours, files)
     return {str(case): case for module in modules for case in module.cases()}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.dns_server import DnsServer
 from tests.program import Program
 from tests.sites import Script, read_request
 
@@ -62,7 +63,7 @@ Damage = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Case:
-    """One hostile thing: a site (`script`), a client of the web server, an act of a neighbour or a file.
+    """One hostile thing: a site (`script`), a DNS server, a client, an act of a neighbour or a file.
 
     `expected` are the reasons that the results of a site may have; `None` is up. A client returns what was
     wrong with the answers, and a neighbour with the program; empty, if nothing. What comes with a site
@@ -80,11 +81,17 @@ class Case:
     """Keys of the configuration beside the monitor's."""
     asked: threading.Event | None = None
     """Set when the site was sent an alert, which is waited for."""
+    dns: Callable[[], DnsServer] | None = None
+    """Starts the server that the monitor asks, in the place of a site."""
     client: Client | None = None
     act: Act | None = None
     files: int | None = None
     """The limit of open files; the program is started with it."""
     damage: Damage | None = None
+
+    @property
+    def has_results(self) -> bool:
+        return self.script is not None or self.dns is not None
 
     def __str__(self) -> str:
         return f"{self.group}: {self.name}"

@@ -107,7 +107,7 @@ def verdict(case: Case, seen: Seen, late_slots: int) -> list[str]:
 
 
 def _unexpected(case: Case, rows: Sequence[Row]) -> list[str]:
-    if case.script is None:
+    if not case.has_results:
         return []
     if not rows:
         return ["no result"]

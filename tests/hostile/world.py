@@ -111,7 +111,7 @@ class World:
         return seen
 
     async def _happen(self, case: Case, seen: Seen, stack: ExitStack, seconds: float) -> None:
-        if case.script is not None:
+        if case.has_results:
             await self._check(case, stack, seconds)
         if case.client is not None:
             seen.trouble += filter(None, [await asyncio.to_thread(self._ask, case)])
@@ -138,7 +138,11 @@ class World:
         await self._reload(successful=True)
 
     def serve(self, case: Case, stack: ExitStack) -> str:
-        """Start the site, until the stack ends; return its URL."""
+        """Start the site or the DNS server, until the stack ends; return its URL."""
+        if case.dns is not None:
+            server = case.dns()
+            stack.callback(server.end)
+            return f"dns://{server.address}"
         assert case.script
         start = stack.enter_context(sites())
         url = start(case.script, case.tls and case.tls(self.program.folder))
