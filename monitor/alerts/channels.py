@@ -19,7 +19,7 @@ from monitor.alerts import apprise_process
 from monitor.alerts.apprise_process import Order, Outcome
 from monitor.alerts.failures import Failure, is_permanent
 from monitor.alerts.message import Alert, Event
-from monitor.alerts.requests import status_of
+from monitor.alerts.requests import status_of, trouble_of
 from monitor.config.alerts import Webhook
 
 _DEADLINE_S = 60.0
@@ -72,10 +72,8 @@ class WebhookChannel:
             status = await status_of(
                 "POST", self._url, self._deadline_s, data=body, headers=headers, allow_redirects=False
             )
-        except TimeoutError:
-            raise NotDeliveredError("no answer in time", permanent=False) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise NotDeliveredError(f"no connection: {type(error).__name__}", permanent=False) from None
+            raise NotDeliveredError(trouble_of(error), permanent=False) from None
         if status not in _SUCCESS:
             raise NotDeliveredError(f"the answer was {status}", permanent=is_permanent(status))
 

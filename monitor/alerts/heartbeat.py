@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from pydantic import SecretStr
 
-from monitor.alerts.requests import status_of
+from monitor.alerts.requests import status_of, trouble_of
 from monitor.config.model import Config
 from monitor.result import CheckResult
 from monitor.storage.database import Database, StoreUnavailableError
@@ -75,7 +75,7 @@ async def _request(url: SecretStr) -> None:
     try:
         status = await status_of("GET", url.get_secret_value(), _ANSWER_S)
     except (aiohttp.ClientError, OSError) as error:  # its text may show the URL
-        log.warning("the heartbeat did not arrive: %s", type(error).__name__)
+        log.warning("the heartbeat did not arrive: %s", trouble_of(error))
         return
     if status not in _SUCCESS:
         log.warning("the heartbeat was answered with %d", status)

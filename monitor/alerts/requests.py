@@ -1,5 +1,6 @@
 """Requests to services that get alerts and heartbeats: only the status of the answer counts."""
 
+import os
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,14 @@ from aiohttp.client_proto import ResponseHandler
 
 MAX_ANSWER_BYTES = 16_384
 """Of an answer, whatever it is, and of the interim responses before it. What follows is not read."""
+
+_TROUBLES = (
+    (TimeoutError, "no answer in time"),
+    (aiohttp.ClientConnectorDNSError, "its name is not in DNS"),
+    (aiohttp.ClientSSLError, "no TLS"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed"),
+    (aiohttp.ClientResponseError, "the answer is not valid HTTP"),
+)
 
 
 class _Connection(ResponseHandler):
@@ -45,3 +54,11 @@ async def status_of(method: str, url: str, deadline_s: float, **options: Any) ->
         session.request(method, url, **options) as response,
     ):
         return response.status
+
+
+def trouble_of(error: aiohttp.ClientError | OSError) -> str:
+    """Return in words why there is no answer; the text of the error itself may show a secret URL."""
+    words = next((words for kind, words in _TROUBLES if isinstance(error, kind)), "no connection")
+    if words == "no connection" and isinstance(error, OSError) and error.errno:
+        return f"{words}: {os.strerror(error.errno).lower()}"
+    return words

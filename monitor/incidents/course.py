@@ -32,7 +32,7 @@ _FRESH_S = 60.0  # a result that is not older is news, however short the interva
 _SKEW_S = 60.0  # by which a clock may be ahead
 _FLAPPING_S = HOUR_S
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
-_FLAPS = f"more than {_FLAPPING_CHANGES} changes between up and down within an hour"
+_FLAPS = f"went up or down more than {_FLAPPING_CHANGES} times within an hour"
 _SLOW, _FAILED = 1, 2  # how bad a result is
 
 _STATUSES: dict[Kind, Literal["degraded", "partial", "down"]] = {

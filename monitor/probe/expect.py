@@ -94,7 +94,8 @@ def answered_within(max_response_time_s: float) -> Expectation:
 
     def judge(response: Response) -> Iterable[Failure]:
         if response.response_time > max_response_time_s:
-            yield Reason.TOO_SLOW, f"took {response.response_time:.3f} s, expected {max_response_time_s:g} s"
+            took = f"took {response.response_time:.3f} s"
+            yield Reason.TOO_SLOW, f"{took}, expected at most {max_response_time_s:g} s"
 
     return Expectation(judge)
 
@@ -112,7 +113,7 @@ def certificates_last(min_days: float) -> Expectation:
         if days < min_days:
             yield (
                 Reason.CERTIFICATE_EXPIRING,
-                f"a certificate expires in {days:.1f} days, expected {min_days:g}",
+                f"a certificate expires in {days:.1f} days, expected at least {min_days:g}",
             )
 
     return Expectation(judge)

@@ -27,5 +27,6 @@ _AROUND = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
 
 
 def tls_trouble(error: ssl.SSLError) -> str:
-    """Return Python's name of the error, or OpenSSL's text where it is too new for Python to have a name."""
-    return getattr(error, "reason", None) or _AROUND.sub("", str(error))
+    """Return the words of Python's name of the error, or OpenSSL's text where Python has no name yet."""
+    name = getattr(error, "reason", None)
+    return name.lower().replace("_", " ") if name else _AROUND.sub("", str(error))

@@ -1,10 +1,12 @@
 """What a service that gets alerts answers cannot stop the program."""
 
+from typing import Any
+
 import aiohttp
 import pytest
 
-from monitor.alerts.requests import MAX_ANSWER_BYTES, status_of
-from tests.sites import Serve, answer, flood, ok, redirect
+from monitor.alerts.requests import MAX_ANSWER_BYTES, status_of, trouble_of
+from tests.sites import Serve, answer, flood, hang, ok, redirect
 
 INTERIM = [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
 
@@ -52,3 +54,27 @@ async def test_redirects_are_followed_where_that_is_wanted(serve: Serve) -> None
 async def test_there_is_a_deadline(hanging_receiver: str) -> None:
     with pytest.raises(TimeoutError):
         await status_of("GET", f"http://{hanging_receiver}/", 0.1)
+
+
+async def test_why_there_is_no_answer_is_said_in_words_without_the_url(serve: Serve) -> None:
+    async def trouble(url: str, deadline_s: float = 60) -> str:
+        try:
+            return str(await status_of("GET", url, deadline_s))
+        except (aiohttp.ClientError, OSError) as error:
+            return trouble_of(error)
+
+    assert await trouble("http://127.0.0.1:1/s3cret") == "no connection: connection refused"
+    assert await trouble(serve(answer(b"odd\r\n\r\n"))) == "the answer is not valid HTTP"
+    assert await trouble(serve(answer(b""))) == "the connection was closed"
+    assert await trouble(serve(hang), 0.05) == "no answer in time"
+
+
+def test_trouble_with_names_and_with_tls_is_told_apart() -> None:
+    where: Any = None
+
+    assert trouble_of(aiohttp.ClientConnectorDNSError(where, OSError(-2, "x"))) == "its name is not in DNS"
+    assert trouble_of(aiohttp.ClientConnectorSSLError(where, OSError(1, "x"))) == "no TLS"
+
+
+def test_other_trouble_is_no_connection() -> None:
+    assert trouble_of(aiohttp.ClientError("http://a.example/s3cret")) == "no connection"

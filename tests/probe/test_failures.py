@@ -57,6 +57,13 @@ def test_tls_trouble_that_python_has_no_name_for_is_reported_in_the_words_of_ope
     assert (failed.reason, failed.detail) == (Reason.TLS_ERROR, f"the TLS handshake failed: {words}")
 
 
+def test_tls_trouble_has_the_words_of_its_name() -> None:
+    error = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")
+    error.reason = "WRONG_VERSION_NUMBER"
+
+    assert handshake_failed(error).detail == "the TLS handshake failed: wrong version number"
+
+
 def test_tls_trouble_after_the_handshake_is_reported_as_such() -> None:
     failed = connection_lost(ssl.SSLError(1, "[SSL] bad record mac (_ssl.c:1028)"), in_body=True)
 

@@ -34,7 +34,7 @@ def _reason(error: Exception, ssl_dir: Path) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {cause.verify_message}; trusted are {_trusted(ssl_dir)}"
     if isinstance(cause, ssl.SSLError):
-        reason = tls_trouble(cause).lower().replace("_", " ")
+        reason = tls_trouble(cause)
         return f"TLS fails: {reason}; the client's certificate is {_shown(ssl_dir)}"
     if isinstance(cause, TimeoutError):
         return f"no answer in {_LIMIT_S:g} s"

@@ -89,7 +89,7 @@ async def test_an_incident_without_a_failed_check_shows_why_too(store: ResultSto
         number = re.findall(r'flapping</span>.*?href="/incidents/(\d+)"', every.text, re.DOTALL)[0]
         page = await one(visitor, int(number))
 
-    why = "more than 6 changes between up and down within an hour"
+    why = "went up or down more than 6 times within an hour"
     assert f"<td>{why}</td>" in every.text
     assert f"<p>{why}</p>" in page.text
     assert f"<td>{why}</td>" in page.text

@@ -56,7 +56,7 @@ async def test_a_monitor_that_is_up_and_flapping_says_so(store: ResultStore) -> 
         html = await row(visitor, "shop")
         state = json.loads((await visitor.get("/api/v1/monitors/shop")).text)
 
-    why = "more than 6 changes between up and down within an hour"
+    why = "went up or down more than 6 times within an hour"
     assert f'<span class="state up">up</span><small>{why}</small>' in html
     assert (state["status"], state["since_at"], state["reason"], state["detail"]) == ("up", None, None, why)
 
