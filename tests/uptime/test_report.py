@@ -123,7 +123,7 @@ async def test_an_outage_counts_only_where_it_was_not_over_and_had_begun(
 
 
 async def test_an_unavailable_database_is_an_error_of_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOnError, match=r"no report: .*No such file"):
+    with pytest.raises(CannotGoOnError, match=r"no report: .*no such file"):
         await report(config("postgresql:///a?host=/nowhere", tmp_path), 0, 1)
 
 
