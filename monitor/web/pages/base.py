@@ -35,7 +35,7 @@ _BEFORE_START = {  # routes
     "/static/{name}",
     "/api/v1/openapi.json",
 }
-_AWAY_S = 1.0
+_ANSWER_S, _AWAY_S = 10.0, 1.0
 _BACK = {"overview": "/", "incidents": "/incidents"}
 
 T = TypeVar("T")
@@ -148,10 +148,10 @@ class Pages:
     ) -> web.Response:
         """Send the page that `make` returns; without a reader while the database is unavailable.
 
-        A database that took nothing at the last attempt gets a second to answer.
+        The database gets ten seconds to answer, or one if it took nothing at the last attempt.
         """
         reader = self.running.reader
-        limit_s = None if self.running.postgresql.unavailable_since_at is None else _AWAY_S
+        limit_s = _ANSWER_S if self.running.postgresql.unavailable_since_at is None else _AWAY_S
         try:
             async with asyncio.timeout(limit_s):
                 page = await self._kept.get(key, lambda: make(reader))

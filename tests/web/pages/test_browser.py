@@ -98,7 +98,7 @@ async def test_everybody_can_read_every_page_on_any_screen(here: World) -> None:
 async def test_the_overview_shows_each_state_and_numbers_apart(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/")
-        states = await shown.page.locator("td .state").all_inner_texts()
+        states = await shown.page.locator("td > .state").all_inner_texts()
         assert sorted(states) == ["degraded", "down", "down", "paused", "unknown", "up"]
         assert states[0] == "down"
         for width in (1_101, 1_280, 1_920):

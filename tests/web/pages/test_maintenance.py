@@ -52,7 +52,7 @@ async def test_a_window_is_begun_shown_and_ended(alerts: AlertStore, database: s
     assert {each.headers["Location"] for each in (begun, ended, again)} == {"/monitors/shop"}
     (line,) = lines(during.text)
     assert re.fullmatch(
-        r"in maintenance until [\d :-]{19} \(Ada: a new &lt;disk&gt;\) \[End now\]", line.strip()
+        r"In maintenance until [\d :-]{19} \(Ada: a new &lt;disk&gt;\) \[End now\]", line.strip()
     )
     assert lines(after.text) == []
     (window,) = await rows(database)

@@ -109,13 +109,15 @@ async def test_what_was_read_last_is_shown_until_this_process_sees_something_new
     assert "Ada" not in status
 
 
-async def test_a_database_that_is_known_to_be_away_and_hangs_is_not_waited_for_long(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("postgresql", [away(), Availability("PostgreSQL")])
+async def test_a_database_that_hangs_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch, postgresql: Availability
 ) -> None:
+    monkeypatch.setattr("monitor.web.pages.base._ANSWER_S", 0.05)
     monkeypatch.setattr("monitor.storage.database._CONNECT_S", 3_600)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = result_store(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x?sslmode=disable")
-        async with site_of(world(), store, seen=[result("shop", **DOWN)], postgresql=away()) as visitor:
+        async with site_of(world(), store, seen=[result("shop", **DOWN)], postgresql=postgresql) as visitor:
             pages = [await visitor.get(path) for path in ("/", "/status")]
             silent.close()
 
