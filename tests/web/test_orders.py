@@ -289,7 +289,7 @@ async def test_everybody_sees_maintenance_now_and_to_come_and_that_an_outage_is_
 
     (shop,) = re.findall(r'scope="row">shop<.*?</tr>', page)
     (its,) = re.findall(r'scope="row">blog<.*?</tr>', page)
-    assert "1 of 3 monitors is down: blog" in page
+    assert "1 of 3 services is down: blog" in page
     assert pills(shop) == ["maintenance"]
     assert "We know of it." not in shop
     assert "We know of it." in its

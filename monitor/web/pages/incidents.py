@@ -132,6 +132,8 @@ class IncidentPages:
 
 def _words(change: IncidentChange, incident: Incident) -> str:
     """Return what a change is; those of outages, in the changes of flapping, say how the monitor was."""
+    if change.kind == "flapping":
+        return {"opened": "flapping", "resolved": "settled"}.get(change.change, change.change)
     if change.incident_id == incident.id:
         return f"{change.change} (no alert: flapping)" if change.quiet else change.change
     down = "down" if change.kind == "down" else "down from some locations"

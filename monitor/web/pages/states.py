@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from monitor.config.model import Monitor
 from monitor.result import CheckResult, why
+from monitor.runtime.text import counted
 from monitor.uptime.sums import status_of
 from monitor.web.orders import NO_ORDERS, ORDER_NAMES, Orders
 from monitor.web.queries import StoredState
@@ -158,10 +159,10 @@ def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOf
     return PageOfMonitors(groups, number, len(chosen), pages)
 
 
-def banner_of(states: Sequence[ShownState]) -> Banner:
+def banner_of(states: Sequence[ShownState], noun: str = "monitor") -> Banner:
     """Return the worst status, with the monitors that have it, and since when the first of them has.
 
-    Trouble that is handled does not count.
+    Trouble that is handled does not count. The `noun` is what readers call a monitor.
     """
     watched = [state for state in states if state.status != "paused"]
     if not watched:
@@ -171,21 +172,21 @@ def banner_of(states: Sequence[ShownState]) -> Banner:
         if troubled:
             verb = "is" if len(troubled) == 1 else "are"
             since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
-            text = f"{len(troubled)} of {len(watched)} monitors {verb} {word}: {_names(troubled)}"
+            text = f"{len(troubled)} of {counted(len(watched), noun)} {verb} {word}: {_names(troubled)}"
             if len(watched) == 1:
                 text = f"{_names(troubled)} is {word}"
             return Banner(status, text, since)
     if any(state.is_handled for state in watched):
-        return Banner("maintenance", _handled(watched), None)
-    every = "The monitor is up" if len(watched) == 1 else f"All {len(watched)} monitors are up"
+        return Banner("maintenance", _handled(watched, noun), None)
+    every = f"The {noun} is up" if len(watched) == 1 else f"All {counted(len(watched), noun)} are up"
     return Banner("up", every, None)
 
 
-def _handled(watched: Sequence[ShownState]) -> str:
+def _handled(watched: Sequence[ShownState], noun: str) -> str:
     """Return how many are up, and what is ordered about the others; each of them counts once."""
     orders = Counter(state.orders.names[0] for state in watched if state.is_handled)
     up = len(watched) - orders.total()
-    parts = [f"{up} of {len(watched)} monitors {'is' if up == 1 else 'are'} up"]
+    parts = [f"{up} of {counted(len(watched), noun)} {'is' if up == 1 else 'are'} up"]
     for name in ORDER_NAMES:
         if orders[name]:
             word = "in maintenance" if name == "maintenance" else name

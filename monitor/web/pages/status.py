@@ -68,7 +68,7 @@ class StatusPages:
             return {
                 "title": self.settings.title,
                 "announcement": self.settings.announcement,
-                "banner": banner_of(every),
+                "banner": banner_of(every, "service"),
                 "groups": [
                     (group, [rows[each.name] for each in members])
                     for group, members in groupby(shown, key=lambda each: each.group)

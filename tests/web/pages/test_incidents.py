@@ -116,7 +116,7 @@ async def test_outages_while_flapping_are_in_its_changes_only(database: str, sto
     assert of_shop.text.count('class="shade down"') == 2 * 4
     assert "is up and down in turns" in status.text
     assert sorted(re.findall(r"</time></td><td>([\w ]+)</td><td><time", page.text)) == sorted(
-        ["opened", "still down", *4 * ["down", "up"]]
+        ["flapping", "still down", *4 * ["down", "up"]]
     )
 
 

