@@ -1,6 +1,6 @@
 """Do one hostile thing after the other to the whole program, and print a table.
 
-`python -m tests.hostile [--only TEXT] [--short] [--seconds 4]`; exit code 1 if one line is not `ok`.
+`python -m tests.hostile [--only TEXT] [--short] [--seconds 4] [--list]`; exit code 1 if one line is not `ok`.
 """
 
 import argparse
@@ -37,11 +37,18 @@ SHORT = (
     "TLS: expired",
     "TLS: 200 names",
     "TLS: plain text",
+    "DNS: over TCP: 4,000 addresses of long names",
+    "apprise: a body without end",
     "webhook: 1xx without end",
     "client: half a head, 200 times",
     "client: a broken multipart",
+    "client: left in the middle of a body, 200 times, at 256 files",
     "token: 20 wrong ones, then the right one",
+    "machine: a secret in the environment",
+    "machine: a data_dir that was open to all",
+    "Kafka: messages that are no results",
     "file: a secret in a named pipe",
+    "file: a ca_file that becomes a named pipe between checks",
     "file: half-written",
     "file: 20,000 unknown keys",
 )
@@ -52,12 +59,15 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", metavar="TEXT", default="", help="those whose group or name has this text")
     parser.add_argument("--seconds", type=float, default=4, help="for each (4); some take longer")
     parser.add_argument("--short", action="store_true", help="one of each kind, for a shorter time")
+    parser.add_argument("--list", action="store_true", help="only print their names and their number")
     return parser.parse_args(argv)
 
 
 def all_cases() -> dict[str, Case]:
     modules = (responses, encrypted, names, receivers, clients, tokens, machine, neighbours, files)
-    return {str(case): case for module in modules for case in module.cases()}
+    found = [case for module in modules for case in module.cases()]
+    assert len(found) == len(set(map(str, found)))
+    return {str(case): case for case in found}
 
 
 def chosen(options: argparse.Namespace) -> list[Case]:
@@ -108,6 +118,9 @@ async def end(here: World) -> bool:
 async def main(argv: Sequence[str]) -> int:
     how = options(argv)
     cases = chosen(how)
+    if how.list:
+        print(*cases, f"{len(cases)} cases", sep="\n")
+        return 0
     seconds = SHORT_S if how.short else how.seconds
     async with world() as here:
         line("group", "name", ["verdict"], "reason", "late", "MB")

@@ -27,20 +27,20 @@ def remove(path: Path) -> None:
 CA, CLIENT, TOKEN = "ca.pem", "client.pem", "token"  # files that the good configuration names
 
 
-def name_files(monitor: dict[str, Any], folder: Path) -> None:
-    """Name a file of each kind in the settings of a monitor; write those that are no files."""
+def named(folder: Path) -> dict[str, Any]:
+    """Return the settings of a monitor that names a file of each kind; write those that are no files."""
     for name, content in _contents().items():
         if not is_file(folder / name):
             remove(folder / name)
             (folder / name).write_bytes(content)
     paths = {"ca_file": str(folder / CA), "client_cert": str(folder / CLIENT)}
-    monitor.update(paths, bearer_token={"file": str(folder / TOKEN)})
+    return {**paths, "bearer_token": {"file": str(folder / TOKEN)}}
 
 
 @cache
 def _contents() -> dict[str, bytes]:
     pem = authority().pem
-    return {CA: pem, CLIENT: authority().key_pem + pem, TOKEN: b"of a healthy monitor"}
+    return {CA: pem, CLIENT: authority().key_pem + pem, TOKEN: b"in a file"}
 
 
 def _replace(path: Path, content: bytes) -> None:

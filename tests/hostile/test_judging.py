@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.schedule import offset_s
-from tests.hostile.__main__ import SHORT, all_cases, options
+from tests.hostile.__main__ import SHORT, all_cases, main, options
 from tests.hostile.cases import SECRET, Case, Web
 from tests.hostile.clients import statuses
 from tests.hostile.judging import Row, Seen, late, lateness_s, reasons, unprintable, verdict
@@ -103,6 +103,14 @@ def test_cases_have_names_of_their_own_that_monitors_may_have() -> None:
     assert set(SHORT) <= set(cases)
     assert all(name.isprintable() and len(name) <= 200 for name in cases)
     assert all((case.has_results or case.client or case.act or case.damage) for case in cases.values())
+
+
+async def test_the_cases_and_their_number_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await main(["--list", "--only", "half a head"]) == 0
+
+    *names, number = capsys.readouterr().out.splitlines()
+    assert "client: half a head, 200 times" in names
+    assert number == f"{len(names)} cases"
 
 
 def test_by_default_each_case_takes_four_seconds() -> None:

@@ -77,15 +77,15 @@ class World:
         if not files.is_file(self.program.path):
             files.remove(self.program.path)
         site = f"http://127.0.0.1:{self._port}"
-        healthy: list[dict[str, Any]] = [{"name": name, "url": f"{site}/{name}"} for name in HEALTHY]
-        files.name_files(healthy[0], self.program.folder)
+        healthy = [{"name": name, "url": f"{site}/{name}"} for name in HEALTHY]
+        named = {"name": "names files", "url": site, "paused": True, **files.named(self.program.folder)}
         config = {
             "location": "hostile",
             "web_token": TOKEN,
             "trusted_proxies": [PROXY],
             "max_checks_per_host": 100,
             "defaults": {"interval_s": INTERVAL_S},
-            "monitors": [*healthy, *hostile],
+            "monitors": [*healthy, named, *hostile],
             **keys,
         }
         self.program.write(config)
