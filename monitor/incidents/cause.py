@@ -21,6 +21,8 @@ def follow_cause(
     """
     if result.up or not outage.was_opened or result.location not in down:
         return outage, None
+    if result.detail == outage.detail and result.reason == outage.reason:  # as nearly always
+        return _with_other(outage, "", 0), None
     cause = _cause_of(result.reason, result.detail)
     if cause == _cause_of(outage.reason, outage.detail):
         return _with_other(outage, "", 0), None
