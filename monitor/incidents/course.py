@@ -156,16 +156,15 @@ class _Course:
             flapping=self._flapping,
             turned_at=self._turned_at,
         )
-        return Observed(
-            *(health, self._changes, self._superseded, self._late, self._rechecks),
-            failing=self._worst_news == _FAILED,
-        )
+        failing = self._worst_news == _FAILED
+        return Observed(health, self._changes, self._superseded, self._late, self._rechecks, failing)
 
     def apply(self, result: CheckResult) -> None:
         before = self._locations.get(result.location)
         at = result.scheduled_at
-        if self._worst_news < self._badness(result) and self._is_fresh(result):
-            self._worst_news = self._badness(result)
+        badness = self._badness(result)
+        if badness > self._worst_news and self._is_fresh(result):
+            self._worst_news = badness
         if before and before.at <= self._believed_until and not before.precedes(result):
             self._apply_late(before, result)
             return

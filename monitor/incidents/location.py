@@ -167,14 +167,11 @@ def next_state(before: LocationState | None, result: CheckResult, rules: Rules) 
         return msgspec.structs.replace(
             before, at=at, until=until, status=status, process=process, number=number, ahead=None
         )
-    slowness = _NOT_SLOW
-    if rules.degraded or before.slowness.slow:
-        slowness = before.slowness.after(result, rules)
     after = LocationState(
-        *(at, until, status, process, number, at, before.down, before.since),
-        unproven=unproven,
-        slowness=slowness,
+        at, until, status, process, number, at, before.down, before.since, unproven=unproven
     )
+    if rules.degraded or before.slowness.slow:
+        after = msgspec.structs.replace(after, slowness=before.slowness.after(result, rules))
     if up != before.down and not rules.sample:
         return after
     streak = 0 if up != before.down else before.streak + 1
