@@ -82,7 +82,8 @@ class Pipeline:
 
     def troubles(self) -> list[Trouble]:
         """Return what keeps this process from judging."""
-        return troubles_of(self.watch, (self.forwarder.availability, self.ingest.availability), time.time())
+        servers = (self.forwarder.availability, self.ingest.availability, self.alerts.availability)
+        return troubles_of(self.watch, servers, time.time())
 
     def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it until the program ends; when it crashes, the program does."""

@@ -37,13 +37,16 @@ class Trouble(NamedTuple):
 
 
 def troubles_of(watch: Watch, servers: Iterable[Availability], now: float) -> list[Trouble]:
-    """Return the servers that are unavailable, and the stages that are stalled and do not wait for them."""
-    away = {each.name: each for each in servers if each.unavailable_since_at is not None}
-    found = [
-        Trouble(each.unavailable_since_at or now, f"{name} is unavailable: {each.why}")
-        for name, each in away.items()
-    ]
-    return found + [
+    """Return the servers that are unavailable, and the stages that are stalled and do not wait for them.
+
+    Of a server that several stages use, it is the first attempt that failed.
+    """
+    away: dict[str, Trouble] = {}
+    for each in servers:
+        if each.unavailable_since_at is not None:
+            found = Trouble(each.unavailable_since_at, f"{each.name} is unavailable: {each.why}")
+            away[each.name] = min(found, away.get(each.name, found))
+    return list(away.values()) + [
         Trouble(now - seconds, f"no progress: {stage} waits for {waits_for}")
         for stage, waits_for, seconds in watch.stalled()
         if waits_for not in away

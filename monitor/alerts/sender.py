@@ -65,9 +65,11 @@ async def send_alerts(
             try:
                 await sender.look()
             except StoreUnavailableError as error:
-                log.warning("no alerts for now: %s", error)
+                why = store.availability.failed(error)
+                log.warning("no alerts for now: PostgreSQL is unavailable: %s", why)
                 await within(_UNAVAILABLE_S, stop.wait())
             else:
+                store.availability.succeeded()
                 progress.end()
                 await within(look_s, first_of(sender.one_free, stop))
 

@@ -12,6 +12,7 @@ from monitor.alerts.counts import AlertCounts, Waiting
 from monitor.alerts.decision import Decision, Delivery
 from monitor.alerts.message import Alert
 from monitor.alerts.situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
+from monitor.runtime.progress import Availability
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import Database
 from monitor.uptime import maintenance_store
@@ -83,6 +84,8 @@ class AlertStore:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.counts = AlertCounts()
+        self.availability = Availability("PostgreSQL")
+        """Whether changes can be decided on: it is looked at each second, also while there are no results."""
 
     async def decide(self, plan: Plan, now: float, decide: Callable[[Plan, Situation], Decision]) -> int:
         """Decide on the changes and store the decision, all or nothing; return the number of deliveries.

@@ -37,6 +37,12 @@ class Running:
     postgresql: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
     """Whether results can be stored."""
 
+    @property
+    def away(self) -> Availability | None:
+        """What is known of the database while it is unavailable."""
+        known = (self.postgresql, self.alerts.availability)
+        return next((each for each in known if each.unavailable_since_at is not None), None)
+
 
 class Program:
     """The program, from before it has started; `started` is set once."""

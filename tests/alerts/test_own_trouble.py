@@ -220,6 +220,16 @@ def test_without_an_address_of_the_pages_there_is_no_link() -> None:
     assert "pipeline" not in compose_own_trouble([AWAY], configured(), NOW).text
 
 
+def test_a_server_that_several_stages_use_is_named_once_since_the_first_failed() -> None:
+    first, second = Availability("PostgreSQL"), Availability("PostgreSQL")
+    for each, at in ((second, NOW), (first, NOW - 5)):
+        each.failed(OSError("gone"))
+        each.unavailable_since_at = at
+
+    for servers in ((first, second), (second, first)):
+        assert troubles_of(Watch(), servers, NOW) == [Trouble(NOW - 5, "PostgreSQL is unavailable: gone")]
+
+
 def test_trouble_is_a_server_that_is_away_and_a_stage_that_waits_for_something_else() -> None:
     clock = Clock(0.0)
     watch = Watch(60.0)
@@ -241,13 +251,15 @@ def test_trouble_is_a_server_that_is_away_and_a_stage_that_waits_for_something_e
     assert [each.since_at for each in found] == [pytest.approx(time.time(), abs=30), NOW - 90]
 
 
+@pytest.mark.parametrize("kafka", ["embedded", "127.0.0.1:9"])
 async def test_the_program_without_a_database_alerts_people_itself(
-    program: Start, receiver: HttpReceiver
+    program: Start, receiver: HttpReceiver, kafka: str
 ) -> None:
     monitor = program(
         pg_uri="postgresql://127.0.0.1:9/x",
+        kafka_bootstrap=kafka,
         location="Vienna",
-        own_trouble_after_s=0.1,
+        own_trouble_after_s=3,
         monitors=[{"name": "shop", "url": "http://127.0.0.1:1/", "interval_s": 1}],
         alerts={"channels": {"hook": {"webhook": receiver.url, "secret": "s3cret"}}},
     )

@@ -333,12 +333,17 @@ async def test_a_database_that_is_unavailable_is_waited_for(
             return "no alerts for now" in caplog.text and "cannot be stored for now" in caplog.text
 
         await eventually("it is logged", is_logged)
+        assert store.availability.unavailable_since_at is not None
         server.start()
 
         async def is_noted() -> bool:
             return server.sql("SELECT count(*) FROM health_deliveries WHERE sent_at > 0") == "1"
 
+        async def is_available() -> bool:
+            return store.availability.unavailable_since_at is None
+
         await eventually("it is noted", is_noted, 60)
+        await eventually("the database is available", is_available, 60)
 
     await store.database.close()
     assert titles(receiver) == ["shop is down"]

@@ -102,8 +102,8 @@ class Pages:
         """Return since when the database is unavailable, for a page that is made without it."""
         if reader is not None:
             return None
-        postgresql = self.running.postgresql
-        return Away(postgresql.unavailable_since_at, postgresql.why)
+        known = self.running.away
+        return Away(known.unavailable_since_at, known.why) if known else Away(None, "")
 
     async def read_orders(self) -> None:
         """Read what is ordered now; raises `StoreUnavailableError`, and then what was read last stays."""
@@ -151,7 +151,7 @@ class Pages:
         The database gets ten seconds to answer, or one if it took nothing at the last attempt.
         """
         reader = self.running.reader
-        limit_s = _ANSWER_S if self.running.postgresql.unavailable_since_at is None else _AWAY_S
+        limit_s = _ANSWER_S if self.running.away is None else _AWAY_S
         try:
             async with asyncio.timeout(limit_s):
                 page = await self._kept.get(key, lambda: make(reader))

@@ -53,6 +53,17 @@ async def test_the_overview_shows_the_last_checks_and_says_so() -> None:
     assert "hidden" not in page.text
 
 
+async def test_what_the_alerts_know_of_the_database_is_said_too() -> None:
+    store = AlertStore(Database(AWAY))
+    store.availability.failed(OSError("127.0.0.1:9: connection refused"))
+
+    async with site_of(world(), store, alerts=store) as visitor:
+        page = await visitor.get("/")
+
+    assert "PostgreSQL is unavailable since" in page.text
+    assert "127.0.0.1:9: connection refused. Checks continue" in page.text
+
+
 async def test_a_monitor_s_page_shows_its_last_check_and_its_settings() -> None:
     seen = [result("shop", **DOWN | {"response_status": None, "ip": "192.0.2.1"}), result("blog")]
 
