@@ -3,21 +3,24 @@
 import socket
 import threading
 from collections.abc import Iterator
+from select import select
 from typing import Any
 
 from tests.hostile.cases import PLACE, SECRET, SITE, Case
 from tests.hostile.responses import CHUNKED, HEAD, bomb
 from tests.sites import Script, answer, flood, hang, ok, read_request, redirect
 
+_SILENCE_S = 0.5  # of a client of SMTP
 _DOWN = b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"
 
 
 def _receiver(receive: Script, asked: threading.Event) -> Script:
-    """Answer checks with 500; what else comes, by this script."""
+    """Answer checks with 500; what else comes, also silence, by this script."""
     check = b"GET / "
 
     def script(connection: socket.socket, ended: threading.Event) -> None:
-        if connection.recv(len(check), socket.MSG_PEEK) == check:
+        asks, _, _ = select([connection], [], [], _SILENCE_S)
+        if asks and connection.recv(len(check), socket.MSG_PEEK) == check:
             read_request(connection)
             connection.sendall(_DOWN)
         else:
@@ -27,7 +30,25 @@ def _receiver(receive: Script, asked: threading.Event) -> Script:
     return script
 
 
-def _webhooks() -> dict[str, Script]:
+def _speak(part: bytes) -> Script:
+    """Send this without end to a client that waits for a greeting."""
+
+    def script(connection: socket.socket, ended: threading.Event) -> None:
+        while not ended.is_set():
+            connection.sendall(part)
+
+    return script
+
+
+def _mail_servers() -> dict[str, Script]:
+    return {
+        "a greeting without end": _speak(b"220-hello\r\n" * 1_000),
+        "a line without end": _speak(b"2" * 65_536),
+        "no greeting": hang,
+    }
+
+
+def _answers() -> dict[str, Script]:
     return {
         "1xx without end": flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
         "100 without end": flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
@@ -56,6 +77,7 @@ _WAYS = {
     "apprise": _channel(f"json://{PLACE}/{SECRET}"),
     "heartbeat": {"heartbeat_url": f"{SITE}/heartbeat"},
 }
+_MAIL = _channel(f"mailto://{PLACE}/?from=a@b.example&to=c@d.example&mode=insecure")
 _HEARTBEATS = (
     "100 without end",
     "1xx without end",
@@ -66,11 +88,18 @@ _HEARTBEATS = (
 """One is sent each minute, so these are the ones that matter."""
 
 
-def cases() -> Iterator[Case]:
+def _rows() -> Iterator[tuple[str, str, Script, dict[str, Any]]]:
     for way, keys in _WAYS.items():
-        for name, receive in _webhooks().items():
+        for name, receive in _answers().items():
             if way != "heartbeat" or name in _HEARTBEATS:
-                asked = threading.Event()
-                script = _receiver(receive, asked)
-                settings = {"failures_to_open": 1}
-                yield Case(way, name, script, ("status",), settings, keys=keys, asked=asked)
+                yield way, name, receive, keys
+    for name, receive in _mail_servers().items():
+        yield "apprise", f"mail: {name}", receive, _MAIL
+
+
+def cases() -> Iterator[Case]:
+    settings = {"failures_to_open": 1}
+    for way, name, receive, keys in _rows():
+        asked = threading.Event()
+        script = _receiver(receive, asked)
+        yield Case(way, name, script, ("status",), settings, keys=keys, asked=asked)
