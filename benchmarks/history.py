@@ -76,6 +76,11 @@ INSERT INTO health_changes (incident_id, monitor, kind, change, at, noticed_at, 
 SELECT id, monitor, kind, 'opened', started_at, noticed_at, reason, detail FROM made
 """
 
+_ACKNOWLEDGED = """
+INSERT INTO health_acknowledgements (incident_id, at, who, why)
+SELECT id, noticed_at, 'Ada', 'on it' FROM health_incidents WHERE id % 2 = 0
+"""
+
 
 async def fill(database: Database, rows: int, monitors: int) -> None:
     """Store rows that are spread over 90 days, and the sums, states and incidents of the monitors."""
@@ -95,6 +100,7 @@ async def fill(database: Database, rows: int, monitors: int) -> None:
         await connection.execute(daily, monitors, today - DAYS, today, timeout=600)
         await connection.execute(_STATES, monitors, time.time())
         await connection.execute(_INCIDENTS, monitors, time.time() - 600)
+        await connection.execute(_ACKNOWLEDGED)
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("ANALYZE", timeout=600)

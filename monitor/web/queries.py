@@ -78,6 +78,8 @@ class Incident(msgspec.Struct, frozen=True):
     reason: str | None
     detail: str | None
     locations: Sequence[str]
+    acknowledged_at: float | None = None
+    """When somebody acknowledged it; null while nobody has."""
 
 
 class IncidentChange(msgspec.Struct, frozen=True):

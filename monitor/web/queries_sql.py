@@ -54,7 +54,8 @@ GROUP BY monitor
 
 # With $9 false, an outage is left out if the monitor was flapping for all of its time.
 INCIDENTS = """
-SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations
+SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations,
+       (SELECT at FROM health_acknowledgements WHERE incident_id = incident.id)
 FROM health_incidents AS incident
 WHERE ($1::text[] IS NULL OR monitor = ANY($1)) AND started_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
   AND ($4::boolean IS NULL OR (ended_at IS NULL) = $4) AND (started_at, id) < ($5, $6)
@@ -73,7 +74,8 @@ WHERE monitor = ANY($1) AND started_at < $3 AND (ended_at IS NULL OR ended_at >=
 """
 
 INCIDENT = """
-SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations
+SELECT id, monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations,
+       (SELECT at FROM health_acknowledgements WHERE incident_id = $1)
 FROM health_incidents WHERE id = $1
 """
 

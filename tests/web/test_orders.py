@@ -244,6 +244,8 @@ async def test_the_api_shows_what_is_ordered_and_ends_it(alerts: AlertStore) -> 
 
     async with site_of(world(), alerts) as visitor:
         listed = json.loads((await visitor.get("/api/v1/monitors")).text)["monitors"]
+        incidents = json.loads((await visitor.get("/api/v1/incidents")).text)["incidents"]
+        incident = json.loads((await visitor.get("/api/v1/incidents/1")).text)
         (shop,) = (each for each in listed if each["name"] == "shop")
         one = json.loads((await visitor.get("/api/v1/monitors/shop")).text)
         ended = await visitor.post("/api/v1/incidents/1/acknowledge/end")
@@ -254,6 +256,9 @@ async def test_the_api_shows_what_is_ordered_and_ends_it(alerts: AlertStore) -> 
     assert (shop["silence"]["monitor"], shop["silence"]["who"]) == ("shop", "Ada")
     assert (shop["acknowledged"]["incident"], shop["acknowledged"]["why"]) == (1, "a new <disk>")
     assert {**shop, "settings": one["settings"]} == one
+    at = shop["acknowledged"]["at"]
+    assert {each["id"]: each["acknowledged_at"] for each in incidents} == {1: at, 2: None}
+    assert incident["acknowledged_at"] == at
     assert json.loads(ended.text) == shop["acknowledged"]
     assert again.status == 404
     assert after["acknowledged"] is None

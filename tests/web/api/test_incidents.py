@@ -36,6 +36,7 @@ async def test_the_history_has_the_newest_first(api: Client, now: float) -> None
         "reason": "status",
         "detail": "status 500",
         "locations": ["here"],
+        "acknowledged_at": None,
     }
 
 
@@ -84,7 +85,9 @@ async def test_outages_while_flapping_are_listed_when_their_kind_is_asked_for(
 async def test_incidents_as_a_table(api: Client) -> None:
     head, *rows = (await api("/incidents?format=csv")).lines
 
-    assert head == "id,monitor,kind,started_at,noticed_at,ended_at,past,reason,detail,locations"
+    assert (
+        head == "id,monitor,kind,started_at,noticed_at,ended_at,past,reason,detail,locations,acknowledged_at"
+    )
     assert [row.split(",")[1:3] for row in rows] == [["gone", "down"], ["blog", "down"], ["shop", "down"]]
 
 
