@@ -78,7 +78,7 @@ class Watch:
         now = {each.stage: each for each in self.stalled()}
         for stage, (_, waits_for, seconds) in now.items():
             if stage not in self._logged:
-                _log.warning("%s makes no progress for %.0f s, it waits for %s", stage, seconds, waits_for)
+                _log.warning("%s has made no progress for %.0f s, it waits for %s", stage, seconds, waits_for)
         for stage, (_, waits_for, _) in self._logged.items():
             if stage not in now:
                 _log.info("%s makes progress again, it had waited for %s", stage, waits_for)

@@ -91,4 +91,4 @@ def _missing(watch: Watch, servers: Iterable[Availability]) -> Iterator[str]:
             seconds = max(0.0, time.time() - server.unavailable_since_at)
             yield f"{server.name} has been unavailable for {seconds:.0f} s"
     for stage, waits_for, seconds in watch.stalled():
-        yield f"{stage} makes no progress for {seconds:.0f} s, it waits for {waits_for}"
+        yield f"{stage} has made no progress for {seconds:.0f} s, it waits for {waits_for}"

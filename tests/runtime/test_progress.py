@@ -93,7 +93,7 @@ def test_a_stall_is_one_line_and_its_end_is_another(
         watch.look()
 
     assert [(each.levelname, each.message) for each in caplog.records] == [
-        ("WARNING", "the ingest makes no progress for 60 s, it waits for PostgreSQL"),
+        ("WARNING", "the ingest has made no progress for 60 s, it waits for PostgreSQL"),
         ("INFO", "the ingest makes progress again, it had waited for PostgreSQL"),
     ]
 
@@ -114,7 +114,7 @@ async def test_the_watch_looks_again_and_again(
     watching = asyncio.create_task(watch.run())
     stage.begin("PostgreSQL")
     clock.now += 60
-    await logged(lambda: "makes no progress" in caplog.text)
+    await logged(lambda: "made no progress" in caplog.text)
 
     stage.end()
 

@@ -127,7 +127,7 @@ def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
     watch.add(stage)
     stage.begin("PostgreSQL")
 
-    assert list(_missing(watch, ())) == ["the ingest makes no progress for 61 s, it waits for PostgreSQL"]
+    assert list(_missing(watch, ())) == ["the ingest has made no progress for 61 s, it waits for PostgreSQL"]
 
 
 def test_a_reload_shows(program: Start) -> None:
