@@ -161,7 +161,11 @@ def compose_own_trouble(troubles: Sequence[Trouble], config: Config, now: float)
 def compose_own_trouble_over(since_at: float, config: Config, now: float) -> Alert:
     """Return the alert that no trouble is left."""
     span = f"{instant(since_at)} to {instant(now)} UTC, {duration(now - since_at, whole=True)}"
-    lines = [f"It could not judge from {span}. What was kept is judged now.", _process(config), *_page(config)]
+    lines = [
+        f"It could not judge from {span}. What was kept is judged now.",
+        _process(config),
+        *_page(config),
+    ]
     title = f"{_name(config)} can judge again"
     return Alert(event="own_trouble_over", at=now, title=title, text="\n".join(lines), monitors=())
 

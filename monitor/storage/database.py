@@ -215,7 +215,7 @@ def _unavailable(error: Exception, uri: str) -> str:
             text = f"{server} has no database {unquote(parts.path.lstrip('/'))}"
         case TimeoutError():
             text = f"{server}: no answer in time"
-        case OSError(errno=int(number)) if number > 0:
+        case OSError(errno=int(number), filename=None) if number > 0 and not isinstance(error, ssl.SSLError):
             text = f"{server}: {os.strerror(number).lower()}"
         case _:
             text = f"{server}: {one_line(error)}"

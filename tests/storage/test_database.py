@@ -276,6 +276,14 @@ def test_a_named_pipe_that_the_uri_names_is_not_waited_for(tmp_path: Path, key: 
         system_trust(f"postgresql://db.example/health?sslmode=require&{key}={tmp_path}/pipe")
 
 
+async def test_a_named_pipe_is_what_is_wrong_and_not_the_server(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    database = Database(f"postgresql://127.0.0.1:1/health?sslrootcert={tmp_path}/pipe")
+
+    with pytest.raises(StoreUnavailableError, match="a named pipe, not a regular file"):
+        await database.open()
+
+
 def test_a_clients_certificate_goes_with_the_systems_trust(tmp_path: Path) -> None:
     issued = trustme.CA().issue_cert("client@example.org")
     issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
