@@ -310,4 +310,4 @@ async def test_the_first_certificate_of_the_chain_to_expire_counts(
 
     assert (result.up, result.reason) == (up, None if up else Reason.CERTIFICATE_EXPIRING)
     if not up:
-        assert result.detail == f"a certificate expires in 40.0 days, expected {days}"
+        assert result.detail == f"a certificate expires in 40.0 days, expected at least {days}"
