@@ -149,6 +149,15 @@ SELECT id, $2, $3, $4 FROM health_incidents WHERE id = $1 AND ended_at IS NULL
 ON CONFLICT DO NOTHING RETURNING incident_id
 """
 
+POST_UPDATE = """
+INSERT INTO health_updates (incident_id, at, who, text)
+SELECT id, $2, $3, $4 FROM health_incidents WHERE id = $1 RETURNING id
+"""
+
+UPDATES = """
+SELECT incident_id, id, at, who, text FROM health_updates WHERE incident_id = ANY($1) ORDER BY id
+"""
+
 END_ACKNOWLEDGEMENT = """
 DELETE FROM health_acknowledgements WHERE incident_id IN (
     SELECT id FROM health_incidents WHERE id = $1 AND ended_at IS NULL)

@@ -66,6 +66,16 @@ class Acknowledged(Acknowledgement, frozen=True, kw_only=True):
     incident: int
 
 
+class IncidentUpdate(msgspec.Struct, frozen=True):
+    """What somebody wrote about an incident for customers."""
+
+    id: int
+    at: float
+    who: str
+    """For those who run the monitor; customers do not see it."""
+    text: str
+
+
 class OpenAcknowledgement(NamedTuple):
     """An acknowledgement that is in effect."""
 
@@ -168,6 +178,18 @@ class AlertStore:
         """Let reminders and escalation go on; return what was ended, `None` if nothing is in effect."""
         rows = await self.database.fetch(sql.END_ACKNOWLEDGEMENT, incident_id)
         return Acknowledgement(*rows[0]) if rows else None
+
+    async def post_update(self, incident_id: int, who: str, text: str, now: float) -> IncidentUpdate | None:
+        """Store what customers are told of an incident, open or over; `None` if there is no such incident."""
+        rows = await self.database.fetch(sql.POST_UPDATE, incident_id, now, who, text)
+        return IncidentUpdate(rows[0]["id"], now, who, text) if rows else None
+
+    async def updates(self, incident_ids: Sequence[int]) -> defaultdict[int, list[IncidentUpdate]]:
+        """Return the updates of these incidents by their numbers, the oldest first."""
+        found = defaultdict[int, list[IncidentUpdate]](list)
+        for incident_id, *update in await self.database.fetch(sql.UPDATES, incident_ids):
+            found[incident_id].append(IncidentUpdate(*update))
+        return found
 
     async def acknowledged(self) -> list[OpenAcknowledgement]:
         """Return the acknowledgements of open incidents, in the order of the incidents' numbers."""

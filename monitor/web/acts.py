@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from monitor.alerts.store import Acknowledgement, Silence
+from monitor.alerts.store import Acknowledgement, IncidentUpdate, Silence
 from monitor.config.model import Monitor
 from monitor.uptime import maintenance
 from monitor.uptime.maintenance import MadeWindow
@@ -36,17 +36,17 @@ class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     all: bool = False
 
 
-def signature(form: Mapping[str, object]) -> tuple[str, str]:
-    """Return who sends a form, and why: one line each, without what the database cannot store.
+def signature(form: Mapping[str, object], what: str = "why") -> tuple[str, str]:
+    """Return who sends a form, and why, or `what` else: one line each, which the database can store.
 
     Raises:
         ProblemError: one of the two is missing.
 
     """
-    who, why = _line(form.get("who")), _line(form.get("why"))
-    if not (who and why):
-        raise ProblemError(400, "Both are needed, because others read them", title="Who, and why?")
-    return who, why
+    who, line = _line(form.get("who")), _line(form.get(what))
+    if not (who and line):
+        raise ProblemError(400, "Both are needed, because others read them", title=f"Who, and {what}?")
+    return who, line
 
 
 def _line(typed: object) -> str:
@@ -88,6 +88,20 @@ async def end_acknowledgement(running: Running, number: int) -> Acknowledgement 
     if ended is not None:
         _log.info("incident %d no longer acknowledged by %s", number, ended.who)
     return ended
+
+
+async def post_update(running: Running, number: int, who: str, text: str) -> IncidentUpdate:
+    """Tell customers something about an incident, open or over.
+
+    Raises:
+        ProblemError: there is no incident of this number.
+
+    """
+    update = await running.alerts.post_update(number, who, text, time.time())
+    if update is None:
+        raise ProblemError(404, "there is no incident of this number")
+    _log.info("incident %d: customers are told by %s: %s", number, who, text)
+    return update
 
 
 async def silence(running: Running, monitor: str, until: float, who: str, why: str) -> Silence:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from monitor.alerts.situation import page_url_of
 from monitor.config.model import Config
 from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.waiting import within
@@ -107,6 +108,7 @@ class Site:
         self._probe.follow(config.monitors)
         self.pages.follow(config.monitors)
         self._status.settings = config.status_page
+        self._status.page_url = page_url_of(config) or "http://localhost"
         self._channel_tests.follow(config.alerts.channels)
 
 

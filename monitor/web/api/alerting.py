@@ -1,4 +1,4 @@
-"""Acknowledgements and silences through the API."""
+"""Acknowledgements, silences and what customers are told, through the API."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.alerts.store import Acknowledged, Silence
+from monitor.alerts.store import Acknowledged, IncidentUpdate, Silence
 from monitor.web import acts
 from monitor.web.acts import Line
 from monitor.web.api.operation import Operation, answer
@@ -21,6 +21,13 @@ class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     who: Line
     why: Line
+
+
+class UpdateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What customers are told of an incident, and by whom."""
+
+    text: Line
+    who: Line
 
 
 class SilenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +45,7 @@ class SilenceList(msgspec.Struct, frozen=True):
 
 
 class ApiAlerting:
-    """Acknowledges incidents and silences monitors."""
+    """Acknowledges incidents, tells customers of them, and silences monitors."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
@@ -59,6 +66,14 @@ class ApiAlerting:
                 "Take an acknowledgement back: reminders and escalation continue",
                 self._end_acknowledgement,
                 Acknowledged,
+            ),
+            Operation(
+                "POST",
+                "/incidents/{id}/updates",
+                "Tell customers something about an incident, on the status page and in its feed",
+                self._update,
+                IncidentUpdate,
+                takes=UpdateRequest,
             ),
             Operation(
                 "POST",
@@ -86,6 +101,12 @@ class ApiAlerting:
             raise ProblemError(404, "no open incident of this number is acknowledged")
         self._pages.forget()
         return answer(Acknowledged(ended.at, ended.who, ended.why, incident=number), request)
+
+    async def _update(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        number, body = int(request.match_info["id"]), asked["body"]
+        update = await acts.post_update(self._pages.running, number, body.who, body.text)
+        self._pages.forget()
+        return answer(update, request)
 
     async def _silence(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name, body = self._pages.asked(request).name, asked["body"]

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 from aiohttp import web
 
-from monitor.alerts.store import Acknowledgement
+from monitor.alerts.store import Acknowledgement, IncidentUpdate
 from monitor.web import acts
 from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import (
@@ -37,6 +37,8 @@ class IncidentDetail(Incident, frozen=True, kw_only=True):
 
     acknowledged: Acknowledgement | None
     changes: Sequence[IncidentChange]
+    updates: Sequence[IncidentUpdate]
+    """What customers are told."""
 
 
 class ApiIncidents:
@@ -90,10 +92,12 @@ class ApiIncidents:
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
+        alerts = self._pages.running.alerts
         incident, changes = await acts.incident_of(self._pages.running.reader, number)
         detail = IncidentDetail(
             **msgspec.structs.asdict(incident),
-            acknowledged=await self._pages.running.alerts.acknowledgement(number),
+            acknowledged=await alerts.acknowledgement(number),
             changes=changes,
+            updates=(await alerts.updates([number]))[number],
         )
         return answer(detail, request)

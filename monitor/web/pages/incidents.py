@@ -16,6 +16,7 @@ from monitor.web import acts
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.rendering import monitor_path
+from monitor.web.pages.status import PUBLIC_KINDS
 from monitor.web.queries import Incident, IncidentChange, PageReader, Place
 
 _ROWS = 100
@@ -32,7 +33,7 @@ class IncidentPages:
         return [
             web.get("/incidents", self._history),
             web.get(r"/incidents/{id:\d{1,18}}", self._one),
-            web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence}", self._act),
+            web.post(r"/incidents/{id:\d{1,18}}/{what:acknowledge|silence|updates}", self._act),
             web.post(r"/incidents/{id:\d{1,18}}/acknowledge/end", self._end_acknowledgement),
             web.post("/monitors/{name:.+}/silence/end", self._end_silence),
         ]
@@ -90,6 +91,8 @@ class IncidentPages:
                 changes=[(change, _words(change, incident), _why(change)) for change in changes],
                 deliveries=await reader.deliveries(incident),
                 silences=_SILENCES_H,
+                updates=(await self._pages.running.alerts.updates([number]))[number],
+                is_public=incident.kind in PUBLIC_KINDS,
                 **await self._orders(incident),
             )
 
@@ -106,10 +109,12 @@ class IncidentPages:
 
     async def _act(self, request: web.Request) -> web.Response:
         running, number = self._pages.running, int(request.match_info["id"])
-        fields = form(request)
-        who, why = acts.signature(fields)
-        if request.match_info["what"] == "acknowledge":
+        fields, what = form(request), request.match_info["what"]
+        who, why = acts.signature(fields, "text" if what == "updates" else "why")
+        if what == "acknowledge":
             await acts.acknowledge(running, number, who, why)
+        elif what == "updates":
+            await acts.post_update(running, number, who, why)
         else:
             incident, _ = await acts.incident_of(running.reader, number)
             hours = min(max(_SILENCES_H), whole_number(fields.get("hours", "")))

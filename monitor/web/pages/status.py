@@ -1,6 +1,7 @@
 """`/status`: the monitors of `status_page`, for everybody: without URLs, reasons and settings."""
 
 import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import groupby
@@ -9,8 +10,9 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from monitor.alerts.store import IncidentUpdate
 from monitor.config.model import Monitor, StatusPage
-from monitor.runtime.text import DAY_S, duration
+from monitor.runtime.text import DAY_S, duration, instant, printable
 from monitor.uptime.maintenance import Interval
 from monitor.web.orders import Orders
 from monitor.web.pages.base import Pages, whole_number
@@ -21,15 +23,19 @@ from monitor.web.queries import Incident, PageReader
 _PAST_S = 14 * DAY_S
 _INCIDENTS = 50
 _COMING = 20
-_KINDS = {"down": "down", "partial": "down from some locations", "flapping": "up and down in turns"}
+PUBLIC_KINDS = {"down": "down", "partial": "down from some locations", "flapping": "up and down in turns"}
 """What customers are told of; all other kinds of incidents are ours."""
 
 
 class StatusPages:
-    """The page, and its incidents as RSS; `settings` choose what they show."""
+    """The page, and its incidents as RSS; `settings` choose what they show.
+
+    `page_url` is where people reach the pages: a feed needs absolute links.
+    """
 
     def __init__(self, pages: Pages) -> None:
         self.settings = StatusPage()
+        self.page_url = ""
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
@@ -62,6 +68,7 @@ class StatusPages:
         shown = every[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
         make_rows = await rows_of(self._pages, reader, shown, "")
         incidents = None if reader is None else await self._incidents(reader)
+        updates = await self._updates(incidents) if incidents else {}
 
         def context() -> dict[str, Any]:
             rows = make_rows()
@@ -76,7 +83,8 @@ class StatusPages:
                 "known": known,
                 "coming": coming,
                 "incidents": incidents,
-                "kinds": _KINDS,
+                "updates": updates,
+                "kinds": PUBLIC_KINDS,
                 "pages": pages,
                 "page": number,
                 "page_url": "/status?page={}".format,
@@ -92,14 +100,21 @@ class StatusPages:
     async def _incidents(self, reader: PageReader) -> list[Incident]:
         now = time.time()
         found = await reader.incidents(list(self.monitors), now - _PAST_S, now, limit=_INCIDENTS)
-        return [each for each in found if each.kind in _KINDS]
+        return [each for each in found if each.kind in PUBLIC_KINDS]
+
+    async def _updates(self, incidents: list[Incident]) -> Mapping[int, list[IncidentUpdate]]:
+        return await self._pages.running.alerts.updates([each.id for each in incidents])
 
     async def _make_rss(self, reader: PageReader) -> str:
-        entries = [_entry(each) for each in await self._incidents(reader)]
-        title = escape(self.settings.title)
+        incidents, link = await self._incidents(reader), f"{self.page_url.rstrip('/')}/status"
+        updates = await self._updates(incidents)
+        entries = [entry for each in incidents for entry in _entries(each, updates[each.id], link)]
+        title = _xml(self.settings.title)
         return (
-            '<?xml version="1.0" encoding="utf-8"?>\n<rss version="2.0"><channel>'
-            f"<title>{title}</title><link>/status</link><description>{title}: incidents</description>"
+            '<?xml version="1.0" encoding="utf-8"?>\n'
+            '<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"><channel>'
+            f'<atom:link href="{_xml(link)}/rss" rel="self" type="application/rss+xml"/>'
+            f"<title>{title}</title><link>{_xml(link)}</link><description>{title}: incidents</description>"
             f"{''.join(entries)}</channel></rss>\n"
         )
 
@@ -118,13 +133,26 @@ def _public(every: list[ShownState]) -> list[ShownState]:
     return sorted(shown, key=lambda each: (each.group == "", each.group, each.name))
 
 
-def _entry(incident: Incident) -> str:
-    what = f"is {_KINDS[incident.kind]}"
+def _entries(incident: Incident, updates: list[IncidentUpdate], link: str) -> Iterator[str]:
+    """Return the items of an incident: what it is or was, and each update."""
+    what = f"is {PUBLIC_KINDS[incident.kind]}"
     if incident.ended_at is not None:
-        what = f"was {_KINDS[incident.kind]} for {duration(incident.ended_at - incident.started_at)}"
+        what = f"was {PUBLIC_KINDS[incident.kind]} for {duration(incident.ended_at - incident.started_at)}"
     at = incident.started_at if incident.ended_at is None else incident.ended_at
+    about = f"{incident.monitor} {what}, since {instant(incident.started_at)} UTC."
+    yield _item(f"{incident.id}-{incident.ended_at or 'open'}", at, f"{incident.monitor} {what}", about, link)
+    for each in updates:
+        yield _item(f"update-{each.id}", each.at, f"{incident.monitor}: {each.text}", each.text, link)
+
+
+def _item(guid: str, at: float, title: str, description: str, link: str) -> str:
     return (
-        f"<item><title>{escape(f'{incident.monitor} {what}')}</title>"
-        f'<guid isPermaLink="false">{incident.id}-{incident.ended_at or "open"}</guid>'
+        f"<item><title>{_xml(title)}</title><link>{_xml(link)}</link><description>{_xml(description)}</description>"
+        f'<guid isPermaLink="false">{guid}</guid>'
         f"<pubDate>{format_datetime(datetime.fromtimestamp(at, UTC))}</pubDate></item>"
     )
+
+
+def _xml(text: str) -> str:
+    """Return text for XML, which has no control characters in any form."""
+    return escape(printable(text))

@@ -51,6 +51,25 @@ async def test_an_incident_that_there_is_not(api: Client) -> None:
     await api.refused("/api/v1/incidents/1/acknowledge", 404, "POST", json=KNOWN)
 
 
+async def test_customers_are_told_of_an_incident(
+    api: Client, incident: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "monitor.web.acts")
+    told = {"text": "we found the cause", "who": "Ada"}
+
+    answered = (await api(f"/incidents/{incident}/updates", "POST", json=told)).json
+
+    assert answered == {"id": 1, "at": pytest.approx(time.time(), abs=30), **told}
+    assert (await api(f"/incidents/{incident}")).json["updates"] == [answered]
+    assert f"incident {incident}: customers are told by Ada: we found the cause" in caplog.messages
+
+
+async def test_customers_are_told_nothing_of_an_incident_that_there_is_not(api: Client) -> None:
+    told = {"text": "we found the cause", "who": "Ada"}
+
+    await api.refused("/api/v1/incidents/1/updates", 404, "POST", json=told)
+
+
 async def test_a_monitor_is_silent_until_a_time(api: Client) -> None:
     until = float(int(time.time()) + 3_600)
 

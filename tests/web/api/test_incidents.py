@@ -112,8 +112,8 @@ async def test_one_incident_with_its_changes(api: Client, now: float) -> None:
         incident["changes"][1],
     ]
     assert (incident["changes"][1]["change"], incident["changes"][1]["at"]) == ("resolved", now - 3_000)
-    assert incident["acknowledged"] is None
-    del incident["changes"], incident["acknowledged"]
+    assert (incident["acknowledged"], incident["updates"]) == (None, [])
+    del incident["changes"], incident["acknowledged"], incident["updates"]
     assert incident == found
 
 

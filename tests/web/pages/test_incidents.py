@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -213,7 +214,7 @@ async def alerts(database: str) -> AsyncIterator[AlertStore]:
 
 async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: AlertStore) -> None:
     async with site_of(configured("shop"), alerts) as visitor:
-        assert (await one(visitor, 1)).text.count("<form") == 2
+        assert (await one(visitor, 1)).text.count("<form") == 3
         acknowledged = await visitor.send(
             "/incidents/1/acknowledge", who="Ada", why=" the <disk>\n is full\0"
         )
@@ -225,6 +226,39 @@ async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: 
     assert "Silenced by Bob: moving" in page.text
     (silence,) = await alerts.silences(time.time())
     assert silence.until_at == pytest.approx(time.time() + 4 * 3_600, abs=30)
+
+
+async def test_customers_read_updates_of_an_incident_and_not_who_wrote_them(alerts: AlertStore) -> None:
+    page_url = {"page_url": "https://status.example/"}
+    async with site_of(configured("shop", alerts=page_url), alerts) as visitor:
+        assert "Nothing but that it is so." in (await one(visitor, 1)).text
+        told = await visitor.send("/incidents/1/updates", who="Ada", text=" the <cause>\n is \1 found")
+        await visitor.send("/incidents/1/updates", who="Bob", text="it works")
+        pages = [(await visitor.get(path)).text for path in ("/incidents/1", "/status")]
+        feed = ET.fromstring((await visitor.get("/status/rss")).text)  # noqa: S314 - made by us
+
+    assert (told.status, told.headers["Location"]) == (303, "/incidents/1")
+    for page in pages:
+        assert page.index("the &lt;cause&gt; is") < page.index("it works")
+    assert ["Ada" in page for page in pages] == [True, False]
+    items = [{each.tag: each.text for each in item} for item in feed.iter("item")]
+    assert [item["title"] for item in items] == [
+        "shop is down",
+        "shop: the <cause> is \\x01 found",
+        "shop: it works",
+    ]
+    assert [item["description"] for item in items][1:] == ["the <cause> is \\x01 found", "it works"]
+    assert {item["link"] for item in items} == {"https://status.example/status"}
+    assert len({item["guid"] for item in items}) == 3
+    assert "Ada" not in ET.tostring(feed, "unicode")
+
+
+@pytest.mark.parametrize("form", [{}, {"who": "Ada"}, {"who": " ", "text": "x"}])
+async def test_customers_are_told_nothing_by_nobody(alerts: AlertStore, form: dict[str, str]) -> None:
+    async with site_of(configured("shop"), alerts) as visitor:
+        refused = await visitor.send("/incidents/1/updates", **form)
+
+    assert (refused.status, "Who, and text?" in refused.text) == (400, True)
 
 
 @pytest.mark.parametrize("form", [{}, {"who": "Ada"}, {"who": " ", "why": "x"}])
