@@ -12,13 +12,15 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from pathlib import Path
 
-from monitor.config.alerts import GroupSettings
+from monitor.config.alerts import GroupSettings, Notify
 from monitor.config.document import JsonPlace, PlacedMistake
 from monitor.config.files import check_authorities, check_certificate, check_pair
 from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
 from monitor.config.rules import EMBEDDED
 
 _MAX_SHOWN = 20  # names, in a mistake
+_NO_MONITOR = "no monitor has this name; must be the name of one"
+_NO_GROUP = "no monitor is of this group; must be the group of one or more"
 
 
 def monitor_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
@@ -53,19 +55,24 @@ def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> I
     `monitors` have their defaults, and are in the order of the file.
     """
     names = {monitor.name for monitor in monitors}
-    known = _known(written.alerts.channels, "alerts.channels")
     for settings, place in _settings(written):
-        notify = settings.notify
-        for key, channels in (("channels", notify.channels or ()), ("escalate_to", notify.escalate_to)):
-            for at in _unknown(channels, written.alerts.channels, (*place, "notify", key)):
-                yield at, f"no such channel; {known}"
+        yield from _unknown_channels(settings.notify, written.alerts.channels, (*place, "notify"))
         for at in _unknown(settings.depends_on, names, (*place, "depends_on")):
-            yield at, "no monitor has this name; must be the name of one"
-    groups = {monitor.group for monitor in monitors}
-    for group in written.groups:
-        if group not in groups:
-            yield ("groups", group), "no monitor is of this group; must be the group of one or more"
+            yield at, _NO_MONITOR
+    for at in _unknown(written.status_page.monitors, names, ("status_page", "monitors")):
+        yield at, _NO_MONITOR
+    groups = {monitor.group for monitor in monitors if monitor.group}
+    for at in _unknown(written.status_page.groups, groups, ("status_page", "groups")):
+        yield at, _NO_GROUP
+    yield from ((("groups", group), _NO_GROUP) for group in written.groups if group not in groups)
     yield from _circle(written, monitors)
+
+
+def _unknown_channels(notify: Notify, channels: Collection[str], place: JsonPlace) -> Iterator[PlacedMistake]:
+    known = _known(channels, "alerts.channels")
+    for key, wanted in (("channels", notify.channels or ()), ("escalate_to", notify.escalate_to)):
+        for at in _unknown(wanted, channels, (*place, key)):
+            yield at, f"no such channel; {known}"
 
 
 def _settings(written: WrittenConfig) -> Iterator[tuple[GroupSettings, JsonPlace]]:
