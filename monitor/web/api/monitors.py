@@ -19,8 +19,8 @@ from monitor.web.api.results import Result, result_of
 from monitor.web.orders import Orders
 from monitor.web.pages import states as views
 from monitor.web.pages.base import Pages
-from monitor.web.pages.rendering import settings_of
 from monitor.web.queries import Latest, StoredState
+from monitor.web.settings import settings_of
 
 _GRACE_S = 5.0  # to wait for its turn, while too many checks run
 
@@ -63,9 +63,9 @@ class MonitorList(msgspec.Struct, frozen=True):
 
 
 class MonitorDetail(MonitorState, frozen=True, kw_only=True):
-    """A monitor with its settings as people read them; secrets are masked."""
+    """A monitor with its settings; secrets, values of headers and patterns are masked."""
 
-    settings: dict[str, str]
+    settings: dict[str, Any]
 
 
 class ApiMonitors:
@@ -130,7 +130,7 @@ class ApiMonitors:
         await self._pages.read_orders()
         orders = self._pages.orders.of(name, time.time())
         state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest, orders))
-        return answer(MonitorDetail(**state, settings=dict(settings_of(monitor))), request)
+        return answer(MonitorDetail(**state, settings=settings_of(monitor)), request)
 
     async def _check(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         monitor = self._pages.asked(request)

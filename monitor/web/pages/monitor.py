@@ -20,7 +20,7 @@ from monitor.web.pages.charts import Frame, phases_chart, response_chart
 from monitor.web.pages.history import DAY_H, bounds
 from monitor.web.pages.maintenance import maintenance_of
 from monitor.web.pages.overview import ordered_states, rows_of
-from monitor.web.pages.rendering import monitor_path, settings_of
+from monitor.web.pages.rendering import monitor_path
 from monitor.web.pages.response_times import (
     PHASES,
     RANGES,
@@ -33,6 +33,7 @@ from monitor.web.pages.response_times import (
 )
 from monitor.web.pages.states import labels_of
 from monitor.web.queries import PageReader, Place, ResultRow, Step
+from monitor.web.settings import in_words, settings_of
 
 _WAIT_S = 5.0
 _LOOK_S = 0.1  # between two looks whether a result is stored
@@ -115,7 +116,7 @@ class MonitorPage:
                 **maintenance_of(monitor, made, now),
                 "results": list(map(_shown, results)),
                 "certificate": list(_certificate(results)),
-                "settings": list(settings_of(monitor)),
+                "settings": list(in_words(settings_of(monitor))),
             }
 
         return await self._pages.render_beside("monitor.html", "", context)
@@ -130,7 +131,7 @@ class MonitorPage:
             path=monitor_path(monitor.name),
             range=asked,
             facts=[] if result is None else list(_facts(result)),
-            settings=list(settings_of(monitor)),
+            settings=list(in_words(settings_of(monitor))),
         )
 
     async def _steps(

@@ -192,7 +192,7 @@ async def test_settings_are_shown_without_secrets(store: ResultStore) -> None:
         page = await visitor.get("/monitors/shop")
 
     assert "<dt>interval_s</dt><dd>15</dd>" in page.text
-    assert "<dt>header X-Key</dt><dd>***</dd>" in page.text
+    assert "<dt>headers</dt><dd>X-Key: ***</dd>" in page.text
     assert "hidden" not in page.text
 
 

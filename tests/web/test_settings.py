@@ -1,0 +1,74 @@
+"""What is shown of the settings of a monitor."""
+
+from pathlib import Path
+
+import msgspec
+
+from monitor.config.load import load
+from monitor.config.public_url import MASK
+from monitor.web.settings import in_words, settings_of
+
+CONFIG = """{
+  "monitors": [{
+    "name": "shop",
+    "url": "https://me:hidden-1@shop.example/?token=hidden-2&page=3",
+    "headers": {"X-Key": "hidden-3"},
+    "basic_auth": {"username": "me", "password": "hidden-4"},
+    "body": "hidden-5",
+    "expect": {
+      "body_regex": ["Welcome", "${SECRET}"],
+      "header_regex": {"X-Key": "hidden-7"},
+      "max_response_time_s": 2
+    },
+    "deny_addresses": ["10.0.0.0/8"],
+    "maintenance": [{"starts_at": "2026-12-01T10:00Z", "ends_at": "2026-12-01T11:00Z"}],
+    "labels": {"team": "web"},
+    "verify_tls": false
+  }]
+}"""
+
+
+def test_settings_have_the_types_of_json_and_no_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(CONFIG, encoding="utf-8")
+
+    monitor = load(file, {"SECRET": "hidden-6"}).monitors[0].model_copy(update={"ca_file": file})
+    settings = msgspec.json.decode(msgspec.json.encode(settings_of(monitor)))
+
+    assert "hidden" not in str(settings)
+    assert settings["url"] == f"https://shop.example/?token={MASK}&page=3"
+    assert settings["headers"] == {"X-Key": MASK}
+    assert (settings["body"], settings["bearer_token"]) == (MASK, None)
+    assert settings["basic_auth"] == {"username": "me", "password": MASK}
+    assert (settings["verify_tls"], settings["timeout_s"], settings["proxy"]) == (False, 10, None)
+    expect = settings["expect"]
+    assert (expect["status"], expect["body_regex"], expect["max_response_time_s"]) == (
+        ["200-399"],
+        [MASK, MASK],
+        2,
+    )
+    assert expect["header_regex"] == {"X-Key": MASK}
+    assert settings["deny_addresses"] == ["10.0.0.0/8"]
+    assert settings["maintenance"][0]["starts_at"] == "2026-12-01T10:00:00Z"
+    assert settings["ca_file"] == str(file)
+
+
+def test_people_read_what_is_set(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(CONFIG, encoding="utf-8")
+
+    settings = dict(in_words(settings_of(load(file, {"SECRET": "hidden-6"}).monitors[0])))
+
+    assert settings["headers"] == f"X-Key: {MASK}"
+    assert settings["basic_auth"] == f"username: me, password: {MASK}"
+    assert settings["labels"] == "team: web"
+    assert (settings["verify_tls"], settings["follow_redirects"], settings["timeout_s"]) == (
+        "no",
+        "yes",
+        "10",
+    )
+    assert settings["expect"] == (
+        f"status: 200-399, body_regex: 2 set, header_regex: X-Key: {MASK}, max_response_time_s: 2"
+    )
+    assert "proxy" not in settings
+    assert "None" not in str(settings)
