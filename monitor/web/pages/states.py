@@ -50,6 +50,11 @@ class ShownState(NamedTuple):
         return self.is_trouble and bool(self.orders.names)
 
     @property
+    def needs_somebody(self) -> bool:
+        """Whether it has trouble that nobody takes care of; before its first result nothing is known."""
+        return self.is_trouble and not self.is_handled and (self.status, self.since_at) != ("unknown", None)
+
+    @property
     def rank(self) -> tuple[int, int]:
         """Its place among all: trouble, then trouble that is handled, then the rest."""
         return 1 if self.is_handled else 0 if self.is_trouble else 2, WORST_FIRST.index(self.status)
@@ -75,9 +80,9 @@ class Filter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageOfMonitors:
-    """The monitors of one page, in groups."""
+    """The monitors of one page, in groups; that of all troubles is `None`."""
 
-    groups: list[tuple[str, list[ShownState]]]
+    groups: list[tuple[str | None, list[ShownState]]]
     number: int
     count: int
     """The number of wanted monitors on all pages."""
@@ -135,28 +140,34 @@ def labels_of(state: ShownState) -> list[str]:
 
 
 def page_of(states: Iterable[ShownState], wanted: Filter, number: int) -> PageOfMonitors:
-    """Return page `number`, from 1 on. The worst groups come first, and in each the worst monitors.
+    """Return page `number`, from 1 on. Troubles that need somebody come first, whatever their groups.
 
-    A number beyond the last page is the last page.
+    Then come the groups, the worst first, and in each the worst monitors. A number that is too high is the
+    last page.
     """
     chosen = [state for state in states if wanted.admits(state)]
     worst: dict[str, tuple[int, int]] = {}
     for state in chosen:
-        worst[state.group] = min(state.rank, worst.get(state.group, state.rank))
-    chosen.sort(
-        key=lambda each: (
-            worst[each.group],
-            each.group == "",
-            each.group,
-            each.rank,
-            each.name,
-        )
-    )
+        if not state.needs_somebody:
+            worst[state.group] = min(state.rank, worst.get(state.group, state.rank))
+    chosen.sort(key=lambda each: (*_place(each, worst), each.rank, each.name))
     pages = max(1, -(-len(chosen) // PAGE_ROWS))
     number = min(max(1, number), pages)
     shown = chosen[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-    groups = [(group, list(each)) for group, each in groupby(shown, key=lambda each: each.group)]
+    groups = [(group, list(each)) for group, each in groupby(shown, key=_section)]
     return PageOfMonitors(groups, number, len(chosen), pages)
+
+
+def _section(state: ShownState) -> str | None:
+    return None if state.needs_somebody else state.group
+
+
+def _place(
+    state: ShownState, worst: Mapping[str, tuple[int, int]]
+) -> tuple[bool, tuple[int, int], bool, str]:
+    """Return the place of the section of this one; `worst` is the least rank in each group."""
+    group = _section(state)
+    return (False, (0, 0), False, "") if group is None else (True, worst[group], group == "", group)
 
 
 def banner_of(states: Sequence[ShownState], noun: str = "monitor") -> Banner:

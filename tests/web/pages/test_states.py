@@ -52,20 +52,26 @@ def test_handled_trouble_comes_after_other_trouble_and_before_what_is_well() -> 
     assert names(shown) == ["degraded", "unknown", "down-handled", "up-handled", "resting"]
 
 
-def test_groups_stay_together_and_the_one_with_the_worst_comes_first() -> None:
+def test_troubles_of_all_groups_come_first_and_then_the_group_with_the_worst() -> None:
     page = page_of(
         [
             state("a", group="blog"),
             state("b", "down", group="shop"),
             state("c", group="shop"),
             state("d"),
+            state("e", "unknown", since_at=1.0),
+            state("f", "degraded", group="blog"),
+            state("g", "unknown", group="shop"),
+            state("h", "down", group="mail", orders=HANDLED),
         ],
         ANY,
         1,
     )
 
     assert [(group, [each.name for each in rows]) for group, rows in page.groups] == [
-        ("shop", ["b", "c"]),
+        (None, ["b", "f", "e"]),
+        ("shop", ["g", "c"]),
+        ("mail", ["h"]),
         ("blog", ["a"]),
         ("", ["d"]),
     ]
