@@ -12,6 +12,20 @@ function same(element) {
   return by("href", element) || by("action", element?.form, " button") || by("aria-label", element);
 }
 
+// Shows times in the reader's own zone; what was there, in UTC, is what one reads when pointing at one.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const local = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+
+function localize(root) {
+  for (const time of root.querySelectorAll("time:not([title])")) {
+    time.title = `${time.textContent} UTC`;
+    time.textContent = local.format(new Date(time.dateTime));
+  }
+}
+
+localize(document);
+document.getElementById("zone").textContent = `Times are those of ${zone}; point at one for UTC.`;
+
 let waiting = false;
 
 async function renew() {
@@ -24,6 +38,7 @@ async function renew() {
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (busy()) return;
+    localize(fresh);
     const focused = same(document.activeElement);
     const shown = document.getElementById("tip")?.textContent;
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -69,6 +70,19 @@ async def here(alert_store: AlertStore) -> AsyncIterator[World]:
 
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(246, 247, 249)", "dark": "rgb(18, 22, 28)"}
+
+
+async def test_times_are_those_of_the_reader_and_utc_is_at_hand(here: World) -> None:
+    async with here.window(timezone_id="Asia/Tokyo") as shown:
+        await shown.open("/incidents/1")
+        time = shown.page.locator("main time").first
+        there, utc = await time.inner_text(), str(await time.get_attribute("title")).removesuffix(" UTC")
+        footer = await shown.page.locator("footer").inner_text()
+
+    assert datetime.fromisoformat(there) - datetime.fromisoformat(utc) == timedelta(hours=9)
+    assert "Times are those of Asia/Tokyo" in footer
+
+
 PATHS = (
     "/",
     "/monitors/fine?range=24h",
