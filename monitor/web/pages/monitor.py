@@ -38,7 +38,7 @@ from monitor.web.settings import in_words, settings_of
 _WAIT_S = 5.0
 _LOOK_S = 0.1  # between two looks whether a result is stored
 _LINES = ("p50", "p95", "max")
-_RESULTS = 50
+_RESULTS = 20
 _INCIDENTS = 50
 _SHADES = 200
 

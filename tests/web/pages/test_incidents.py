@@ -91,9 +91,9 @@ async def test_an_incident_without_a_failed_check_shows_why_too(store: ResultSto
         page = await one(visitor, int(number))
 
     why = "went up or down more than 6 times within an hour"
-    assert f"<td>{why}</td>" in every.text
+    assert f'<td class="why">{why}</td>' in every.text
     assert f"<p>{why}</p>" in page.text
-    assert f"<td>{why}</td>" in page.text
+    assert f'<td class="why">{why}</td>' in page.text
 
 
 def drawn(signs: str) -> list[CheckResult]:
@@ -155,7 +155,7 @@ async def test_an_incident_shows_its_latest_reason_and_when_it_had_others(store:
         page, every = await one(visitor, 1), await visitor.get("/incidents")
         overview, monitor = await visitor.get("/"), await visitor.get("/monitors/shop")
 
-    assert re.findall(r"<td>(opened|changed)</td>.*<td>(.*)</td></tr>", page.text) == [
+    assert re.findall(r'<td>(opened|changed)</td>.*<td class="why">(.*)</td></tr>', page.text) == [
         ("opened", "status 503"),
         ("changed", "no response within 10 s"),
     ]
@@ -179,7 +179,7 @@ async def test_an_end_has_a_reason_only_if_nobody_checks_any_more(
     async with site_of(configured("shop"), store) as visitor:
         page = await one(visitor, 1)
 
-    assert re.findall(r"<td>(opened|resolved)</td>.*<td>(.*)</td></tr>", page.text) == [
+    assert re.findall(r'<td>(opened|resolved)</td>.*<td class="why">(.*)</td></tr>', page.text) == [
         ("opened", "status 503"),
         ("resolved", detail or ""),
     ]
@@ -299,4 +299,4 @@ async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
         ("escalation", "page", "failed"),
         ("escalation", "mail", "waiting"),
     ]
-    assert "<td>&lt;b&gt;</td>" in page.text
+    assert '<td class="why">&lt;b&gt;</td>' in page.text

@@ -265,4 +265,4 @@ async def test_results_are_those_of_the_last_day_and_not_too_many(store: ResultS
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop")
 
-    assert page.text.count('<td><span class="state up">') == 50
+    assert page.text.count('<td><span class="state up">') == 20
