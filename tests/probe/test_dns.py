@@ -179,7 +179,7 @@ async def test_what_is_longer_than_answers_are_is_not_read(
     many = responding_with(*(f"10.0.{each >> 8}.{each & 255}" for each in range(MAX_ANSWER_BYTES // 16)))
     server = start_dns(responding_with(flags=dns.flags.TC) if over_tcp else many)
     server.respond_on_stream = many
-    resolver = DnsResolver([server.address], 0.4)
+    resolver = DnsResolver([server.address], 30.0 if over_tcp else 0.4)
 
     with pytest.raises(NoAddressError) as error:
         await addresses(resolver, family=socket.AF_INET)
@@ -204,7 +204,7 @@ async def test_after_a_few_datagrams_of_noise_no_answer_is_heard(
 ) -> None:
     server = start_dns(responding_with("10.0.0.1"))
     server.noise = noise
-    asking = addresses(DnsResolver([server.address], 0.4), family=socket.AF_INET)
+    asking = addresses(DnsResolver([server.address], 30.0 if is_heard else 0.4), family=socket.AF_INET)
 
     (found,) = await asyncio.gather(asking, return_exceptions=True)
 
