@@ -2,8 +2,14 @@
 
 const live = document.getElementById("live");
 
-// A renewal must not disturb somebody who types, chooses or reads details.
-const busy = () => document.activeElement?.closest("#main input, #main select, #main textarea") || document.querySelector("#main details[open], #main .chosen");
+const FIELDS = "#main input, #main select, #main textarea";
+const isChanged = (field) => field.options
+  ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected))
+  : field.value !== field.defaultValue;
+
+// A renewal must not disturb somebody who types, chooses or reads details; what was typed or chosen has to stay until it is sent.
+const busy = () => document.activeElement?.closest(FIELDS) || document.querySelector("#main details[open], #main .chosen")
+  || [...document.querySelectorAll(FIELDS)].some(isChanged);
 
 // Returns a selector that finds the focused element in the renewed page: a link, a button of a form, or what has a label.
 function same(element) {

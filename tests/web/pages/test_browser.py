@@ -152,6 +152,9 @@ async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
         await shown.page.wait_for_url("**/?q=fi**")
         assert await shown.page.locator("tbody tr").count() == 1
         await shown.page.get_by_label("State").select_option("down")
+        await shown.page.evaluate("document.activeElement.blur()")
+        await save(here.database, [result("new")])
+        await asyncio.wait_for(_news(shown), 60)
         await shown.page.get_by_role("button", name="Show").click()
         await shown.page.get_by_text("No monitor matches.").wait_for()
 
@@ -230,6 +233,8 @@ async def test_without_scripts_every_page_is_there(here: World) -> None:
 async def test_maintenance_is_begun_and_ended_without_scripts_and_by_the_keyboard(here: World) -> None:
     async with here.window(java_script_enabled=False) as shown:
         await shown.open("/monitors/slow")
+        await shown.page.get_by_text("Begin or plan maintenance").focus()
+        await shown.page.keyboard.press("Enter")
         await shown.page.get_by_label("Who", exact=True).fill("Ada")
         await shown.page.get_by_label("Why", exact=True).fill("a new disk")
         await shown.page.keyboard.press("Enter")
