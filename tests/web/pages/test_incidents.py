@@ -231,7 +231,7 @@ async def test_an_incident_is_acknowledged_and_silenced_by_who_says_why(alerts: 
 async def test_customers_read_updates_of_an_incident_and_not_who_wrote_them(alerts: AlertStore) -> None:
     page_url = {"page_url": "https://status.example/"}
     async with site_of(configured("shop", alerts=page_url), alerts) as visitor:
-        assert "Nothing but that it is so." in (await one(visitor, 1)).text
+        assert "Only the state of the service so far." in (await one(visitor, 1)).text
         told = await visitor.send("/incidents/1/updates", who="Ada", text=" the <cause>\n is \1 found")
         await visitor.send("/incidents/1/updates", who="Bob", text="it works")
         pages = [(await visitor.get(path)).text for path in ("/incidents/1", "/status")]
