@@ -111,7 +111,7 @@ class Program:
         return list(re.finditer(pattern, self.printed()))[-1]
 
     def database(self) -> str:
-        return str(self.prints(r"(?<!the) database: (\S+)")[1])  # a migration logs "the database: "
+        return str(self.prints(r" database: (\S+)")[1])
 
 
 def until(holds: Callable[[], bool], what: str, limit_s: float = 60) -> None:

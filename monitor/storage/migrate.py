@@ -76,7 +76,7 @@ async def _apply_next(connection: Any, migrations: Sequence[Migration], level: i
         _check_applied(applied, migrations)
         for migration in migrations:
             if migration.version not in applied:
-                _log.log(level, "migrating the database: %d, %s", migration.version, migration.name)
+                _log.log(level, "migrating the schema: %d, %s", migration.version, migration.name)
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO health_schema (version, name, checksum) VALUES ($1, $2, $3)",

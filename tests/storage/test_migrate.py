@@ -271,7 +271,7 @@ async def test_results_of_before_are_known_by_their_new_index(
         new = [await store.save([each]) for each in known]
         await store.database.close()
 
-    assert caplog.messages[0] == f"migrating the database: {LOCAL_IDENTITY}, local_identity"
+    assert caplog.messages[0] == f"migrating the schema: {LOCAL_IDENTITY}, local_identity"
     assert new == [0, 0, 0, 0]
     assert await connection.fetch("SELECT * FROM health_data ORDER BY id") == before
     indexes = await connection.fetch(
