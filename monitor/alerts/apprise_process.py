@@ -58,7 +58,7 @@ def send(order: Order) -> Outcome:
 
 
 def bound(deadline_s: float) -> None:
-    """Let the kernel end this process after so many seconds, and give it no more than it needs."""
+    """Bound the time, the processor time and the memory of this process; the kernel ends it."""
     signal.setitimer(signal.ITIMER_REAL, deadline_s)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))

@@ -175,7 +175,7 @@ class AlertStore:
         return Acknowledgement(*rows[0]) if rows else None
 
     async def end_acknowledgement(self, incident_id: int) -> Acknowledgement | None:
-        """Let reminders and escalation go on; return what was ended, `None` if nothing is in effect."""
+        """End an acknowledgement, so that reminders continue; return it, `None` if none is in effect."""
         rows = await self.database.fetch(sql.END_ACKNOWLEDGEMENT, incident_id)
         return Acknowledgement(*rows[0]) if rows else None
 
@@ -204,7 +204,7 @@ class AlertStore:
         await self.database.fetch(sql.SILENCE, *msgspec.structs.astuple(silence))
 
     async def end_silence(self, monitor: str, now: float) -> None:
-        """Let alerts of a monitor out again; without a silence in effect, nothing changes."""
+        """End the silence of a monitor; without one in effect, nothing changes."""
         await self.database.fetch(sql.END_SILENCE, monitor, now)
 
     async def silences(self, now: float) -> list[Silence]:

@@ -91,7 +91,7 @@ def _read(wire: bytes) -> dns.message.Message | None:
     try:
         return dns.message.from_wire(wire, raise_on_truncation=True)
     except dns.message.Truncated as cut:
-        response: dns.message.Message = cut.message()  # type: ignore[no-untyped-call]
+        response: dns.message.Message = cut.message()  # type: ignore[no-untyped-call]  # dnspython has no type here
         return response
     except dns.exception.DNSException:
         return None

@@ -83,7 +83,7 @@ async def acknowledge(running: Running, number: int, who: str, why: str) -> Ackn
 
 
 async def end_acknowledgement(running: Running, number: int) -> Acknowledgement | None:
-    """Let reminders and escalation of an incident go on; return what was ended, if anything."""
+    """End an acknowledgement: reminders and escalation continue. Return it, if there was one."""
     ended = await running.alerts.end_acknowledgement(number)
     if ended is not None:
         _log.info("incident %d no longer acknowledged by %s", number, ended.who)
@@ -91,7 +91,7 @@ async def end_acknowledgement(running: Running, number: int) -> Acknowledgement 
 
 
 async def post_update(running: Running, number: int, who: str, text: str) -> IncidentUpdate:
-    """Tell customers something about an incident, open or over.
+    """Store what customers are told of an incident, open or over.
 
     Raises:
         ProblemError: there is no incident of this number.

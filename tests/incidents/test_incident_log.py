@@ -1,5 +1,7 @@
 """The lines that the log has of incidents."""
 
+from functools import partial
+
 import pytest
 
 from monitor.incidents.bookkeeping import Bookkeeping
@@ -55,7 +57,9 @@ async def test_each_change_is_logged_when_it_is_stored(
 ) -> None:
     caplog.set_level("INFO")
     for result in checks("+---tt++"):
-        store = result_store(database, Bookkeeping(SameRules(RULES), 90, lambda: result.timestamp + 1))  # noqa: B023
+        store = result_store(
+            database, Bookkeeping(SameRules(RULES), 90, partial(float, result.timestamp + 1))
+        )
         await store.save([result])
         await store.database.close()
 

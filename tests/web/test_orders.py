@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,9 +111,14 @@ async def test_the_line_about_all_says_what_is_handled(alerts: AlertStore) -> No
     [("/", "/"), ("/incidents", "/incidents"), ("/monitors/shop", "/monitors/shop")],
 )
 async def test_an_order_is_shown_and_ended_wherever_the_monitor_is(
-    alerts: AlertStore, order: object, button: str, ends: str, path: str, back: str
+    alerts: AlertStore,
+    order: Callable[[AlertStore], Awaitable[object]],
+    button: str,
+    ends: str,
+    path: str,
+    back: str,
 ) -> None:
-    await order(alerts)  # type: ignore[operator]
+    await order(alerts)
 
     async with site_of(world(), alerts) as visitor:
         before = (await visitor.get(path)).text
@@ -129,9 +134,9 @@ async def test_an_order_is_shown_and_ended_wherever_the_monitor_is(
 
 @pytest.mark.parametrize(("order", "button"), [(silence, "End the silence"), (acknowledge, "Take it back")])
 async def test_an_order_is_ended_on_the_page_of_its_incident(
-    alerts: AlertStore, order: object, button: str
+    alerts: AlertStore, order: Callable[[AlertStore], Awaitable[object]], button: str
 ) -> None:
-    await order(alerts)  # type: ignore[operator]
+    await order(alerts)
 
     async with site_of(world(), alerts) as visitor:
         await press(visitor, "/incidents/1", button)
