@@ -30,7 +30,7 @@ function localize(root) {
 }
 
 localize(document);
-document.getElementById("zone").textContent = `Times are those of ${zone}; point at one for UTC.`;
+if (zone !== "UTC") document.getElementById("zone").textContent = `Times are those of ${zone}; point at one for UTC.`;
 
 let waiting = false;
 
