@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from uvloop import new_event_loop
 
-from monitor.alerts.trial import try_channels
+from monitor.alerts.channels.trial import try_channels
 from monitor.config.alerts import Webhook
 from monitor.config.load import ConfigError, load
 from monitor.config.mistakes import line

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from pydantic import SecretStr
 
-from monitor.alerts.requests import status_of, trouble_of
+from monitor.alerts.channels.requests import status_of, trouble_of
 from monitor.config.model import Config
 from monitor.result import CheckResult
 from monitor.storage.database import Database, StoreUnavailableError

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from monitor.alerts.channels import Channel, NotDeliveredError, open_channel
+from monitor.alerts.channels.channel import Channel, NotDeliveredError, open_channel
 from monitor.alerts.message import Alert
 from monitor.alerts.situation import page_url_of
 from monitor.config.alerts import Webhook

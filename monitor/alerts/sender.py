@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from monitor.alerts.certificates import warnings
-from monitor.alerts.channels import Channel, NotDeliveredError, open_channel
+from monitor.alerts.channels.channel import Channel, NotDeliveredError, open_channel
 from monitor.alerts.decision import decide
 from monitor.alerts.situation import Plan
 from monitor.alerts.store import LEASE_S, AlertStore, Claimed

@@ -19,7 +19,7 @@ def load_apprise() -> "ModuleType":
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.addHandler(logging.NullHandler())
-    logging.getLogger("apprise").setLevel(logging.DEBUG)  # for `alerts.channels`, which captures the errors
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # for `alerts/channels`, which reads the errors
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its plugins try modules that Python is about to drop
         apprise = importlib.import_module("apprise")

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from pydantic import SecretStr
 
-from monitor.alerts.trial import Trial, try_channels
+from monitor.alerts.channels.trial import Trial, try_channels
 from monitor.config.alerts import Webhook
 from monitor.web.api.problems import ProblemError
 

@@ -15,10 +15,10 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from monitor.alerts import apprise_process
-from monitor.alerts.apprise_process import MEMORY_BYTES, PROCESSOR_S, Order, Outcome, send
-from monitor.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
-from monitor.alerts.failures import failure_in
+from monitor.alerts.channels import apprise_process
+from monitor.alerts.channels.apprise_process import MEMORY_BYTES, PROCESSOR_S, Order, Outcome, send
+from monitor.alerts.channels.channel import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
+from monitor.alerts.channels.failures import failure_in
 from monitor.alerts.message import Alert, Event, compose
 from monitor.config.alerts import Webhook
 from tests.alerting import NOW
@@ -30,9 +30,9 @@ from tests.sites import Serve, closed_port, flood, no_file_descriptor
 ALERT = compose("opened", [subject("café", labels={"team": "ink"}, runbook="https://wiki.example/")], NOW)
 
 
-BOUND = "from monitor.alerts.apprise_process import bound"
+BOUND = "from monitor.alerts.channels.apprise_process import bound"
 LOAD = "from monitor.config.apprise import load_apprise; apprise = load_apprise()"
-MAIN = "from monitor.alerts.apprise_process import main; main()"
+MAIN = "from monitor.alerts.channels.apprise_process import main; main()"
 
 
 async def failed(channel: Channel, alert: Alert = ALERT) -> tuple[str, bool]:
@@ -153,7 +153,7 @@ async def test_a_service_whose_limit_apprise_knows_is_not_sent_more(
     receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = f"{LOAD}; type(apprise.Apprise.instantiate('json://a')).request_rate_per_sec = 1.5; {MAIN}"
-    monkeypatch.setattr("monitor.alerts.channels._SEND", (sys.executable, "-c", limited))
+    monkeypatch.setattr("monitor.alerts.channels.channel._SEND", (sys.executable, "-c", limited))
     channel = by_apprise(f"json://{receiver.host}/")
 
     await channel.send(1, ALERT)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 
-from monitor.alerts.trial import Trial
+from monitor.alerts.channels.trial import Trial
 from tests.program import Program, Start
 from tests.receivers import HttpReceiver, MailServer
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from monitor.alerts.channels import NotDeliveredError, open_channel
+from monitor.alerts.channels.channel import NotDeliveredError, open_channel
 from monitor.alerts.message import compose_test
 from monitor.config.alerts import Webhook
 from monitor.runtime.text import duration

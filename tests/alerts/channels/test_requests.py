@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.alerts.requests import MAX_ANSWER_BYTES, status_of, trouble_of
+from monitor.alerts.channels.requests import MAX_ANSWER_BYTES, status_of, trouble_of
 from tests.sites import Serve, answer, flood, hang, ok, redirect
 
 INTERIM = [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]

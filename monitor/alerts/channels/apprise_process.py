@@ -1,4 +1,4 @@
-"""One alert, sent by apprise in a process of its own: `python -m monitor.alerts.apprise_process`.
+"""One alert, sent by apprise in a process of its own: `python -m monitor.alerts.channels.apprise_process`.
 
 The library, and those beneath it, read whatever a service answers: without end, and decompressed. So the
 kernel bounds what the process may have. Whatever it does, the program lives on, and the next alert has a new
@@ -13,7 +13,7 @@ import sys
 
 import msgspec
 
-from monitor.alerts.failures import Failure, failure_in
+from monitor.alerts.channels.failures import Failure, failure_in
 from monitor.config.apprise import load_apprise
 
 MEMORY_BYTES = 256 << 20

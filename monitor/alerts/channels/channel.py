@@ -15,11 +15,11 @@ import aiohttp
 import msgspec
 from pydantic import SecretStr
 
-from monitor.alerts import apprise_process
-from monitor.alerts.apprise_process import Order, Outcome
-from monitor.alerts.failures import Failure, is_permanent
+from monitor.alerts.channels import apprise_process
+from monitor.alerts.channels.apprise_process import Order, Outcome
+from monitor.alerts.channels.failures import Failure, is_permanent
+from monitor.alerts.channels.requests import status_of, trouble_of
 from monitor.alerts.message import Alert, Event
-from monitor.alerts.requests import status_of, trouble_of
 from monitor.config.alerts import Webhook
 
 _DEADLINE_S = 60.0
