@@ -161,7 +161,7 @@ def _dangling(
     written: WrittenConfig, monitors: Sequence[_Placed], wrong: set[str | int]
 ) -> Iterator[PlacedMistake]:
     """Return the names that refer to nothing, unless `wrong` keys may be the cause."""
-    if wrong.isdisjoint({*_MONITORS, "defaults", "groups", "alerts", "status_page"}):
+    if wrong.isdisjoint({*_MONITORS, "defaults", "groups", "alerts"}):
         yield from reference_mistakes(written, [merged for _, _, merged in monitors])
 
 
