@@ -57,7 +57,7 @@ async def test_once_gives_up_when_postgresql_does_not_answer(short_dir: Path, si
         data_dir=short_dir,
         kafka_bootstrap="embedded",
         pg_uri=SecretStr(f"postgresql://{silent_server}/x"),
-        shutdown_grace_s=2,
+        shutdown_grace_s=600,  # it does not wait so long after it gave up
     )
 
     with pytest.raises(CannotGoOnError) as given_up:
