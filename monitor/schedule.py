@@ -72,6 +72,12 @@ class Slots:
         self._highest = slot
         return slot
 
+    def past(self, now: float, within_s: float) -> list[float]:
+        """Return the slots of the last `within_s` seconds until `now`, oldest first; they are not used up."""
+        first = math.floor((now - within_s - self.offset_s) / self.interval_s) + 1
+        last = math.floor((now - self.offset_s) / self.interval_s)
+        return [round(self.offset_s + index * self.interval_s, 6) for index in range(first, last + 1)]
+
     def passed(self, since: float, elapsed_s: float) -> int:
         """Return how many slots lie within `elapsed_s` after `since` (Unix seconds)."""
         index = (since + _ROUNDED_S - self.offset_s) / self.interval_s
