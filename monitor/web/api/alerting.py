@@ -10,9 +10,10 @@ from aiohttp import web
 from monitor.alerts.store import Acknowledged, IncidentUpdate, Silence
 from monitor.web import acts
 from monitor.web.acts import Line
-from monitor.web.api.operation import Operation, answer
+from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import Instant, body_instant
 from monitor.web.api.problems import ProblemError
+from monitor.web.api.tables import columns
 from monitor.web.pages.base import Pages
 
 
@@ -44,6 +45,9 @@ class SilenceList(msgspec.Struct, frozen=True):
     silences: Sequence[Silence]
 
 
+_SILENCE_COLUMNS = columns(Silence)
+
+
 class ApiAlerting:
     """Acknowledges incidents, tells customers of them, and silences monitors."""
 
@@ -56,6 +60,8 @@ class ApiAlerting:
                 "POST",
                 "/incidents/{id}/acknowledge",
                 "Stop an open incident's reminders and escalation",
+                "Everybody sees who knows of it, and why nobody else has to act. The incident stays open "
+                "until its monitor is up. 409: it is over, or somebody has acknowledged it.",
                 self._acknowledge,
                 Acknowledged,
                 takes=Acknowledge,
@@ -64,6 +70,8 @@ class ApiAlerting:
                 "POST",
                 "/incidents/{id}/acknowledge/end",
                 "Take an acknowledgement back: reminders and escalation continue",
+                "Answers with the acknowledgement that is taken back. 404: there is none, or the incident "
+                "is over.",
                 self._end_acknowledgement,
                 Acknowledged,
             ),
@@ -71,6 +79,8 @@ class ApiAlerting:
                 "POST",
                 "/incidents/{id}/updates",
                 "Tell customers something about an incident, on the status page and in its feed",
+                "An update is one line; it can be written while the incident is open and afterwards. "
+                "Customers do not see who wrote it. It cannot be changed: write another one.",
                 self._update,
                 IncidentUpdate,
                 takes=UpdateRequest,
@@ -79,11 +89,21 @@ class ApiAlerting:
                 "POST",
                 "/monitors/{name}/silence",
                 "Hold back the alerts about a monitor until a time; this replaces its earlier silence",
+                "Checks and incidents continue. An instant that is over ends the silence.",
                 self._silence,
                 Silence,
                 takes=SilenceRequest,
             ),
-            Operation("GET", "/silences", "The silences in effect", self._silences, SilenceList),
+            Operation(
+                "GET",
+                "/silences",
+                "The silences in effect",
+                "Also those of monitors that are no longer in the configuration, in the order of their "
+                "names.",
+                self._silences,
+                SilenceList,
+                columns=_SILENCE_COLUMNS,
+            ),
         ]
 
     async def _acknowledge(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
@@ -115,7 +135,9 @@ class ApiAlerting:
         self._pages.forget()
         return answer(silence, request)
 
-    async def _silences(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+    async def _silences(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         silences = await self._pages.running.alerts.silences(time.time())
         silences.sort(key=lambda each: each.monitor.encode())
+        if asked["format"] == "csv":
+            return csv_answer(silences, _SILENCE_COLUMNS, request)
         return answer(SilenceList(silences), request)

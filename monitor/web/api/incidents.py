@@ -11,7 +11,6 @@ from monitor.alerts.store import Acknowledgement, IncidentUpdate
 from monitor.web import acts
 from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import (
-    FORMAT,
     LIMIT,
     PLACE_CURSOR,
     choice,
@@ -41,6 +40,31 @@ class IncidentDetail(Incident, frozen=True, kw_only=True):
     """What customers are told."""
 
 
+class IncidentAlert(msgspec.Struct, frozen=True):
+    """One alert about an incident, for one channel; it waits while it is neither sent nor failed."""
+
+    event: str
+    channel: str
+    created_at: float
+    attempts: int
+    sent_at: float | None
+    failed_at: float | None
+    """When it was given up."""
+    error: str | None
+    """Of the last attempt that failed."""
+
+
+class AlertList(msgspec.Struct, frozen=True):
+    """The alerts about an incident, in the order in which they were made."""
+
+    alerts: Sequence[IncidentAlert]
+
+
+_COLUMNS = columns(Incident)
+_CHANGE_COLUMNS = columns(IncidentChange)
+_ALERT_COLUMNS = columns(IncidentAlert)
+
+
 class ApiIncidents:
     """The stored incidents, also those of monitors that are no longer in the configuration."""
 
@@ -60,13 +84,40 @@ class ApiIncidents:
             instant("until", "only those that started earlier", math.inf),
             LIMIT,
             PLACE_CURSOR,
-            FORMAT,
         )
         return [
             Operation(
-                "GET", "/incidents", "Incidents, the newest first", self._list, IncidentList, parameters
+                "GET",
+                "/incidents",
+                "Incidents, the newest first",
+                "Those that were open at some time from `since` until `until`. Outages of a monitor that "
+                "was flapping are listed only when `kind` is given: else they are in the changes of the "
+                "flapping.",
+                self._list,
+                IncidentList,
+                parameters,
+                _COLUMNS,
             ),
-            Operation("GET", "/incidents/{id}", "One incident with its changes", self._one, IncidentDetail),
+            Operation(
+                "GET",
+                "/incidents/{id}",
+                "One incident with its changes",
+                "Its changes are in their order, with those of its last outages if the monitor was "
+                "flapping; as CSV, they are the table.",
+                self._one,
+                IncidentDetail,
+                columns=_CHANGE_COLUMNS,
+            ),
+            Operation(
+                "GET",
+                "/incidents/{id}/alerts",
+                "The alerts about an incident",
+                "One entry for each alert and channel, in the order in which they were made. One that is "
+                "neither sent nor failed waits for its next attempt.",
+                self._alerts,
+                AlertList,
+                columns=_ALERT_COLUMNS,
+            ),
         ]
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
@@ -87,13 +138,15 @@ class ApiIncidents:
         if len(found) > limit:
             onward = place_cursor(incidents[-1].started_at, incidents[-1].id)
         if asked["format"] == "csv":
-            return csv_answer(incidents, columns(Incident), request, onward)
+            return csv_answer(incidents, _COLUMNS, request, onward)
         return answer(IncidentList(incidents, onward), request, onward)
 
-    async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
+    async def _one(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         number = int(request.match_info["id"])
         alerts = self._pages.running.alerts
         incident, changes = await acts.incident_of(self._pages.running.reader, number)
+        if asked["format"] == "csv":
+            return csv_answer(changes, _CHANGE_COLUMNS, request)
         detail = IncidentDetail(
             **msgspec.structs.asdict(incident),
             acknowledged=await alerts.acknowledgement(number),
@@ -101,3 +154,22 @@ class ApiIncidents:
             updates=(await alerts.updates([number]))[number],
         )
         return answer(detail, request)
+
+    async def _alerts(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
+        reader = self._pages.running.reader
+        incident, _ = await acts.incident_of(reader, int(request.match_info["id"]))
+        alerts = [
+            IncidentAlert(
+                each.about.split()[0],
+                each.channel,
+                each.created_at,
+                each.attempts,
+                each.sent_at,
+                each.failed_at,
+                each.error,
+            )
+            for each in await reader.deliveries(incident)
+        ]
+        if asked["format"] == "csv":
+            return csv_answer(alerts, _ALERT_COLUMNS, request)
+        return answer(AlertList(alerts), request)

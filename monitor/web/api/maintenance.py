@@ -12,9 +12,10 @@ from monitor.config.model import Monitor
 from monitor.runtime.text import DAY_S
 from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, intervals
 from monitor.web import acts
-from monitor.web.api.operation import Operation, answer
+from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import LIMIT, NAME_CURSOR, first_names, instant, names_after, text, time_range
 from monitor.web.api.problems import Mistake, ProblemError
+from monitor.web.api.tables import columns
 from monitor.web.pages.base import Pages
 
 
@@ -39,6 +40,9 @@ class MaintenanceList(msgspec.Struct, frozen=True):
     next: str | None
 
 
+_COLUMNS = columns(MaintenancePeriod)
+
+
 class ApiMaintenance:
     """When monitors have maintenance, and windows that people make and end."""
 
@@ -58,14 +62,20 @@ class ApiMaintenance:
                 "GET",
                 "/maintenance",
                 "When maintenance windows are open",
+                "One entry for each monitor and time, those of the configuration and those that people "
+                "made. With maintenance, checks continue, no alerts are sent, and the time does not count "
+                "for uptime.",
                 self._list,
                 MaintenanceList,
                 listed,
+                _COLUMNS,
             ),
             Operation(
                 "POST",
                 "/maintenance",
                 "Make a maintenance window of at most 31 days; give one of `monitor`, `group` and `all`",
+                "It begins at `since`, by default now, and takes effect at once, without a change of the "
+                "configuration. 422: such a window is not possible; the answer says why.",
                 self._make,
                 MadeWindow,
                 takes=acts.MaintenanceRequest,
@@ -74,6 +84,7 @@ class ApiMaintenance:
                 "POST",
                 "/maintenance/{id}/end",
                 "End a window that somebody made; a future one is cancelled",
+                "Windows of the configuration end only there. 404: nobody made this window, or it is over.",
                 self._end,
                 MadeWindow,
             ),
@@ -90,6 +101,8 @@ class ApiMaintenance:
         ]
         page, onward = first_names(names, asked["limit"])
         periods = await asyncio.to_thread(_periods, [monitors[name] for name in page], made, since, until)
+        if asked["format"] == "csv":
+            return csv_answer(periods, _COLUMNS, request, onward)
         return answer(MaintenanceList(periods, onward), request, onward)
 
     async def _make(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:

@@ -12,10 +12,11 @@ from monitor.config.model import Monitor
 from monitor.result import OwnTroubleError
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
-from monitor.web.api.operation import Operation, answer
+from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
 from monitor.web.api.problems import ProblemError
 from monitor.web.api.results import Result, result_of
+from monitor.web.api.tables import columns
 from monitor.web.orders import Orders
 from monitor.web.pages import states as views
 from monitor.web.pages.base import Pages
@@ -68,6 +69,13 @@ class MonitorDetail(MonitorState, frozen=True, kw_only=True):
     settings: dict[str, Any]
 
 
+_COLUMNS = (
+    *columns(MonitorState, without=("silence", "acknowledged")),
+    *("silence.until_at", "silence.who", "silence.why"),
+    *("acknowledged.at", "acknowledged.who", "acknowledged.why"),
+)
+
+
 class ApiMonitors:
     """The monitors in the configuration."""
 
@@ -82,13 +90,31 @@ class ApiMonitors:
         parameters = (words, statuses, label, group, LIMIT, NAME_CURSOR)
         return [
             Operation(
-                "GET", "/monitors", "All monitors and their state", self._list, MonitorList, parameters
+                "GET",
+                "/monitors",
+                "All monitors and their state",
+                "In the order of their names. Filters add up. The state is that of the stored results, as "
+                "on the overview.",
+                self._list,
+                MonitorList,
+                parameters,
+                _COLUMNS,
             ),
-            Operation("GET", "/monitors/{name}", "One monitor", self._one, MonitorDetail),
+            Operation(
+                "GET",
+                "/monitors/{name}",
+                "One monitor",
+                "Its state, and its settings in the types of the configuration. Secrets, values of headers "
+                "and patterns are `***`. 404: the configuration has no such monitor.",
+                self._one,
+                MonitorDetail,
+            ),
             Operation(
                 "POST",
                 "/monitors/{name}/check",
                 "Check a monitor at once, and store the result",
+                "Answers when the check is over, with its result, which is stored like any other. 409: the "
+                "monitor is paused. 503: the check could not be made, or still waits for its turn.",
                 self._check,
                 Result,
             ),
@@ -119,6 +145,8 @@ class ApiMonitors:
             )
             async for name in in_pieces(page)
         ]
+        if asked["format"] == "csv":
+            return csv_answer(states, _COLUMNS, request, onward)
         return answer(MonitorList(states, onward), request, onward)
 
     async def _one(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:

@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 
+from monitor.web.api.examples import EXAMPLES
 from monitor.web.api.operation import PATH_PATTERNS, ROOT, Operation
 from monitor.web.api.parameters import Parameter
 from monitor.web.api.problems import Problem
+from monitor.web.api.tables import table
 
 _JSON = "application/json"
 _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
@@ -67,12 +69,16 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
         for name in PATH_PATTERNS
         if f"{{{name}}}" in operation.path
     ]
-    contents: dict[str, Any] = {_JSON: {"schema": described[operation.gives]}}
-    if operation.can_be_csv:
-        contents["text/csv"] = {"schema": {"type": "string"}}
+    example = EXAMPLES[operation.id]
+    shown = msgspec.to_builtins(example.answer)
+    contents: dict[str, Any] = {_JSON: {"schema": described[operation.gives], "example": shown}}
+    if operation.columns:
+        lines = table(example.rows, operation.columns).decode()
+        contents["text/csv"] = {"schema": {"type": "string"}, "example": lines}
     written: dict[str, Any] = {
-        "operationId": _id(operation),
+        "operationId": operation.id,
         "summary": operation.summary,
+        "description": operation.description,
         "parameters": [*in_path, *map(_in_query, operation.parameters)],
         "responses": {
             "200": {"description": "the request was fulfilled", "content": contents},
@@ -80,14 +86,9 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
         },
     }
     if operation.takes is not None:
-        content = {_JSON: {"schema": described[operation.takes]}}
+        content = {_JSON: {"schema": described[operation.takes], "example": example.body}}
         written["requestBody"] = {"required": True, "content": content}
     return written
-
-
-def _id(operation: Operation) -> str:
-    words = [word for word in operation.path.split("/") if word and not word.startswith("{")]
-    return "_".join([operation.method.lower(), *words, *(["one"] if operation.path.endswith("}") else [])])
 
 
 def _in_query(parameter: Parameter) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote, unquote
 
 import msgspec
 from aiohttp import web
 
-from monitor.web.api.parameters import Parameter, read
+from monitor.web.api.parameters import FORMAT, Parameter, read
 from monitor.web.api.problems import ProblemError
 from monitor.web.api.tables import table
 
@@ -22,19 +23,28 @@ class Operation:
     """One method of one path below `/api/v1`.
 
     `answer` gets the request and its parameters by name; among them, as `body`, the body of type `takes`.
+    With `columns`, the answer can be a table, and `format` is a parameter, too.
     """
 
     method: Literal["GET", "POST"]
     path: str
     summary: str
+    description: str
     answer: Answer
     gives: type[msgspec.Struct]
-    parameters: Sequence[Parameter] = ()
+    own_parameters: Sequence[Parameter] = ()
+    columns: Sequence[str] = ()
     takes: type[msgspec.Struct] | None = None
 
     @property
-    def can_be_csv(self) -> bool:
-        return any(parameter.name == "format" for parameter in self.parameters)
+    def id(self) -> str:
+        """Return its name in the document: `get_monitors_one`."""
+        words = [word for word in self.path.split("/") if word and not word.startswith("{")]
+        return "_".join([self.method.lower(), *words, *(["one"] if self.path.endswith("}") else [])])
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        return (*self.own_parameters, FORMAT) if self.columns else self.own_parameters
 
     def route(self) -> web.RouteDef:
         """Return the route; it accepts nothing that the OpenAPI document does not describe."""
@@ -76,9 +86,18 @@ def headers(request: web.Request, onward: str | None = None) -> dict[str, str]:
 
 
 def csv_answer(
-    rows: Sequence[msgspec.Struct], columns: Sequence[str], request: web.Request, onward: str | None
+    rows: Sequence[msgspec.Struct], columns: Sequence[str], request: web.Request, onward: str | None = None
 ) -> web.Response:
-    """Return an answer in CSV; `onward` is the cursor of the next page."""
+    """Return an answer in CSV, to be saved as a file; `onward` is the cursor of the next page."""
+    steps = [unquote(step) for step in request.rel_url.raw_path.removeprefix(f"{ROOT}/").split("/")]
     return web.Response(
-        body=table(rows, columns), content_type="text/csv", charset="utf-8", headers=headers(request, onward)
+        body=table(rows, columns),
+        content_type="text/csv",
+        charset="utf-8",
+        headers={**headers(request, onward), **saved_as(f"{'-'.join(steps)}.csv")},
     )
+
+
+def saved_as(file: str) -> dict[str, str]:
+    """Return the header that makes browsers save an answer as a file of this name."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file, safe='')}"}

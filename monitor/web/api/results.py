@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -12,8 +11,8 @@ from monitor.result import CheckResult, Evidence, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.sums import Status, status_of
-from monitor.web.api.operation import Operation, answer, csv_answer, headers
-from monitor.web.api.parameters import FORMAT, LIMIT, PLACE_CURSOR, SINCE, UNTIL, place_cursor, time_range
+from monitor.web.api.operation import Operation, answer, csv_answer, headers, saved_as
+from monitor.web.api.parameters import LIMIT, PLACE_CURSOR, SINCE, UNTIL, place_cursor, time_range
 from monitor.web.api.tables import columns, table
 from monitor.web.pages.base import Pages
 from monitor.web.queries import PageReader, Place, ResultRow
@@ -69,17 +68,23 @@ class ApiResults:
                 "GET",
                 "/monitors/{name}/results",
                 "Results of a monitor, the newest first",
+                "Those whose slots lie from `since` until `until`, page by page. As CSV they are without "
+                "`tls` and `evidence`.",
                 self._list,
                 ResultList,
-                (SINCE, UNTIL, LIMIT, PLACE_CURSOR, FORMAT),
+                (SINCE, UNTIL, LIMIT, PLACE_CURSOR),
+                _COLUMNS,
             ),
             Operation(
                 "GET",
                 "/monitors/{name}/export",
                 "All results of a time range as one file, the newest first",
+                "However many there are; `next` is null. A file that breaks off has no end: its transfer "
+                "fails, so a part is never taken for the whole.",
                 self._export,
                 ResultList,
-                (SINCE, UNTIL, FORMAT),
+                (SINCE, UNTIL),
+                _COLUMNS,
             ),
         ]
 
@@ -104,11 +109,9 @@ class ApiResults:
         pages = _pages(self._pages.running.reader, name, since, Place(until, 0))
         parts = _csv_parts(pages) if is_csv else _json_parts(pages)
         first = await anext(parts)  # while an error can still be answered with a problem
-        response = web.StreamResponse(headers=headers(request))
+        response = web.StreamResponse(headers=headers(request) | saved_as(f"{name}.{asked['format']}"))
         response.content_type = "text/csv" if is_csv else "application/json"
         response.charset = "utf-8" if is_csv else None
-        file = quote(f"{name}.{asked['format']}", safe="")
-        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
         await response.prepare(request)
         await response.write(first)
         try:

@@ -12,7 +12,6 @@ from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.uptime.sums import Sums, percentile, shares
 from monitor.web.api.operation import Operation, answer, csv_answer
 from monitor.web.api.parameters import (
-    FORMAT,
     LIMIT,
     NAME_CURSOR,
     SINCE,
@@ -70,6 +69,13 @@ class UptimeList(msgspec.Struct, frozen=True):
     next: str | None
 
 
+_COLUMNS = columns(Uptime)
+_ABOUT = (
+    "For the whole hours that the range touches, and for whole days where it is more than 400 days ago. "
+    "Maintenance and time without results do not count."
+)
+
+
 class ApiUptime:
     """The uptime of the monitors in the configuration."""
 
@@ -78,11 +84,29 @@ class ApiUptime:
 
     def operations(self) -> list[Operation]:
         names = text("monitor", "only the monitors of these names", repeats=True)
-        several = (names, SINCE, UNTIL, LIMIT, NAME_CURSOR, FORMAT)
+        several = (names, SINCE, UNTIL, LIMIT, NAME_CURSOR)
         one = (SINCE, UNTIL)
         return [
-            Operation("GET", "/uptime", "Uptime of all monitors", self._list, UptimeList, several),
-            Operation("GET", "/monitors/{name}/uptime", "Uptime of a monitor", self._one, Uptime, one),
+            Operation(
+                "GET",
+                "/uptime",
+                "Uptime of all monitors",
+                f"{_ABOUT} Monitors are in the order of their names.",
+                self._list,
+                UptimeList,
+                several,
+                _COLUMNS,
+            ),
+            Operation(
+                "GET",
+                "/monitors/{name}/uptime",
+                "Uptime of a monitor",
+                f"{_ABOUT} As CSV it is a table of one row.",
+                self._one,
+                Uptime,
+                one,
+                _COLUMNS,
+            ),
         ]
 
     async def _list(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
@@ -95,12 +119,14 @@ class ApiUptime:
         page, onward = first_names(names, asked["limit"])
         uptimes = await _uptimes(self._pages.running.reader, page, asked)
         if asked["format"] == "csv":
-            return csv_answer(uptimes, columns(Uptime), request, onward)
+            return csv_answer(uptimes, _COLUMNS, request, onward)
         return answer(UptimeList(uptimes, onward), request, onward)
 
     async def _one(self, request: web.Request, asked: Mapping[str, Any]) -> web.Response:
         name = self._pages.asked(request).name
         (uptime,) = await _uptimes(self._pages.running.reader, [name], asked)
+        if asked["format"] == "csv":
+            return csv_answer([uptime], _COLUMNS, request)
         return answer(uptime, request)
 
 

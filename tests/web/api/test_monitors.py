@@ -126,7 +126,7 @@ async def test_what_is_wrong_is_named(api: Client) -> None:
     problem = await api.refused("/api/v1/monitors?limit=many&stat=up", 400)
 
     assert problem["detail"] == (
-        "stat is not known; allowed are q, status, label, group, limit, cursor;"
+        "stat is not known; allowed are q, status, label, group, limit, cursor, format;"
         " limit must be a whole number from 1 to 1,000, once"
     )
     assert [each["parameter"] for each in problem["errors"]] == ["stat", "limit"]
