@@ -29,8 +29,8 @@ from tests.leftovers import Watch
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 LIBRARIES = POM.parent / "target" / "libraries"
 PASSWORD = "pass word"  # noqa: S105 - of a broker that lives for a minute
-LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "PROXIED", "CONTROLLER")
-PROTOCOLS = {"EXPIRED": "SSL", "PROXIED": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
+LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "CONTROLLER")
+PROTOCOLS = {"EXPIRED": "SSL", "CONTROLLER": "PLAINTEXT"}
 START_S = 180  # three at once on a busy machine
 _WHICH_BROKERS = bytes.fromhex("0000000f 0003 0001 00000001 0001 74 00000000")
 
@@ -83,13 +83,17 @@ class ApacheKafka:
     For one of several, `controllers` are the ports of all their controllers, and `number` is its own.
     """
 
-    def __init__(self, directory: Path, number: int = 1, controllers: Sequence[int] = ()) -> None:
+    def __init__(
+        self, directory: Path, number: int = 1, controllers: Sequence[int] = (), proxies: int = 1
+    ) -> None:
         self.directory = directory
         self.number = number
         self.authority = trustme.CA()
-        # Clients of the listener PROXIED are sent to `proxy_port`, where a test puts a proxy.
-        self.proxy_port, *ports = free_ports(1 + len(LISTENERS))
-        self._ports = dict(zip(LISTENERS, ports, strict=True))
+        # Clients of the listeners PROXIED0, PROXIED1, ... are sent to these ports, where a test puts proxies.
+        listeners = (*LISTENERS, *(f"PROXIED{place}" for place in range(proxies)))
+        ports = free_ports(proxies + len(listeners))
+        self.proxy_ports = ports[:proxies]
+        self._ports = dict(zip(listeners, ports[proxies:], strict=True))
         self._controllers = controllers or [self._ports["CONTROLLER"]]
         self._ports["CONTROLLER"] = self._controllers[number - 1]
         self._process: subprocess.Popen[bytes] | None = None
@@ -201,8 +205,9 @@ class ApacheKafka:
             (self.directory / name).write_bytes(key_pem + chain)
 
     def _write_properties(self) -> None:
-        addresses = {name: self.bootstrap(name) for name in LISTENERS if name != "CONTROLLER"}
-        addresses["PROXIED"] = f"127.0.0.1:{self.proxy_port}"
+        addresses = {name: self.bootstrap(name) for name in self._ports if name != "CONTROLLER"}
+        addresses |= {f"PROXIED{place}": f"127.0.0.1:{port}" for place, port in enumerate(self.proxy_ports)}
+        protocols = {name: "PLAINTEXT" if name.startswith("PROXIED") else name for name in self._ports}
         text = _PROPERTIES.format(
             directory=self.directory,
             number=self.number,
@@ -211,8 +216,8 @@ class ApacheKafka:
             in_sync=min(2, len(self._controllers)),
             session_ms=1_000 if len(self._controllers) == 1 else 3_000,
             advertised=",".join(f"{name}://{address}" for name, address in addresses.items()),
-            listeners=",".join(f"{name}://{self.bootstrap(name)}" for name in LISTENERS),
-            protocols=",".join(f"{name}:{PROTOCOLS.get(name, name)}" for name in LISTENERS),
+            listeners=",".join(f"{name}://{self.bootstrap(name)}" for name in self._ports),
+            protocols=",".join(f"{name}:{protocol}" for name, protocol in (protocols | PROTOCOLS).items()),
         )
         for listener in ("sasl_plaintext", "sasl_ssl"):
             text += _JAAS.format(listener, "org.apache.kafka.common.security", PASSWORD)

@@ -133,7 +133,7 @@ def judged(world: World, stored: Sequence[Row]) -> Account:
 def config(world: World, monitors: list[dict[str, Any]], location: str = "chaos") -> dict[str, Any]:
     return {
         "pg_uri": world.uri,
-        "kafka_bootstrap": world.kafka.proxied,
+        "kafka_bootstrap": world.kafka.proxied(),
         "location": location,
         "log_level": "warning",
         "max_checks_per_host": 1_000,

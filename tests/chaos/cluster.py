@@ -10,23 +10,25 @@ from tests.tcp_proxy import TcpProxy
 
 
 class Cluster:
-    """Brokers that replicate each other's records, and all vote for the controller."""
+    """Brokers that replicate each other's records, and all vote for the controller.
 
-    def __init__(self, directory: Path, count: int) -> None:
+    Each has so many ports for `proxies`.
+    """
+
+    def __init__(self, directory: Path, count: int, proxies: int = 1) -> None:
         controllers = free_ports(count)
         self.brokers: list[ApacheKafka] = []
         for number in range(1, count + 1):
             (directory / str(number)).mkdir()
-            self.brokers.append(ApacheKafka(directory / str(number), number, controllers))
+            self.brokers.append(ApacheKafka(directory / str(number), number, controllers, proxies))
 
     @property
     def bootstrap(self) -> str:
         """Past the proxies."""
         return ",".join(broker.bootstrap("PLAINTEXT") for broker in self.brokers)
 
-    @property
-    def proxied(self) -> str:
-        return ",".join(f"127.0.0.1:{broker.proxy_port}" for broker in self.brokers)
+    def proxied(self, place: int = 0) -> str:
+        return ",".join(f"127.0.0.1:{broker.proxy_ports[place]}" for broker in self.brokers)
 
     @property
     def replicas(self) -> int:
@@ -62,12 +64,24 @@ class Cluster:
         leaders: dict[int, int] = {each["partition"]: each["leader"] for each in described["partitions"]}
         return self.brokers[leaders[0] - 1]
 
+    async def coordinator(self, group: str) -> ApacheKafka:
+        """Find the broker that coordinates the consumer group."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            number: int = await admin.find_coordinator(group)
+        finally:
+            await admin.close()
+        return self.brokers[number - 1]
+
 
 class Network:
-    """The proxies before all brokers."""
+    """The proxies before all brokers: one of each broker's."""
 
-    def __init__(self, brokers: Sequence[ApacheKafka]) -> None:
-        self._proxies = [TcpProxy(broker.proxy_port, broker.port("PROXIED")) for broker in brokers]
+    def __init__(self, brokers: Sequence[ApacheKafka], place: int = 0) -> None:
+        self._proxies = [
+            TcpProxy(broker.proxy_ports[place], broker.port(f"PROXIED{place}")) for broker in brokers
+        ]
 
     async def start(self) -> None:
         for proxy in self._proxies:

@@ -45,7 +45,7 @@ async def rows(uri: str) -> list[Row]:
     finally:
         await connection.close()
     return [
-        Row(row["monitor"], _number(row["data"]), row["up"], row["reason"], row["scheduled_at"])
+        Row(row["monitor"], number_of(row["data"]), row["up"], row["reason"], row["scheduled_at"])
         for row in stored
     ]
 
@@ -62,7 +62,7 @@ async def incidents(uri: str) -> list[Incident]:
     ]
 
 
-def _number(body: str) -> int | None:
+def number_of(body: str) -> int | None:
     _, _, number = body.partition(" ")
     return int(number) if number.isdigit() else None
 

@@ -1,0 +1,82 @@
+"""The processes of one location, and what can be done to them all."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.apache_kafka import ApacheKafka
+from tests.chaos.cluster import Cluster, Network
+from tests.program import Program
+
+LOCATION = "chaos"  # whose rows `tests/chaos/stored.py` reads
+GROUP = f"website-health-store.checks.{LOCATION}"
+
+
+@dataclass
+class Location:
+    """Its processes, each with a way to Kafka of its own.
+
+    `config_of` makes the configuration of the process at this place; `exits_s` is how long stops took.
+    """
+
+    programs: Sequence[Program]
+    networks: Sequence[Network]
+    kafka: Cluster
+    chance: random.Random
+    config_of: Callable[[int, int], dict[str, Any]]
+    version: int = 0
+    exits_s: list[float] = field(default_factory=list)
+    _busy: set[int] = field(default_factory=set)
+
+    def write(self) -> None:
+        """Give all processes the newest configuration, also those that do not run."""
+        for place, program in enumerate(self.programs):
+            program.write(self.config_of(place, self.version))
+
+    async def start(self, place: int) -> None:
+        await asyncio.to_thread(self.programs[place].start)
+
+    async def start_all(self) -> None:
+        await asyncio.gather(
+            *(self.start(place) for place, program in enumerate(self.programs) if not program.runs)
+        )
+
+    async def stop(self, place: int) -> None:
+        """Stop it as a supervisor does, and wait for its end."""
+        self._busy.add(place)
+        began = time.monotonic()
+        code = await asyncio.to_thread(self.programs[place].stop)
+        self.exits_s.append(time.monotonic() - began)
+        self._busy.discard(place)
+        assert code == 0, f"a stop ended with exit code {code}"
+
+    def signal(self, place: int, number: signal.Signals) -> None:
+        self.programs[place].signal(number)
+
+    async def kill(self, place: int) -> None:
+        await asyncio.to_thread(self.programs[place].kill)
+
+    @property
+    def running(self) -> list[int]:
+        """The places of those that run, and are not told to stop."""
+        return [
+            place for place, program in enumerate(self.programs) if program.runs and place not in self._busy
+        ]
+
+    @property
+    def stopped(self) -> list[int]:
+        return [
+            place
+            for place, program in enumerate(self.programs)
+            if not program.runs and place not in self._busy
+        ]
+
+    async def coordinator(self) -> ApacheKafka:
+        return await self.kafka.coordinator(GROUP)
+
+    def any_of(self, places: Sequence[int]) -> int:
+        return self.chance.choice(places)
