@@ -3,6 +3,7 @@
 A monitor is due at `offset + k * interval_s` of the wall clock; the offset is a
 stable hash of its name, so monitors are spread by construction, do not drift, and
 keep their slots over a restart. Retries are due at `offset + k * retry_interval_s`.
+Checks that are due within a few milliseconds start together, none before its slot.
 Waiting and lateness use the monotonic clock.
 """
 
@@ -24,6 +25,7 @@ from monitor.result import CheckResult, Message, OwnTroubleError, encode
 from monitor.result_log import ResultLog
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.progress import Progress
+from monitor.runtime.shared_sleep import SharedSleep
 from monitor.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -154,6 +156,7 @@ class Schedule:
         self._on_result = on_result
         self._result_log = result_log or ResultLog()
         self._tasks = Tasks()
+        self._sleep = SharedSleep(now=time.monotonic).sleep
         self._entries: dict[str, _Entry] = {}
         self.progress = Progress("the schedule")
         self.checks = 0
@@ -232,7 +235,7 @@ class Schedule:
         monitor = entry.monitor
         slots = Slots(offset_s(monitor.name, monitor.interval_s), monitor.interval_s)
         try:
-            await asyncio.sleep(delay_s)
+            await self._sleep(delay_s)
             due_at = round(time.time(), 6)
             while True:
                 began = time.monotonic()
@@ -242,7 +245,7 @@ class Schedule:
                 self.skipped += slots.passed(due_at, time.monotonic() - began)
                 now = time.time()
                 due_at = slots.next(now, entry.retries.interval_s if entry.retries else None)
-                await asyncio.sleep(due_at - now)
+                await self._sleep(due_at - now)
         finally:
             await entry.free()
             await entry.checker.close()
