@@ -5,9 +5,10 @@ are not to blame), or it cannot take these rows (`RefusedError`: waiting does no
 """
 
 import asyncio
+import logging
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -26,11 +27,19 @@ _COMMAND_S = 30
 _CLOSE_S = 3
 _MAX_ERROR_CHARS = 300
 
+_log = logging.getLogger(__name__)
+
+_NAME = {"application_name": "website-health-monitor"}
 _SETTINGS = {
-    "application_name": "website-health-monitor",
     "lock_timeout": "10s",
     "statement_timeout": f"{_COMMAND_S}s",
     "idle_in_transaction_session_timeout": "60s",
+}
+
+# What the errors of a pooler leave out: what to do.
+_REMEDIES = {
+    "unsupported startup parameter": "take it out of pg_uri, or let PgBouncer ignore it",
+    "statement pooling mode": "pool_mode must be transaction or session",
 }
 
 _ERRORS = (
@@ -69,12 +78,13 @@ class Database:
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._pool: Any = None
+        self._behind_pooler = False
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect and migrate, unless that is done; migrating takes as long as the original's rows need."""
         async with self._opening:
-            self._pool = self._pool or await _connect(self._uri)
+            self._pool = self._pool or await self._connect()
 
     async def close(self) -> None:
         """Close the connections; statements that run get a moment to end."""
@@ -92,7 +102,8 @@ class Database:
             StoreUnavailableError, RefusedError: as in `transaction`.
 
         """
-        async with self._connection() as connection:
+        await self.open()
+        async with self.transaction() if self._behind_pooler else self._connection() as connection:
             rows: list[Any] = await connection.fetch(statement, *arguments)
         return rows
 
@@ -106,7 +117,13 @@ class Database:
 
         """
         async with self._connection() as connection, connection.transaction():
+            if self._behind_pooler:
+                await connection.execute(_set_local(_SETTINGS))
             yield connection
+
+    async def _connect(self) -> Any:
+        pool, self._behind_pooler = await _connect(self._uri)
+        return pool
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -118,25 +135,23 @@ class Database:
             raise _meant(error, self._uri) from None
 
 
-async def _connect(uri: str) -> Any:
+async def _connect(uri: str) -> tuple[Any, bool]:
+    """Migrate the database; return a pool of connections to it, and whether a pooler is in between."""
     try:
-        trust = system_trust(uri)
-        settings = {**_SETTINGS, "lock_timeout": "60s"}
-        connection = await asyncpg.connect(uri, ssl=trust, timeout=_CONNECT_S, server_settings=settings)
+        reach = {"dsn": uri, "ssl": system_trust(uri), "timeout": _CONNECT_S}
+        connection = await asyncpg.connect(**reach, server_settings=_NAME, statement_cache_size=0)
         try:
+            behind_pooler = await _has_pooler(connection)
             await migrate(connection)
         finally:
             connection.terminate()
-        return await asyncpg.create_pool(
-            uri,
-            ssl=trust,
-            min_size=0,
-            max_size=5,
-            timeout=_CONNECT_S,
-            command_timeout=_COMMAND_S,
-            server_settings=_SETTINGS,
-            reset=_keep,
-        )
+        if behind_pooler:
+            _log.info("a connection pooler answers at %s: no statement is prepared there", server_of(uri))
+            options: dict[str, Any] = {"server_settings": _NAME, "statement_cache_size": 0}
+        else:
+            options = {"server_settings": _NAME | _SETTINGS}
+        limits = {"min_size": 0, "max_size": 5, "command_timeout": _COMMAND_S}
+        return await asyncpg.create_pool(**reach, **options, **limits, reset=_keep), behind_pooler
     except asyncpg.RaiseError as error:
         raise SchemaError(_line(error, uri)) from None
     except _ERRORS as error:
@@ -145,6 +160,20 @@ async def _connect(uri: str) -> Any:
         if _blames_rows(error):
             raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
         raise StoreUnavailableError(_unavailable(error, uri)) from None
+
+
+async def _has_pooler(connection: Any) -> bool:
+    """Return whether a pooler, such as PgBouncer, is between us and PostgreSQL.
+
+    Poolers give each client a process id of their own, for cancelling. Some refuse `_SETTINGS` when a
+    connection starts, others drop them silently; the next transaction may be in another session.
+    """
+    process = await connection.fetchval("SELECT pg_backend_pid()", timeout=_CONNECT_S)
+    return bool(process != connection.get_server_pid())
+
+
+def _set_local(settings: Mapping[str, str]) -> str:
+    return "".join(f"SET LOCAL {name} = '{value}';" for name, value in settings.items())
 
 
 async def _keep(_connection: Any) -> None:
@@ -218,7 +247,8 @@ def _unavailable(error: Exception, uri: str) -> str:
         case OSError(errno=int(number), filename=None) if number > 0 and not isinstance(error, ssl.SSLError):
             text = f"{server}: {os.strerror(number).lower()}"
         case _:
-            text = f"{server}: {one_line(error)}"
+            line = one_line(error)
+            text = ": ".join([server, line, *(todo for words, todo in _REMEDIES.items() if words in line)])
     return _masked(text, uri)
 
 

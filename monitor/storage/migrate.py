@@ -10,6 +10,13 @@ from typing import Any, NamedTuple
 # Any number that no other program on this database is likely to lock.
 _ADVISORY_LOCK = 0x6865616C7468
 
+# Of the transaction, not of the connection: a pooler would refuse or forget them.
+_LIMITS = """
+SET LOCAL lock_timeout = '60s';
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = '60s';
+"""
+
 _log = logging.getLogger(__name__)
 
 _FOLDER = files("monitor.storage") / "schema"
@@ -68,7 +75,7 @@ async def migrate(connection: Any, migrations: Sequence[Migration] = MIGRATIONS)
 
 async def _apply_next(connection: Any, migrations: Sequence[Migration], level: int) -> bool:
     async with connection.transaction():
-        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute(_LIMITS)
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
         await connection.execute(_LEDGER)
         rows = await connection.fetch("SELECT version, checksum FROM health_schema")
