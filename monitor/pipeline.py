@@ -80,10 +80,14 @@ class Pipeline:
         self.rules.follow(config.monitors)
         self.result_log.follow(config)
 
+    @property
+    def servers(self) -> tuple[Availability, ...]:
+        """Kafka, and PostgreSQL as each stage that uses it found it."""
+        return self.forwarder.availability, self.ingest.availability, self.alerts.availability
+
     def troubles(self) -> list[Trouble]:
         """Return what keeps this process from judging."""
-        servers = (self.forwarder.availability, self.ingest.availability, self.alerts.availability)
-        return troubles_of(self.watch, servers, time.time())
+        return troubles_of(self.watch, self.servers, time.time())
 
     def run_beside(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it until the program ends; when it crashes, the program does."""

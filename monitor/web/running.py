@@ -79,16 +79,16 @@ def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> R
         refresh=pipeline.ingest.counts.look,
         measure=lambda: measurements(pipeline, schedule, reload),
         postgresql=pipeline.ingest.availability,
-        missing=lambda: list(
-            _missing(pipeline.watch, (pipeline.forwarder.availability, pipeline.ingest.availability))
-        ),
+        missing=lambda: list(_missing(pipeline.watch, pipeline.servers)),
     )
 
 
 def _missing(watch: Watch, servers: Iterable[Availability]) -> Iterator[str]:
+    since: dict[str, float] = {}
     for server in servers:
-        if server.unavailable_since_at is not None:
-            seconds = max(0.0, time.time() - server.unavailable_since_at)
-            yield f"{server.name} has been unavailable for {seconds:.0f} s"
+        if (at := server.unavailable_since_at) is not None:
+            since[server.name] = min(at, since.get(server.name, at))
+    for name, at in since.items():
+        yield f"{name} has been unavailable for {max(0.0, time.time() - at):.0f} s"
     for stage, waits_for, seconds in watch.stalled():
         yield f"{stage} has made no progress for {seconds:.0f} s, it waits for {waits_for}"

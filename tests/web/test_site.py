@@ -2,14 +2,17 @@
 
 import signal
 import socket
+import time
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from monitor.runtime.progress import Progress, Watch
+from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.web.running import _missing
+from tests.postgres import PostgresServer
 from tests.program import Program, Start, until
 from tests.test_main import DOWN, stored
 
@@ -128,6 +131,30 @@ def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
     stage.begin("PostgreSQL")
 
     assert list(_missing(watch, ())) == ["the ingest has made no progress for 61 s, it waits for PostgreSQL"]
+
+
+def test_a_server_that_several_stages_miss_is_named_once() -> None:
+    stages = [Availability("PostgreSQL", "db") for _ in range(3)]
+    stages[0].unavailable_since_at = time.time() - 5
+    stages[1].unavailable_since_at = time.time() - 1_000
+
+    (line,) = _missing(Watch(), stages)
+
+    assert line.startswith("PostgreSQL has been unavailable for 100")
+
+
+def test_a_program_that_can_store_and_not_alert_is_not_ready(
+    program: Start, database: str, postgres_server: PostgresServer
+) -> None:
+    monitor = program(monitors=sites("shop"), shutdown_grace_s=1, pg_uri=database)
+    monitor.start()
+    ready(monitor)
+
+    postgres_server.sql("ALTER TABLE health_deliveries RENAME TO away", urlsplit(database).path[1:])
+
+    until(lambda: "PostgreSQL has been unavailable for " in get(monitor, "/readyz")[1], "missed")
+    assert one(monitor, "website_health_postgresql_up") == 1
+    assert monitor.stop() == 0
 
 
 def test_a_reload_shows(program: Start) -> None:
