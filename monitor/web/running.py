@@ -12,7 +12,9 @@ from monitor.reload import Reload
 from monitor.result import CheckResult
 from monitor.runtime.progress import Availability, Watch
 from monitor.schedule import Schedule
+from monitor.sharing.process import Process
 from monitor.web.metrics.program import Section, measurements
+from monitor.web.processes import ProcessList, processes_of
 from monitor.web.queries import PageReader
 
 CheckNow: TypeAlias = Callable[[str, float], Awaitable[CheckResult]]
@@ -36,6 +38,8 @@ class Running:
     """Returns why the program is not ready, a line for each reason."""
     postgresql: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
     """Whether results can be stored."""
+    sharing: Process | None = None
+    """Which checks are this process's own, where processes share them."""
 
     @property
     def away(self) -> Availability | None:
@@ -64,21 +68,28 @@ class Program:
         """Return the measurements; there are none before the start."""
         return [] if self.started is None else self.started.measure()
 
+    def processes(self) -> ProcessList:
+        """Return those that share the checks; before the start, none are known."""
+        return processes_of(None if self.started is None else self.started.sharing)
+
     async def refresh(self) -> None:
         """Prepare `measure`."""
         if self.started is not None:
             await self.started.refresh()
 
 
-def running_program(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> Running:
+def running_program(
+    pipeline: Pipeline, schedule: Schedule, reload: Reload, sharing: Process | None = None
+) -> Running:
     return Running(
         reader=PageReader(pipeline.store.database),
         alerts=pipeline.alerts,
         check_now=partial(schedule.check_now, recorded=True),
         probe=schedule.check_now,
         refresh=pipeline.ingest.counts.look,
-        measure=lambda: measurements(pipeline, schedule, reload),
+        measure=lambda: measurements(pipeline, schedule, reload, sharing),
         postgresql=pipeline.ingest.availability,
+        sharing=sharing,
         missing=lambda: list(_missing(pipeline.watch, pipeline.servers)),
     )
 

@@ -13,6 +13,9 @@ from yarl import URL
 from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.result import CheckResult, result_id
+from monitor.sharing.leader import assign
+from monitor.sharing.process import Process
+from monitor.sharing.shards import SHARDS
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.web.clients.access import Access
@@ -111,6 +114,16 @@ class Visitor:
 async def no_check(name: str, within_s: float) -> CheckResult:
     """Stand where the schedule is, where no check is asked for."""
     raise KeyError(name, within_s)
+
+
+def shared_with(*others: str, configuration: int = 0) -> Process:
+    """Make the process `here-1`, which shares its checks with others, of this configuration."""
+    here = Process("here-1", (0,) * SHARDS, monotonic_s=0.0)
+    every = [here, *(Process(name, (configuration,) * SHARDS, monotonic_s=0.0) for name in others)]
+    now = time.time()
+    announced = {each.name: each.announcement(now, 0.0) for each in every}
+    here.received(assign(announced, now), now, 0.0)
+    return here
 
 
 async def nothing_to_refresh() -> None:

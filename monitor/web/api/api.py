@@ -9,6 +9,7 @@ from monitor.web.api.maintenance import ApiMaintenance
 from monitor.web.api.monitors import ApiMonitors
 from monitor.web.api.openapi import document
 from monitor.web.api.operation import ROOT, Operation
+from monitor.web.api.processes import ApiProcesses
 from monitor.web.api.results import ApiResults
 from monitor.web.api.uptime import ApiUptime
 from monitor.web.pages.base import Pages
@@ -25,6 +26,7 @@ class Api:
             *ApiIncidents(pages).operations(),
             *ApiAlerting(pages).operations(),
             *ApiMaintenance(pages).operations(),
+            *ApiProcesses(pages).operations(),
         ]
         self._document = msgspec.json.encode(document(self.operations))
 

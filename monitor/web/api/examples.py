@@ -16,6 +16,7 @@ from monitor.web.api.maintenance import MaintenanceList, MaintenancePeriod
 from monitor.web.api.monitors import MonitorDetail, MonitorList, MonitorState
 from monitor.web.api.results import Result, ResultList
 from monitor.web.api.uptime import Uptime, UptimeList
+from monitor.web.processes import HandOverShown, ProcessList, ProcessShown
 from monitor.web.queries import Incident, IncidentChange
 from monitor.web.settings import settings_of
 
@@ -140,6 +141,11 @@ _UPDATE = IncidentUpdate(4, _AT, "Ada", "We found the cause: a full disk.")
 _ALERT = IncidentAlert("opened", "chat", _AT - 10 * MINUTE_S, 1, _AT - 10 * MINUTE_S + 1, None, None)
 _PERIOD = MaintenancePeriod("Checkout", _AT, _AT + 2 * HOUR_S, 3, "Ada", "a new disk")
 _WINDOW = MadeWindow(3, None, "Store", _AT, _AT + 2 * HOUR_S, _AT, "Ada", "a new disk")
+_PROCESSES = [
+    ProcessShown("alpha-3f9c2d71", own=True, shards=list(range(32))),
+    ProcessShown("beta-b1407e55", own=False, shards=list(range(32, 64))),
+]
+_HAND_OVER = HandOverShown(_AT - 12 * MINUTE_S, "planned", 32)
 
 EXAMPLES: Mapping[str, Example] = {
     "get_monitors": Example(MonitorList([_STATE], None), [_STATE]),
@@ -174,4 +180,7 @@ EXAMPLES: Mapping[str, Example] = {
         _WINDOW, body={"group": "Store", "until": _UNTIL, "who": "Ada", "why": "a new disk"}
     ),
     "post_maintenance_end": Example(_WINDOW),
+    "get_processes": Example(
+        ProcessList(_PROCESSES, int((_AT - 12 * MINUTE_S) * 1000), _HAND_OVER, []), _PROCESSES[:1]
+    ),
 }

@@ -44,7 +44,7 @@ def _cell(value: Any) -> Any:
         case bool():
             return "true" if value else "false"
         case list() | tuple():
-            value = ", ".join(value)
+            value = ", ".join(map(str, value))
         case dict():
             value = ", ".join(f"{name}={text}" for name, text in value.items())
     return _FORMULA.sub("'", value) if isinstance(value, str) else value

@@ -6,7 +6,7 @@ Values are read where they are, when somebody asks.
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -20,6 +20,7 @@ from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
+from monitor.sharing.process import Kind, Process
 from monitor.version import VERSION
 from monitor.web.clients.requests import Refusals
 
@@ -37,12 +38,16 @@ class Measurement(NamedTuple):
     """`None`: not known at the moment."""
     channel: str = ""
     """Of alerts: the channel that it is about."""
+    kind: str = ""
+    """Of hand-overs: why there was one."""
 
     @property
     def label(self) -> str:
         """The text for the page, which shows averages of histograms, and how long ago instants are."""
         text = self.text.removesuffix(".").removesuffix(", in unixtime")
-        return f"{text}, on average" if isinstance(self.value, Buckets) else text
+        if isinstance(self.value, Buckets):
+            return f"{text}, on average"
+        return f"{text}: {self.kind}" if self.kind else text
 
     @property
     def shown(self) -> str:
@@ -64,10 +69,13 @@ class Section(NamedTuple):
     measurements: Sequence[Measurement]
 
 
-def measurements(pipeline: Pipeline, schedule: Schedule, reload: Reload) -> list[Section]:
+def measurements(
+    pipeline: Pipeline, schedule: Schedule, reload: Reload, sharing: Process | None
+) -> list[Section]:
     """Return all measurements, in the order in which results go."""
     return [
         Section("Checks", _checks(schedule)),
+        _sharing(sharing),
         Section("Outbox and Kafka", _outbox_and_kafka(pipeline)),
         Section("PostgreSQL", _postgresql(pipeline)),
         *_alerts(pipeline.config, pipeline.alerts.counts),
@@ -129,6 +137,44 @@ def _checks(schedule: Schedule) -> list[Measurement]:
             "website_health_own_troubles_total",
             "Checks that this machine could not make.",
             schedule.own_troubles,
+        ),
+    ]
+
+
+def _sharing(sharing: Process | None) -> Section:
+    if sharing is None:  # dashboards and rules find the names even so
+        nobody = Process("", (), monotonic_s=0.0)
+        return Section("", [each._replace(value=None) for each in _shared(nobody)])
+    return Section("Shared checks", _shared(sharing))
+
+
+def _shared(sharing: Process) -> list[Measurement]:
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    return [
+        Measurement("website_health_members", "Processes that share the checks.", len(sharing.members)),
+        Measurement(
+            "website_health_shards",
+            "Shards of monitors, of 64, that this process checks.",
+            len(sharing.shards_of(sharing.name)),
+        ),
+        Measurement(
+            "website_health_shards_differing",
+            "Shards whose owner has another configuration than this process.",
+            len(sharing.differing),
+        ),
+        *(
+            Measurement(
+                "website_health_handovers_total",
+                "Times that shards changed their owner.",
+                sharing.hand_overs[kind],
+                kind=kind,
+            )
+            for kind in kinds
+        ),
+        Measurement(
+            "website_health_slots_taken_over_total",
+            "Checks that were made late because another process may have missed them.",
+            sharing.taken_over,
         ),
     ]
 
@@ -287,13 +333,13 @@ def _metrics(sections: Iterable[Section]) -> Iterator[Metric]:
 
 
 def _family(members: Sequence[Measurement]) -> Metric:
-    name, text, value, channel = members[0]
+    name, text, value, *_ = members[0]
     if isinstance(value, Buckets):
         return HistogramMetricFamily(name, text, list(value.cumulative()), value.total)
-    labels = ("channel",) if channel else ()
+    labels = [label for label in ("channel", "kind") if getattr(members[0], label)]
     kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
     family = kind(name, text, labels=labels)
-    numbers = ((each.channel, each.value) for each in members if isinstance(each.value, int | float))
-    for channel, number in numbers:
-        family.add_metric((channel,) if labels else (), number)
+    for each in members:
+        if isinstance(each.value, int | float):
+            family.add_metric([getattr(each, label) for label in labels], each.value)
     return family

@@ -30,6 +30,7 @@ class PipelinePage:
             problems=self._pages.program.missing(),
             location=self._location,
             started_at=self._started_at,
+            processes=self._pages.program.processes(),
             sections=self._pages.program.measure(),
             channels=self._tests.shown(),
         )

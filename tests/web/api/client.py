@@ -16,12 +16,13 @@ from monitor.config.model import Config
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult, result_id
+from monitor.sharing.process import Process
 from monitor.storage.results import ResultStore
 from monitor.web.running import CheckNow
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.postgres import result_store
-from tests.web.visitor import running_on
+from tests.web.visitor import running_on, shared_with
 
 MONITORS = (
     {"name": "a/b", "url": "https://user:s3cret@ab.example/?token=s3cret", "group": "web"},
@@ -80,6 +81,12 @@ class Client:
         """Let checks that are asked for be made so."""
         program = self.site.program
         program.started = replace(program.running, check_now=check)
+
+    def share_with(self, *others: str) -> Process:
+        """Let it be one of several processes that share their checks."""
+        program, here = self.site.program, shared_with(*others)
+        program.started = replace(program.running, sharing=here)
+        return here
 
     async def refused(self, path: str, status: int, method: str = "GET", **request: Any) -> Any:
         """Ask, and return the problem."""

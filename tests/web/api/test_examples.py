@@ -101,6 +101,7 @@ async def world(open_api: Open, store: ResultStore) -> Client:
     monitor = MONITOR.model_dump(mode="json", exclude_defaults=True)
     client: Client = await open_api(store, monitors=(monitor,))
     client.check_now(check_now)
+    client.share_with("there-1")
     await store.save([failed(MONITOR.name, now - 240 + 60 * number, **FOUND) for number in range(4)])
     alert = Alert(event="opened", at=now, title="", text="", monitors=())
     deliveries = [Delivery("chat", "opened 1", "incident 1", alert)]

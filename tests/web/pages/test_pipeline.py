@@ -4,7 +4,7 @@ from monitor.storage.results import ResultStore
 from tests.program import Start, until
 from tests.test_main import stored
 from tests.web.test_site import get, ready, sites
-from tests.web.visitor import configured, site_of
+from tests.web.visitor import configured, shared_with, site_of
 
 
 def test_the_pipeline_shows_what_went_through_it(program: Start, database: str) -> None:
@@ -45,3 +45,26 @@ async def test_the_pipeline_shows_what_is_missing(store: ResultStore) -> None:
 async def test_the_pipeline_shows_the_facts_of_the_running_program(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         assert "<dt>Checks made</dt><dd>7</dd>" in (await visitor.get("/pipeline")).text
+
+
+async def test_the_pipeline_lists_the_processes_that_share_the_checks(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store, sharing=shared_with("there-1")) as visitor:
+        page = (await visitor.get("/pipeline")).text
+
+    assert "<td>here-1 (this one)</td><td>32</td>" in page
+    assert "<td>there-1</td><td>32</td>" in page
+    assert "Last hand-over: start, 64 of 64 shards" in page
+    assert "another configuration" not in page
+
+
+async def test_the_pipeline_warns_of_other_configurations(store: ResultStore) -> None:
+    sharing = shared_with("there-1", configuration=7)
+    async with site_of(configured("shop"), store, sharing=sharing) as visitor:
+        page = (await visitor.get("/pipeline")).text
+
+    assert "32 shards are checked by this process as well: their owners have another configuration" in page
+
+
+async def test_the_pipeline_lists_no_processes_where_checks_are_not_shared(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        assert "Processes</h2>" not in (await visitor.get("/pipeline")).text
