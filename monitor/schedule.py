@@ -12,11 +12,13 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
+
+from msgspec.structs import replace
 
 from monitor.config.model import Monitor
 from monitor.incidents.retries import Retries
@@ -27,13 +29,20 @@ from monitor.runtime.histogram import Buckets
 from monitor.runtime.progress import Progress
 from monitor.runtime.shared_sleep import SharedSleep
 from monitor.runtime.tasks import Tasks
+from monitor.shared_checks import SharedChecks
+from monitor.sharing.process import MISSED_S
 
 log = logging.getLogger(__name__)
 
 RAMP_PER_S = 50
 _LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_TOGETHER = 200  # monitors that are looked at for missed slots, in a few milliseconds
 _REPEATED_SLOT_S = 0.001
 _ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much before itself
+
+
+def _nothing() -> None:
+    pass
 
 
 def offset_s(name: str, interval_s: float) -> float:
@@ -80,6 +89,11 @@ class Slots:
         last = math.floor((now - self.offset_s) / self.interval_s)
         return [round(self.offset_s + index * self.interval_s, 6) for index in range(first, last + 1)]
 
+    @property
+    def are_repeated(self) -> bool:
+        """Whether the clock was set back, and the slots that come now have come before."""
+        return self._last < self._highest
+
     def passed(self, since: float, elapsed_s: float) -> int:
         """Return how many slots lie within `elapsed_s` after `since` (Unix seconds)."""
         index = (since + _ROUNDED_S - self.offset_s) / self.interval_s
@@ -92,15 +106,18 @@ class _Entry:
     checker: Checker
     limit: asyncio.Semaphore
     checking: bool = False
+    """Whether its own task makes a check."""
     ending: bool = False
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
     turn: "asyncio.Future[CheckResult] | None" = field(default=None, repr=False)
     """The check that runs or waits for its turn; cancelled when it was not made."""
     recorded: bool = True
     """Whether its result goes into the queue."""
+    slots: Slots = field(init=False)
     retries: Retries | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self.slots = Slots(offset_s(self.monitor.name, self.monitor.interval_s), self.monitor.interval_s)
         if self.monitor.retry_interval_s is not None:
             self.retries = Retries(self.monitor, self.monitor.retry_interval_s)
 
@@ -122,6 +139,9 @@ class _Entry:
         """Wait until no check runs or waits for its turn."""
         while turn := self.under_way:
             await asyncio.wait([turn])
+
+    def next_slot(self, now: float) -> float:
+        return self.slots.next(now, self.retries.interval_s if self.retries else None)
 
     def end(self, tasks: Tasks) -> None:
         """Start no other check; one that runs finishes."""
@@ -147,6 +167,7 @@ class Schedule:
         once: bool = False,
         on_result: Iterable[Callable[[CheckResult], None]] = (),
         result_log: ResultLog | None = None,
+        shared: SharedChecks | None = None,
     ) -> None:
         self._queue = queue
         self._concurrent = asyncio.Semaphore(max_concurrent_checks)
@@ -155,6 +176,9 @@ class Schedule:
         self._once = once
         self._on_result = on_result
         self._result_log = result_log or ResultLog()
+        self._shared = shared
+        if shared is not None:
+            shared.on_missed = self._catch_up_soon
         self._tasks = Tasks()
         self._sleep = SharedSleep(now=time.monotonic).sleep
         self._entries: dict[str, _Entry] = {}
@@ -173,13 +197,15 @@ class Schedule:
             await asyncio.sleep(0)  # a task that has not begun would not close its checker
         except asyncio.CancelledError as error:
             failure = type(error), error, error.__traceback__
+        if self._shared is not None:
+            self._shared.on_missed = _nothing
         for entry in self._entries.values():
             if not self._once:
                 entry.end(self._tasks)
         await self._tasks.__aexit__(*failure)  # type: ignore[arg-type]
 
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
-        """Check each of these soon (50 a second), then at its slots."""
+        """Check each of these soon (50 a second), then at its slots; shared checks are made at slots only."""
         for position, (monitor, checker) in enumerate(checkers):
             host = urlsplit(monitor.url).hostname or ""
             limit = self._hosts.setdefault(host, asyncio.Semaphore(self._max_checks_per_host))
@@ -232,33 +258,63 @@ class Schedule:
                     await self._hand_on(result)
 
     async def _watch(self, entry: _Entry, delay_s: float) -> None:
-        monitor = entry.monitor
-        slots = Slots(offset_s(monitor.name, monitor.interval_s), monitor.interval_s)
         try:
-            await self._sleep(delay_s)
-            due_at = round(time.time(), 6)
-            while True:
-                began = time.monotonic()
-                await self._take_turn(entry, due_at)
-                if self._once or entry.ending:
-                    break
-                self.skipped += slots.passed(due_at, time.monotonic() - began)
+            if self._shared is None:
+                await self._sleep(delay_s)
+                await self._check_at(entry, round(time.time(), 6))
+            while not (self._once or entry.ending):
                 now = time.time()
-                due_at = slots.next(now, entry.retries.interval_s if entry.retries else None)
+                due_at = entry.next_slot(now)
                 await self._sleep(due_at - now)
+                await self._check_at(entry, due_at)
         finally:
             await entry.free()
             await entry.checker.close()
 
-    async def _take_turn(self, entry: _Entry, due_at: float) -> None:
+    async def _check_at(self, entry: _Entry, slot: float) -> None:
+        if self._shared and not self._shared.take(entry.monitor.name, slot):
+            if entry.retries:
+                entry.retries.forget()
+            return
+        began = time.monotonic()
+        await self._take_turn(entry, slot)
+        if not (self._once or entry.ending):
+            self.skipped += entry.slots.passed(slot, time.monotonic() - began)
+
+    def _catch_up_soon(self) -> None:
+        self._tasks.start("the look for missed slots", self._catch_up())
+
+    async def _catch_up(self) -> None:
+        """Make the checks of past slots that have become this process's own."""
+        for position, entry in enumerate(list(self._entries.values())):
+            if position % _TOGETHER == 0:
+                await asyncio.sleep(0)
+            missed = self._missed(entry)
+            if missed:
+                self._tasks.start(f"missed slots of {entry.monitor.name}", self._check_late(entry, missed))
+
+    def _missed(self, entry: _Entry) -> list[float]:
+        if self._shared is None or entry.ending or entry.slots.are_repeated:
+            return []
+        return self._shared.missed(entry.monitor.name, entry.slots.past(time.time(), MISSED_S))
+
+    async def _check_late(self, entry: _Entry, slots: Sequence[float]) -> None:
+        for slot in slots:
+            await entry.free()
+            if not entry.ending:
+                await self._take_turn(entry, slot, is_late=True)
+
+    async def _take_turn(self, entry: _Entry, due_at: float, *, is_late: bool = False) -> None:
         await entry.free()
         turn = entry.take_turn(recorded=True)
         try:
             async with entry.limit, self._concurrent:
-                entry.checking = True
+                entry.checking = not is_late
                 self.progress.begin(f"the check of {entry.monitor.name}", entry, entry.monitor.timeout_s)
                 self.lateness_s.observe(max(0.0, time.time() - due_at))
                 if result := await self._result(entry, due_at):
+                    if is_late:
+                        result = replace(result, process="", number=0)  # its place is that of its slot
                     entry.settle(turn, result)
                     if entry.retries:
                         entry.retries.note(result)

@@ -19,6 +19,7 @@ from monitor.runtime.data_dir import DataDirError
 from monitor.runtime.signals import Signals
 from monitor.runtime.text import instant
 from monitor.schedule import Schedule
+from monitor.shared_checks import SharedChecks, shared_checks
 from monitor.storage.database import StoreUnavailableError
 from monitor.storage.migrate import SchemaError
 from monitor.storage.results import stored
@@ -54,14 +55,20 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         _pipeline(config) as running,
         Network(checks) as network,
     ):
-        reload = Reload(config, path, environ, network, on_taken=[site.follow, running.follow])
+        shared = shared_checks(config)
+        on_taken = [site.follow, running.follow]
+        if shared is not None:
+            running.stages.start("the sharing of checks", shared.run())
+            on_taken.append(shared.follow)
+        reload = Reload(config, path, environ, network, on_taken)
         on_result = [site.checks.observe, running.recent.add]
         try:
             async with (
                 asyncio.timeout(None) as limit,
-                _schedule(config, running, checks, on_result) as schedule,
+                _schedule(config, running, checks, on_result, shared=shared) as schedule,
             ):
-                site.program.started = shown = running_program(running, schedule, reload)
+                process = shared.process if shared else None
+                site.program.started = shown = running_program(running, schedule, reload, process)
                 running.run_beside("the events", site.events.run(shown.reader))
                 running.run_beside("the memory", resources.give_back_free_memory())
                 schedule.add(reload.checkers(config.monitors))
@@ -69,6 +76,8 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 await reload.follow(schedule, signals)
                 running.begin_grace()
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
+                if shared is not None:
+                    await shared.hand_over()
         except TimeoutError:
             log.warning("checks that still ran are given up")
 
@@ -185,6 +194,7 @@ def _schedule(
     on_result: Iterable[Callable[[CheckResult], None]],
     *,
     once: bool = False,
+    shared: SharedChecks | None = None,
 ) -> Schedule:
     schedule = Schedule(
         running.queue,
@@ -193,6 +203,7 @@ def _schedule(
         once=once,
         on_result=on_result,
         result_log=running.result_log,
+        shared=shared,
     )
     running.watch.add(schedule.progress)
     return schedule

@@ -176,7 +176,7 @@ class Settings(Strict):
     location: values.Name = Field(default_factory=socket.gethostname)
     """Where this process checks from; by default the host name."""
     share_checks: bool = True
-    """Whether processes of one location and `kafka_group` share the monitors; not with the embedded broker."""
+    """Whether processes of one location and `kafka_group` share the checks; not with the embedded broker."""
     when_alone: Literal["continue", "stop"] = "continue"
     """What a process that shares its checks does while it cannot reach Kafka."""
     data_dir: values.FilePath = Field(default=Path("data"), validate_default=True)

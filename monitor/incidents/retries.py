@@ -16,6 +16,10 @@ class Retries:
         self._rules = rules_of(monitor)
         self._state: LocationState | None = None
 
+    def forget(self) -> None:
+        """Forget all results: another process has made the newest ones."""
+        self._state, self.interval_s = None, self._regular_s
+
     def note(self, result: CheckResult) -> None:
         """Follow a result: a failed one of a monitor that is not down, or a passed one of one that is down.
 

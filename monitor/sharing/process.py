@@ -79,6 +79,7 @@ class Process:
         self._announced_bytes = b""
         self._announced_s = 0.0
         self._alone = False
+        self._is_refused = False
 
     # What it says to the group.
 
@@ -121,11 +122,15 @@ class Process:
             if assignment.epoch > self._epoch:
                 self._note_hand_over(assignment, now)
                 self._assignment = assignment
-                self._alone = False
+                self._alone = self._is_refused = False
                 self._held_until_s = None
                 self.version += 1
                 if self.name in assignment.done and self._done_listed_s is None:
                     self._done_listed_s = monotonic_s
+
+    def refused(self) -> None:
+        """Run everything until an assignment comes: the cluster lets the processes have no group."""
+        self._is_refused = True
 
     def leave(self) -> None:
         """Begin to hand over everything."""
@@ -162,12 +167,19 @@ class Process:
             and not self.shards_of(self.name)
         )
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a process that leaves has no slot left to run."""
+        return self._done
+
     def may_leave(self, monotonic_s: float) -> bool:
         """Return whether nothing is missed when a process that leaves is gone."""
         if self._done_listed_s is not None:
             return monotonic_s - self._done_listed_s >= GOODBYE_S
         found = self._assignment
-        return found is None or (self._leaving and found.leavers == found.members)
+        if found is None or self._is_refused:
+            return True
+        return self._leaving and found.leavers == found.members
 
     # What is its own.
 
@@ -190,6 +202,8 @@ class Process:
 
     def mine(self, monitor: str, slot: float) -> bool:
         """Return whether a slot is this process's own, also where its owner has another configuration."""
+        if self._is_refused:
+            return True
         if self._assignment is None:
             return self._alone and self._was_mine(monitor, slot)
         return self._owns(self._assignment, self.name, monitor, slot)
@@ -212,6 +226,8 @@ class Process:
     def _waits(self, monotonic_s: float) -> bool:
         if self._held_until_s is not None and monotonic_s < self._held_until_s:
             return True
+        if self._is_refused:
+            return False
         return self.when_alone == "stop" and monotonic_s - self._answered_s > self._session_s
 
     # What is shown of it.

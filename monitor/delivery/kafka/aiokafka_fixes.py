@@ -7,6 +7,7 @@
   unseen: the client would never have learned of a new leader. So `send` of all connections is replaced when
   this module is imported.
 - `explained`: the error of a client that is not let in does not have the reason.
+- `on_heartbeats`: a client does not show whether its group's coordinator still answers.
 """
 
 import asyncio
@@ -115,6 +116,20 @@ def send(connection: Any, *request: Any, **how: Any) -> Any:
 AIOKafkaConnection.send = send
 
 
+def on_heartbeats(consumer: Any, answered: Callable[[], None]) -> None:
+    """Call `answered` after each heartbeat of a started consumer that its group's coordinator accepts."""
+    coordinator = consumer._coordinator  # noqa: SLF001 - as the docstring above says
+    beat = coordinator._do_heartbeat  # noqa: SLF001
+
+    async def observed() -> bool:
+        is_accepted: bool = await beat()
+        if is_accepted:
+            answered()
+        return is_accepted
+
+    coordinator._do_heartbeat = observed  # noqa: SLF001
+
+
 @asynccontextmanager
 async def explained(config: Config, bootstrap: str, limit_s: float) -> AsyncIterator[None]:
     """Bound the time of the block, and raise an error that names the server and the reason.
@@ -143,9 +158,9 @@ class ExplainingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ha
     """A consumer whose `start` raises the errors of `explained`."""
 
     def __init__(
-        self, topic: str, *, explained: Callable[[], AbstractAsyncContextManager[None]], **settings: Any
+        self, *topics: str, explained: Callable[[], AbstractAsyncContextManager[None]], **settings: Any
     ) -> None:
-        super().__init__(topic, **settings)
+        super().__init__(*topics, **settings)
         self._explained = explained
 
     async def start(self) -> None:

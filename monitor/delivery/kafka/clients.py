@@ -19,6 +19,8 @@ from monitor.result import MAX_MESSAGE_BYTES
 from monitor.runtime.waiting import unless_stopped
 
 START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
+SESSION_MS = 6_000  # brokers allow no less by default
+_HEARTBEAT_MS = 1_000
 _PRODUCER_S = 20.0
 _MAX_BATCH_BYTES = 512 << 10
 # A consumer whose topic was deleted only looks again after `metadata_max_age_ms`.
@@ -83,6 +85,23 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
         max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
         request_timeout_ms=REQUEST_MS,
         **timing,
+        explained=lambda: explained(config, bootstrap, START_S),
+        **security(config),
+    )
+
+
+def group_member(config: Config, bootstrap: str, group: str, assignor: Any) -> AIOKafkaConsumer:
+    """Make a consumer, not started and without topics, that shares by this assignor and commits nothing."""
+    return ExplainingConsumer(
+        bootstrap_servers=bootstrap,
+        client_id=CLIENT_ID,
+        group_id=group,
+        partition_assignment_strategy=[assignor],
+        enable_auto_commit=False,
+        session_timeout_ms=SESSION_MS,
+        heartbeat_interval_ms=_HEARTBEAT_MS,
+        request_timeout_ms=REQUEST_MS,
+        consumer_timeout_ms=60_000,  # how often it looks whether there is something to fetch: there never is
         explained=lambda: explained(config, bootstrap, START_S),
         **security(config),
     )

@@ -1,9 +1,11 @@
-"""The topics of results and of dead letters: made where they are missing, or made anew."""
+"""The topics of results, dead letters and shared checks: made where they are missing, or made anew."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
@@ -17,6 +19,7 @@ from monitor.delivery.kafka.aiokafka_fixes import close, explained
 _EMBEDDED_PARTITIONS = 4
 _ADMIN_S = 20.0
 _LOOK_S = 0.01
+_MAX_LOCATION = 100
 _REPLICAS = 3
 # The broker's clock counts: Kafka refuses records of more than an hour ahead, and deletes old ones.
 _TOPIC = {"message.timestamp.type": "LogAppendTime"}
@@ -25,6 +28,23 @@ _TOPIC = {"message.timestamp.type": "LogAppendTime"}
 def dead_topic(config: Config) -> str:
     """Return the topic of what cannot be stored."""
     return f"{config.kafka_topic}.dead"
+
+
+def checks_topic(config: Config) -> str:
+    """Return the topic whose partitions stand for the shards of checks; nothing is ever written to it."""
+    return f"{config.kafka_topic}.checks"
+
+
+def checks_group(config: Config) -> str:
+    """Return the group of the processes that share the checks of this location.
+
+    The location is written so that tools of Kafka, metrics and shells take it.
+    """
+    location = quote(config.location, safe="")
+    if len(location) > _MAX_LOCATION:
+        digest = hashlib.blake2b(location.encode(), digest_size=8).hexdigest()
+        location = f"{location[:_MAX_LOCATION]}-{digest}"
+    return f"{config.kafka_group}.checks.{location}"
 
 
 async def ensure_topics(config: Config, bootstrap: str) -> None:
@@ -38,7 +58,19 @@ async def ensure_topics(config: Config, bootstrap: str) -> None:
 
     """
     async with _admin(config, bootstrap) as admin:
-        await _make_missing(admin, config)
+        await _make_missing(admin, _topics(config))
+
+
+async def ensure_checks_topic(config: Config, bootstrap: str, partitions: int) -> None:
+    """Make the topic of shared checks where it is missing; return when it can be used.
+
+    Raises:
+        KafkaError: Kafka is unavailable, does not let us in, or does not let us make the topic.
+        OSError: a file of `kafka_ssl_dir` cannot be used.
+
+    """
+    async with _admin(config, bootstrap) as admin:
+        await _make_missing(admin, {checks_topic(config): partitions})
 
 
 async def remake_topic(config: Config, bootstrap: str) -> None:
@@ -51,7 +83,12 @@ async def remake_topic(config: Config, bootstrap: str) -> None:
     async with _admin(config, bootstrap) as admin:
         answer = await admin.delete_topics([config.kafka_topic])
         _refuse(answer.topic_error_codes, UnknownTopicOrPartitionError)
-        await _make_missing(admin, config)
+        await _make_missing(admin, _topics(config))
+
+
+def _topics(config: Config) -> dict[str, int]:
+    partitions = _EMBEDDED_PARTITIONS if config.kafka_bootstrap == EMBEDDED else config.kafka_partitions
+    return {config.kafka_topic: partitions, dead_topic(config): 1}
 
 
 @asynccontextmanager
@@ -67,9 +104,7 @@ async def _admin(config: Config, bootstrap: str) -> AsyncIterator[AIOKafkaAdminC
         await close(admin)
 
 
-async def _make_missing(admin: AIOKafkaAdminClient, config: Config) -> None:
-    partitions = _EMBEDDED_PARTITIONS if config.kafka_bootstrap == EMBEDDED else config.kafka_partitions
-    wanted = {config.kafka_topic: partitions, dead_topic(config): 1}
+async def _make_missing(admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> None:
     there = await admin.list_topics()
     missing = {topic: count for topic, count in wanted.items() if topic not in there}
     if missing:
