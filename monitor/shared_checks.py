@@ -124,6 +124,7 @@ class SharedChecks:
     def _look(self) -> None:
         process = self.process
         process.tick(time.time(), time.monotonic())
+        self._log_differing()
         if process.version != self._version:
             self._version = process.version
             self.on_missed()
@@ -139,7 +140,6 @@ class SharedChecks:
         self.process.received(assignment, time.time(), time.monotonic())
         for kind in self.process.hand_overs - before:
             log.info("%s; processes: %d, shards of this one: %d of %d", _HAPPENED[kind], *self._division())
-        self._log_differing()
         self._received.set()
         self._wake.set()
 

@@ -29,6 +29,11 @@ HELD_S = 10.0
 ALONE_S = 20.0
 GOODBYE_S = 1.5
 MISSED_S = 14.0
+TOLERATED_S = 6.0
+"""Configurations may differ for so long: not all processes read a new file at the same time.
+
+Together with a rebalance it is shorter than `MISSED_S`: what the owner no longer checks is not missed.
+"""
 MISSED = 2
 
 
@@ -80,6 +85,8 @@ class Process:
         self._announced_s = 0.0
         self._alone = False
         self._is_refused = False
+        self._differs_since_s: dict[int, float] = {}
+        self._checked_too: frozenset[int] = frozenset()
 
     # What it says to the group.
 
@@ -151,6 +158,16 @@ class Process:
             self.version += self._alone
         if self._leaving and self._handed_over(now):
             self._done = True
+        self._notice_differences(monotonic_s)
+
+    def _notice_differences(self, monotonic_s: float) -> None:
+        since_s = self._differs_since_s
+        self._differs_since_s = {shard: since_s.get(shard, monotonic_s) for shard in self._differing_now()}
+        lasting = {
+            shard for shard, began_s in self._differs_since_s.items() if monotonic_s - began_s >= TOLERATED_S
+        }
+        self.version += not lasting <= self._checked_too
+        self._checked_too = frozenset(lasting)
 
     def _notice_pause(self, monotonic_s: float) -> None:
         if monotonic_s - self._awake_s > STOOD_STILL_S:
@@ -219,9 +236,7 @@ class Process:
         entry = assignment.owner(shard, slot)
         if entry is None:
             return False
-        return entry.process == name or (
-            entry.configuration != self._configurations[shard] and name not in assignment.leavers
-        )
+        return entry.process == name or (shard in self._checked_too and name not in assignment.leavers)
 
     def _waits(self, monotonic_s: float) -> bool:
         if self._held_until_s is not None and monotonic_s < self._held_until_s:
@@ -253,7 +268,10 @@ class Process:
 
     @property
     def differing(self) -> list[int]:
-        """The shards whose owner checks by another configuration."""
+        """The shards that this process checks as well: their owner has had another configuration for 6 s."""
+        return sorted(self._checked_too)
+
+    def _differing_now(self) -> list[int]:
         assignment = self._assignment or NOTHING
         last = [assignment.last(shard) for shard in range(SHARDS)]
         return [

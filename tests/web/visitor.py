@@ -123,6 +123,8 @@ def shared_with(*others: str, configuration: int = 0) -> Process:
     now = time.time()
     announced = {each.name: each.announcement(now, 0.0) for each in every}
     here.received(assign(announced, now), now, 0.0)
+    for seconds in (0.0, 4.0, 8.0):  # configurations may differ for a moment
+        here.tick(now + seconds, seconds)
     return here
 
 
