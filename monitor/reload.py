@@ -4,11 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.config.load import ConfigError, load
 from monitor.config.model import Config, Monitor
+from monitor.config.pieces import included
 from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
@@ -20,6 +22,7 @@ from monitor.schedule import Schedule
 
 # The keys that take effect without a restart.
 LIVE = (
+    "include",
     "monitors",
     "groups",
     "alerts",
@@ -36,7 +39,7 @@ LIVE = (
 log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
-_Signature = tuple[int, int, int]
+_Signature = dict[Path, tuple[int, int, int]]
 _NEVER = (-1, -1, -1)
 
 
@@ -90,8 +93,9 @@ class Reload:
         self._network = network
         self._on_taken = on_taken
         self._connectivity = Connectivity(config.connectivity_check, network)
-        self._seen: _Signature | None = _NEVER  # when it was read last
-        self._looked_at: _Signature | None = _NEVER  # at the last look
+        self._include = config.include
+        self._seen: _Signature = {path: _NEVER}  # when it was read last
+        self._looked_at = self._seen  # at the last look
         self._looked = False  # the file may have changed between its reading at the start and the first look
 
     def checkers(self, monitors: Iterable[Monitor]) -> Iterator[tuple[Monitor, Checker]]:
@@ -109,13 +113,14 @@ class Reload:
             await signals.wait(_LOOK_S)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
-        """Read the file again if it changed, or in any case if `now`; one with mistakes changes nothing.
+        """Read the files again if one changed, or in any case if `now`; one with mistakes changes nothing.
 
-        A file that is away at two looks in a row is a mistake.
+        A file that is away counts as such at the second look in a row.
         """
-        signature, before = self._signature(), self._looked_at
+        before = self._looked_at
+        signature = await asyncio.to_thread(self._signature) if self._include else self._signature()
         self._looked_at = signature
-        is_replaced = signature is None and before is not None  # by an editor that deletes it first
+        is_replaced = not before.keys() <= signature.keys()  # by an editor that deletes a file first
         if not now and (is_replaced or signature == self._seen):
             return
         first = not (now or self._looked)
@@ -124,10 +129,14 @@ class Reload:
         try:
             config = await asyncio.to_thread(load, self._path, self._environ)
         except ConfigError as error:
+            self._include = error.include or self._include
             self.last_successful = False
             for mistake in error.mistakes:
                 log.error("configuration not taken: %s", mistake)  # noqa: TRY400 - no bug, no traceback
             return
+        if config.include != self._include:  # the next look sees more or fewer files, and no change of them
+            self._include = config.include
+            self._looked = False
         self.last_successful = True
         self.taken_at = time.time()
         if not (first and config == self._config):
@@ -151,13 +160,14 @@ class Reload:
         for take in self._on_taken:
             take(self._config)
 
-    def _signature(self) -> _Signature | None:
-        """Return what differs after each change of the file; `None` while there is no file."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+    def _signature(self) -> _Signature:
+        """Return what differs after each change of the files, for each that is there."""
+        found: _Signature = {}
+        for path in (self._path, *included(self._path, self._include)):
+            with suppress(OSError):
+                status = path.stat()
+                found[path] = status.st_mtime_ns, status.st_size, status.st_ino
+        return found
 
 
 def log_monitors(monitors: Iterable[Monitor]) -> None:

@@ -20,7 +20,11 @@ _FROM_ENVIRONMENT = {"type": "string", "pattern": r"\$\{"}
 def config_schema() -> dict[str, Any]:
     """Return what people may write into the configuration file."""
     described: dict[str, Any] = _relaxed(WrittenConfig.model_json_schema(by_alias=True))
-    described["anyOf"] = [{"required": ["url_to_monitor"]}, {"required": ["monitors"]}]
+    described["anyOf"] = [
+        {"required": ["url_to_monitor"]},
+        {"required": ["monitors"]},
+        {"required": ["include"]},
+    ]
     described["description"] = "The configuration of the website health monitor."
     return {**_DIALECT, **described}
 

@@ -175,6 +175,84 @@ async def test_a_file_that_is_away_for_two_looks_is_a_mistake_until_it_is_back(
     assert len([line for line in caplog.messages if line.startswith("configuration not taken: ")]) == 1
 
 
+def names_of(taken: list[Config]) -> list[list[str]]:
+    return [[monitor.name for monitor in config.monitors] for config in taken]
+
+
+async def test_included_files_are_read_again_when_one_changes_comes_or_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path, a, b = tmp_path / "config.json", tmp_path / "a.part", tmp_path / "b.part"
+    taken: list[Config] = []
+
+    def part(*names: str) -> str:
+        monitors = [{"name": name, "url": SHOP.url, "paused": True} for name in names]
+        return json.dumps({"monitors": monitors})
+
+    path.write_text(json.dumps({"include": "*.part"}))
+    a.write_text(part("a"))
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(load(path, {}), path, {}, network, on_taken=[taken.append])
+
+        async def look() -> None:
+            await reload.look(schedule, now=False)
+
+        await look()
+        a.write_text(part("a", "a2"))
+        await look()
+        b.write_text(part("b"))
+        await look()
+        a.unlink()
+        await look()
+        before_the_second_look = len(taken)
+        await look()
+        await look()
+
+    assert names_of(taken) == [["a", "a2"], ["a", "a2", "b"], ["b"]]
+    assert before_the_second_look == 2
+
+
+async def test_files_of_an_include_that_is_new_are_watched_even_if_they_have_mistakes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path, part = tmp_path / "config.json", tmp_path / "a.part"
+    taken: list[Config] = []
+    path.write_text(json.dumps({"url_to_monitor": SHOP.url, "defaults": {"paused": True}}))
+    part.write_text("{")
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(load(path, {}), path, {}, network, on_taken=[taken.append])
+        await reload.look(schedule, now=False)
+
+        path.write_text(json.dumps({"include": "*.part", "defaults": {"paused": True}}))
+        await reload.look(schedule, now=False)
+        refused = reload.last_successful
+        part.write_text(json.dumps({"monitors": [{"name": "a", "url": SHOP.url}]}))
+        for _ in range(3):
+            await reload.look(schedule, now=False)
+
+    assert not refused
+    assert names_of(taken) == [["a"]]
+
+
+async def test_a_new_include_is_taken_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "config.json"
+    taken: list[Config] = []
+    path.write_text(json.dumps({"url_to_monitor": SHOP.url, "defaults": {"paused": True}}))
+    (tmp_path / "a.part").write_text(json.dumps({"monitors": [{"name": "a", "url": SHOP.url}]}))
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(load(path, {}), path, {}, network, on_taken=[taken.append])
+        await reload.look(schedule, now=False)
+
+        path.write_text(json.dumps({"include": "*.part", "defaults": {"paused": True}}))
+        for _ in range(3):
+            await reload.look(schedule, now=False)
+
+    assert names_of(taken) == [["a"]]
+
+
 ODD: list[float | None] = [2**63, 2**64, -(2**64), 10**400, 1e308, -1e308, 5e-324, -0.0, 0, -1, 0.5, 4.0]
 ODD += [True, None, math.nan, math.inf, -math.inf]
 PLACES: dict[tuple[str, ...], Any] = {

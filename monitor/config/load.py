@@ -16,12 +16,12 @@ from monitor.config.checks import (
     security_mistakes,
     web_mistakes,
 )
-from monitor.config.document import Expansion, InvalidJsonError, JsonPlace, PlacedMistake, parse
-from monitor.config.files import UnreadableError
+from monitor.config.document import JsonPlace, PlacedMistake
 from monitor.config.mistakes import line, place_of, sentence
 from monitor.config.model import Config, Monitor, MonitorSettings, Settings, WrittenConfig, WrittenMonitor
+from monitor.config.pieces import Pieces
 from monitor.config.public_url import public_url
-from monitor.config.rules import MAX_NAME_LENGTH, kind
+from monitor.config.rules import MAX_NAME_LENGTH
 
 MAX_MONITORS = 100_000
 MAX_MISTAKES = 100  # that are written out
@@ -39,12 +39,13 @@ _Placed = tuple[WrittenMonitor, JsonPlace, Monitor]
 class ConfigError(Exception):
     """The configuration cannot be used; `mistakes` has one line for each thing that is wrong.
 
-    After `MAX_MISTAKES`, one line has the number of the others.
+    After `MAX_MISTAKES`, one line has the number of the others. `include` is what the file includes.
     """
 
-    def __init__(self, mistakes: list[str]) -> None:
+    def __init__(self, mistakes: list[str], include: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+        self.include = include
 
 
 class _Mistakes:
@@ -63,32 +64,33 @@ class _Mistakes:
             if not any(place[:length] in known for length in range(1, len(place) + 1))
         ]
 
-    def lines(self, path: Path) -> list[str]:
+    def lines(self, pieces: Pieces) -> list[str]:
         """Return the first mistakes, a line each, and one line about the others."""
-        lines = [line(path, place, text) for place, text in self.found[:MAX_MISTAKES]]
-        more = len(self.found) + self.unread - len(lines)
-        return [*lines, line(path, (), f"and {more} more mistakes")] if more else lines
+        lines = [line(*pieces.origin(place), text) for place, text in self.found[:MAX_MISTAKES]]
+        return _and_more(lines, len(self.found) + self.unread - len(lines), pieces.path)
+
+
+def _and_more(lines: list[str], more: int, path: Path) -> list[str]:
+    return [*lines, line(path, (), f"and {more} more mistakes")] if more > 0 else lines
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Return the configuration of the file; relative paths in it are relative to its folder.
+    """Return the configuration of the file and those it includes; relative paths are relative to its folder.
 
     Raises:
         ConfigError: with all mistakes at once.
 
     """
-    expansion = Expansion(environ)
-    try:
-        document = expansion.of(parse(path))
-    except (UnreadableError, InvalidJsonError) as error:
-        raise ConfigError([line(path, (), str(error))]) from error
-    except RecursionError as error:
-        raise ConfigError([line(path, (), "nested too deeply; must have fewer levels")]) from error
-    if not isinstance(document, dict):
-        raise ConfigError([line(path, (), f"is {kind(document)}; must be an object")])
+    pieces = Pieces(path, environ)
+    pieces.read()
+    if pieces.broken:
+        more = len(pieces.broken) - MAX_MISTAKES
+        raise ConfigError(_and_more(pieces.broken[:MAX_MISTAKES], more, path), pieces.patterns)
+    document = pieces.document
     if sum(len(document[key]) for key in _MONITORS if isinstance(document.get(key), list)) > MAX_MONITORS:
-        raise ConfigError([line(path, (), f"too many monitors; must be at most {MAX_MONITORS}")])
-    mistakes = _Mistakes(expansion.mistakes.items())
+        too_many = line(path, (), f"too many monitors; must be at most {MAX_MONITORS}")
+        raise ConfigError([too_many], pieces.patterns)
+    mistakes = _Mistakes(pieces.mistakes)
     written = _validate(document, path.absolute().parent, mistakes)
     mistakes.note(_names_in_use_twice(document))
     wrong = {place[0] for place, _ in mistakes.found}
@@ -96,7 +98,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     mistakes.note(_contradictions(written, monitors, wrong))
     mistakes.note(_dangling(written, monitors, wrong))
     if mistakes.found:
-        raise ConfigError(mistakes.lines(path))
+        raise ConfigError(mistakes.lines(pieces), pieces.patterns)
     return _effective(written, monitors)
 
 

@@ -155,6 +155,8 @@ class StatusPage(Strict):
 class Settings(Strict):
     """The top-level keys that mean the same in the file and in the program."""
 
+    include: Annotated[tuple[values.FilePattern, ...], Many, OneOrMany()] = ()
+    """Files that are parts of this one, also by `*`: "monitors.d/*.json"; relative to this file's folder."""
     pg_uri: Annotated[values.DatabaseUri, Field(json_schema_extra={"default": EMBEDDED})] = SecretStr(
         EMBEDDED
     )

@@ -141,9 +141,14 @@ def check_not_empty(many: tuple[Any, ...]) -> tuple[Any, ...]:
 def absolute_path(value: object, context: ValidationInfo) -> Path:
     """Allow paths; relative ones are relative to the configuration's folder."""
     path = value if isinstance(value, Path) else Path(string(value, "a path"))
-    if "\0" in str(path):
+    return (_folder(context) / check_path(str(path))).absolute()
+
+
+def check_path(path: str) -> str:
+    """Allow what the system takes as a path."""
+    if "\0" in path:
         raise ValueError("NUL inside; must be a path")
-    return (_folder(context) / path).absolute()
+    return path
 
 
 def check_pem_file(path: Path) -> Path:

@@ -111,6 +111,7 @@ IsoInstant = Annotated[
 TimeOfDay = Annotated[str, AfterValidator(rules.check_time_of_day)]
 TimeZone = Annotated[str, AfterValidator(rules.check_time_zone)]
 Cron = Annotated[str, AfterValidator(rules.check_cron)]
+FilePattern = Annotated[str, AfterValidator(rules.check_path)]
 FilePath = Annotated[Path, PlainValidator(rules.absolute_path), WithJsonSchema({"type": "string"})]
 ExistingFile = Annotated[FilePath, AfterValidator(rules.check_pem_file)]
 AuthoritiesFile = Annotated[FilePath, AfterValidator(files.check_authorities)]
