@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import math
 import os
@@ -28,6 +29,7 @@ from monitor.config.load import ConfigError, load
 from monitor.config.mistakes import line
 from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
+from monitor.config.show import shown
 from monitor.delivery.replay import ReplayError, replay_dead_letters
 from monitor.embedded.account import EmbeddedError
 from monitor.embedded.postgres import postgres, running_uri
@@ -63,9 +65,9 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL if options.once else signal.default_int_handler)
         config = load(options.config, os.environ)
-        if options.check_config:
+        if options.check_config or options.show:
             with answer():
-                print(f"{options.config}: valid, {counted(len(config.monitors), 'monitor')}")  # noqa: T201 - the answer
+                print(about(config, options))  # noqa: T201 - the answer
             return 0
         return run(config, options)
     except ConfigError as error:
@@ -76,6 +78,13 @@ def main(argv: Sequence[str]) -> int:
     except (CannotGoOnError, ReplayError, WebError) as error:
         _log.critical("%s", error)
         return 1
+
+
+def about(config: Config, options: argparse.Namespace) -> str:
+    """Return what is to be said about a valid configuration."""
+    if options.show:
+        return json.dumps(shown(config), indent=2)
+    return f"{options.config}: valid, {counted(len(config.monitors), 'monitor')}"
 
 
 def occupy_standard_streams() -> None:
@@ -110,6 +119,9 @@ def parser() -> argparse.ArgumentParser:
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check-config", action="store_true", help="only validate the configuration")
+    mode.add_argument(
+        "--show", action="store_true", help="print the configuration with all defaults, without secrets"
+    )
     mode.add_argument("--once", action="store_true", help="check every monitor once and print a table")
     mode.add_argument(
         "--replay-dead-letters",

@@ -108,6 +108,17 @@ def test_checking_the_configuration_touches_nothing(program: Start) -> None:
     assert not (monitor.folder / "d").exists()
 
 
+def test_showing_the_configuration_touches_nothing(program: Start) -> None:
+    monitor = program(url_to_monitor="https://ada:s3cret@shop.example/")
+
+    code, printed = monitor.run("--show")
+
+    assert code == 0
+    assert json.loads(printed)["monitors"][0]["url"] == "https://shop.example/"
+    assert "s3cret" not in printed
+    assert not (monitor.folder / "d").exists()
+
+
 def test_a_bad_configuration_ends_in_2_and_a_line_for_each_mistake(program: Start) -> None:
     monitor = program(url_to_monitor="ftp://x/", sleep_duration=-1)
 
