@@ -26,8 +26,9 @@ from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import counted
 from monitor.runtime.waiting import within
 from monitor.sharing.assignment import MAX_BYTES
+from monitor.sharing.hand_overs import Kind
 from monitor.sharing.leader import assign
-from monitor.sharing.process import Kind, Process
+from monitor.sharing.process import Process
 from monitor.sharing.shards import SHARDS, configuration_hashes
 
 log = logging.getLogger(__name__)

@@ -49,10 +49,6 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
         """Return the entry that a slot (Unix seconds) belongs to; `None` where nobody owned the shard yet."""
         return next((each for each in reversed(self.owners[shard]) if each.from_at <= slot), None)
 
-    def last(self, shard: int) -> Entry | None:
-        """Return the shard's newest entry, which may begin in the future."""
-        return self.owners[shard][-1] if self.owners[shard] else None
-
 
 NOTHING = Assignment(0, (), (), (), ((),) * SHARDS)
 

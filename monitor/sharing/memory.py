@@ -1,22 +1,24 @@
 """Which slots a process ran, so that it runs none twice. Pure, and bounded."""
 
 KEPT_S = 60.0
+_MOVED_S = 0.05  # a slot that comes again because the clock was set back is moved by milliseconds
 
 
 class Memory:
-    """The slots of each monitor that were run, as far as they lie within 60 s of the last one."""
+    """The slots of each monitor that were run, as far as they lie within 60 s of the last one that was."""
 
     def __init__(self) -> None:
         self._slots: dict[str, list[float]] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._slots
+
     def has(self, monitor: str, slot: float) -> bool:
-        return slot in self._slots.get(monitor, ())
+        """Return whether the slot was run, be it under an instant that was moved by milliseconds."""
+        return any(abs(slot - each) < _MOVED_S for each in self._slots.get(monitor, ()))
 
     def add(self, monitor: str, slot: float) -> None:
-        """Remember this slot, and forget those that are far from it: also when the clock was set back far."""
-        near = [each for each in self._slots.get(monitor, ()) if abs(each - slot) < KEPT_S]
+        """Remember the slot. One that is far from the others makes them forgotten: the clock was set."""
+        near = [each for each in self._slots.get(monitor, ()) if abs(slot - each) < KEPT_S]
         self._slots[monitor] = [*near, slot]
-
-    def forget(self, monitor: str) -> None:
-        """Forget a monitor that is no longer checked."""
-        self._slots.pop(monitor, None)

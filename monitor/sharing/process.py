@@ -1,12 +1,14 @@
 """What one process of a location knows and decides: which slots are its own. Pure.
 
-Slots and clocks are Unix seconds; `monotonic_s` are seconds of a clock that is never set. Start at `take`.
+Slots and clocks are Unix seconds. `monotonic_s` are seconds of a clock that is never set.
+Start at `take`: everything else serves it.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from itertools import zip_longest
+from typing import Literal
 
 from monitor.sharing.assignment import (
     NOTHING,
@@ -17,33 +19,26 @@ from monitor.sharing.assignment import (
     decode_assignment,
     encode,
 )
+from monitor.sharing.differences import Differences, differing
+from monitor.sharing.hand_overs import HandOver, Kind, hand_overs
 from monitor.sharing.memory import Memory
-from monitor.sharing.shards import SHARDS, shard_of
+from monitor.sharing.shards import shard_of
 
 WhenAlone = Literal["continue", "stop"]
-Kind = Literal["start", "planned", "death"]
 
 SAME_BYTES_S = 1.0
+"""Another announcement forces another round: one that only has another clock is not made so soon."""
 STOOD_STILL_S = 5.0
+"""A process that stood still for longer may have lost its shards."""
 HELD_S = 10.0
+"""It waits so long for an assignment that says so."""
 ALONE_S = 20.0
+"""A process that starts waits so long for the coordinator."""
 GOODBYE_S = 1.5
-MISSED_S = 14.0
-TOLERATED_S = 6.0
-"""Configurations may differ for so long: not all processes read a new file at the same time.
-
-Together with a rebalance it is shorter than `MISSED_S`: what the owner no longer checks is not missed.
-"""
+"""What a process announced last reaches everybody within this time."""
 MISSED = 2
-
-
-class HandOver(NamedTuple):
-    """A change of who owns shards."""
-
-    at: float
-    """Unix seconds."""
-    kind: Kind
-    shards: int
+MISSED_S = 14.0
+"""Of each monitor, so many slots of so many seconds are caught up with: those that a death leaves open."""
 
 
 class Process:
@@ -61,147 +56,33 @@ class Process:
     ) -> None:
         """Begin with what `to_store` returned before the last end of the program, or with nothing."""
         self.name = name
-        self.when_alone = when_alone
         self.hand_overs: Counter[Kind] = Counter()
         self.last_hand_over: HandOver | None = None
         self.taken_over = 0
-        """Slots that were run late, because they had been another's or were this one's unknown to it."""
+        """Slots that were run late: they were another's, or this process did not know them as its own."""
         self.version = 0
         """Grows when slots of the past may have become this process's own: look for those `missed`."""
         self._configurations = tuple(configurations)
+        self._differences = Differences()
+        self._when_alone = when_alone
         self._session_s = session_s
         self._assignment: Assignment | None = None
-        self._before: Announcement | None = None
-        with suppress(InvalidBytesError):
-            self._before = decode_announcement(stored)
+        self._stored = _stored(stored)
         self._ran = Memory()
-        self._leaving = self._done = False
-        self._done_listed_s: float | None = None
+        self._is_alone = self._is_refused = False
+        self._is_leaving = self._is_done = False
+        self._done_is_known_s: float | None = None
         self._pauses = 0
-        self._held_until_s: float | None = None
+        self._held_until_s = 0.0
         self._awake_s = self._answered_s = monotonic_s
-        self._announced: object = None
-        self._announced_bytes = b""
+        self._announced: tuple[object, object] | None = None
         self._announced_s = 0.0
-        self._alone = False
-        self._is_refused = False
-        self._differs_since_s: dict[int, float] = {}
-        self._checked_too: frozenset[int] = frozenset()
+        self._announcement = b""
 
-    # What it says to the group.
-
-    def announcement(self, now: float, monotonic_s: float) -> bytes:
-        """Return what to join the group with: the same bytes for a second."""
-        if not self._announced_bytes or monotonic_s - self._announced_s >= SAME_BYTES_S:
-            self._announced, self._announced_s = self._state, monotonic_s
-            self._announced_bytes = encode(self._announce(now))
-        return self._announced_bytes
-
-    def _announce(self, now: float) -> Announcement:
-        return Announcement(
-            self.name, self._assignment, self._leaving, self._done, max(0.0, now), self._configurations
-        )
-
-    @property
-    def _state(self) -> object:
-        return self._leaving, self._done, self._pauses, self._configurations
-
-    @property
-    def wants_rejoin(self) -> bool:
-        """Whether to join again, once no rebalance is under way: the group does not know the newest."""
-        return self._announced is not None and self._announced != self._state
-
-    def to_store(self, now: float) -> bytes:
-        """Return what `stored` is to be at the next start."""
-        return encode(self._announce(now))
-
-    # What it learns.
-
-    def answered(self, monotonic_s: float) -> None:
-        """Note that the coordinator answered, be it that there is no assignment yet."""
-        self._answered_s = monotonic_s
-
-    def received(self, encoded: bytes, now: float, monotonic_s: float) -> None:
-        """Go by this assignment from now on; one that is older, or none, changes nothing."""
-        self.answered(monotonic_s)
-        with suppress(InvalidBytesError):
-            assignment = decode_assignment(encoded)
-            if assignment.epoch > self._epoch:
-                self._note_hand_over(assignment, now)
-                self._assignment = assignment
-                self._alone = self._is_refused = False
-                self._held_until_s = None
-                self.version += 1
-                if self.name in assignment.done and self._done_listed_s is None:
-                    self._done_listed_s = monotonic_s
-
-    def refused(self) -> None:
-        """Run everything until an assignment comes: the cluster lets the processes have no group."""
-        self._is_refused = True
-
-    def leave(self) -> None:
-        """Begin to hand over everything."""
-        self._leaving = True
-
-    def configure(self, configurations: Sequence[int]) -> None:
-        """Check by another configuration from now on: its hashes by shard."""
-        self._configurations = tuple(configurations)
-
-    def tick(self, now: float, monotonic_s: float) -> None:
-        """Notice what time has brought; to be called at least once a second."""
-        self._notice_pause(monotonic_s)
-        if self._held_until_s is not None and monotonic_s >= self._held_until_s:
-            self._held_until_s = None
-            self.version += 1
-        if not self._alone and self._assignment is None and monotonic_s - self._answered_s >= ALONE_S:
-            self._alone = self.when_alone == "continue"
-            self.version += self._alone
-        if self._leaving and self._handed_over(now):
-            self._done = True
-        self._notice_differences(monotonic_s)
-
-    def _notice_differences(self, monotonic_s: float) -> None:
-        since_s = self._differs_since_s
-        self._differs_since_s = {shard: since_s.get(shard, monotonic_s) for shard in self._differing_now()}
-        lasting = {
-            shard for shard, began_s in self._differs_since_s.items() if monotonic_s - began_s >= TOLERATED_S
-        }
-        self.version += not lasting <= self._checked_too
-        self._checked_too = frozenset(lasting)
-
-    def _notice_pause(self, monotonic_s: float) -> None:
-        if monotonic_s - self._awake_s > STOOD_STILL_S:
-            self._pauses += 1
-            self._held_until_s = monotonic_s + HELD_S
-        self._awake_s = monotonic_s
-
-    def _handed_over(self, now: float) -> bool:
-        found = self._assignment
-        return (
-            found is not None
-            and self.name in found.leavers
-            and now >= found.epoch / 1000
-            and not self.shards_of(self.name)
-        )
-
-    @property
-    def is_done(self) -> bool:
-        """Whether a process that leaves has no slot left to run."""
-        return self._done
-
-    def may_leave(self, monotonic_s: float) -> bool:
-        """Return whether nothing is missed when a process that leaves is gone."""
-        if self._done_listed_s is not None:
-            return monotonic_s - self._done_listed_s >= GOODBYE_S
-        found = self._assignment
-        if found is None or self._is_refused:
-            return True
-        return self._leaving and found.leavers == found.members
-
-    # What is its own.
+    # Which slots it runs.
 
     def take(self, monitor: str, slot: float, monotonic_s: float) -> bool:
-        """Return whether to run this slot now; it counts as run then."""
+        """Return whether to run this slot now; it counts as run then, and is never run again."""
         self._notice_pause(monotonic_s)
         if self._waits(monotonic_s) or not self.mine(monitor, slot) or self._ran.has(monitor, slot):
             return False
@@ -209,47 +90,157 @@ class Process:
         return True
 
     def missed(self, monitor: str, slots: Iterable[float], now: float, monotonic_s: float) -> list[float]:
-        """Return which of a monitor's slots to run at once, oldest first; they count as run then."""
-        past = [slot for slot in slots if now - MISSED_S <= slot <= now]
-        own = [slot for slot in past if self.mine(monitor, slot) and not self._ran.has(monitor, slot)]
-        newest = sorted(own)[-MISSED:]
-        taken = [slot for slot in newest if self.take(monitor, slot, monotonic_s)]
+        """Return which of these slots to run late, oldest first: at most the two newest of the last 14 s.
+
+        They count as run then.
+        """
+        past = (slot for slot in slots if now - MISSED_S <= slot <= now)
+        own = (slot for slot in past if self.mine(monitor, slot) and not self._ran.has(monitor, slot))
+        taken = [slot for slot in sorted(own)[-MISSED:] if self.take(monitor, slot, monotonic_s)]
         self.taken_over += len(taken)
         return taken
 
     def mine(self, monitor: str, slot: float) -> bool:
-        """Return whether a slot is this process's own, also where its owner has another configuration."""
-        if self._is_refused:
-            return True
-        if self._assignment is None:
-            return self._alone and self._was_mine(monitor, slot)
-        return self._owns(self._assignment, self.name, monitor, slot)
+        """Return whether a slot is this process's own, also where its owner may not know the monitor."""
+        if self._assignment:
+            return self._is_refused or self._owns(self._assignment, self.name, shard_of(monitor), slot)
+        if self._is_alone and self._stored and self._stored.assignment:
+            return self._owns(self._stored.assignment, self._stored.process, shard_of(monitor), slot)
+        return self._is_alone or self._is_refused
 
-    def _was_mine(self, monitor: str, slot: float) -> bool:
-        before = self._before
-        if before is None or before.assignment is None:
-            return True
-        return self._owns(before.assignment, before.process, monitor, slot)
-
-    def _owns(self, assignment: Assignment, name: str, monitor: str, slot: float) -> bool:
-        shard = shard_of(monitor)
+    def _owns(self, assignment: Assignment, name: str, shard: int, slot: float) -> bool:
         entry = assignment.owner(shard, slot)
-        if entry is None:
-            return False
-        return entry.process == name or (shard in self._checked_too and name not in assignment.leavers)
+        if entry is None or entry.process == name:
+            return entry is not None
+        return shard in self._differences.lasting and not self._is_leaving
 
     def _waits(self, monotonic_s: float) -> bool:
-        if self._held_until_s is not None and monotonic_s < self._held_until_s:
-            return True
         if self._is_refused:
             return False
-        return self.when_alone == "stop" and monotonic_s - self._answered_s > self._session_s
+        return monotonic_s < self._held_until_s or (
+            self._when_alone == "stop" and monotonic_s - self._answered_s > self._session_s
+        )
 
-    # What is shown of it.
+    # What it announces to the group.
+
+    def announcement(self, now: float, monotonic_s: float) -> bytes:
+        """Return what to join the group with: for a second the same bytes, while only time goes on."""
+        says = self._assignment, self._news
+        if says != self._announced or monotonic_s - self._announced_s >= SAME_BYTES_S:
+            self._announced, self._announced_s = says, monotonic_s
+            self._announcement = self.to_store(now)
+        return self._announcement
+
+    def to_store(self, now: float) -> bytes:
+        """Return what to keep for the next start."""
+        return encode(
+            Announcement(
+                self.name,
+                self._assignment,
+                self._is_leaving,
+                self._is_done,
+                max(0.0, now),
+                self._configurations,
+            )
+        )
 
     @property
-    def _epoch(self) -> int:
-        return (self._assignment or NOTHING).epoch
+    def _news(self) -> object:
+        return self._is_leaving, self._is_done, self._pauses, self._configurations
+
+    @property
+    def wants_rejoin(self) -> bool:
+        """Whether there is something new to announce: join again, once no rebalance is under way."""
+        return self._announced is not None and self._announced[1] != self._news
+
+    # What it learns.
+
+    def answered(self, monotonic_s: float) -> None:
+        """Note that the coordinator answered, be it that there is no assignment yet."""
+        if self._when_alone == "stop" and monotonic_s - self._answered_s > self._session_s:
+            self._wait_for_assignment(monotonic_s)
+        self._answered_s = monotonic_s
+
+    def received(self, encoded: bytes, now: float, monotonic_s: float) -> None:
+        """Go by this assignment from now on; an older one, or bytes that are none, change nothing."""
+        self.answered(monotonic_s)
+        with suppress(InvalidBytesError):
+            assignment = decode_assignment(encoded)
+            if assignment.epoch >= (self.epoch or 0):
+                self._go_by(assignment, now, monotonic_s)
+
+    def _go_by(self, assignment: Assignment, now: float, monotonic_s: float) -> None:
+        for hand_over in hand_overs(self._assignment, assignment, now):
+            self.hand_overs[hand_over.kind] += 1
+            self.last_hand_over = hand_over
+        self._assignment = assignment
+        self._is_alone = self._is_refused = False
+        self._held_until_s = 0.0
+        self.version += 1
+        if self._done_is_known_s is None and self.name in assignment.done:
+            self._done_is_known_s = monotonic_s
+
+    def refused(self) -> None:
+        """Run everything until an assignment comes: the cluster does not let the processes have a group."""
+        self._is_refused = True
+
+    def configure(self, configurations: Sequence[int]) -> None:
+        """Go by another configuration from now on: its hashes by shard."""
+        self._configurations = tuple(configurations)
+
+    def tick(self, now: float, monotonic_s: float) -> None:
+        """Notice what time has brought; to be called about once a second, while it leaves more often."""
+        self._notice_pause(monotonic_s)
+        if self._held_until_s and monotonic_s >= self._held_until_s:
+            self._held_until_s = 0.0
+            self.version += 1
+        if self._assignment is None and self._when_alone == "continue":
+            self._is_alone = monotonic_s - self._answered_s >= ALONE_S or self._is_alone
+        differ = differing(self._assignment or NOTHING, self.name, self._configurations)
+        self.version += self._differences.note(differ, monotonic_s)
+        self._is_done = self._is_done or (self._is_leaving and self._has_no_slot_left(now))
+
+    def _notice_pause(self, monotonic_s: float) -> None:
+        if monotonic_s - self._awake_s > STOOD_STILL_S:
+            self._wait_for_assignment(monotonic_s)
+        self._awake_s = monotonic_s
+
+    def _wait_for_assignment(self, monotonic_s: float) -> None:
+        self._pauses += 1
+        self._held_until_s = monotonic_s + HELD_S
+
+    # How it ends.
+
+    def leave(self) -> None:
+        """Begin to hand over everything."""
+        self._is_leaving = True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a process that leaves has no slot left to run."""
+        return self._is_done
+
+    def _has_no_slot_left(self, now: float) -> bool:
+        if self._assignment is None or self.name not in self._assignment.leavers:
+            return False
+        return not any(
+            entry.process == self.name and (following is None or following.from_at > now)
+            for entries in self._assignment.owners
+            for entry, following in zip_longest(entries, entries[1:])
+        )
+
+    def may_leave(self, monotonic_s: float) -> bool:
+        """Return whether nothing is missed, and nobody is held up, when a process that leaves is gone."""
+        if self._is_refused:
+            return True
+        if self._assignment is None:  # it may be a member already, without knowing its name in the group
+            return monotonic_s - self._answered_s > self._session_s
+        if self._done_is_known_s is not None:
+            return monotonic_s - self._done_is_known_s >= GOODBYE_S
+        nobody_stays = self._assignment.leavers == self._assignment.members
+        return self._ran.is_empty or nobody_stays
+
+    # What is shown of it.
 
     @property
     def epoch(self) -> int | None:
@@ -258,50 +249,21 @@ class Process:
 
     @property
     def members(self) -> dict[str, list[int]]:
-        """The processes of the location, each with the shards that are its own by the newest entries."""
-        return {name: self.shards_of(name) for name in (self._assignment or NOTHING).members}
-
-    def shards_of(self, name: str) -> list[int]:
+        """The processes of the location, each with the shards of which it is the newest owner."""
         assignment = self._assignment or NOTHING
-        last = [assignment.last(shard) for shard in range(SHARDS)]
-        return [shard for shard, entry in enumerate(last) if entry and entry.process == name]
+        shards: dict[str, list[int]] = {name: [] for name in assignment.members}
+        for shard, entries in enumerate(assignment.owners):
+            if entries and entries[-1].process in shards:
+                shards[entries[-1].process].append(shard)
+        return shards
 
     @property
     def differing(self) -> list[int]:
         """The shards that this process checks as well: their owner has had another configuration for 6 s."""
-        return sorted(self._checked_too)
-
-    def _differing_now(self) -> list[int]:
-        assignment = self._assignment or NOTHING
-        last = [assignment.last(shard) for shard in range(SHARDS)]
-        return [
-            shard
-            for shard, entry in enumerate(last)
-            if entry and entry.process != self.name and entry.configuration != self._configurations[shard]
-        ]
-
-    def _note_hand_over(self, new: Assignment, now: float) -> None:
-        old = self._assignment
-        if old is None:
-            self._count(HandOver(now, "start", len(_moved(NOTHING, new))))
-            return
-        moved = _moved(old, new)
-        dead = [shard for shard, owner in moved if owner not in {*new.members, *new.done}]
-        if dead:
-            self._count(HandOver(now, "death", len(dead)))
-        if len(moved) > len(dead):
-            self._count(HandOver(now, "planned", len(moved) - len(dead)))
-
-    def _count(self, hand_over: HandOver) -> None:
-        self.hand_overs[hand_over.kind] += 1
-        self.last_hand_over = hand_over
+        return sorted(self._differences.lasting)
 
 
-def _moved(old: Assignment, new: Assignment) -> list[tuple[int, str]]:
-    """Return the shards that have another owner now, each with the former one."""
-    pairs = [(shard, old.last(shard), new.last(shard)) for shard in range(SHARDS)]
-    return [
-        (shard, before.process if before else "")
-        for shard, before, after in pairs
-        if after and (before is None or before.process != after.process)
-    ]
+def _stored(encoded: bytes) -> Announcement | None:
+    with suppress(InvalidBytesError):
+        return decode_announcement(encoded)
+    return None

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from monitor.sharing.process import Kind, Process
+from monitor.sharing.hand_overs import Kind
+from monitor.sharing.process import Process
 
 
 class ProcessShown(msgspec.Struct, frozen=True):

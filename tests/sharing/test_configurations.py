@@ -1,7 +1,8 @@
 import pytest
 
+from monitor.sharing.differences import TOLERATED_S
 from monitor.sharing.leader import assign
-from monitor.sharing.process import MISSED_S, TOLERATED_S, Process
+from monitor.sharing.process import MISSED_S, Process
 from monitor.sharing.shards import SHARDS, shard_of
 
 OLD = (0,) * SHARDS
@@ -30,7 +31,7 @@ def pair() -> tuple[Process, Process]:
     """Two processes with one configuration; the first owns the monitor's shard."""
     one, other = (Process(name, OLD, monotonic_s=0.0) for name in ("a", "b"))
     joined(one, other, at_s=0.0)
-    return (one, other) if shard_of(FOREIGN) in one.shards_of("a") else (other, one)
+    return (one, other) if shard_of(FOREIGN) in one.members["a"] else (other, one)
 
 
 def reload(process: Process, at_s: float, *all_of_them: Process) -> None:

@@ -1,18 +1,181 @@
-from monitor.sharing.assignment import Announcement, Assignment, decode_assignment, encode
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.sharing.assignment import NOTHING, Assignment, decode_assignment
 from monitor.sharing.leader import assign
-from monitor.sharing.shards import SHARDS
+from tests.sharing.sharers import NOW, announced, entries, owned
 
 
-def announced(process: str, clock: float = 1_000.0, assignment: Assignment | None = None) -> bytes:
-    return encode(
-        Announcement(
-            process, assignment, leaving=False, done=False, clock=clock, configurations=(0,) * SHARDS
-        )
-    )
+def assigned(*announcements: bytes, clock: float = NOW) -> Assignment:
+    return decode_assignment(assign({f"m{n}": each for n, each in enumerate(announcements)}, clock))
+
+
+def last_owners(assignment: Assignment) -> Counter[str]:
+    return Counter(each[-1].process for each in assignment.owners)
+
+
+def test_the_first_process_has_all_from_now_on() -> None:
+    first = assigned(announced("a"))
+
+    assert entries(first) == [(0.0, "a")]
+    assert last_owners(first) == {"a": 64}
+
+
+def test_the_first_slots_are_those_of_the_slowest_clock() -> None:
+    assert {entries(assigned(announced("a"), announced("b", clock=NOW - 3)), n)[0][0] for n in range(64)} == {
+        -3.0
+    }
+
+
+def test_nobody_who_can_be_understood_is_a_member_of_an_empty_assignment() -> None:
+    assert assigned(b"\xff", b"") == NOTHING
 
 
 def test_a_broken_announcement_does_not_count() -> None:
-    assignment = decode_assignment(assign({"m1": announced("a"), "m2": b"\xff"}, 1_000.0))
+    assignment = assigned(announced("a"), b"\xff")
 
     assert assignment.members == ("a",)
-    assert {entry.process for entries in assignment.owners for entry in entries} == {"a"}
+    assert last_owners(assignment) == {"a": 64}
+
+
+def test_a_newcomer_has_its_shards_from_two_seconds_on() -> None:
+    shared = assigned(announced("a", owned((-50, "a"))), announced("b"))
+
+    assert entries(shared, 0) == [(-50.0, "a"), (2.0, "b")]
+    assert entries(shared, 63) == [(-50.0, "a")]
+    assert shared.epoch == (NOW + 2) * 1000
+    assert last_owners(shared) == {"a": 36, "b": 28}
+
+
+def test_a_leaver_keeps_its_slots_until_the_others_have_them() -> None:
+    shared = assigned(announced("a", owned((-50, "a")), leaving=True), announced("b"))
+
+    assert shared.leavers == ("a",)
+    assert entries(shared) == [(-50.0, "a"), (2.0, "b")]
+    assert last_owners(shared) == {"b": 64}
+
+
+def test_where_all_leave_the_shards_stay() -> None:
+    shared = assigned(announced("a", owned((-50, "a")), leaving=True), announced("b", leaving=True))
+
+    assert last_owners(shared) == {"a": 36, "b": 28}
+
+
+def test_what_a_process_that_is_gone_may_have_missed_goes_to_the_new_owner() -> None:
+    shared = assigned(announced("b", owned((-50, "a"))))
+
+    assert entries(shared) == [(-50.0, "a"), (-12.0, "b")]
+
+
+def test_so_do_parts_of_shards_that_had_moved_on() -> None:
+    shared = assigned(announced("b", owned((-50, "a"), (-5, "b"))))
+
+    assert entries(shared) == [(-50.0, "a"), (-12.0, "b")]
+
+
+def test_a_part_that_ended_long_ago_is_left_as_it_was() -> None:
+    shared = assigned(announced("b", owned((-50, "a"), (-13, "b"))))
+
+    assert entries(shared) == [(-50.0, "a"), (-13.0, "b")]
+
+
+def test_a_part_that_begins_in_the_future_is_handed_on_whole() -> None:
+    shared = assigned(announced("b", owned((-50, "b"), (1, "a"))))
+
+    assert entries(shared) == [(-50.0, "b")]
+
+
+def test_a_process_that_was_done_missed_nothing() -> None:
+    shared = assigned(announced("b", owned((-50, "a"), (-5, "b"), done=["a"])))
+
+    assert entries(shared) == [(-50.0, "a"), (-5.0, "b")]
+    assert shared.done == ("a",)
+
+
+def test_a_process_that_is_done_and_gone_while_it_still_owned_a_shard_may_have_missed_something() -> None:
+    shared = assigned(announced("b", owned((-50, "a"), done=["a"])))
+
+    assert entries(shared) == [(-50.0, "a"), (-12.0, "b")]
+
+
+def test_a_process_is_forgotten_after_forty_seconds() -> None:
+    shared = assigned(announced("c", owned((-90, "a"), (-60, "b"), (-40, "c"), done=["a", "b"])))
+
+    assert entries(shared) == [(-40.0, "c")]
+    assert shared.done == ()
+
+
+def test_owners_of_the_last_forty_seconds_are_listed() -> None:
+    shared = assigned(announced("c", owned((-90, "a"), (-60, "b"), (-39, "c"), done=["a", "b"])))
+
+    assert entries(shared) == [(-60.0, "b"), (-39.0, "c")]
+    assert shared.done == ("b",)
+
+
+def test_who_is_done_is_listed_while_it_is_a_member() -> None:
+    assert assigned(announced("a", owned((-50, "b")), leaving=True, done=True), announced("b")).done == ("a",)
+
+
+def test_the_assignment_of_the_highest_epoch_is_the_base() -> None:
+    old, new = owned((-50, "a"), epoch=1), owned((-50, "b"), epoch=2)
+
+    assert entries(assigned(announced("a", old), announced("b", new)), 63) == [(-50.0, "b")]
+    assert entries(assigned(announced("a", new), announced("b", old)), 63) == [(-50.0, "b")]
+
+
+def test_an_epoch_follows_the_one_before_also_when_clocks_were_set_back() -> None:
+    epoch = round((NOW + 100) * 1000)
+
+    assert assigned(announced("a", owned((0, "a"), epoch=epoch))).epoch == epoch + 1
+
+
+def test_the_furthest_clock_counts() -> None:
+    assert assigned(announced("a"), announced("b", clock=NOW + 3)).epoch == (NOW + 5) * 1000
+
+
+@pytest.mark.parametrize("wrong", [-86_400.0, 86_400.0])
+def test_one_clock_that_is_wrong_by_a_day_does_not_count_even_if_it_is_the_leader_s(wrong: float) -> None:
+    others = announced("a"), announced("b")
+
+    assert assigned(*others, announced("c", clock=NOW + wrong)).epoch == (NOW + 2) * 1000
+    assert assigned(*others, clock=NOW + wrong).epoch == (NOW + 2) * 1000
+
+
+def test_a_process_that_is_a_member_twice_is_one_and_its_newest_word_counts() -> None:
+    older, newer = announced("a", clock=NOW - 1), announced("a", leaving=True)
+
+    assert assigned(older, newer, announced("b")).leavers == ("a",)
+    assert assigned(newer, older, announced("b")).leavers == ("a",)
+    assert assigned(newer, older, announced("b")).members == ("a", "b")
+
+
+@given(st.dictionaries(st.text(), st.binary()), st.floats())
+def test_whatever_members_send_there_is_an_assignment(announcements: dict[str, bytes], clock: float) -> None:
+    decode_assignment(assign(announcements, clock))
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+HISTORIES = st.lists(st.tuples(st.integers(-60, 2), NAMES), max_size=5, unique_by=lambda each: each[0])
+
+
+@given(HISTORIES.map(sorted), st.sets(NAMES, min_size=1), st.sets(NAMES), st.sets(NAMES))
+def test_each_slot_has_one_owner_that_is_there_or_ran_it(
+    history: list[tuple[int, str]], present: set[str], leaving: set[str], done: set[str]
+) -> None:
+    base = owned(*history, done=sorted(done))
+    members = sorted(present)
+    after = assigned(*(announced(name, base, leaving=name in leaving) for name in members))
+
+    for shard, found in enumerate(after.owners):
+        assert [each.from_at for each in found] == sorted({each.from_at for each in found})
+        assert found[-1].process in (present - leaving or present)
+        for slot in range(-11, 5):
+            before, owner = base.owner(shard, NOW + slot), after.owner(shard, NOW + slot)
+            if before and before.process in present and slot < 2:
+                assert owner
+                assert owner.process == before.process
+            if before and owner and owner.process not in present:
+                assert owner.process in done

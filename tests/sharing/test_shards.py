@@ -1,12 +1,20 @@
 from collections.abc import Sequence
+from pathlib import Path
 
-from monitor.config.model import Monitor
+import pytest
+from pydantic import SecretStr
+
+from monitor.config.model import Expect, Monitor
+from monitor.config.public_url import Expanded
 from monitor.sharing.shards import SHARDS, configuration_hashes, shard_of
 
+BEFORE = Monitor(name="a", url="http://a.example/")
+OLD, NEW = Expanded("key one", ((4, 7),)), Expanded("key two", ((4, 7),))
 
-def changed(before: Monitor, after: Monitor) -> Sequence[int]:
-    pairs = zip(configuration_hashes([before]), configuration_hashes([after]), strict=True)
-    return [shard for shard, (one, other) in enumerate(pairs) if one != other]
+
+def changed(before: Monitor | Sequence[Monitor], after: Monitor | Sequence[Monitor]) -> Sequence[int]:
+    hashes = [configuration_hashes([each] if isinstance(each, Monitor) else each) for each in (before, after)]
+    return [shard for shard in range(SHARDS) if hashes[0][shard] != hashes[1][shard]]
 
 
 def test_the_names_of_many_monitors_fill_all_shards_alike() -> None:
@@ -15,15 +23,53 @@ def test_the_names_of_many_monitors_fill_all_shards_alike() -> None:
     assert {shards.count(shard) > 50 for shard in range(SHARDS)} == {True}
 
 
-def test_another_url_changes_the_hash_of_its_shard_alone() -> None:
-    before = Monitor(name="a", url="http://a.example/")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": "http://b.example/"},
+        {"interval_s": 10.0},
+        {"headers": {"Accept": SecretStr("text/plain")}},
+        {"resolver": ("127.0.0.1",)},
+        {"expect": Expect(status=("204",))},
+        {"expect": Expect(body_regex=("up",))},
+        {"ca_file": Path("/etc/ca.pem")},
+        {"proxy": SecretStr("http://proxy.example")},
+    ],
+)
+def test_another_way_to_check_changes_the_hash_of_the_shard_alone(change: dict[str, object]) -> None:
+    assert changed(BEFORE, BEFORE.model_copy(update=change)) == [shard_of("a")]
 
-    assert changed(before, before.model_copy(update={"url": "http://b.example/"})) == [shard_of("a")]
+
+def test_a_monitor_more_changes_the_hash_of_its_shard() -> None:
+    other = BEFORE.model_copy(update={"name": "b"})
+
+    assert changed([BEFORE], [BEFORE, other]) == [shard_of("b")]
+    assert changed([BEFORE, other], [other, BEFORE]) == []
 
 
-def test_another_secret_changes_nothing() -> None:
-    before = Monitor(name="a", url="http://u:p@a.example/?token=1", bearer_token="one")  # type: ignore[arg-type]
-    after = Monitor(name="a", url="http://u:q@a.example/?token=2", bearer_token="two")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"url": "http://u:p@a.example/?token=1"}, {"url": "http://u:q@a.example/?token=2"}),
+        ({"bearer_token": SecretStr("one")}, {"bearer_token": SecretStr("two")}),
+        ({"headers": {"Cookie": SecretStr("one")}}, {"headers": {"Cookie": SecretStr("two")}}),
+        ({"expect": Expect(body_regex=(OLD,))}, {"expect": Expect(body_regex=(NEW,))}),
+    ],
+)
+def test_another_secret_does_not_show(before: dict[str, object], after: dict[str, object]) -> None:
+    assert changed(BEFORE.model_copy(update=before), BEFORE.model_copy(update=after)) == []
+    assert changed(BEFORE, BEFORE.model_copy(update=before)) == [shard_of("a")]
 
-    assert changed(before, after) == []
-    assert changed(before, Monitor(name="a", url=before.url)) == [shard_of("a")]
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"ca_file": Path("/etc/one/ca.pem")}, {"ca_file": Path("/etc/two/ca.pem")}),
+        ({"failures_to_open": 3}, {"failures_to_open": 5}),
+        ({"labels": {}}, {"labels": {"team": "shop"}}),
+    ],
+)
+def test_what_the_checks_do_not_depend_on_does_not_show(
+    before: dict[str, object], after: dict[str, object]
+) -> None:
+    assert changed(BEFORE.model_copy(update=before), BEFORE.model_copy(update=after)) == []

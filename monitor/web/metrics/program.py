@@ -20,7 +20,8 @@ from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
-from monitor.sharing.process import Kind, Process
+from monitor.sharing.hand_overs import Kind
+from monitor.sharing.process import Process
 from monitor.version import VERSION
 from monitor.web.clients.requests import Refusals
 
@@ -155,7 +156,7 @@ def _shared(sharing: Process) -> list[Measurement]:
         Measurement(
             "website_health_shards",
             "Shards of monitors, of 64, that this process checks.",
-            len(sharing.shards_of(sharing.name)),
+            len(sharing.members.get(sharing.name, ())),
         ),
         Measurement(
             "website_health_shards_differing",

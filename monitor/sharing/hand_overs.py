@@ -1,0 +1,40 @@
+"""What an assignment changes, for people: who has got shards, and why. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from monitor.sharing.assignment import Assignment
+
+Kind = Literal["start", "planned", "death"]
+
+
+class HandOver(NamedTuple):
+    """A change of the owners of shards."""
+
+    at: float
+    """Unix seconds."""
+    kind: Kind
+    shards: int
+
+
+def hand_overs(old: Assignment | None, new: Assignment, at: float) -> Iterator[HandOver]:
+    """Yield what the new assignment changes: `start` is the first one that this process has.
+
+    It is a death for the shards whose owner is gone, and did not say that it was done.
+    """
+    if old is None:
+        yield HandOver(at, "start", sum(map(bool, new.owners)))
+        return
+    moved = Counter(_kind(before, new) for before, after in _last(old, new) if before != after)
+    for kind, shards in moved.items():
+        yield HandOver(at, kind, shards)
+
+
+def _kind(owner: str, new: Assignment) -> Kind:
+    return "planned" if not owner or owner in new.members or owner in new.done else "death"
+
+
+def _last(old: Assignment, new: Assignment) -> Iterator[tuple[str, str]]:
+    for before, after in zip(old.owners, new.owners, strict=True):
+        yield before[-1].process if before else "", after[-1].process if after else ""
