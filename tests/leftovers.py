@@ -26,6 +26,7 @@ import uvloop
 
 _MEMORY, _DISK = "/dev/shm", "/tmp"  # noqa: S108 - a folder of our own is made there
 _ROOM_BYTES = 3 << 30
+_LOOKS = 4  # on a busy machine the time may be over before anything had a turn
 
 Trace = tuple[str, Any]  # a kind, and what tells one of this kind from another
 
@@ -57,12 +58,14 @@ class Watch:
         What comes and goes meanwhile is of the servers of wider fixtures.
         """
         ends = time.monotonic() + self._limit_s
-        traces = self.look()
+        traces, looks = self.look(), 1
         left = traces - self._last - self.kept
-        while (described := [*self._described(left), *_changes(settings)]) and time.monotonic() < ends:
+        while (described := [*self._described(left), *_changes(settings)]) and (
+            looks < _LOOKS or time.monotonic() < ends
+        ):
             gc.collect()  # what Python has to close itself is a ResourceWarning, hence a failure of its own
             time.sleep(0.01)  # what ends now has no event of ours
-            traces = self.look()
+            traces, looks = self.look(), looks + 1
             left &= traces
         self._last = traces
         if described:
