@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports test schemas requirements chaos fuzz hostile mutants
+.PHONY: check format lint types imports test schemas requirements dist chaos fuzz hostile mutants
 
 check: lint types imports test
 
@@ -30,6 +30,10 @@ schemas:
 requirements:
 	$(BIN)pip-compile -q --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt requirements.in
 	$(BIN)pip-compile -q --generate-hashes --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements-dev.txt requirements-dev.in
+
+# A wheel and a source distribution in dist/. Their version is that of monitor/version.py.
+dist:
+	$(PYTHON) -m build --no-isolation
 
 # Break everything, at random, and count what was lost: on Apache Kafka, then on the embedded servers.
 chaos:

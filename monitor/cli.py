@@ -106,7 +106,6 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 def parser() -> argparse.ArgumentParser:
     """Return what knows every option."""
     parser = argparse.ArgumentParser(
-        prog="main.py",
         description="Checks websites and keeps every result, until it is stopped.",
     )
     parser.add_argument("--version", action="version", version=VERSION, help="print the version")

@@ -2,12 +2,12 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 
 import pytest
 
 from monitor.cli import main, parser, print_table
 from monitor.result import CheckResult, Reason, result_id
+from monitor.version import VERSION
 from tests.program import ROOT
 
 
@@ -110,8 +110,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
 
     assert ended.value.code == 0
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert capsys.readouterr().out == f"{project['version']}\n"
+    assert capsys.readouterr().out == f"{VERSION}\n"
 
 
 @pytest.mark.parametrize(
