@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, SecretStr
 
 from monitor.config.model import Expect, Monitor
 from monitor.config.public_url import MASK
+from monitor.runtime.text import duration
 
 _UNSET: tuple[Any, ...] = (None, [], {})
+_SHOWN_ABOVE = ("name", "url", "labels", "runbook")
 
 
 def settings_of(monitor: Monitor) -> dict[str, Any]:
@@ -45,19 +47,49 @@ def _masked(value: Any) -> Any:
     return value
 
 
-def in_words(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return those settings that are set, for people."""
+class Setting(NamedTuple):
+    """One setting, as people read it."""
+
+    label: str
+    text: str
+    is_default: bool
+
+
+def in_words(monitor: Monitor) -> list[Setting]:
+    """Return the settings that are set, but for those at the top of each monitor's page."""
+    shown = settings_of(monitor)
+    expect = shown.pop("expect")
+    return [
+        *_in_words(monitor, {name: value for name, value in shown.items() if name not in _SHOWN_ABOVE}),
+        *_in_words(monitor.expect, expect, "expected "),
+    ]
+
+
+def _in_words(owner: BaseModel, settings: Mapping[str, Any], prefix: str = "") -> Iterator[Setting]:
+    defaults = type(owner).model_fields
     for name, value in settings.items():
-        if value not in _UNSET and (text := _text(value)):
-            yield name, text
+        if value not in _UNSET and (text := _text(name, value)):
+            is_default = getattr(owner, name) == defaults[name].default
+            yield Setting(prefix + _label(name), text, is_default)
 
 
-def _text(value: Any) -> str:
+def _label(name: str) -> str:
+    return name.removesuffix("_s").replace("_", " ")
+
+
+def _text(name: str, value: Any) -> str:
     match value:
         case dict():
-            return ", ".join(f"{name}: {text}" for name, text in in_words(value))
+            parts = [(_label(key), _text(key, each)) for key, each in value.items() if each not in _UNSET]
+            return ", ".join(f"{label}: {text}" for label, text in parts if text)
         case list():
-            return f"{len(value)} set" if set(map(str, value)) == {MASK} else ", ".join(map(_text, value))
+            return (
+                f"{len(value)} set"
+                if set(map(str, value)) == {MASK}
+                else ", ".join(_text("", each) for each in value)
+            )
         case bool():
             return "yes" if value else "no"
-    return str(value).removesuffix(".0")
+        case int() | float():
+            return duration(value) if name.endswith("_s") else f"{value:,}".removesuffix(".0")
+    return str(value)

@@ -57,18 +57,28 @@ def test_people_read_what_is_set(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(CONFIG, encoding="utf-8")
 
-    settings = dict(in_words(settings_of(load(file, {"SECRET": "hidden-6"}).monitors[0])))
+    settings = in_words(load(file, {"SECRET": "hidden-6"}).monitors[0])
+    own = {each.label: each.text for each in settings if not each.is_default}
+    usual = {each.label: each.text for each in settings if each.is_default}
 
-    assert settings["headers"] == f"X-Key: {MASK}"
-    assert settings["basic_auth"] == f"username: me, password: {MASK}"
-    assert settings["labels"] == "team: web"
-    assert (settings["verify_tls"], settings["follow_redirects"], settings["timeout_s"]) == (
-        "no",
-        "yes",
-        "10",
-    )
-    assert settings["expect"] == (
-        f"status: 200-399, body_regex: 2 set, header_regex: X-Key: {MASK}, max_response_time_s: 2"
-    )
-    assert "proxy" not in settings
+    assert own.keys() == {
+        "headers",
+        "body",
+        "basic auth",
+        "verify tls",
+        "deny addresses",
+        "maintenance",
+        "expected body regex",
+        "expected header regex",
+        "expected max response time",
+    }
+    assert own["headers"] == f"X-Key: {MASK}"
+    assert own["basic auth"] == f"username: me, password: {MASK}"
+    assert own["verify tls"] == "no"
+    assert own["expected body regex"] == "2 set"
+    assert own["expected max response time"] == "2 s"
+    assert usual["expected status"] == "200-399"
+    assert (usual["follow redirects"], usual["timeout"], usual["interval"]) == ("yes", "10 s", "1 min")
+    assert usual["max body bytes"] == "1,048,576"
+    assert "hidden" not in str(settings)
     assert "None" not in str(settings)

@@ -1,7 +1,8 @@
 """Charts as SVG, made on the server. Pure.
 
 Colours and line widths come from the style sheet by class, so that they follow dark and light mode. What a
-reader sees by pointing at a chart is in `<title>`: browsers show it without a script, screen readers read it.
+reader sees by pointing at a chart is in `<title>`: browsers show it without a script. A drawing is as wide as
+its place; its texts are not in it, so that they keep their size.
 """
 
 import math
@@ -18,9 +19,13 @@ from monitor.runtime.text import DAY_S, HOUR_S, MINUTE_S, duration
 
 ChartState = Literal["up", "degraded", "down", "maintenance", "unknown"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 8, 24
+_WIDTH, _HEIGHT = 1_000, 180  # of the drawing, in units of its own
 _ROUND = (1, 2, 5, 10)
-_MAX_TICKS = 8
+_MAX_TICKS = 5
+_EDGE = 1 / 12  # of the width: nearer to an edge there is no room for the text of a tick
+_WEEK_S = 7 * DAY_S
+_MONDAY_S = 4 * DAY_S  # 1970 began on a Thursday
+_STEPS = (10 * MINUTE_S, 30 * MINUTE_S, HOUR_S, 3 * HOUR_S, 6 * HOUR_S, DAY_S, 2 * DAY_S, _WEEK_S)
 
 
 class Bar(NamedTuple):
@@ -48,31 +53,45 @@ class Shade(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The time that a chart shows, the length of its steps, and its size in pixels."""
+    """The time that a chart shows, and the length of its steps."""
 
     since: float
     until: float
     step_s: float
-    width: int = 800
-    height: int = 220
+
+    def share(self, at: float) -> float:
+        """Return how much of the time is before an instant, from 0 to 1."""
+        return (min(max(at, self.since), self.until) - self.since) / (self.until - self.since)
 
     def x(self, at: float) -> float:
-        """Return where an instant is, in pixels from the left; instants outside are at the edge."""
-        share = (min(max(at, self.since), self.until) - self.since) / (self.until - self.since)
-        return _LEFT + share * (self.width - _LEFT - _RIGHT)
+        """Return where an instant is, from the left; instants outside are at the edge."""
+        return self.share(at) * _WIDTH
 
     def y(self, value: float, top: float) -> float:
-        """Return where a value is, in pixels from above; `top` is the largest value of the scale."""
-        return _TOP + (1 - min(value, top) / top) * (self.height - _TOP - _BOTTOM)
+        """Return where a value is, from above; `top` is the largest value of the scale."""
+        return (1 - min(value, top) / top) * _HEIGHT
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether the steps are days in UTC, which the reader's zone does not change."""
+        return self.step_s >= DAY_S
 
 
 @lru_cache(maxsize=200)
-def uptime_bars(bars: tuple[Bar, ...], label: str) -> Markup:
-    """Draw one bar for each period, the oldest first; the latest drawings are cached."""
+def uptime_bars(bars: tuple[Bar, ...], label: str, first_hour: int | None = None) -> Markup:
+    """Draw one bar for each period, the oldest first; the latest drawings are cached.
+
+    Bars of hours begin with `first_hour`, counted since 1970: pages show them in the reader's time zone.
+    """
+    hours = Markup("") if first_hour is None else Markup(' data-since="{}"').format(first_hour * HOUR_S)
     return Markup(
-        '<svg class="bars" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+        '<svg class="bars" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}"{}>'
+        "{}</svg>"
     ).format(
-        max(1, 8 * len(bars) - 2), label, _joined(_bar(position, each) for position, each in enumerate(bars))
+        max(1, 8 * len(bars) - 2),
+        label,
+        hours,
+        _joined(_bar(position, each) for position, each in enumerate(bars)),
     )
 
 
@@ -150,15 +169,21 @@ def _chart(
 ) -> Markup:
     shaded = list(shades)
     clock = _clock(frame)
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>').format(
-        frame.width,
-        frame.height,
+    drawn = Markup(
+        '<svg class="plot" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
+        "{}{}{}{}</svg>"
+    ).format(
+        _WIDTH,
+        _HEIGHT,
         f"{what}, {clock(frame.since)} to {clock(frame.until)} UTC",
-        _axes(frame, top),
+        _grid(),
         _joined(_shade(each, frame) for each in shaded),
-        drawing if points else _no_data(frame),
+        drawing,
         _joined(_moments(points, names, shaded, frame)),
     )
+    is_known = any(value is not None for point in points for value in point.values)
+    nothing = Markup("") if is_known else Markup('<p class="nothing">No data in this range.</p>')
+    return Markup('<div class="chart">{}{}{}{}</div>').format(_scale(top), drawn, _times(frame), nothing)
 
 
 def _joined(parts: Iterable[Markup]) -> Markup:
@@ -168,20 +193,15 @@ def _joined(parts: Iterable[Markup]) -> Markup:
 
 def _shade(shade: Shade, frame: Frame) -> Markup:
     left, right = frame.x(shade.since), frame.x(shade.until)
-    return _column(f"shade {shade.state}", left, max(1.0, right - left), frame, shade.label)
+    return _column(f"shade {shade.state}", left, max(1.0, right - left), shade.label)
 
 
-def _column(name: str, left: float, width: float, frame: Frame, title: str) -> Markup:
-    """Draw a rectangle as high as the chart."""
+def _column(name: str, left: float, width: float, title: str, at: float | None = None) -> Markup:
+    """Draw a rectangle as high as the chart; pages show `at` in the reader's zone."""
+    instant = Markup("") if at is None else Markup(' data-at="{:.0f}"').format(at)
     return Markup(
-        '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>'
-    ).format(name, left, _TOP, width, frame.height - _TOP - _BOTTOM, title)
-
-
-def _no_data(frame: Frame) -> Markup:
-    return Markup(
-        '<text class="nothing" x="{}" y="{}" text-anchor="middle">no data in this range</text>'
-    ).format((_LEFT + frame.width - _RIGHT) / 2, frame.height / 2)
+        '<rect class="{}"{} x="{:.1f}" y="0" width="{:.1f}" height="{}"><title>{}</title></rect>'
+    ).format(name, instant, left, width, _HEIGHT, title)
 
 
 def _moments(
@@ -192,42 +212,63 @@ def _moments(
     for point in points:
         end = point.at + frame.step_s
         left, right = frame.x(point.at), frame.x(end)
-        values = ", ".join(
-            f"{name} {duration(value)}" for name, value in zip(names, point.values, strict=True)
-        )
+        known = zip(names, point.values, strict=True)
+        values = ", ".join(f"{name} {duration(value)}" for name, value in known if value is not None)
         labels = [shade.label for shade in shades if shade.since < end and shade.until > point.at]
-        title = "; ".join((f"{clock(point.at)} UTC: {values}", *labels))
-        yield _column("moment", left, max(0.5, right - left), frame, title)
+        title = "; ".join((f"{clock(point.at)} UTC: {values or 'no data'}", *labels))
+        yield _column("moment", left, max(0.5, right - left), title, None if frame.is_of_days else point.at)
 
 
-def _axes(frame: Frame, top: float) -> Markup:
-    marks = [
-        Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
-            _LEFT, frame.width - _RIGHT, frame.y(value, top), frame.y(value, top)
+def _grid() -> Markup:
+    return _joined(
+        Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_WIDTH, y, y)
+        for y in (0, _HEIGHT // 2, _HEIGHT)
+    )
+
+
+def _scale(top: float) -> Markup:
+    """Name the values of the grid's lines, from above."""
+    return Markup('<p class="scale" aria-hidden="true">{}</p>').format(
+        _joined(
+            Markup("<span>{}</span>").format(duration(value) if value else "0") for value in (top, top / 2, 0)
         )
-        + Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-            _LEFT - 6, frame.y(value, top) + 4, duration(value) if value else "0"
-        )
-        for value in (0.0, top / 2, top)
-    ]
-    clock = _clock(frame)
-    marks += [
-        Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            frame.x(at), frame.height - 6, clock(at)
-        )
-        for at in _ticks(frame)
-    ]
-    return _joined(marks)
+    )
 
 
-def _ticks(frame: Frame) -> list[float]:
-    """Return round instants within the frame, not too near to its edges."""
-    length = frame.until - frame.since
-    steps = (10 * MINUTE_S, 30 * MINUTE_S, HOUR_S, 3 * HOUR_S, 6 * HOUR_S, DAY_S, 5 * DAY_S, 15 * DAY_S)
-    step = next((step for step in steps if length / step <= _MAX_TICKS), 30 * DAY_S)
-    first = math.ceil((frame.since + length / 20) / step)
-    last = math.floor((frame.until - length / 20) / step)
-    return [float(index * step) for index in range(first, last + 1)]
+def _times(frame: Frame) -> Markup:
+    """Name a few instants below the chart; pages move those of hours to round ones of the reader's zone."""
+    step_s, ticks = _ticks(frame)
+    form = "%d %b" if step_s >= DAY_S else "%H:%M"
+    moved = Markup("")
+    if not frame.is_of_days:
+        moved = Markup(' data-since="{:.0f}" data-until="{:.0f}" data-step="{:.0f}"').format(
+            frame.since, frame.until, min(step_s, DAY_S)
+        )
+    return Markup('<svg class="times" aria-hidden="true"{}>{}</svg>').format(
+        moved,
+        _joined(
+            Markup('<text x="{:.2f}%" y="15" text-anchor="middle" data-at="{:.0f}">{}</text>').format(
+                100 * frame.share(at), at, datetime.fromtimestamp(at, UTC).strftime(form)
+            )
+            for at in ticks
+        ),
+    )
+
+
+def _ticks(frame: Frame) -> tuple[float, list[float]]:
+    """Return the time between two ticks, and their instants: round ones, not too near to the edges."""
+    length_s = frame.until - frame.since
+    first, last = frame.since + _EDGE * length_s, frame.until - _EDGE * length_s
+    step_s = next((step_s for step_s in _STEPS if length_s / step_s <= _MAX_TICKS), None)
+    if step_s is None:
+        days = (
+            datetime.fromtimestamp(day * DAY_S, UTC)
+            for day in range(math.ceil(first / DAY_S), int(last / DAY_S) + 1)
+        )
+        return 30 * DAY_S, [day.timestamp() for day in days if day.day == 1]
+    begin = _MONDAY_S if step_s == _WEEK_S else 0
+    indexes = range(math.ceil((first - begin) / step_s), math.floor((last - begin) / step_s) + 1)
+    return step_s, [float(begin + index * step_s) for index in indexes]
 
 
 def _clock(frame: Frame) -> Callable[[float], str]:
@@ -235,7 +276,7 @@ def _clock(frame: Frame) -> Callable[[float], str]:
     form = "%d %b"
     if frame.until - frame.since <= DAY_S:
         form = "%H:%M"
-    elif frame.step_s < DAY_S:
+    elif not frame.is_of_days:
         form = "%d %b %H:%M"
     return lambda at: datetime.fromtimestamp(at, UTC).strftime(form)
 
@@ -257,7 +298,7 @@ def _line(dots: Iterable[tuple[float, float | None]], name: str) -> Markup:
             runs.append([])
         else:
             runs[-1].append(f"{x:.1f} {y:.1f}")
-    path = "".join("M" + "L".join(run) + ("h1" if len(run) == 1 else "") for run in runs if run)
+    path = "".join("M" + "L".join(run) + ("h2" if len(run) == 1 else "") for run in runs if run)
     return Markup('<path class="line {}" d="{}"/>').format(name, path)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from monitor.runtime.text import HOUR_S, duration, percent
+from monitor.runtime.text import DAY_S, HOUR_S, MINUTE_S, duration, percent
 from monitor.uptime.sums import Sums, percentile
 from monitor.web.pages.charts import Bar, ChartState
 from monitor.web.queries import Seconds
@@ -17,9 +17,20 @@ _WEEK_D = 7
 _HOURS_D = 2  # days that are read as hours: the sum of a day is made an hour or two after its end
 _SHORT_D = 2
 _DOWN_SHARE = 0.05  # of the known time of a bar: what is down for less is shown as degraded
+_WHOLE = 0.9  # of a period: with less data, its uptime says of how much it is
 _NOTHING = Seconds()
 
 ByPeriod = Mapping[int, Sequence[Sums]]
+
+
+class Uptime(NamedTuple):
+    """The uptime of a period that ends now; `None`: nothing is known of it."""
+
+    share: float | None
+    label: str
+    """The length of the period."""
+    known_s: float | None = None
+    """Of how much time there is data, roughly, where that is clearly less than the period."""
 
 
 class HistoryBounds(NamedTuple):
@@ -58,13 +69,13 @@ class History:
         """Whether there are so few days that bars of days would show next to nothing."""
         return all(day > self._today - _SHORT_D for day in self.days)
 
-    def uptime(self) -> list[tuple[float | None, str]]:
-        """Return the uptime of four periods that end now, with their labels; `None`: nothing is known."""
+    def uptime(self) -> list[Uptime]:
+        """Return the uptime of four periods that end now."""
         return [
-            (added(map(seconds_of, self.hours.values())).uptime, "24 h"),
-            (added([self.week_begin, *self._since(_WEEK_D)]).uptime, "7 d"),
-            (self.uptime_of(30), "30 d"),
-            (self.uptime_of(DAYS), "90 d"),
+            _uptime([seconds_of(sums) for sums in self.hours.values()], 24 * HOUR_S, "24 h"),
+            _uptime([self.week_begin, *self._since(_WEEK_D)], _WEEK_D * DAY_S, "7 d"),
+            _uptime(self._since(30), 30 * DAY_S, "30 d"),
+            _uptime(self._since(DAYS), DAYS * DAY_S, "90 d"),
         ]
 
     def uptime_of(self, days: int) -> float | None:
@@ -87,9 +98,19 @@ class History:
             for hour in self._last_hours
         ]
 
-    def _since(self, days: int) -> Iterator[Seconds]:
+    @property
+    def first_day(self) -> str:
+        """The date of the first of the bars of days."""
+        return _written((self._today - DAYS + 1) * DAY_H, "%d %b")
+
+    @property
+    def first_hour(self) -> int:
+        """The first of the bars of hours, counted since 1970."""
+        return self._last_hours[0]
+
+    def _since(self, days: int) -> list[Seconds]:
         before = self._today - days
-        return (seconds for day, seconds in self.days.items() if day > before)
+        return [seconds for day, seconds in self.days.items() if day > before]
 
     @property
     def _today(self) -> int:
@@ -99,6 +120,15 @@ class History:
     def _last_hours(self) -> range:
         end = bounds(self.now).end_hour
         return range(end - DAY_H, end)
+
+
+def _uptime(parts: Sequence[Seconds], length_s: float, label: str) -> Uptime:
+    share = added(parts).uptime
+    known_s = sum((each.known_s + each.maintenance_s) / each.locations for each in parts if each.locations)
+    if share is None or known_s >= _WHOLE * length_s:
+        return Uptime(share, label)
+    unit = next((unit for unit in (DAY_S, HOUR_S, MINUTE_S) if known_s >= unit), 1)
+    return Uptime(share, label, max(1, known_s // unit) * unit)
 
 
 @lru_cache(maxsize=20_000)

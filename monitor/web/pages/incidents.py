@@ -58,8 +58,7 @@ class IncidentPages:
         )
         older = ""
         if len(found) == _ROWS:
-            onward = {**asked, "at": repr(found[-1].started_at), "id": str(found[-1].id)}
-            older = "/incidents?" + urlencode(onward)
+            older = _address({**asked, "at": repr(found[-1].started_at), "id": str(found[-1].id)})
         await self._pages.read_orders()
         now = time.time()
         orders = {
@@ -74,6 +73,8 @@ class IncidentPages:
                 "orders": orders,
                 "several": True,
                 "filter": asked,
+                "is_filtered": any(asked.values()),
+                "address": lambda **changes: _address({**asked, "at": "", "id": "", **changes}),
                 "older": older,
                 "names": sorted(monitors),
             },
@@ -133,6 +134,12 @@ class IncidentPages:
         name = asked if asked in self._pages.monitors else unquote(asked)
         await self._pages.running.alerts.end_silence(name, time.time())
         raise web.HTTPSeeOther(self._pages.back(form(request), monitor_path(name)))
+
+
+def _address(fields: Mapping[str, str]) -> str:
+    """Return the address of the list with these fields of its filter, but for empty ones."""
+    query = urlencode({name: text for name, text in fields.items() if text})
+    return f"/incidents?{query}" if query else "/incidents"
 
 
 def _words(change: IncidentChange, incident: Incident) -> str:

@@ -1,20 +1,18 @@
 """`/monitors/<name>`: the page of one monitor."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
 from monitor.config.model import Monitor
-from monitor.result import CheckResult, OwnTroubleError, why
+from monitor.result import CheckResult, why
 from monitor.runtime.text import DAY_S, duration, instant
-from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.maintenance import intervals
 from monitor.uptime.sums import status_of
+from monitor.web.pages.asked_checks import AskedChecks
 from monitor.web.pages.base import Pages
 from monitor.web.pages.charts import Frame, phases_chart, response_chart
 from monitor.web.pages.history import DAY_H, bounds
@@ -27,18 +25,17 @@ from monitor.web.pages.response_times import (
     by_day,
     frame_of,
     phase_points,
+    range_of,
     response_points,
     shades_of,
     steps_of,
 )
 from monitor.web.pages.states import labels_of
 from monitor.web.queries import PageReader, Place, ResultRow, Step
-from monitor.web.settings import in_words, settings_of
+from monitor.web.settings import in_words
 
-_WAIT_S = 5.0
-_LOOK_S = 0.1  # between two looks whether a result is stored
 _LINES = ("p50", "p95", "max")
-_RESULTS = 20
+_RESULTS = 10
 _INCIDENTS = 50
 _SHADES = 200
 
@@ -48,38 +45,15 @@ class MonitorPage:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
+        self._asked_checks = AskedChecks(pages)
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/monitors/{name:.+}", self._show),
-            web.post("/monitors/{name:.+}/check", self._check),
-        ]
+        return [web.get("/monitors/{name:.+}", self._show), *self._asked_checks.routes()]
 
     async def _show(self, request: web.Request) -> web.Response:
-        monitor, asked = self._pages.asked(request), _range(request)
+        monitor, asked = self._pages.asked(request), range_of(request.query.get("range"))
         key = (monitor.name, asked)
         return await self._pages.send_known(request, key, lambda reader: self._make(reader, monitor, asked))
-
-    async def _check(self, request: web.Request) -> web.Response:
-        """Check now, and show the page again when the result is stored like all others."""
-        monitor = self._pages.asked(request)
-        try:
-            result = await self._pages.running.check_now(monitor.name, monitor.timeout_s + _WAIT_S)
-        except (KeyError, TimeoutError, OwnTroubleError):
-            return self._pages.problem(503, "No result", "The check could not be made just now.")
-        await self._stored(result)
-        self._pages.forget()
-        raise web.HTTPSeeOther(f"{monitor_path(monitor.name)}?range={_range(request)}")
-
-    async def _stored(self, result: CheckResult) -> None:
-        """Wait until the result is stored, but not for long: Kafka or PostgreSQL may be unavailable."""
-        reader = self._pages.running.reader
-        with suppress(TimeoutError, StoreUnavailableError):
-            async with asyncio.timeout(_WAIT_S):
-                while True:
-                    if await reader.is_stored(result):
-                        return
-                    await asyncio.sleep(_LOOK_S)
 
     async def _make(self, reader: PageReader | None, monitor: Monitor, asked: str) -> str:
         if reader is None:
@@ -116,7 +90,8 @@ class MonitorPage:
                 **maintenance_of(monitor, made, now),
                 "results": list(map(_shown, results)),
                 "certificate": list(_certificate(results)),
-                "settings": list(in_words(settings_of(monitor))),
+                "settings": in_words(monitor),
+                **self._asked_checks.shown(monitor),
             }
 
         return await self._pages.render_beside("monitor.html", "", context)
@@ -131,7 +106,8 @@ class MonitorPage:
             path=monitor_path(monitor.name),
             range=asked,
             facts=[] if result is None else list(_facts(result)),
-            settings=list(in_words(settings_of(monitor))),
+            settings=in_words(monitor),
+            **self._asked_checks.shown(monitor),
         )
 
     async def _steps(
@@ -150,24 +126,24 @@ class MonitorPage:
         return lambda: steps_of(periods, shown.step_s)
 
 
-def _range(request: web.Request) -> str:
-    asked = request.query.get("range", "")
-    return asked if asked in RANGES else "24h"
-
-
 def _shown(result: ResultRow) -> dict[str, Any]:
     return {
         **result._asdict(),
         "status": status_of(up=result.up, degraded=result.degraded),
         "code": result.status,
-        "phases": ", ".join(
-            f"{phase} {duration(seconds)}"
-            for phase in PHASES
-            if (seconds := getattr(result, f"{phase}_s")) is not None
-        ),
         "why": why(result.reason, result.detail),
+        "facts": [(name, value) for name, value in _details(result) if value],
         "evidence": "\n".join(_evidence(result)),
     }
+
+
+def _details(result: ResultRow) -> Iterator[tuple[str, str]]:
+    for phase in PHASES:
+        seconds = getattr(result, f"{phase}_s")
+        yield phase, "" if seconds is None else duration(seconds)
+    yield "redirects", str(result.redirects or "")
+    yield "from", result.location or ""
+    yield "to", str(result.ip or "")
 
 
 def _evidence(result: ResultRow) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """`/`: all monitors, and whether all is well."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from monitor.web.pages.states import WORST_FIRST, Filter, ShownState, banner_of,
 from monitor.web.queries import Latest, PageReader, Seconds
 
 _MAX_QUERY = 200
+_STATES = (*WORST_FIRST, *ORDER_NAMES)
 
 Rows = dict[str, dict[str, Any]]
 
@@ -50,19 +52,31 @@ class OverviewPage:
                 "banner": banner_of(every),
                 "away": self._pages.away(reader),
                 "filter": asked,
-                "states": (*WORST_FIRST, *ORDER_NAMES),
+                "states": _counts(every, wanted),
+                "address": lambda **changes: _address({**asked, **changes}),
                 "labels": sorted({label for state in every for label in labels_of(state)}),
                 "count": page.count,
                 "total": len(every),
                 "groups": [(group, [rows[each.name] for each in members]) for group, members in page.groups],
                 "pages": page.pages,
                 "page": page.number,
-                "page_url": lambda page: (
-                    "/?" + urlencode({name: text for name, text in asked.items() if text} | {"page": page})
-                ),
+                "page_url": lambda page: _address({**asked, "page": str(page)}),
             }
 
         return await self._pages.render_beside("overview.html", "/", context)
+
+
+def _counts(every: Iterable[ShownState], wanted: Filter) -> list[tuple[str, int]]:
+    """Return how many of those that are wanted, whatever their states, are in each state that there is."""
+    admitted = [each for each in every if wanted._replace(state="").admits(each)]
+    counts = Counter(name for each in admitted for name in (each.status, *each.orders.names))
+    return [("", len(admitted)), *((name, counts[name]) for name in _STATES if counts[name])]
+
+
+def _address(fields: Mapping[str, str]) -> str:
+    """Return the address of the overview with these fields of its filter, but for empty ones."""
+    query = urlencode({name: text for name, text in fields.items() if text})
+    return f"/?{query}" if query else "/"
 
 
 async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[ShownState]:
@@ -121,7 +135,12 @@ def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: 
     return {
         **state._asdict(),
         "uptime": history.uptime(),
-        "bars": uptime_bars(bars, f"uptime of the last {'24 hours' if hourly else '90 days'}"),
+        "bars": uptime_bars(
+            bars,
+            f"uptime of the last {'24 hours' if hourly else '90 days'}",
+            history.first_hour if hourly else None,
+        ),
+        "bars_ends": ("24 h ago", "now") if hourly else (history.first_day, "today"),
         "spark": sparkline(history.medians(), "response time of the last 24 hours"),
         "response_time_s": latest and latest.response_time_s,
         "certificate_days": None if expires_at is None else (expires_at - history.now) / DAY_S,
@@ -132,4 +151,4 @@ def _row_seen(state: ShownState, result: CheckResult | None) -> dict[str, Any]:
     now = time.time()
     latest = None if result is None else Latest(result.response_time, result.certificate_expires_at)
     row = _row(state, History(now, {}, Seconds(), {}), latest, hourly=True)
-    return {**row, "bars": "", "spark": ""}
+    return {**row, "bars": "", "bars_ends": (), "spark": ""}

@@ -33,6 +33,11 @@ RANGES = {
 }
 
 
+def range_of(asked: str | None) -> str:
+    """Return the name of the range that is asked for, by default a day."""
+    return asked if asked in RANGES else "24h"
+
+
 def frame_of(asked: Range, now: float) -> Frame:
     """Return the frame of the charts: whole steps; the last one still goes on at `now`."""
     until = (now // asked.step_s + 1) * asked.step_s

@@ -8,7 +8,8 @@ const isChanged = (field) => field.options
   : field.value !== field.defaultValue;
 
 // A renewal must not disturb somebody who types, chooses or reads details; what was typed or chosen has to stay until it is sent.
-const busy = () => document.activeElement?.closest(FIELDS) || document.querySelector("#main details[open], #main .chosen")
+let checking = false;
+const busy = () => checking || document.activeElement?.closest(FIELDS) || document.querySelector("#main details[open]:not([data-open]), #main .chosen")
   || [...document.querySelectorAll(FIELDS)].some(isChanged);
 
 // Returns a selector that finds the focused element in the renewed page: a link, a button of a form, or what has a label.
@@ -21,11 +22,27 @@ function same(element) {
 // Shows times in the reader's own zone; what was there, in UTC, is what one reads when pointing at one.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const local = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short" });
 
 function localize(root) {
   for (const time of root.querySelectorAll("time:not([title])")) {
     time.title = `${time.textContent} UTC`;
     time.textContent = local.format(new Date(time.dateTime));
+  }
+  for (const field of root.querySelectorAll("[type=datetime-local]")) field.labels[0].firstChild.data = "From, else now ";
+  for (const times of root.querySelectorAll(".times[data-step]")) moveTicks(times.dataset, times.querySelectorAll("text"));
+}
+
+// Ticks stand at round times in UTC: they go back to the round times of the reader's zone that are just before.
+function moveTicks({ since, until, step }, ticks) {
+  for (const tick of ticks) {
+    const date = new Date(1000 * tick.dataset.at);
+    const ahead = -60 * date.getTimezoneOffset();
+    const at = tick.dataset.at - (((ahead % step) + +step) % step);
+    tick.setAttribute("x", `${100 * (at - since) / (until - since)}%`);
+    tick.textContent = (step < 86_400 ? clock : day).format(new Date(1000 * at));
+    if (at < since) tick.remove();
   }
 }
 
@@ -46,9 +63,8 @@ async function renew() {
     if (busy()) return;
     localize(fresh);
     const focused = same(document.activeElement);
-    const shown = document.getElementById("tip")?.textContent;
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
-    if (shown) document.getElementById("tip").textContent = shown;
+    hide();
     if (focused) document.querySelector(focused)?.focus();
   } catch {
     // The event stream shows that the connection is lost; `hello` renews the page when it is back.
@@ -63,19 +79,77 @@ if (live) {
 }
 setInterval(() => { if (document.visibilityState === "visible") renew(); }, 30_000);
 
-for (const name of ["pointerdown", "pointerover"]) {
-  document.addEventListener(name, (event) => show(event.target.closest?.(".chart .moment, .chart .shade")));
+// What bars and charts show is at the cursor, or above the finger: the nearest moment, also between two of them.
+const tip = document.body.appendChild(document.createElement("div"));
+Object.assign(tip, { id: "tip", className: "tip", role: "status", hidden: true });
+const MOMENTS = ".moment, .bars path";
+
+let finger;
+
+function hide() {
+  clearTimeout(finger);
+  tip.hidden = true;
+  for (const each of document.querySelectorAll(".chosen")) each.classList.remove("chosen");
 }
 
-function show(moment) {
-  const tip = document.getElementById("tip");
-  const title = moment?.querySelector("title");
-  if (tip && title) tip.textContent = title.textContent;
+// Returns what is said of a moment: when it was, and a line for each value.
+function said(moment) {
+  const title = moment.querySelector("title");
+  if (title) {
+    moment.dataset.said = title.textContent; // a browser would show a second tip
+    title.remove();
+  }
+  const [, when, what] = moment.dataset.said.match(/^(.*?)(?: UTC)?: (.*)$/s);
+  const { since } = moment.parentNode.dataset;
+  const at = moment.dataset.at ?? (since && +since + 3_600 * [...moment.parentNode.children].indexOf(moment));
+  const date = new Date(1000 * at);
+  return [at === undefined ? when : `${day.format(date)} ${clock.format(date)}`, ...what.split(/[,;] /)];
 }
 
-// A chart is one stop of the Tab key; the arrow keys move from moment to moment.
+function show(moment, x, y) {
+  hide();
+  moment.classList.add("chosen");
+  const [when, ...values] = said(moment);
+  const heading = document.createElement("strong");
+  heading.textContent = when;
+  const lines = values.map((value) => {
+    const line = document.createElement("span");
+    line.textContent = value;
+    if (moment.matches(".moment")) line.className = `key ${value.split(" ")[0]}`;
+    return line;
+  });
+  tip.replaceChildren(heading, ...lines);
+  tip.hidden = false;
+  const { width, height } = tip.getBoundingClientRect();
+  tip.style.left = `${scrollX + Math.max(4, Math.min(x + 12, innerWidth - width - 4))}px`;
+  tip.style.top = `${scrollY + (y - height - 12 > 4 ? y - height - 12 : y + 20)}px`;
+}
+
+function nearest(drawing, x) {
+  const away = (moment) => {
+    const { left, right } = moment.getBoundingClientRect();
+    return Math.max(left - x, x - right, 0);
+  };
+  return [...drawing.querySelectorAll(MOMENTS)].sort((one, other) => away(one) - away(other))[0];
+}
+
+for (const name of ["pointerdown", "pointermove", "click"]) { // click: a tap moves the focus first, which hides
+  document.addEventListener(name, (event) => {
+    const drawing = event.target.closest?.(".plot, .bars");
+    const moment = drawing && nearest(drawing, event.clientX);
+    if (!moment) {
+      if (!document.activeElement?.matches(".moments")) hide();
+      return;
+    }
+    show(moment, event.clientX, event.clientY);
+    if (event.pointerType !== "mouse") finger = setTimeout(hide, 10_000); // a finger does not leave, and news must come
+  });
+}
+document.documentElement.addEventListener("pointerleave", ({ pointerType }) => { if (pointerType === "mouse") hide(); });
+
+// Bars and charts are one stop of the Tab key each; the arrow keys move from moment to moment.
 document.addEventListener("keydown", (event) => {
-  const moments = [...(event.target.closest?.(".moments")?.querySelectorAll(".moment") ?? [])];
+  const moments = [...(event.target.closest?.(".moments")?.querySelectorAll(MOMENTS) ?? [])];
   const at = moments.findIndex((moment) => moment.classList.contains("chosen"));
   const next = {
     ArrowLeft: at < 0 ? moments.length - 1 : Math.max(0, at - 1),
@@ -83,14 +157,41 @@ document.addEventListener("keydown", (event) => {
     Home: 0,
     End: moments.length - 1,
   }[event.key];
+  if (event.key === "Escape") hide();
   if (!moments.length || next === undefined) return;
   event.preventDefault();
-  moments[at]?.classList.remove("chosen");
-  moments[next].classList.add("chosen");
-  moments[next].scrollIntoView({ block: "nearest", inline: "nearest" });
-  show(moments[next]);
+  const { right, top } = moments[next].getBoundingClientRect();
+  show(moments[next], right, top);
 });
 
-document.addEventListener("focusout", (event) => {
-  for (const moment of event.target.closest?.(".moments")?.querySelectorAll(".chosen") ?? []) moment.classList.remove("chosen");
+document.addEventListener("focusout", hide);
+
+// A time that is typed is one of the reader's zone, too; what is sent is in UTC.
+document.addEventListener("submit", (event) => {
+  for (const field of event.target.querySelectorAll("[type=datetime-local]")) {
+    if (field.value) field.value = new Date(field.value).toISOString().slice(0, 16);
+  }
+});
+
+// A check takes as long as its site does: what becomes of it is said without a new page.
+document.addEventListener("submit", async (event) => {
+  const { action, dataset, classList } = event.target;
+  if (!classList.contains("check")) return;
+  event.preventDefault();
+  const button = event.target.querySelector("button");
+  const answer = document.querySelector(".answer");
+  checking = button.disabled = true;
+  answer.textContent = `Checking, for ${dataset.limit} at most …`;
+  try {
+    const page = await fetch(action, { method: "POST", headers: { Accept: "text/html" } });
+    const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
+    localize(fresh);
+    const outcome = fresh.querySelector(".answer") ?? fresh.querySelector("h1");
+    answer.replaceChildren(...outcome.childNodes);
+  } catch {
+    answer.textContent = "No answer from this page's server: the check may have been made or not.";
+  }
+  checking = button.disabled = false;
+  button.focus();
+  renew();
 });

@@ -26,8 +26,8 @@ def with_channels(**channels: object) -> Config:
 async def outcomes(visitor: Visitor) -> list[str]:
     """What the page shows of each channel, without instants."""
     page = (await visitor.get("/pipeline")).text
-    shown = re.findall(r'<form class="act" method="post" action="/channels/[^>]*><p>(.*?)</p>', page)
-    return [re.sub(r"<[^>]*>", "", re.sub(r", <time.*?</time>", "", each)) for each in shown]
+    shown = re.findall(r'<form method="post" action="/channels/[^>]*><strong>(.*?)</p>', page)
+    return [re.sub(r"<[^>]*>", " ", re.sub(r", <time.*?</time>", "", each)) for each in shown]
 
 
 async def test_a_channel_is_tested_by_a_button_also_while_the_program_starts(
@@ -42,10 +42,10 @@ async def test_a_channel_is_tested_by_a_button_also_while_the_program_starts(
         await visitor.send("/channels/hook/test")
         (accepted,) = await outcomes(visitor)
 
-    assert before == ["hook"]
+    assert before == ["hook  not tested since the start"]
     assert (refused.status, refused.headers["Location"]) == (303, "/pipeline#channels")
-    assert '<strong class="problem">not accepted: the answer was 404</strong>' in shown
-    assert accepted.startswith("hook: accepted after ")
+    assert '<span class="problem">not accepted: the answer was 404</span>' in shown
+    assert accepted.startswith("hook  accepted after ")
     assert len(receiver.requests) == 2
     assert "test of the channel hook: not accepted: the answer was 404" in caplog.messages
     assert "s3cret" not in shown + caplog.text
@@ -59,8 +59,8 @@ async def test_a_channel_of_any_name_has_a_button(receiver: HttpReceiver, alert_
             assert (await visitor.send(path)).status == 303
         shown = await outcomes(visitor)
 
-    assert [each.split(": ")[0] for each in shown] == names
-    assert all(": accepted after " in each for each in shown)
+    assert [each.split("  ")[0] for each in shown] == names
+    assert all("  accepted after " in each for each in shown)
 
 
 async def test_a_channel_that_is_not_configured_cannot_be_tested(receiver: HttpReceiver) -> None:
@@ -81,9 +81,9 @@ async def test_a_channel_has_one_test_at_a_time(receiver: HttpReceiver) -> None:
     assert len(receiver.requests) == 2
 
 
-async def test_without_channels_there_is_nothing_to_test() -> None:
+async def test_without_channels_the_page_says_where_to_add_one() -> None:
     async with site_of(configured("shop")) as visitor:
-        assert "Channels" not in (await visitor.get("/pipeline")).text
+        assert "Add one to <code>alerts.channels</code>" in (await visitor.get("/pipeline")).text
 
 
 async def test_what_became_of_a_test_is_forgotten_when_the_channel_changes(receiver: HttpReceiver) -> None:

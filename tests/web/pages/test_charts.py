@@ -55,7 +55,7 @@ def test_a_sparkline_of_nothing_is_no_mistake(values: list[float | None]) -> Non
 def test_each_moment_shows_its_values() -> None:
     chart = response_chart([ChartPoint(6 * HOUR_S, (0.1, 1.5, None))], NAMES, [], DAY)
 
-    assert titles(chart, "moment") == ["06:00 UTC: p50 100 ms, p95 1.5 s, max -"]
+    assert titles(chart, "moment") == ["06:00 UTC: p50 100 ms, p95 1.5 s"]
 
 
 def test_a_moment_of_an_outage_shows_that_too() -> None:
@@ -64,15 +64,17 @@ def test_a_moment_of_an_outage_shows_that_too() -> None:
     chart = response_chart(points, NAMES, [Shade("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
 
     assert titles(chart, "moment") == [
-        "05:00 UTC: p50 -, p95 -, max -",
-        "06:00 UTC: p50 -, p95 -, max -; down for 6 h",
-        "12:00 UTC: p50 -, p95 -, max -",
+        "05:00 UTC: no data",
+        "06:00 UTC: no data; down for 6 h",
+        "12:00 UTC: no data",
     ]
 
 
 def test_a_chart_without_data_says_so() -> None:
-    assert "no data in this range" in response_chart([], NAMES, [], DAY)
-    assert "no data in this range" in phases_chart([], NAMES, [], DAY)
+    assert "No data in this range." in response_chart([], NAMES, [], DAY)
+    assert "No data in this range." in phases_chart([], NAMES, [], DAY)
+    assert "No data in this range." in phases_chart([ChartPoint(0.0, (None,))], ["tls"], [], DAY)
+    assert "No data" not in phases_chart([ChartPoint(0.0, (0.1,))], ["tls"], [], DAY)
 
 
 def test_a_line_breaks_where_spans_of_time_are_missing() -> None:
@@ -110,22 +112,50 @@ def test_phases_stand_upon_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "step_s", "first"),
-    [(0.125, 60, "00:30"), (1, 900, "06:00"), (7, 3_600, "02 Jan"), (90, 86_400, "16 Jan")],
+    ("days", "step_s", "marks"),
+    [
+        (0.125, 60, ["01:00", "02:00"]),
+        (1, 900, ["06:00", "12:00", "18:00"]),
+        (7, 3_600, ["03 Jan", "05 Jan", "07 Jan"]),
+        (30, 86_400, ["05 Jan", "12 Jan", "19 Jan", "26 Jan"]),
+        (90, 86_400, ["01 Feb", "01 Mar"]),
+    ],
 )
-def test_the_axis_has_a_few_round_times(days: float, step_s: float, first: str) -> None:
+def test_the_axis_has_a_few_round_times(days: float, step_s: float, marks: list[str]) -> None:
     chart = response_chart([], NAMES, [], Frame(0.0, days * 86_400, step_s))
 
-    marks = [each.text or "" for each in drawn(chart, "text") if each.attrib["text-anchor"] == "middle"]
-    assert 2 <= len(marks) <= 8
-    assert any(first in mark for mark in marks)
+    assert [each.text for each in drawn(chart, "text")] == marks
 
 
-@pytest.mark.parametrize(("value", "top"), [(0.013, "20 ms"), (0.5, "500 ms"), (1.2, "2 s"), (7.0, "10 s")])
-def test_the_scale_ends_at_a_round_value(value: float, top: str) -> None:
+@pytest.mark.parametrize(("frame", "is_moved"), [(DAY, True), (Frame(0.0, 30 * 86_400, 86_400), False)])
+def test_pages_move_hours_to_the_reader_s_zone_but_not_days(frame: Frame, is_moved: bool) -> None:
+    chart = response_chart([ChartPoint(6 * HOUR_S, (0.1, 0.1, 0.1))], NAMES, [], frame)
+
+    (times,), (moment,) = drawn(chart, "svg", "times"), drawn(chart, "rect", "moment")
+    assert ("data-step" in times.attrib) == is_moved
+    assert moment.attrib.get("data-at") == ("21600" if is_moved else None)
+
+
+def test_bars_of_hours_say_when_the_first_one_was() -> None:
+    bars = (Bar("up", "1 Jan 01:00: 100 % up"),)
+
+    assert 'data-since="3600"' in uptime_bars(bars, "24 hours", 1)
+    assert "data-since" not in uptime_bars(bars, "90 days")
+
+
+@pytest.mark.parametrize(
+    ("value", "scale"),
+    [
+        (0.013, ["20 ms", "10 ms", "0"]),
+        (0.5, ["500 ms", "250 ms", "0"]),
+        (1.2, ["2 s", "1 s", "0"]),
+        (7.0, ["10 s", "5 s", "0"]),
+    ],
+)
+def test_the_scale_ends_at_a_round_value(value: float, scale: list[str]) -> None:
     chart = response_chart([ChartPoint(0.0, (value, value, value))], NAMES, [], DAY)
 
-    assert top in [each.text for each in drawn(chart, "text")]
+    assert [each.text for each in drawn(chart, "span")] == scale
 
 
 @given(st.text())

@@ -31,13 +31,39 @@ def test_each_window_has_its_share() -> None:
 
     history = History(NOW, days, DOWN, hours)
 
-    assert history.uptime() == [(0.75, "24 h"), (2 / 3, "7 d"), (2 / 3, "30 d"), (0.5, "90 d")]
-    assert History(NOW, {}, NOTHING, {}).uptime() == [
-        (None, "24 h"),
-        (None, "7 d"),
-        (None, "30 d"),
-        (None, "90 d"),
+    assert [each[:2] for each in history.uptime()] == [
+        (0.75, "24 h"),
+        (2 / 3, "7 d"),
+        (2 / 3, "30 d"),
+        (0.5, "90 d"),
     ]
+    assert History(NOW, {}, NOTHING, {}).uptime() == [
+        (None, "24 h", None),
+        (None, "7 d", None),
+        (None, "30 d", None),
+        (None, "90 d", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "of_s"),
+    [
+        (Seconds(up_s=30, locations=1), 30),
+        (Seconds(up_s=0.5, locations=1), 1),
+        (Seconds(up_s=3_599, locations=1), 59 * 60),
+        (Seconds(up_s=20_000, maintenance_s=6_000, locations=2), 3 * 3_600),
+        (Seconds(up_s=3.5 * 86_400, locations=1), 3 * 86_400),
+        (Seconds(up_s=6.2 * 86_400, locations=1), 6 * 86_400),
+        (Seconds(up_s=6.4 * 86_400, locations=1), None),
+    ],
+)
+def test_an_uptime_says_of_how_much_data_it_is_if_that_is_less_than_its_time(
+    known: Seconds, of_s: float | None
+) -> None:
+    _, week, month, _ = History(NOW, {TODAY: known}, NOTHING, {}).uptime()
+
+    assert week.known_s == of_s
+    assert month.known_s is not None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +86,7 @@ def test_bars_are_in_the_order_of_time_and_end_today() -> None:
     assert days[-1] == Bar("up", "25 Nov: 100 % up")
     assert hours[-1] == Bar("up", "25 Nov 15:00: 100 % up")
     assert hours[0] == Bar("unknown", "24 Nov 16:00: no data")
+    assert (history.first_day, history.first_hour) == ("28 Aug", HOUR - 23)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,12 @@ from typing import Any
 import pytest
 
 from monitor.incidents.store import locked
-from monitor.result import CheckResult, Evidence, OwnTroubleError, Tls
+from monitor.result import Evidence, Tls
 from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 from monitor.web.pages.rendering import monitor_path
-from monitor.web.queries import PageReader
-from tests.postgres import result_store
-from tests.web.visitor import HTML, configured, no_check, outage, result, site_of
+from tests.web.visitor import HTML, configured, outage, result, site_of
 
 SCRIPT = "<script>alert(1)</script>"
 TLS = Tls("TLS 1.3", "AES", "ab", "CN=shop", "CN=authority", "shop.example", "01", None)
@@ -40,11 +38,13 @@ async def test_every_name_has_a_page(store: ResultStore, name: str) -> None:
     async with site_of(configured(name, "other"), store) as visitor:
         page = await visitor.get(monitor_path(name))
         asked = await visitor.post(f"{monitor_path(name)}/check")
+        answer = await visitor.get(asked.headers["Location"])
 
     assert page.status == 200
-    assert "up since" not in page.text
-    assert asked.status == 503
-    assert "No result" in asked.text
+    assert "<p>since" not in page.text
+    assert "<p>last checked at <time" in page.text
+    assert asked.status == 303
+    assert "Not checked: this process does not check it." in answer.text
 
 
 async def test_an_unknown_monitor_has_none(store: ResultStore) -> None:
@@ -68,20 +68,20 @@ async def test_each_range_has_its_charts(store: ResultStore, asked: str) -> None
     assert f'range={asked}" aria-current="page"' in page.text
     assert "p50 250 ms" in page.text or "p95 2" in page.text
     assert 'class="transfer"' in page.text
-    assert "no data in this range" not in page.text
+    assert "No data in this range" not in page.text
 
 
 @pytest.mark.parametrize(
     ("settings", "shown"),
     [
-        ({"labels": {"team": "ink", "tier": "<1>"}}, "<p>team=ink · tier=&lt;1&gt;</p>"),
+        ({"labels": {"team": "ink", "tier": "<1>"}}, " · team=ink · tier=&lt;1&gt;</p>"),
         (
             {"runbook": 'https://wiki.example/"shop"'},
-            '<p><a href="https://wiki.example/&#34;shop&#34;">Runbook</a></p>',
+            ' · <a href="https://wiki.example/&#34;shop&#34;">Runbook</a></p>',
         ),
         (
             {"labels": {"team": "ink"}, "runbook": "https://wiki.example/"},
-            '<p>team=ink · <a href="https://wiki.example/">Runbook</a></p>',
+            ' · team=ink · <a href="https://wiki.example/">Runbook</a></p>',
         ),
     ],
 )
@@ -98,9 +98,9 @@ async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: R
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop?range=x")
 
-    assert page.text.count("no data in this range") == 2
+    assert page.text.count("No data in this range.") == 2
     assert 'range=24h" aria-current="page"' in page.text
-    assert "None in this range." in page.text
+    assert 'No incidents in this range. <a href="/monitors/shop?range=90d">' in page.text
 
 
 async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: ResultStore) -> None:
@@ -141,10 +141,11 @@ async def test_a_result_shows_its_code_redirects_phases_and_where_from(store: Re
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop")
 
-    assert "connect 20 ms, processing 500 ms" in page.text
-    assert "2 redirects" in page.text
-    assert "1 redirect<" in page.text
-    assert "192.0.2.1" in page.text
+    assert "<dt>connect</dt><dd>20 ms</dd><dt>processing</dt><dd>500 ms</dd>" in page.text
+    assert "<dt>redirects</dt><dd>2</dd>" in page.text
+    assert "<dt>redirects</dt><dd>1</dd>" in page.text
+    assert "<dt>to</dt><dd>192.0.2.1</dd>" in page.text
+    assert "<dt>resolve</dt>" not in page.text
     assert "monitor offline" in page.text
 
 
@@ -152,7 +153,7 @@ async def test_a_monitor_without_a_result_says_so(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop")
 
-    assert "<p>None in the last 24 hours.</p>" in page.text
+    assert "No results in the last 24 hours. <i>Check now</i> makes one." in page.text
 
 
 @pytest.mark.parametrize(
@@ -191,72 +192,33 @@ async def test_settings_are_shown_without_secrets(store: ResultStore) -> None:
     async with site_of(configured(shop), store) as visitor:
         page = await visitor.get("/monitors/shop")
 
-    assert "<dt>interval_s</dt><dd>15</dd>" in page.text
+    assert "<dt>interval</dt><dd>15 s</dd>" in page.text
     assert "<dt>headers</dt><dd>X-Key: ***</dd>" in page.text
-    assert "hidden" not in page.text
+    assert "hidden-" not in page.text
 
 
-async def test_a_check_that_is_asked_for_is_on_the_page_that_follows(
-    store: ResultStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = result(ago_s=0, response_status=207)
-    is_stored = PageReader.is_stored
-    looks: list[bool] = []
+async def test_a_paused_monitor_says_so_and_what_to_do(store: ResultStore) -> None:
+    async with site_of(configured({"name": "shop", "paused": True}), store) as visitor:
+        page = (await visitor.get("/monitors/shop")).text
 
-    async def check_now(name: str, within_s: float) -> CheckResult:
-        assert (name, within_s) == ("shop", 70.0)
-        return found
-
-    async def stored_after_a_look(reader: PageReader, result: CheckResult) -> bool:
-        looks.append(await is_stored(reader, result))
-        if len(looks) == 1:
-            await store.save([found])
-        return looks[-1]
-
-    monkeypatch.setattr(PageReader, "is_stored", stored_after_a_look)
-    monkeypatch.setattr("monitor.web.pages.monitor._WAIT_S", 60.0)
-
-    async with site_of(configured("shop"), store, check_now) as visitor:
-        assert "207" not in (await visitor.get("/monitors/shop?range=7d")).text
-        asked = await visitor.post("/monitors/shop/check?range=7d")
-        page = await visitor.get(asked.headers["Location"])
-
-    assert looks == [False, True]
-    assert (asked.status, asked.headers["Location"]) == (303, "/monitors/shop?range=7d")
-    assert '<td class="number">207</td>' in page.text
+    assert "<h2>Paused</h2>" in page
+    assert "It is not checked: the configuration has it paused." in page
+    assert "remove <code>paused</code> from its configuration" in page
+    assert "<button disabled>Check now" in page
 
 
-async def test_a_result_that_waits_somewhere_is_not_waited_for_for_long(
-    store: ResultStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monitor.web.pages.monitor._WAIT_S", 0.05)
+async def test_settings_that_are_not_the_defaults_come_first(store: ResultStore) -> None:
+    shop = {"name": "shop", "timeout_s": 3, "expect": {"status": [204]}}
 
-    async def check_now(*_: Any) -> CheckResult:
-        return result()
+    async with site_of(configured(shop, "blog"), store) as visitor:
+        own, plain = [(await visitor.get(f"/monitors/{name}")).text for name in ("shop", "blog")]
 
-    async with site_of(configured("shop"), store, check_now) as visitor:
-        assert (await visitor.post("/monitors/shop/check")).status == 303
-    unavailable = result_store("postgresql://127.0.0.1:9/x")
-    async with site_of(configured("shop"), unavailable, check_now) as visitor:
-        assert (await visitor.post("/monitors/shop/check")).status == 303
-
-
-@pytest.mark.parametrize("trouble", [KeyError, TimeoutError, OwnTroubleError])
-async def test_a_check_that_is_not_made_says_so(store: ResultStore, trouble: type[Exception]) -> None:
-    async def check_now(*_: Any) -> CheckResult:
-        raise trouble
-
-    async with site_of(configured("shop"), store, check_now) as visitor:
-        answer = await visitor.post("/monitors/shop/check")
-
-    assert (answer.status, "The check could not be made" in answer.text) == (503, True)
-
-
-async def test_no_check_is_made_while_the_program_starts() -> None:
-    async with site_of(configured("shop"), None, no_check) as visitor:
-        answer = await visitor.post("/monitors/shop/check")
-
-    assert (answer.status, "starting" in answer.text) == (503, True)
+    settings = own[own.index("<h2>Settings") :].partition("<summary>Defaults</summary>")
+    assert "<dt>timeout</dt><dd>3 s</dd>" in settings[0]
+    assert "<dt>expected status</dt><dd>204</dd>" in settings[0]
+    assert "<dt>timeout</dt>" not in settings[2]
+    assert "<dt>method</dt><dd>GET</dd>" in settings[2]
+    assert "<p>All are the defaults.</p>" in plain
 
 
 async def test_results_are_those_of_the_last_day_and_not_too_many(store: ResultStore) -> None:
@@ -265,4 +227,4 @@ async def test_results_are_those_of_the_last_day_and_not_too_many(store: ResultS
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop")
 
-    assert page.text.count('<td><span class="state up">') == 20
+    assert page.text.count('<td><span class="state up">') == 10

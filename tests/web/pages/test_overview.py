@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from markupsafe import escape
@@ -41,7 +42,7 @@ async def test_each_monitor_has_its_state_and_the_worst_comes_first(store: Resul
     async with site_of(config, store) as visitor:
         page = await visitor.get("/")
 
-    states = re.findall(r'data-label="State"><span class="state (\w+)">', page.text)
+    states = re.findall(r'<td><span class="state (\w+)">', page.text)
     assert sorted(states) == sorted(["down", "down", "degraded", "unknown", "up", "paused"])
     assert states == sorted(states, key=["down", "partial", "degraded", "unknown", "up", "paused"].index)
     assert "2 of 5 monitors are down: gone, half" in page.text
@@ -105,6 +106,36 @@ async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
         assert await bars(visitor, "old", "?q=old&bars=24h") == ("24 hours", 24)
 
 
+async def test_each_state_that_there_is_can_be_chosen(store: ResultStore) -> None:
+    await store.save([*outage("gone"), result("fine"), *outage("moving")])
+    until = time.time() + 3_600
+    windows = [{"starts_at": "2026-01-01T00:00Z", "ends_at": datetime.fromtimestamp(until, UTC).isoformat()}]
+
+    async with site_of(
+        configured("fine", "gone", {"name": "moving", "maintenance": windows}), store
+    ) as visitor:
+        page = (await visitor.get("/?bars=24h")).text
+
+    assert re.findall(r'<a href="(/\?[^"]*)"[^>]*>([\w ]+) <span>(\d+)</span>', page) == [
+        ("/?bars=24h", "All", "3"),
+        ("/?state=down&amp;bars=24h", "Down", "2"),
+        ("/?state=up&amp;bars=24h", "Up", "1"),
+        ("/?state=maintenance&amp;bars=24h", "In maintenance", "1"),
+    ]
+
+
+async def test_the_bars_have_dates_and_a_short_uptime_says_of_how_much_it_is(store: ResultStore) -> None:
+    await store.save([result("shop", ago_s) for ago_s in range(7_500, 0, -60)])
+
+    async with site_of(configured("shop"), store) as visitor:
+        hours, days = [(await visitor.get(f"/?bars={bars}")).text for bars in ("24h", "90d")]
+
+    first = datetime.now(UTC) - timedelta(days=89)
+    assert '<span class="ends"><span>24 h ago</span><span>now</span></span>' in hours
+    assert f'<span class="ends"><span>{first:%d %b}</span><span>today</span></span>' in days
+    assert hours.count("100 %<small>of 2 h</small>") == 4
+
+
 async def bars(visitor: Visitor, name: str, query: str = "") -> tuple[str, int]:
     """Return what the bars are said to be of, and how many there are."""
     html = await row(visitor, name, query)
@@ -119,7 +150,7 @@ async def test_one_monitor_is_no_plural(store: ResultStore) -> None:
         page = await visitor.get("/")
 
     assert "<h1>shop is down</h1>" in page.text
-    assert "<p>1 monitor</p>" in page.text
+    assert 'aria-current="true">All <span>1</span>' in page.text
 
 
 async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -> None:
@@ -129,11 +160,13 @@ async def test_a_filter_finds_monitors_and_stays_filled_in(store: ResultStore) -
         page = await visitor.get("/?q=SHO&state=unknown&label=team%3Dweb")
         nothing = await visitor.get("/?q=nowhere")
 
-    assert "<p>1 of 2 monitors</p>" in page.text
+    assert 'href="/?q=SHO&amp;label=team%3Dweb">All <span>1</span>' in page.text
+    assert '<input type="hidden" name="state" value="unknown">' in page.text
+    assert 'state=unknown&amp;label=team%3Dweb" aria-current="true">Unknown <span>1</span>' in page.text
     assert "<h2>sales</h2>" in page.text
     assert 'value="SHO"' in page.text
-    assert page.text.count(" selected>") == 2
-    assert "No monitor matches." in nothing.text
+    assert page.text.count(" selected>") == 1
+    assert 'No monitor matches. <a href="/">Show all</a>' in nothing.text
 
 
 async def test_many_monitors_are_shown_on_pages_that_keep_the_filter(store: ResultStore) -> None:
