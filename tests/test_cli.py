@@ -113,6 +113,12 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{VERSION}\n"
 
 
+def test_the_package_is_the_program() -> None:
+    command = [sys.executable, "-m", "monitor", "--version"]
+
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == f"{VERSION}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "mistake"),
     [
