@@ -88,7 +88,7 @@ def uptime_bars(bars: tuple[Bar, ...], label: str, first_hour: int | None = None
         '<svg class="bars" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}"{}>'
         "{}</svg>"
     ).format(
-        max(1, 8 * len(bars) - 2),
+        max(1, 8 * len(bars) - 1),
         label,
         hours,
         _joined(_bar(position, each) for position, each in enumerate(bars)),
@@ -98,7 +98,7 @@ def uptime_bars(bars: tuple[Bar, ...], label: str, first_hour: int | None = None
 @lru_cache(maxsize=10_000)
 def _bar(position: int, shown: Bar) -> Markup:
     """Draw one bar; cached, since most monitors have the same bars."""
-    return Markup('<path class="{}" d="M{} 0h6v28h-6z"><title>{}</title></path>').format(
+    return Markup('<path class="{}" d="M{} 0h7v28h-7z"><title>{}</title></path>').format(
         shown.state, 8 * position, shown.label
     )
 
@@ -298,7 +298,7 @@ def _line(dots: Iterable[tuple[float, float | None]], name: str) -> Markup:
             runs.append([])
         else:
             runs[-1].append(f"{x:.1f} {y:.1f}")
-    path = "".join("M" + "L".join(run) + ("h2" if len(run) == 1 else "") for run in runs if run)
+    path = "".join("M" + "L".join(run) + ("h8" if len(run) == 1 else "") for run in runs if run)
     return Markup('<path class="line {}" d="{}"/>').format(name, path)
 
 

@@ -1,7 +1,15 @@
+import re
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from jinja2 import UndefinedError
 
+from monitor import web
 from monitor.web.pages.rendering import environment
+from monitor.web.queries import IncidentKind
+
+WEB = Path(str(web.__file__)).parent
 
 
 def test_what_a_site_sends_is_escaped_and_what_a_page_forgets_is_a_bug() -> None:
@@ -10,3 +18,14 @@ def test_what_a_site_sends_is_escaped_and_what_a_page_forgets_is_a_bug() -> None
     assert template.render(text="<script>") == "<p>&lt;script&gt;</p>"
     with pytest.raises(UndefinedError):
         template.render()
+
+
+def test_the_style_sheet_has_nothing_that_no_page_uses() -> None:
+    styles = re.sub(r"/\*.*?\*/", "", (WEB / "static/page.css").read_text("utf-8"), flags=re.DOTALL)
+    pages = [path for end in ("html", "js", "py") for path in WEB.glob(f"*/*.{end}")]
+    words = set(re.findall(r"\w+", "\n".join(path.read_text("utf-8") for path in pages)))
+    words |= {*get_args(IncidentKind)}
+
+    selectors = re.sub(r"\{[^{}]*\}", "", styles)
+    assert set(re.findall(r"\.([a-z]\w*)", selectors)) - words == set()
+    assert set(re.findall(r"(--[\w-]+):", styles)) - set(re.findall(r"var\((--[\w-]+)", styles)) == set()
