@@ -43,6 +43,23 @@ def instant(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def day(at: float) -> str:
+    """Return the day of an instant in UTC: `Thu 26 November 2026`."""
+    date = datetime.fromtimestamp(at, UTC)
+    return f"{date:%a} {date.day} {date:%B %Y}"
+
+
+def moment(at: float) -> str:
+    """Return an instant in UTC to the minute, of a year that is known: `26 Nov, 22:10`."""
+    date = datetime.fromtimestamp(at, UTC)
+    return f"{date.day} {date:%b, %H:%M}"
+
+
+def clock(at: float, *, seconds: bool = False) -> str:
+    """Return the time of day of an instant in UTC: `22:10`, or with its seconds."""
+    return f"{datetime.fromtimestamp(at, UTC):{'%H:%M:%S' if seconds else '%H:%M'}}"
+
+
 def iso(at: float) -> str:
     """Return an instant (Unix seconds) for programs, by ISO 8601."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

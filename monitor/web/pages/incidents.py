@@ -9,15 +9,14 @@ from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
-from monitor.incidents.model import NO_LONGER_CHECKED
-from monitor.result import why
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.web import acts
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
+from monitor.web.pages.course import course_of
 from monitor.web.pages.rendering import monitor_path
-from monitor.web.pages.status import PUBLIC_KINDS
-from monitor.web.queries import Incident, IncidentChange, PageReader, Place
+from monitor.web.pages.timeline import PUBLIC_WORDS
+from monitor.web.queries import Incident, PageReader, Place
 
 _ROWS = 100
 _SILENCES_H = (1, 4, 24, 168)
@@ -47,37 +46,44 @@ class IncidentPages:
         return await self._pages.send(request, key, lambda reader: self._make_history(reader, asked))
 
     async def _make_history(self, reader: PageReader, asked: Mapping[str, str]) -> str:
-        until = _instant(asked["until"])
-        found = await reader.incidents(
-            [asked["monitor"]] if asked["monitor"] else None,
-            _instant(asked["since"]) or 0.0,
-            until + DAY_S if until is not None else math.inf,
-            is_open={"open": True, "resolved": False}.get(asked["state"]),
-            after=_place(asked),
-            limit=_ROWS,
-        )
+        """Show what goes on, and then what is over; pages after the first have more of the latter."""
+        state, ongoing, over = asked["state"], [], []
+        if state == "open" or (not state and _place(asked) == Place()):
+            ongoing = await self._read(reader, asked, is_open=True)
+        if state != "open":
+            over = await self._read(reader, asked, is_open=False)
         older = ""
-        if len(found) == _ROWS:
-            older = _address({**asked, "at": repr(found[-1].started_at), "id": str(found[-1].id)})
+        if len(listed := ongoing if state == "open" else over) == _ROWS:
+            older = _address({**asked, "at": repr(listed[-1].started_at), "id": str(listed[-1].id)})
         await self._pages.read_orders()
         now = time.time()
-        orders = {
-            each.id: self._pages.orders.of_incident(each, now) for each in found if each.ended_at is None
-        }
+        orders = {each.id: self._pages.orders.of_incident(each, now) for each in ongoing}
         monitors = self._pages.monitors
         return await self._pages.render_beside(
             "incidents.html",
             "/incidents",
             lambda: {
-                "incidents": found,
+                "incidents": [*ongoing, *over],
                 "orders": orders,
                 "several": True,
                 "filter": asked,
                 "is_filtered": any(asked.values()),
                 "address": lambda **changes: _address({**asked, "at": "", "id": "", **changes}),
                 "older": older,
+                "has_more_ongoing": not state and len(ongoing) == _ROWS,
                 "names": sorted(monitors),
             },
+        )
+
+    async def _read(self, reader: PageReader, asked: Mapping[str, str], *, is_open: bool) -> list[Incident]:
+        until = _instant(asked["until"])
+        return await reader.incidents(
+            [asked["monitor"]] if asked["monitor"] else None,
+            _instant(asked["since"]) or 0.0,
+            until + DAY_S if until is not None else math.inf,
+            is_open=is_open,
+            after=_place(asked),
+            limit=_ROWS,
         )
 
     async def _one(self, request: web.Request) -> web.Response:
@@ -85,15 +91,17 @@ class IncidentPages:
 
         async def make(reader: PageReader) -> str:
             incident, changes = await acts.incident_of(reader, number)
+            acknowledged = await self._pages.running.alerts.acknowledgement(number)
+            updates = (await self._pages.running.alerts.updates([number]))[number]
             return self._pages.render(
                 "incident.html",
                 "/incidents",
                 incident=incident,
-                changes=[(change, _words(change, incident), _why(change)) for change in changes],
+                course=course_of(incident, changes, acknowledged, updates),
                 deliveries=await reader.deliveries(incident),
                 silences=_SILENCES_H,
-                updates=(await self._pages.running.alerts.updates([number]))[number],
-                is_public=incident.kind in PUBLIC_KINDS,
+                is_public=incident.kind in PUBLIC_WORDS,
+                acknowledged=acknowledged,
                 **await self._orders(incident),
             )
 
@@ -103,7 +111,6 @@ class IncidentPages:
         await self._pages.read_orders()
         orders = self._pages.orders.of_incident(incident, time.time())
         return {
-            "acknowledged": await self._pages.running.alerts.acknowledgement(incident.id),
             "silence": self._pages.orders.silence_of(incident.monitor, time.time()),
             "maintenance_until_at": orders.maintenance_until_at,
         }
@@ -140,24 +147,6 @@ def _address(fields: Mapping[str, str]) -> str:
     """Return the address of the list with these fields of its filter, but for empty ones."""
     query = urlencode({name: text for name, text in fields.items() if text})
     return f"/incidents?{query}" if query else "/incidents"
-
-
-def _words(change: IncidentChange, incident: Incident) -> str:
-    """Return what a change is; those of outages, in the changes of flapping, say how the monitor was."""
-    if change.kind == "flapping":
-        return {"opened": "flapping", "resolved": "settled"}.get(change.change, change.change)
-    if change.incident_id == incident.id:
-        return f"{change.change} (no alert: flapping)" if change.quiet else change.change
-    down = "down" if change.kind == "down" else "down from some locations"
-    return {"opened": down, "changed": f"still {down}", "resolved": "up", "past": f"was {down}"}[
-        change.change
-    ]
-
-
-def _why(change: IncidentChange) -> str:
-    """Return the reason of a change; an end has that of the incident, unless nobody checks it any more."""
-    is_plain_end = change.change == "resolved" and change.detail != NO_LONGER_CHECKED
-    return "" if is_plain_end else why(change.reason, change.detail)
 
 
 def _instant(day: str) -> float | None:

@@ -5,7 +5,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.result import why
-from monitor.runtime.text import counted, duration, instant, iso, percent
+from monitor.runtime.text import clock, counted, day, duration, instant, iso, moment, percent
+from monitor.web.pages.timeline import PUBLIC_WORDS, WORDS, by_day, roughly
 
 
 def environment(*, has_sessions: bool = False) -> Environment:
@@ -17,13 +18,18 @@ def environment(*, has_sessions: bool = False) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(has_sessions=has_sessions, why=why)
+    made.globals.update(has_sessions=has_sessions, why=why, words=WORDS, public_words=PUBLIC_WORDS)
     made.filters.update(
+        by_day=by_day,
+        clock=clock,
         counted=counted,
+        day=day,
         duration=duration,
         instant=instant,
         iso=iso,
+        moment=moment,
         percent=percent,
+        roughly=roughly,
         monitor_path=monitor_path,
         channel_test_path=channel_test_path,
     )

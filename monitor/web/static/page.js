@@ -24,14 +24,40 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const local = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short" });
+const formats = {
+  day: new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "long", year: "numeric" }),
+  moment: new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+  clock: new Intl.DateTimeFormat("sv-SE", { timeStyle: "short" }),
+  seconds: new Intl.DateTimeFormat("sv-SE", { timeStyle: "medium" }),
+};
 
 function localize(root) {
   for (const time of root.querySelectorAll("time:not([title])")) {
-    time.title = `${time.textContent} UTC`;
-    time.textContent = local.format(new Date(time.dateTime));
+    time.title = `${time.dateTime.slice(0, 19).replace("T", " ")} UTC`;
+    time.textContent = (formats[time.dataset.as] ?? local).format(new Date(time.dateTime));
   }
   for (const field of root.querySelectorAll("[type=datetime-local]")) field.labels[0].firstChild.data = "From, else now ";
   for (const times of root.querySelectorAll(".times[data-step]")) moveTicks(times.dataset, times.querySelectorAll("text"));
+  root.querySelectorAll(".timeline").forEach(byDay);
+}
+
+// Groups what happened by the days of the reader's zone: those of the server are of UTC.
+function byDay(timeline) {
+  const old = [...timeline.querySelectorAll(".day")];
+  const days = [];
+  for (const entry of timeline.querySelectorAll(".day > ol > .entry")) {
+    const day = formats.day.format(new Date(entry.querySelector("time").dateTime));
+    if (days.at(-1)?.querySelector("time").textContent !== day) {
+      days.push(old[0].cloneNode(true));
+      const heading = days.at(-1).querySelector("time");
+      heading.textContent = day;
+      heading.removeAttribute("title");
+      days.at(-1).querySelector("ol").replaceChildren();
+    }
+    days.at(-1).querySelector("ol").append(entry);
+  }
+  old[0]?.replaceWith(...days);
+  old.slice(1).forEach((day) => day.remove());
 }
 
 // Ticks stand at round times in UTC: they go back to the round times of the reader's zone that are just before.

@@ -75,12 +75,63 @@ BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)
 async def test_times_are_those_of_the_reader_and_utc_is_at_hand(here: World) -> None:
     async with here.window(timezone_id="Asia/Tokyo") as shown:
         await shown.open("/incidents/1")
-        time = shown.page.locator("main time").first
+        time = shown.page.locator("footer time")
         there, utc = await time.inner_text(), str(await time.get_attribute("title")).removesuffix(" UTC")
         footer = await shown.page.locator("footer").inner_text()
 
     assert datetime.fromisoformat(there) - datetime.fromisoformat(utc) == timedelta(hours=9)
     assert "Times are those of Asia/Tokyo" in footer
+
+
+async def test_days_are_those_of_the_reader(store: ResultStore) -> None:
+    noon = (datetime.now(UTC) - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+    ago_s = time.time() - noon.timestamp()
+    for name, hours in (("early", 2), ("late", 4)):
+        first_s = ago_s - hours * 3_600
+        await store.save([*outage(name, first_s), *(result(name, first_s - late_s) for late_s in (240, 300))])
+    next_day = noon + timedelta(days=1)
+
+    async with chromium() as browser, site_of(configured("early", "late"), store) as visitor:
+        for zone, days, clocks in (
+            ("UTC", [(noon, 2)], ["16:00", "14:00"]),
+            ("Asia/Tokyo", [(next_day, 1), (noon, 1)], ["01:00", "23:00"]),
+        ):
+            async with window(browser, visitor.url, timezone_id=zone) as shown:
+                for path in ("/incidents", "/status", "/monitors/early?range=7d"):
+                    await shown.open(path)
+                    found = await shown.page.locator(".day").evaluate_all(DAYS)
+                    expected = [[f"{each:%a} {each.day} {each:%B %Y}", count] for each, count in days]
+                    assert found == (expected if "monitors" not in path else [[expected[-1][0], 1]]), (
+                        path,
+                        zone,
+                    )
+                    assert await shown.page.locator(".entry > time").all_inner_texts() == (
+                        clocks if "monitors" not in path else clocks[-1:]
+                    )
+
+
+DAYS = """(days) => days.map((day) => [
+    day.firstElementChild.textContent.replace(",", ""), day.querySelectorAll(".entry").length,
+])"""
+
+
+async def test_what_goes_on_looks_other_than_what_is_over(here: World) -> None:
+    await save(here.database, [result("gone", 20), result("gone", 10), *outage("slow", 250, checks=3)])
+    async with here.window() as shown:
+        for path in ("/incidents", "/status"):
+            await shown.open(path)
+            ongoing, over = [
+                await shown.page.locator(f".entry.down.{each}").first.evaluate(MARK)
+                for each in ("ongoing", "resolved")
+            ]
+            assert ongoing["fill"] == ongoing["ring"] == over["ring"] != over["fill"]
+            assert (ongoing["weight"], over["weight"]) == ("600", "400")
+
+
+MARK = """(entry) => {
+    const { backgroundColor: fill, borderTopColor: ring } = getComputedStyle(entry, "::after");
+    return { fill, ring, weight: getComputedStyle(entry.querySelector(".what")).fontWeight };
+}"""
 
 
 PATHS = (
