@@ -77,7 +77,7 @@ _MEANINGS = {
     "no_data": "Nobody has checked it, or no result arrives: that says nothing about the site.",
     "degraded": "It is up, but slow.",
     "partial": "From the other locations it is up.",
-    "flapping": "It goes up and down often; there are no more alerts of that until it settles.",
+    "flapping": "It goes up and down often: no more alerts about that until it settles.",
 }
 
 
@@ -169,9 +169,9 @@ def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
 def compose_test(channel: str, location: str, now: float) -> Alert:
     """Return the message that shows whether people get what is sent to a channel."""
     lines = [
-        f"Somebody tries the channel {channel}.",
-        "No monitor is concerned, and there is nothing to do.",
-        f"From: {location}",
+        f"This is a test of the channel {channel}.",
+        "No monitor has trouble, and there is nothing to do.",
+        f"Sent from: {location}",
     ]
     title = "A test of the website health monitor"
     return Alert(event="test", at=now, title=title, text="\n".join(lines), monitors=())
@@ -198,7 +198,7 @@ def _of_one(subject: Subject, event: Event) -> list[str]:
     elif ended_at is None and subject.kind in _MEANINGS:
         lines.append(_MEANINGS[subject.kind])
     if subject.locations:
-        lines.append(f"From: {', '.join(subject.locations)}")
+        lines.append(f"Seen from: {', '.join(subject.locations)}")
     if subject.labels:
         lines.append(f"Labels: {_labels(subject)}")
     lines += _runbooks([subject], event)
@@ -218,7 +218,7 @@ def _of_many(subjects: Sequence[Subject], event: Event) -> list[str]:
         lines.append(f"and {len(subjects) - _MAX_LISTED} more")
     locations = sorted({location for subject in subjects for location in subject.locations})
     if locations:
-        lines.append(f"From: {', '.join(locations)}")
+        lines.append(f"Seen from: {', '.join(locations)}")
     lines += _runbooks(subjects, event)
     page = next((subject.link for subject in subjects if subject.link), None)
     if page:

@@ -175,7 +175,7 @@ def _name(config: Config) -> str:
 
 
 def _process(config: Config) -> str:
-    return f"From: {config.location}, process {os.getpid()} on {socket.gethostname()}"
+    return f"Sent from: {config.location}, process {os.getpid()} on {socket.gethostname()}"
 
 
 def _page(config: Config) -> list[str]:

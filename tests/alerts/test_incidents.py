@@ -55,7 +55,7 @@ async def test_an_outage_is_sent_with_its_reason(
 
     (alert,) = [each["alert"] for each in await book.deliveries()]
     assert "Why: status 500, expected 200-399" in alert
-    assert "From: here" in alert
+    assert "Seen from: here" in alert
     assert await alerts_of(alert_store, checks("++", now + 120), book, receiver) == [
         "shop is down",
         "shop is up again",

@@ -37,7 +37,7 @@ def test_an_alert_says_what_since_when_why_how_late_from_where_and_where_to_look
         "Since: 2027-01-15 06:57:50 UTC",
         "Why: status 500, expected 200-399",
         "Noticed after: 2 min 10 s",
-        "From: Graz, Vienna",
+        "Seen from: Graz, Vienna",
         "https://status.example/monitors/shop",
     ]
 
@@ -47,7 +47,7 @@ def test_an_alert_has_the_labels_and_the_runbook_until_there_is_nothing_more_to_
     over = msgspec.structs.replace(known, ended_at=NOW)
 
     assert written("opened", known).text.splitlines()[4:] == [
-        "From: Graz, Vienna",
+        "Seen from: Graz, Vienna",
         "Labels: team=ink, tier=1",
         "Runbook: https://wiki.example/shop",
         "https://status.example/monitors/shop",
@@ -69,7 +69,7 @@ def test_an_alert_of_many_has_each_runbook_once() -> None:
     assert lines[0].startswith("- s0, 2027")
     assert lines[1].startswith("- s1 (team=ink), 2027")
     assert lines[4:] == [
-        "From: Graz, Vienna",
+        "Seen from: Graz, Vienna",
         "Runbook: https://wiki.example/a",
         "Runbook: https://wiki.example/b",
         "https://status.example/",
@@ -81,7 +81,7 @@ def test_the_end_says_how_long_it_was() -> None:
         "https://shop.example/",
         "Down: 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC, 1 h",
         "Why: status 500, expected 200-399",
-        "From: Graz, Vienna",
+        "Seen from: Graz, Vienna",
         "https://status.example/monitors/shop",
     ]
 
@@ -102,7 +102,7 @@ def test_a_past_outage_is_sent_as_past() -> None:
         ("no_data", "Nobody has checked it, or no result arrives: that says nothing about the site."),
         ("partial", "From the other locations it is up."),
         ("degraded", "It is up, but slow."),
-        ("flapping", "It goes up and down often; there are no more alerts of that until it settles."),
+        ("flapping", "It goes up and down often: no more alerts about that until it settles."),
     ],
 )
 def test_other_kinds_than_down_say_what_they_mean(kind: str, meaning: str) -> None:
@@ -134,7 +134,7 @@ def test_the_end_of_many_says_when_each_was_over() -> None:
     assert written("resolved", *over, among="3 monitors").text.splitlines() == [
         "- a, 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC",
         "- b, 2027-01-15 06:57:50 UTC to 2027-01-15 07:57:50 UTC",
-        "From: Graz, Vienna",
+        "Seen from: Graz, Vienna",
         "https://status.example/",
     ]
 

@@ -34,11 +34,11 @@ async def test_each_channel_gets_a_test_message_without_kafka_and_postgresql(
     assert second.startswith("hook: accepted after ")
     (mail,) = mail_server.mails
     assert mail["Subject"] == "A test of the website health monitor"
-    assert "Somebody tries the channel mail." in mail.get_content()
+    assert "This is a test of the channel mail." in mail.get_content()
     ((_, body),) = receiver.requests
     document = json.loads(body)
     assert (document["event"], document["monitors"]) == ("test", [])
-    assert document["text"].endswith("From: Vienna")
+    assert document["text"].endswith("Sent from: Vienna")
     assert document["id"] < 0
     assert not (monitor.folder / "d").exists()
 
