@@ -1,7 +1,8 @@
 """A request every minute to an outside service, which alerts people when these requests stop.
 
 No program can report its own death. A recent result of this process that has its row in the database shows
-that checks, Kafka and PostgreSQL all work.
+that checks, Kafka and PostgreSQL all work. Where other processes of the location make all checks of the
+moment, a recent result of theirs shows it.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from operator import attrgetter
 
 import aiohttp
 import msgspec
@@ -19,12 +21,13 @@ from monitor.alerts.channels.requests import status_of, trouble_of
 from monitor.config.model import Config
 from monitor.result import CheckResult
 from monitor.storage.database import Database, StoreUnavailableError
-from monitor.storage.results import stored
+from monitor.storage.results import is_any_stored, stored
 
 EVERY_S = 60.0
 _ON_THE_WAY_S = 10.0  # from the check to the row
 _SAMPLE_S = 1.0
 _SAMPLES = 600
+_LOOKED_AT = 100  # monitors of others
 _ANSWER_S = 20.0
 _SUCCESS = range(200, 300)
 
@@ -62,11 +65,18 @@ async def send_heartbeats(
 
 
 async def _all_works(recent: RecentResults, database: Database, config: Config) -> bool:
-    turns = [monitor.interval_s + monitor.timeout_s for monitor in config.monitors if not monitor.paused]
-    results = recent.within(max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S))
+    checked = [monitor for monitor in config.monitors if not monitor.paused]
+    turns = [monitor.interval_s + monitor.timeout_s for monitor in checked]
+    seconds = max(min(turns, default=0.0) + _ON_THE_WAY_S, EVERY_S)
+    results = recent.within(seconds)
     with suppress(StoreUnavailableError):
         if await stored(database, results):
             return True
+        if not results and config.shares_checks:
+            often = sorted(checked, key=attrgetter("interval_s"))[:_LOOKED_AT]
+            names = [monitor.name for monitor in often]
+            if await is_any_stored(database, names, config.location, time.time() - seconds):
+                return True
     log.warning("no heartbeat: no result of the last minutes is stored")
     return False
 

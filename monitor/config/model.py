@@ -226,6 +226,11 @@ class Config(Settings):
     web_port_is_given: bool = False
     """Whether the file names the port: no other port is used then."""
 
+    @property
+    def shares_checks(self) -> bool:
+        """Whether other processes of the location may make some of the checks."""
+        return self.share_checks and self.kafka_bootstrap != EMBEDDED
+
 
 class WrittenMonitor(MonitorSettings):
     """A monitor as the file has it."""

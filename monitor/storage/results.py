@@ -26,6 +26,17 @@ SELECT result_id FROM health_data
 WHERE monitor IS NULL AND result_id = ANY($3) AND scheduled_at = ANY($2)
 """
 
+_ANY_STORED = """
+SELECT EXISTS (
+    SELECT FROM unnest($1::text[]) AS wanted (monitor)
+    CROSS JOIN LATERAL (
+        SELECT FROM health_data
+        WHERE monitor = wanted.monitor AND location = $2 AND scheduled_at >= $3
+        LIMIT 1
+    ) AS found
+) AS is_any
+"""
+
 AddRows = Callable[[Any, Sequence[CheckResult]], Awaitable[Sequence[CheckResult]]]
 
 Enter = Callable[[Sequence[CheckResult]], Awaitable[Callable[[], None]]]
@@ -140,6 +151,12 @@ async def stored(database: Database, results: Iterable[CheckResult]) -> set[UUID
         [result.id for result in wanted],
     )
     return {found["result_id"] for found in rows}
+
+
+async def is_any_stored(database: Database, monitors: Iterable[str], location: str, since: float) -> bool:
+    """Return whether a check of one of these monitors by this location, at `since` or later, has a row."""
+    (row,) = await database.fetch(_ANY_STORED, list(monitors), location, since)
+    return bool(row["is_any"])
 
 
 def _day(result: CheckResult) -> int:

@@ -1,6 +1,7 @@
 """The sign of life: sent while all works, and only then."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,6 +76,67 @@ async def test_it_does_not_beat_when_nothing_was_checked_lately(
         assert receiver.requests == []
         clock.now -= 1
         await beats(receiver)
+
+
+@pytest.mark.parametrize(
+    ("others", "settings", "beats_"),
+    [
+        ({}, {}, True),
+        ({"location": "there"}, {}, False),
+        ({"monitor": "off"}, {}, False),
+        ({}, {"share_checks": False}, False),
+        ({}, {"kafka_bootstrap": "embedded"}, False),
+    ],
+)
+async def test_where_others_of_the_location_make_the_checks_theirs_are_enough(
+    store: ResultStore,
+    receiver: HttpReceiver,
+    caplog: pytest.LogCaptureFixture,
+    others: dict[str, str],
+    settings: dict[str, Any],
+    beats_: bool,
+) -> None:
+    checked_at = time.time() - 30
+    await store.save([result(checked_at, **{"monitor": "shop", "location": "here"} | others)])
+    config = Config.model_validate(
+        {
+            "monitors": (monitor("shop"), monitor("off", paused=True)),
+            "heartbeat_url": SecretStr(receiver.url),
+            "location": "here",
+            "kafka_bootstrap": "127.0.0.1:1",
+        }
+        | settings
+    )
+
+    sending = asyncio.create_task(
+        send_heartbeats(RecentResults(), store.database, lambda: config, every_s=0.01)
+    )
+    await (beats(receiver) if beats_ else logs(caplog, NOT_STORED))
+    sending.cancel()
+    await asyncio.wait([sending])
+
+    assert bool(receiver.requests) is beats_
+
+
+async def test_others_checks_of_an_hour_ago_are_not_enough(
+    store: ResultStore, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.save([result(time.time() - 3_600, monitor="shop", location="here")])
+    config = Config(
+        monitors=(monitor("shop"),),
+        heartbeat_url=SecretStr(receiver.url),
+        location="here",
+        kafka_bootstrap="127.0.0.1:1",
+    )
+
+    sending = asyncio.create_task(
+        send_heartbeats(RecentResults(), store.database, lambda: config, every_s=0.01)
+    )
+    await logs(caplog, NOT_STORED)
+    sending.cancel()
+    await asyncio.wait([sending])
+
+    assert receiver.requests == []
 
 
 async def test_it_does_not_beat_when_what_was_checked_is_not_stored(
