@@ -60,6 +60,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         if shared is not None:
             running.stages.start("the sharing of checks", shared.run())
             on_taken.append(shared.follow)
+            site.checks.own_shards = shared.own_shards
         reload = Reload(config, path, environ, network, on_taken)
         on_result = [site.checks.observe, running.recent.add]
         try:

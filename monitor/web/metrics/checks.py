@@ -6,7 +6,7 @@ A check only pays for counting its result. The text is made when somebody asks f
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from monitor.config.checks import metric_label
 from monitor.config.model import MetricsHistograms, Monitor
 from monitor.result import CheckResult, Reason
+from monitor.sharing.shards import SHARDS, shard_of
 from monitor.uptime.sums import status_of
 from monitor.web.metrics import blackbox, histograms
 from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels
@@ -49,6 +50,7 @@ class _MonitorMetrics:
 
     def __init__(self, monitor: Monitor, common: str) -> None:
         self.monitor = monitor
+        self.shard = shard_of(monitor.name)
         self.common = common
         self.latest: CheckResult | None = None
         self._results = dict.fromkeys(_RESULTS, 0)
@@ -82,10 +84,12 @@ class _Latest(NamedTuple):
 class CheckMetrics:
     """The metrics of all monitors that are checked.
 
-    `orders` returns what is ordered about a monitor at an instant.
+    `orders` returns what is ordered about a monitor at an instant. `own_shards` returns those of which this
+    process makes the checks: it shows no latest check of the others, as another process has a later one.
     """
 
     def __init__(self, location: str, orders: Callable[[str, float], Orders] = lambda *_: NO_ORDERS) -> None:
+        self.own_shards: Callable[[], Collection[int]] = lambda: range(SHARDS)
         self._location = location
         self._orders = orders
         self._by_monitor: dict[str, _MonitorMetrics] = {}
@@ -134,7 +138,12 @@ class CheckMetrics:
     async def _pages(self) -> AsyncIterator[MetricsText]:
         """Yield pages with some metrics each; the latest checks are on all of them those of the beginning."""
         monitors = list(self._by_monitor.values())
-        checked = [_Latest(each.common, each.monitor, each.latest) for each in monitors if each.latest]
+        own = self.own_shards()
+        checked = [
+            _Latest(each.common, each.monitor, each.latest)
+            for each in monitors
+            if each.latest and each.shard in own
+        ]
         latest = [each for each in checked if each.result.up is not None]
         yield await _page(checked, _write_checked_at)
         yield await _page(latest, _write_gauges)

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from monitor.config.model import Expect, Monitor
 from monitor.result import CheckResult, Evidence, Phases, Reason
+from monitor.sharing.shards import shard_of
 from monitor.web.metrics.blackbox import FAMILIES, samples
 from monitor.web.metrics.checks import CheckMetrics
 from monitor.web.metrics.exposition import MetricsText, labels
@@ -74,6 +75,18 @@ async def test_the_latest_check_is_exported_with_the_monitor_s_labels(openmetric
     assert found["probe_duration_seconds", frozenset(labels.items())] == 0.5
     assert value(found, "website_health_last_check_timestamp_seconds", monitor="shop") == 1.5
     assert value(found, "probe_timeout_seconds") == 10
+
+
+async def test_the_latest_check_is_not_exported_where_another_process_makes_the_checks() -> None:
+    made = metrics(SHOP, BLOG, results=[of_shop(), result(monitor=BLOG.name)])
+    made.own_shards = lambda: {shard_of(SHOP.name)}
+
+    found = await series(made)
+
+    assert value(found, "probe_success", monitor="shop") == 1
+    assert value(found, "probe_success", monitor=BLOG.name) is None
+    assert value(found, "website_health_last_check_timestamp_seconds", monitor=BLOG.name) is None
+    assert value(found, "website_health_checks_total", monitor=BLOG.name, result="up") == 1
 
 
 async def test_a_metric_without_a_sample_is_not_mentioned() -> None:
