@@ -243,6 +243,11 @@ class Process:
     # What is shown of it.
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is run yet, as nothing is known of the others."""
+        return self._assignment is None and not self._is_alone and not self._is_refused
+
+    @property
     def epoch(self) -> int | None:
         """Milliseconds of Unix time; `None` before the first assignment."""
         return self._assignment.epoch if self._assignment else None

@@ -90,8 +90,13 @@ def running_program(
         measure=lambda: measurements(pipeline, schedule, reload, sharing),
         postgresql=pipeline.ingest.availability,
         sharing=sharing,
-        missing=lambda: list(_missing(pipeline.watch, pipeline.servers)),
+        missing=lambda: [*_missing(pipeline.watch, pipeline.servers), *_unshared(sharing)],
     )
+
+
+def _unshared(sharing: Process | None) -> Iterator[str]:
+    if sharing is not None and sharing.is_waiting:
+        yield "no checks are made yet: Kafka has not said which of them are made here"
 
 
 def _missing(watch: Watch, servers: Iterable[Availability]) -> Iterator[str]:

@@ -11,12 +11,19 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from monitor.runtime.progress import Availability, Progress, Watch
-from monitor.web.running import _missing
+from monitor.sharing.process import Process
+from monitor.sharing.shards import SHARDS
+from monitor.web.running import _missing, _unshared
 from tests.postgres import PostgresServer
 from tests.program import Program, Start, until
 from tests.test_main import DOWN, stored
+from tests.web.visitor import shared_with
 
-GONE = {"pg_uri": "postgresql://127.0.0.1:9/x", "kafka_bootstrap": "127.0.0.1:9"}
+GONE: dict[str, Any] = {
+    "pg_uri": "postgresql://127.0.0.1:9/x",
+    "kafka_bootstrap": "127.0.0.1:9",
+    "share_checks": False,
+}
 
 
 def get(monitor: Program, path: str, limit_s: float = 60) -> tuple[int, str]:
@@ -131,6 +138,18 @@ def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
     stage.begin("PostgreSQL")
 
     assert list(_missing(watch, ())) == ["the ingest has made no progress for 61 s, it waits for PostgreSQL"]
+
+
+def test_a_process_that_does_not_know_its_checks_yet_is_not_ready() -> None:
+    waiting = Process("here-1", (0,) * SHARDS, monotonic_s=0.0)
+
+    assert list(_unshared(waiting)) == [
+        "no checks are made yet: Kafka has not said which of them are made here"
+    ]
+    assert list(_unshared(shared_with("there-1"))) == []
+    assert list(_unshared(None)) == []
+    waiting.refused()
+    assert list(_unshared(waiting)) == []
 
 
 def test_a_server_that_several_stages_miss_is_named_once() -> None:
