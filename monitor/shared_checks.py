@@ -9,13 +9,12 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from monitor.config.model import Config
-from monitor.config.rules import EMBEDDED
 from monitor.delivery.kafka.clients import SESSION_MS, group_member
 from monitor.delivery.kafka.topics import checks_group, checks_topic, ensure_checks_topic
 from monitor.delivery.sharing import Group
@@ -89,6 +88,13 @@ class SharedChecks:
     def missed(self, monitor: str, slots: Iterable[float]) -> list[float]:
         """Return for which of these past slots to make a check after all; it counts as made then."""
         return self.process.missed(monitor, slots, time.time(), time.monotonic())
+
+    def own_shards(self) -> Collection[int]:
+        """Return the shards whose monitors are checked here, by the newest assignment."""
+        process = self.process
+        if process.epoch is None or self.group.is_refused:
+            return range(SHARDS)
+        return {*process.members.get(process.name, ()), *process.differing}
 
     def follow(self, config: Config) -> None:
         """Announce that the monitors are others now."""
@@ -170,9 +176,7 @@ class SharedChecks:
 
 def shared_checks(config: Config) -> SharedChecks | None:
     """Return what decides which checks are made here; `None` where there can be no other process."""
-    if config.share_checks and config.kafka_bootstrap != EMBEDDED:
-        return SharedChecks(config)
-    return None
+    return SharedChecks(config) if config.shares_checks else None
 
 
 def _process_name() -> str:

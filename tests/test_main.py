@@ -438,7 +438,13 @@ def test_postgresql_that_is_unavailable_at_start_is_waited_for(program: Start) -
 
 
 def test_kafka_that_is_unavailable_at_start_is_waited_for(program: Start, database: str) -> None:
-    monitor = program(url_to_monitor=DOWN, sleep_duration=0.2, pg_uri=database, kafka_bootstrap="127.0.0.1:9")
+    monitor = program(
+        url_to_monitor=DOWN,
+        sleep_duration=0.2,
+        pg_uri=database,
+        kafka_bootstrap="127.0.0.1:9",
+        share_checks=False,
+    )
     monitor.start()
 
     monitor.prints("Message produced", times=5)

@@ -61,7 +61,7 @@ class Group:
     async def run(self) -> None:
         """Take part until `stop` is set, then leave the group. While that cannot be, try again."""
         with suppress(StoppedError):
-            while not self.stop.is_set():
+            while True:
                 try:
                     await self._take_part()
                 except (KafkaError, OSError) as error:

@@ -260,6 +260,7 @@ def test_checks_go_on_whatever_clients_leave_half_done(program: Start) -> None:
         monitors=[{"name": "shop", "url": DOWN, "interval_s": 0.2}],
         pg_uri="postgresql://127.0.0.1:9/x",
         kafka_bootstrap="127.0.0.1:9",
+        share_checks=False,
         shutdown_grace_s=1,
     )
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))"
