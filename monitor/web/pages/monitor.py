@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
 from monitor.config.model import Monitor
 from monitor.result import CheckResult, why
-from monitor.runtime.text import DAY_S, duration, instant
+from monitor.runtime.text import DAY_S, duration
 from monitor.uptime.maintenance import intervals
 from monitor.uptime.sums import status_of
 from monitor.web.pages.asked_checks import AskedChecks
@@ -38,6 +38,9 @@ _LINES = ("p50", "p95", "max")
 _RESULTS = 10
 _INCIDENTS = 50
 _SHADES = 200
+
+Fact: TypeAlias = tuple[str, str | float]
+"""What it is of, and the fact; an instant is in Unix seconds."""
 
 
 class MonitorPage:
@@ -153,22 +156,22 @@ def _evidence(result: ResultRow) -> Iterator[str]:
         yield result.evidence["body"]
 
 
-def _facts(result: CheckResult) -> Iterator[tuple[str, str]]:
-    """Yield what is known of a result that may not be stored yet, each fact with its name."""
-    yield "checked at", instant(result.timestamp)
+def _facts(result: CheckResult) -> Iterator[Fact]:
+    """Yield what is known of a result that may not be stored yet."""
+    yield "checked at", result.timestamp
     yield "response time", duration(result.response_time)
     yield "code", "-" if result.response_status is None else str(result.response_status)
     yield "address", result.ip or "-"
 
 
-def _certificate(results: list[ResultRow]) -> Iterator[tuple[str, str]]:
-    """Yield the facts about the newest certificate that a check saw, each with its name."""
+def _certificate(results: list[ResultRow]) -> Iterator[Fact]:
+    """Yield the facts about the newest certificate that a check saw."""
     found = next((result for result in results if result.tls), None)
     if found is not None and found.tls is not None:
         for key, value in found.tls.items():
             if key == "chain_expires_at":
-                yield "verified chain expires", "not verified" if value is None else instant(value)
+                yield "verified chain expires", "not verified" if value is None else value
             else:
                 yield key.replace("_", " "), str(value)
         if found.certificate_expires_at is not None:
-            yield "presented chain expires", instant(found.certificate_expires_at)
+            yield "presented chain expires", found.certificate_expires_at

@@ -157,7 +157,11 @@ async def test_a_monitor_without_a_result_says_so(store: ResultStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verified_until", "shown"), [(None, "not verified"), (1_900_000_000.0, "2030-03-17 17:46:40")]
+    ("verified_until", "shown"),
+    [
+        (None, "not verified"),
+        (1_900_000_000.0, '<time datetime="2030-03-17T17:46:40+00:00">2030-03-17 17:46:40</time>'),
+    ],
 )
 async def test_the_certificate_of_the_newest_result_that_has_one(
     store: ResultStore, verified_until: float | None, shown: str
@@ -170,7 +174,7 @@ async def test_the_certificate_of_the_newest_result_that_has_one(
 
     assert "<dt>issuer</dt><dd>CN=a</dd>" in page.text
     assert f"<dt>verified chain expires</dt><dd>{shown}</dd>" in page.text
-    assert "<dt>presented chain expires</dt><dd>2027-01-15 08:00:00</dd>" in page.text
+    assert '<dt>presented chain expires</dt><dd><time datetime="2027-01-15T08:00:00+00:00">' in page.text
 
 
 async def test_a_certificate_without_an_end_is_shown_as_far_as_it_is_known(store: ResultStore) -> None:

@@ -72,6 +72,7 @@ async def test_a_monitor_s_page_shows_its_last_check_and_its_settings() -> None:
             (await visitor.get(f"/monitors/{name}")).text for name in ("shop", "blog", "new", "resting")
         ]
 
+    assert "<dt>checked at</dt><dd><time datetime=" in shop
     assert re.search("<dt>code</dt><dd>-</dd>.*<dt>address</dt><dd>192.0.2.1</dd>", shop, re.DOTALL)
     assert "<p>status 503</p>" in shop
     assert "<dt>code</dt><dd>200</dd>" in blog
