@@ -3,8 +3,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -14,7 +16,10 @@ from monitor.shared_checks import SharedChecks, shared_checks
 from monitor.sharing.assignment import Announcement, decode_announcement, encode
 from monitor.sharing.leader import assign
 from monitor.sharing.shards import SHARDS
-from tests.program import Program
+from tests.apache_kafka import ApacheKafka
+from tests.program import Program, Start
+from tests.program import until as eventually
+from tests.test_main import rows
 
 
 @pytest.fixture(autouse=True)
@@ -238,3 +243,42 @@ def test_the_program_shares_its_checks_and_makes_them_at_their_slots(
     finally:
         program.end()
     assert (tmp_path / "d" / "shared-checks").exists()
+
+
+@pytest.mark.kafka
+def test_three_processes_share_hand_over_and_take_over(
+    program: Start, apache_kafka: ApacheKafka, database: str
+) -> None:
+    settings: dict[str, Any] = {
+        "pg_uri": database,
+        "kafka_bootstrap": apache_kafka.bootstrap("PLAINTEXT"),
+        "kafka_topic": f"t-{uuid4().hex}",
+        "kafka_group": f"g-{uuid4().hex}",
+        "location": "here",
+        "shutdown_grace_s": 10,
+        "monitors": [{"name": f"m{n}", "url": "http://127.0.0.1:1/", "interval_s": 5} for n in range(60)],
+    }
+    one, two, three = (program(**settings) for _ in range(3))
+    for each in (one, two, three):
+        each.start()
+    for each in (one, two, three):
+        each.prints(r"processes: 3, shards of this one: (?:19|2\d) of 64")
+    assert three.stop() == 0
+    one.prints(r"checks were handed over; processes: 3, shards of this one: (?:2[89]|3\d) of 64")
+    two.kill()
+    one.prints(r"a process is gone, its checks were taken over; processes: 1, shards of this one: 64 of 64")
+    eventually(lambda: len(slots(database)) >= 60 * 8, "all monitors have rows")
+    assert one.stop() == 0
+
+    found = slots(database)
+    assert len(set(found)) == len(found)
+    for name in {name for name, _ in found}:
+        own = sorted(slot for each, slot in found if each == name)
+        assert [round(after - before) for before, after in pairwise(own)] == [5] * (len(own) - 1)
+
+
+def slots(database: str) -> list[tuple[str, float]]:
+    return [
+        (row["monitor"], row["scheduled_at"])
+        for row in rows(database, "SELECT monitor, scheduled_at FROM health_data")
+    ]
