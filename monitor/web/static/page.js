@@ -91,7 +91,7 @@ async function renew() {
     const focused = same(document.activeElement);
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
     hide();
-    if (focused) document.querySelector(focused)?.focus();
+    if (focused) document.querySelector(focused)?.focus({ preventScroll: true }); // the reader may have scrolled on
   } catch {
     // The event stream shows that the connection is lost; `hello` renews the page when it is back.
   }
