@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
-from monitor.runtime.text import DAY_S, HOUR_S
+from monitor.runtime.text import DAY_S, HOUR_S, iso
 from monitor.web import acts
+from monitor.web.api.parameters import MAX_LIMIT
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.course import course_of
@@ -70,6 +71,7 @@ class IncidentPages:
                 "is_filtered": any(asked.values()),
                 "address": lambda **changes: _address({**asked, "at": "", "id": "", **changes}),
                 "older": older,
+                "table": _table(asked),
                 "has_more_ongoing": not state and len(ongoing) == _ROWS,
                 "names": sorted(monitors),
             },
@@ -147,6 +149,20 @@ def _address(fields: Mapping[str, str]) -> str:
     """Return the address of the list with these fields of its filter, but for empty ones."""
     query = urlencode({name: text for name, text in fields.items() if text})
     return f"/incidents?{query}" if query else "/incidents"
+
+
+def _table(asked: Mapping[str, str]) -> str:
+    """Return the address of the same list as CSV; the API's `until` is not included, that of the page is."""
+    until = _instant(asked["until"])
+    fields = {
+        "format": "csv",
+        "limit": str(MAX_LIMIT),
+        "monitor": asked["monitor"],
+        "state": asked["state"],
+        "since": asked["since"] if _instant(asked["since"]) is not None else "",
+        "until": "" if until is None else iso(until + DAY_S),
+    }
+    return "/api/v1/incidents?" + urlencode({name: text for name, text in fields.items() if text})
 
 
 def _instant(day: str) -> float | None:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -51,6 +51,24 @@ async def test_incidents_are_found_by_monitor_state_and_day(store: ResultStore) 
 
     assert 'href="/incidents?monitor=shop&amp;state=open" aria-current="true">Ongoing' in of_shop
     assert 'href="/incidents?monitor=shop">All' in of_shop
+
+
+async def test_a_list_is_saved_as_a_table_with_the_same_filter(store: ResultStore) -> None:
+    await store.save([*ended("shop", 10 * DAY_S), *outage("blog")])  # type: ignore[list-item]
+    day = datetime.fromtimestamp(time.time() - 10 * DAY_S, UTC).date()
+
+    async with site_of(configured("shop", "blog"), store) as visitor:
+        for query, names in (
+            ("", ["blog", "shop"]),
+            ("?state=open&since=soon", ["blog"]),
+            (f"?monitor=shop&since={day}&until={day}", ["shop"]),
+            (f"?since={day}&until={day - timedelta(days=1)}", []),
+        ):
+            page = (await visitor.get(f"/incidents{query}")).text
+            for path in re.findall(r'href="([^"]+)">Save as CSV', page):
+                saved = await visitor.get(path.replace("&amp;", "&"))
+                assert [line.split(",")[1] for line in saved.text.splitlines()[1:]] == names, path
+            assert ("Save as CSV" in page) == bool(names)
 
 
 async def test_before_the_first_incident_the_list_says_what_will_be_in_it(store: ResultStore) -> None:
