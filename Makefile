@@ -39,6 +39,7 @@ dist:
 chaos:
 	$(PYTHON) -m tests.chaos
 	$(PYTHON) -m tests.chaos.embedded
+	$(PYTHON) -m tests.chaos.sharing
 
 # Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
 fuzz:

@@ -23,8 +23,8 @@ class Clock:
             "NO_FAKE_STAT": "1",
         }
 
-    def set(self, offset_s: int) -> None:
+    def set(self, offset_s: float) -> None:
         """Set it wrong by this much."""
         new = self._path.with_suffix(".new")
-        new.write_text(f"{offset_s:+d}\n")
+        new.write_text(f"{offset_s:+}\n")
         new.replace(self._path)

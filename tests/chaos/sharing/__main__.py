@@ -12,17 +12,19 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.apache_kafka import resolve
+from tests.chaos.clock import Clock
 from tests.chaos.cluster import Cluster, Network
 from tests.chaos.sharing.account import Change, account, attributed, between, doubled
 from tests.chaos.sharing.changes import FAULTS, PLANNED, SHORT
 from tests.chaos.sharing.incidents import wrong_incidents
 from tests.chaos.sharing.location import LOCATION, Location
-from tests.chaos.sharing.messages import messages
+from tests.chaos.sharing.messages import Message, messages
 from tests.chaos.sharing.report import Outcome, report
 from tests.chaos.sharing.site import FailingSite
 from tests.chaos.stored import incidents, rows
@@ -35,6 +37,7 @@ PROCESSES = 3
 SETTLED_S = 15.0
 CALM_S = 20.0
 SHORT_S = 60.0
+HAND_OVER = "checks were handed over; |checks were taken over; "
 _CONNECTIONS = 60
 
 
@@ -44,6 +47,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--brokers", type=int, default=3, help="of Apache Kafka (3)")
     parser.add_argument("--short", action="store_true", help="as long as CI may take")
+    parser.add_argument("--clocks", action="store_true", help="three seconds apart")
     parser.add_argument("--logs", type=Path, help="a folder for what the processes print")
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"by default all: {', '.join(FAULTS)}")
     chosen = parser.parse_args(argv)
@@ -115,15 +119,19 @@ async def build(stack: AsyncExitStack, seed: int, brokers: int) -> tuple[Locatio
     return location, site, postgres.uri("chaos")
 
 
+def set_clocks(location: Location) -> None:
+    """Let clocks differ: the first is 1.5 s late, the last 1.5 s early."""
+    for program, offset_s in zip(location.programs, (-1.5, 0, 1.5), strict=True):
+        clock = Clock(program.folder)
+        clock.set(offset_s)
+        program.environ = clock.environ
+
+
 async def judged(
-    location: Location, site: FailingSite, uri: str, changes: Sequence[Change], ends_at: float
+    site: FailingSite, sent: Sequence[Message], uri: str, changes: Sequence[Change], ends_at: float
 ) -> Outcome:
     """Hold what the site was asked for, and what is stored, against the slots."""
-    named = {
-        (each.monitor, each.number): each.slot
-        for each in await messages(location.kafka.bootstrap)
-        if each.number is not None
-    }
+    named = {(each.monitor, each.number): each.slot for each in sent if each.number is not None}
     asked = attributed(site.answered, named, INTERVAL_S)
     stored = await rows(uri)
     slots = [(row.monitor, row.slot) for row in stored]
@@ -132,26 +140,29 @@ async def judged(
         sum(each.at >= changes[0].began_at and between(each.monitor, INTERVAL_S, each) for each in asked),
         doubled(slots),
         wrong_incidents(stored, await incidents(uri)),
-        sum(program.printed().count("Traceback") for program in location.programs),
     )
 
 
-def keep_logs(location: Location, folder: Path) -> None:
+def keep_logs(location: Location, sent: Sequence[Message], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results").write_text("".join(f"{each}\n" for each in sorted(sent, key=itemgetter(0, 2))))
     for place, program in enumerate(location.programs):
         (folder / f"{place}.log").write_text(program.printed())
 
 
 def hand_overs(location: Location) -> int:
-    return sum(len(re.findall("shards", program.printed())) for program in location.programs)
+    return sum(len(re.findall(HAND_OVER, program.printed())) for program in location.programs)
 
 
 async def main(argv: Sequence[str]) -> int:
     chosen = options(argv)
     print(f"seed {chosen.seed}", flush=True)
     async with AsyncExitStack() as stack:
+        sent: list[Message] = []
         location, site, uri = await build(stack, chosen.seed, chosen.brokers)
         try:
+            if chosen.clocks:
+                set_clocks(location)
             await location.start_all()
             await asyncio.to_thread(until, lambda: len(site.answered) == MONITORS, "all are checked")
             await asyncio.sleep(SETTLED_S)
@@ -162,16 +173,19 @@ async def main(argv: Sequence[str]) -> int:
             failing.cancel()
             for place in location.running:
                 await location.stop(place)
-            outcome = await judged(location, site, uri, changes, ends_at)
+            sent = await messages(location.kafka.bootstrap)
+            outcome = await judged(site, sent, uri, changes, ends_at)
+            outcome.tracebacks = sum(each.printed().count("Traceback") for each in location.programs)
             measured = {
-                "hand-overs": hand_overs(location),
+                "hand-overs, as each process saw them": hand_overs(location),
                 "SIGTERM to exit, s, at most": round(max(location.exits_s), 1),
+                "start to first shards, s, at most": round(max(location.joins_s), 1),
                 "outages of the site": site.outages_so_far,
                 "time, s": round(ends_at - changes[0].began_at),
             }
         finally:
             if chosen.logs:
-                keep_logs(location, chosen.logs)
+                keep_logs(location, sent, chosen.logs)
     report(f"seed {chosen.seed}", outcome, measured)
     return 1 if outcome.broken else 0
 

@@ -132,7 +132,7 @@ async def restart_coordinator(location: Location) -> None:
     await asyncio.to_thread(broker.start)
 
 
-PLANNED: tuple[Fault, ...] = (changes, stop_and_start, new_version, come_and_go, restart_coordinator)
+PLANNED: tuple[Fault, ...] = (changes, reload, stop_and_start, new_version, come_and_go, restart_coordinator)
 UNPLANNED: tuple[Fault, ...] = (
     kill,
     kill_while_it_stops,

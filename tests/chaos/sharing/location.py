@@ -13,6 +13,7 @@ from tests.chaos.cluster import Cluster, Network
 from tests.program import Program
 
 LOCATION = "chaos"  # whose rows `tests/chaos/stored.py` reads
+_JOINED = "checks are shared; "
 GROUP = f"website-health-store.checks.{LOCATION}"
 
 
@@ -20,7 +21,8 @@ GROUP = f"website-health-store.checks.{LOCATION}"
 class Location:
     """Its processes, each with a way to Kafka of its own.
 
-    `config_of` makes the configuration of the process at this place; `exits_s` is how long stops took.
+    `config_of` makes the configuration of the process at this place; `exits_s` is how long stops took, and
+    `joins_s` how long it took from a start until the process had shards of its own.
     """
 
     programs: Sequence[Program]
@@ -30,7 +32,9 @@ class Location:
     config_of: Callable[[int, int], dict[str, Any]]
     version: int = 0
     exits_s: list[float] = field(default_factory=list)
+    joins_s: list[float] = field(default_factory=list)
     _busy: set[int] = field(default_factory=set)
+    _joins: set[asyncio.Task[None]] = field(default_factory=set)
 
     def write(self) -> None:
         """Give all processes the newest configuration, also those that do not run."""
@@ -38,7 +42,20 @@ class Location:
             program.write(self.config_of(place, self.version))
 
     async def start(self, place: int) -> None:
-        await asyncio.to_thread(self.programs[place].start)
+        program = self.programs[place]
+        before = program.printed().count(_JOINED)
+        await asyncio.to_thread(program.start)
+        join = asyncio.create_task(self._until_joined(program, before))
+        self._joins.add(join)
+        join.add_done_callback(self._joins.discard)
+
+    async def _until_joined(self, program: Program, before: int) -> None:
+        began = time.monotonic()
+        while program.runs:
+            if program.printed().count(_JOINED) > before:
+                self.joins_s.append(time.monotonic() - began)
+                break
+            await asyncio.sleep(0.2)
 
     async def start_all(self) -> None:
         await asyncio.gather(

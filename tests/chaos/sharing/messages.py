@@ -16,6 +16,9 @@ class Message(NamedTuple):
     monitor: str
     number: int | None
     slot: float
+    up: bool
+    process: str
+    """Which made the check; empty where it was made late."""
 
 
 async def messages(bootstrap: str) -> list[Message]:
@@ -35,4 +38,5 @@ async def messages(bootstrap: str) -> list[Message]:
 
 def _message(value: bytes) -> Message:
     result = json.loads(value)
-    return Message(result["monitor"], number_of(result["response_data"]), result["scheduled_at"])
+    number, process = number_of(result["response_data"]), result.get("process", "")
+    return Message(result["monitor"], number, result["scheduled_at"], result["up"], process)

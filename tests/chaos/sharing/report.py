@@ -21,7 +21,7 @@ class Outcome:
     """Checks under an instant of their own."""
     doubled_rows: Sequence[object]
     wrong_incidents: Sequence[str]
-    tracebacks: int
+    tracebacks: int = 0
 
     @property
     def broken(self) -> list[str]:

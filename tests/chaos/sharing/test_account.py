@@ -76,7 +76,7 @@ def test_two_rows_of_a_slot_are_doubled() -> None:
 
 def test_doubles_are_broken_promises_only_where_they_were_planned() -> None:
     def broken(asked: list[Asked]) -> list[str]:
-        return Outcome(counted(asked), 0, (), (), 0).broken
+        return Outcome(counted(asked), 0, (), ()).broken
 
     assert not broken(at(*SLOTS))
     assert not broken(at(*SLOTS, SLOTS[4]))
