@@ -37,10 +37,10 @@ _TICK_S = 1.0
 _LEAVING_TICK_S = 0.1
 _LEAVE_S = 7.0
 _LEAVE_SHARE = 0.7  # of the grace
-_HAPPENED: dict[Kind, str] = {
-    "start": "checks are shared",
-    "planned": "checks were handed over",
-    "death": "a process is gone, its checks were taken over",
+_HAPPENED: dict[Kind, tuple[int, str]] = {
+    "start": (logging.INFO, "checks are shared"),
+    "planned": (logging.INFO, "checks were handed over"),
+    "death": (logging.WARNING, "a process is gone, its checks were taken over"),
 }
 
 
@@ -146,7 +146,8 @@ class SharedChecks:
         before = self.process.hand_overs.copy()
         self.process.received(assignment, time.time(), time.monotonic())
         for kind in self.process.hand_overs - before:
-            log.info("%s; processes: %d, shards of this one: %d of %d", _HAPPENED[kind], *self._division())
+            level, what = _HAPPENED[kind]
+            log.log(level, "%s; processes: %d, shards of this one: %d of %d", what, *self._division())
         self._received.set()
         self._wake.set()
 
