@@ -16,6 +16,7 @@ from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
 from monitor.runtime import resources
 from monitor.runtime.data_dir import DataDirError
+from monitor.runtime.service_manager import ServiceManager
 from monitor.runtime.signals import Signals
 from monitor.runtime.text import instant
 from monitor.schedule import Schedule
@@ -74,7 +75,8 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 running.run_beside("the memory", resources.give_back_free_memory())
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
-                await reload.follow(schedule, signals)
+                with ServiceManager(environ).running():
+                    await reload.follow(schedule, signals)
                 running.begin_grace()
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
                 if shared is not None:
