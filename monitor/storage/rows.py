@@ -44,9 +44,12 @@ async def copy(connection: Any, results: Sequence[CheckResult]) -> Sequence[Chec
 
 
 async def insert(connection: Any, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
-    """Add the rows that are not there yet; return the results that were new."""
+    """Add the rows that are not there yet; return the results that were new.
+
+    Two checks of one slot may have found different things: the first one counts.
+    """
     columns = zip(*map(row, results), strict=True)
-    once = {(result.monitor or None, result.scheduled_at, result.id): result for result in results}
+    once = {(result.monitor or None, result.scheduled_at, result.id): result for result in reversed(results)}
     return [once[tuple(added)] for added in await connection.fetch(_INSERT, *columns)]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, decode, result_id
 from monitor.runtime.text import DAY_S
-from monitor.storage.database import RefusedError
-from monitor.storage.results import ResultStore, stored
+from monitor.storage.database import Database, RefusedError
+from monitor.storage.results import Enter, ResultStore, stored
 from tests.postgres import PostgresServer, result_store
 
 SLOT = 1_760_000_000.5
@@ -108,6 +109,26 @@ async def test_what_the_first_version_did_not_record_is_null(database: str, stor
 
     (row,) = await query(database, "SELECT monitor, url, location, status, host(ip) FROM health_data")
     assert tuple(row) == (None, None, None, None, "fe80::1")
+
+
+async def test_of_two_checks_of_one_slot_the_first_is_stored_and_counts(database: str) -> None:
+    entered: list[CheckResult] = []
+
+    async def enter(results: Sequence[CheckResult]) -> Callable[[], None]:
+        entered.extend(results)
+        return lambda: None
+
+    async def open_books(_connection: Any, _results: object) -> Enter:
+        return enter
+
+    twice = ResultStore(Database(database), open_books)
+    try:
+        await twice.save([result(), result(up=False)])
+    finally:
+        await twice.database.close()
+
+    assert [row["up"] for row in await query(database, "SELECT up FROM health_data")] == [True]
+    assert [each.up for each in entered] == [True]
 
 
 async def test_a_result_that_comes_twice_is_one_row(database: str, store: ResultStore) -> None:
