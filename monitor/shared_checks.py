@@ -79,7 +79,7 @@ class SharedChecks:
         self._handed_over = asyncio.Event()
         self._received = asyncio.Event()
         self._version = 0
-        self._differing = False
+        self._differing = self._is_alone = self._waits = False
 
     def take(self, monitor: str, slot: float) -> bool:
         """Return whether to make the check of this slot (Unix seconds); it counts as made then."""
@@ -131,6 +131,7 @@ class SharedChecks:
     def _look(self) -> None:
         process = self.process
         process.tick(time.time(), time.monotonic())
+        self._log_pauses()
         self._log_differing()
         if process.version != self._version:
             self._version = process.version
@@ -154,6 +155,17 @@ class SharedChecks:
     def _division(self) -> tuple[int, int, int]:
         members = self.process.members
         return len(members), len(members.get(self.process.name, ())), SHARDS
+
+    def _log_pauses(self) -> None:
+        process = self.process
+        waits, is_alone = process.waits(time.monotonic()), process.epoch is None and not process.is_waiting
+        if is_alone and not self._is_alone and not self.group.is_refused:
+            log.warning("Kafka does not answer: checks are made here as before the start, or all of them")
+        if waits and not self._waits:
+            log.warning("others may have the checks of this process: it makes none until Kafka says more")
+        if self._waits and not waits:
+            log.info("this process makes checks again")
+        self._waits, self._is_alone = waits, is_alone
 
     def _log_differing(self) -> None:
         differing = self.process.differing

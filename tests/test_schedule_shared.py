@@ -1,6 +1,7 @@
 """The schedule of a process that shares its checks with others."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,7 +84,7 @@ async def test_shared_checks_are_made_at_own_slots_only(shared: SharedChecks) ->
 
 
 async def test_nothing_is_checked_before_kafka_answers_or_is_out_of_reach_for_20_s(
-    shared: SharedChecks,
+    shared: SharedChecks, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
     site = Site(monitor("a", interval_s=5))
@@ -98,6 +99,34 @@ async def test_nothing_is_checked_before_kafka_answers_or_is_out_of_reach_for_20
 
     assert site.started == grid("a", 5, 0, 60)[-len(site.started) :]
     assert site.started[0] == grid("a", 5, 35, 60)[0]
+    assert [each for each in caplog.messages if each.startswith("Kafka does not answer")] == [
+        "Kafka does not answer: checks are made here as before the start, or all of them"
+    ]
+
+
+async def test_a_process_that_stood_still_makes_no_check_before_it_knows_which(
+    shared: SharedChecks, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.shared_checks")
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=5))
+
+    async with make_schedule(queue, shared) as schedule:
+        schedule.add([(site.monitor, site)])
+        assign(shared, (0, "us"))
+        await sleep_until(20)
+        shared.process._awake_s -= 6
+        await sleep_until(28)
+        before = len(site.started)
+        assign(shared, (0, "us"), (0.001, "us"))
+        await sleep_until(29)
+
+    assert site.started == grid("a", 5, 0, 28)
+    assert before < len(site.started)
+    assert caplog.messages[-2:] == [
+        "others may have the checks of this process: it makes none until Kafka says more",
+        "this process makes checks again",
+    ]
 
 
 async def test_what_another_may_have_missed_is_made_at_once_under_its_own_slots(shared: SharedChecks) -> None:

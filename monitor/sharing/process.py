@@ -84,7 +84,7 @@ class Process:
     def take(self, monitor: str, slot: float, monotonic_s: float) -> bool:
         """Return whether to run this slot now; it counts as run then, and is never run again."""
         self._notice_pause(monotonic_s)
-        if self._waits(monotonic_s) or not self.mine(monitor, slot) or self._ran.has(monitor, slot):
+        if self.waits(monotonic_s) or not self.mine(monitor, slot) or self._ran.has(monitor, slot):
             return False
         self._ran.add(monitor, slot)
         return True
@@ -114,7 +114,8 @@ class Process:
             return entry is not None
         return shard in self._differences.lasting and not self._is_leaving
 
-    def _waits(self, monotonic_s: float) -> bool:
+    def waits(self, monotonic_s: float) -> bool:
+        """Return whether it runs nothing for now, since others may have its slots."""
         if self._is_refused:
             return False
         return monotonic_s < self._held_until_s or (
