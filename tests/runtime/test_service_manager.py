@@ -60,9 +60,8 @@ async def test_a_watchdog_that_is_not_there_or_for_another_process_is_not_fed(
 async def test_a_socket_may_have_an_abstract_address() -> None:
     name = f"website-health-{os.getpid()}"
     manager = Manager(f"\0{name}")
-    with manager.socket:
-        with ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).running():
-            assert manager.reads() == "READY=1"
+    with manager.socket, ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).running():
+        assert manager.reads() == "READY=1"
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/no/socket"}])
