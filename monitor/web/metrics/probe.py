@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -24,17 +25,27 @@ class ProbePage:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._targets: dict[str, Monitor] = {}
+        self._targets: dict[str, list[Monitor]] = {}
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Answer for these monitors, by name or URL; of several with the same URL, for the first."""
-        by_url: dict[str, Monitor] = {}
+        """Answer for these monitors, by name or URL; of several that fit, for the first."""
+        by_url: defaultdict[str, list[Monitor]] = defaultdict(list)
         by_name = {}
         for monitor in monitors:
-            by_name[monitor.name] = monitor
-            for url in {monitor.url, monitor.public_url}:
-                by_url.setdefault(_same(url), monitor)
+            by_name[monitor.name] = [monitor]
+            for url in {_same(monitor.url), _same(monitor.public_url)}:
+                by_url[url].append(monitor)
         self._targets = by_url | by_name
+
+    def _monitor(self, target: str, hostname: str | None) -> Monitor:
+        found = self._targets.get(target) or self._targets.get(_same(target))
+        if not found:
+            raise web.HTTPNotFound(text="no monitor has this name or URL\n")
+        if hostname:  # blackbox_exporter would ask another virtual host of the target
+            found = [each for each in found if _host(each) == hostname.lower()]
+        if not found:
+            raise web.HTTPNotFound(text="no monitor of this name or URL sends this hostname as Host\n")
+        return found[0]
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/probe", self._probe)]
@@ -43,9 +54,7 @@ class ProbePage:
         target = request.query.get("target")
         if not target:
             raise web.HTTPBadRequest(text="the parameter target is missing\n")
-        monitor = self._targets.get(target) or self._targets.get(_same(target))
-        if monitor is None:
-            raise web.HTTPNotFound(text="no monitor has this name or URL\n")
+        monitor = self._monitor(target, request.query.get("hostname"))
         limit_s = _limit_s(request, monitor)
         if monitor.paused:
             return web.Response(text="# paused\n", headers={"Content-Type": _CONTENT_TYPE})
@@ -64,6 +73,12 @@ class ProbePage:
         return web.Response(
             body=b"".join(page.parts(openmetrics=False)), headers={"Content-Type": _CONTENT_TYPE}
         )
+
+
+def _host(monitor: Monitor) -> str:
+    """Return what the first request has as its Host."""
+    given = {name.lower(): value for name, value in monitor.headers.items()}.get("host")
+    return (given.get_secret_value() if given else URL(monitor.url).host_port_subcomponent or "").lower()
 
 
 def _limit_s(request: web.Request, monitor: Monitor) -> float:

@@ -1,12 +1,16 @@
 """`/probe` over HTTP, with the schedule and the probe that the program has."""
 
 import asyncio
+import re
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from pydantic import SecretStr
 
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
@@ -17,7 +21,7 @@ from monitor.storage.database import Database
 from monitor.web.metrics.probe import ProbePage
 from monitor.web.running import CheckNow, Program
 from monitor.web.server import serving
-from tests.sites import Serve, answer, ok
+from tests.sites import Serve, answer, ok, read_request
 from tests.test_schedule import Site, monitor, until
 from tests.web.metrics.test_blackbox import ALWAYS, PHASES, result
 from tests.web.visitor import ANYWHERE, HTML, configured, nobody_logs_in, running_on, site_of
@@ -40,9 +44,11 @@ class Asked:
         self.url = ""
         self.client: aiohttp.ClientSession
 
-    async def __call__(self, target: str | None, status: int = 200, timeout_s: str | None = None) -> str:
+    async def __call__(
+        self, target: str | None, status: int = 200, timeout_s: str | None = None, **more: str
+    ) -> str:
         headers = {} if timeout_s is None else {TIMEOUT: timeout_s}
-        parameters = {"module": "http_2xx"} | ({} if target is None else {"target": target})
+        parameters = {"module": "http_2xx"} | more | ({} if target is None else {"target": target})
         async with self.client.get(f"{self.url}probe", params=parameters, headers=headers) as response:
             text = await response.text()
             assert response.status == status, text
@@ -121,6 +127,37 @@ async def test_a_url_without_a_path_is_the_root(ask: Asked) -> None:
     ask.check(shop.monitor, shop)
 
     assert (await ask.series("https://shop.example/"))["probe_success"] == 1
+
+
+async def test_the_hostname_chooses_between_virtual_hosts_of_a_url(
+    ask: Asked, serve: Serve, network: Network
+) -> None:
+    asked: list[str] = []
+
+    def virtual(connection: socket.socket, _: threading.Event) -> None:
+        asked.append(re.findall(r"(?im)^host: (\S+)", read_request(connection).decode())[0])
+        connection.sendall(ok(b""))
+
+    url = serve(virtual)
+    own = url.removeprefix("http://").strip("/")
+    hosts: list[dict[str, str]] = [{}, {"HOST": "Shop.example"}, {"Host": "blog.example"}]
+    monitors = [
+        Monitor(name=f"m{number}", url=url, headers={name: SecretStr(host) for name, host in each.items()})
+        for number, each in enumerate(hosts)
+    ]
+    ask.schedule.add([(each, Probe(each, "here", network)) for each in monitors])
+    ask.probe.follow(monitors)
+    await until(lambda: len(asked) == len(monitors))
+    asked.clear()
+
+    for hostname in ("shop.example", "", own, "BLOG.example"):
+        await ask(url, hostname=hostname)
+    await ask("m2", hostname="blog.example")
+
+    assert asked == ["Shop.example", own, own, "blog.example", "blog.example"]
+    for target in (url, "m2"):
+        assert "sends this hostname" in await ask(target, status=404, hostname="other.example")
+    assert len(asked) == 5
 
 
 async def test_of_several_monitors_with_one_url_the_first_is_checked(ask: Asked) -> None:
