@@ -51,6 +51,7 @@ class OverviewPage:
             return {
                 "banner": banner_of(every),
                 "away": self._pages.away(reader),
+                "is_idle": all(each.status == "paused" for each in every),
                 "filter": asked,
                 "states": _counts(every, wanted),
                 "address": lambda **changes: _address({**asked, **changes}),

@@ -22,7 +22,6 @@ function same(element) {
 // Shows times in the reader's own zone; what was there, in UTC, is what one reads when pointing at one.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const local = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short" });
 const formats = {
   day: new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "long", year: "numeric" }),
@@ -67,7 +66,7 @@ function moveTicks({ since, until, step }, ticks) {
     const ahead = -60 * date.getTimezoneOffset();
     const at = tick.dataset.at - (((ahead % step) + +step) % step);
     tick.setAttribute("x", `${100 * (at - since) / (until - since)}%`);
-    tick.textContent = (step < 86_400 ? clock : day).format(new Date(1000 * at));
+    tick.textContent = (step < 86_400 ? formats.clock : day).format(new Date(1000 * at));
     if (at < since) tick.remove();
   }
 }
@@ -129,7 +128,7 @@ function said(moment) {
   const { since } = moment.parentNode.dataset;
   const at = moment.dataset.at ?? (since && +since + 3_600 * [...moment.parentNode.children].indexOf(moment));
   const date = new Date(1000 * at);
-  return [at === undefined ? when : `${day.format(date)} ${clock.format(date)}`, ...what.split(/[,;] /)];
+  return [at === undefined ? when : `${day.format(date)} ${formats.clock.format(date)}`, ...what.split(/[,;] /)];
 }
 
 function show(moment, x, y) {

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.alerts.store import AlertStore
+from monitor.runtime.text import moment
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.uptime.maintenance import MadeWindow
@@ -52,7 +53,7 @@ async def test_a_window_is_begun_shown_and_ended(alerts: AlertStore, database: s
     assert {each.headers["Location"] for each in (begun, ended, again)} == {"/monitors/shop"}
     (line,) = lines(during.text)
     assert re.fullmatch(
-        r"In maintenance until [\d :-]{19} \(Ada: a new &lt;disk&gt;\) \[End now\]", line.strip()
+        r"In maintenance until \d+ \w+, [\d:]{5} \(Ada: a new &lt;disk&gt;\) \[End now\]", line.strip()
     )
     assert lines(after.text) == []
     (window,) = await rows(database)
@@ -89,7 +90,7 @@ async def test_a_window_to_come_is_taken_back(alerts: AlertStore, database: str)
         await visitor.send("/monitors/shop/maintenance/1/end")
         after = await visitor.get("/monitors/shop")
 
-    assert line.startswith(f"Maintenance from {start:%Y-%m-%d %H:%M}:00 until")
+    assert line.startswith(f"Maintenance from {moment(start.timestamp())} until")
     assert line.endswith("[Cancel]")
     assert lines(after.text) == []
     (window,) = await rows(database)
@@ -149,7 +150,7 @@ async def test_windows_of_the_configuration_are_shown_while_they_are_open(store:
         open_one = (await visitor.get("/monitors/now")).text
         other = (await visitor.get("/monitors/later")).text
 
-    assert f"{now + timedelta(hours=1):%Y-%m-%d %H:%M:%S}</time> (configuration)" in open_one
+    assert f"{moment((now + timedelta(hours=1)).timestamp())}</time> (configuration)" in open_one
     assert "(configuration)" not in other
 
 

@@ -217,7 +217,7 @@ async def test_settings_that_are_not_the_defaults_come_first(store: ResultStore)
     async with site_of(configured(shop, "blog"), store) as visitor:
         own, plain = [(await visitor.get(f"/monitors/{name}")).text for name in ("shop", "blog")]
 
-    settings = own[own.index("<h2>Settings") :].partition("<summary>Defaults</summary>")
+    settings = own[own.index("<h2>Settings") :].partition(" at their defaults</summary>")
     assert "<dt>timeout</dt><dd>3 s</dd>" in settings[0]
     assert "<dt>expected status</dt><dd>204</dd>" in settings[0]
     assert "<dt>timeout</dt>" not in settings[2]

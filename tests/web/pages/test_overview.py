@@ -72,11 +72,22 @@ async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: Re
     assert '<span class="state down">down</span><small>status 503</small>' in html
 
 
+async def test_when_all_is_paused_the_page_says_what_to_do(store: ResultStore) -> None:
+    async with site_of(configured({"name": "shop", "paused": True}), store) as visitor:
+        page = (await visitor.get("/")).text
+
+    assert "<h1>Nothing is monitored</h1>" in page
+    assert "remove <code>paused</code> from one in the configuration" in page
+
+
 async def test_all_is_well_in_one_line(store: ResultStore) -> None:
     await store.save([result("shop")])
 
     async with site_of(configured("shop"), store) as visitor:
-        assert "<h1>The monitor is up</h1>" in (await visitor.get("/")).text
+        page = (await visitor.get("/")).text
+
+    assert "<h1>The monitor is up</h1>" in page
+    assert "<code>paused</code>" not in page
 
 
 async def test_what_is_known_of_a_monitor_is_in_its_row(store: ResultStore) -> None:
