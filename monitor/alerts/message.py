@@ -132,7 +132,7 @@ def compose(
     """Return the alert of one incident, or of several of one kind; they are `among` "30 monitors"."""
     first = subjects[0]
     single = len(subjects) == 1
-    name = first.monitor if single else f"{len(subjects)} of {among}"
+    name = first.monitor if single else _several(len(subjects), among)
     lasted_s = now - min(subject.started_at for subject in subjects)
     title = (_TITLES if single else _TITLES_OF_MANY)[first.kind][_tense(event)]
     title = title.format(name, _seconds(lasted_s))
@@ -175,6 +175,10 @@ def compose_test(channel: str, location: str, now: float) -> Alert:
     ]
     title = "A test of the website health monitor"
     return Alert(event="test", at=now, title=title, text="\n".join(lines), monitors=())
+
+
+def _several(number: int, among: str) -> str:
+    return f"All {among}" if among.startswith(f"{number} ") else f"{number} of {among}"
 
 
 def _tense(event: Event) -> int:

@@ -91,7 +91,7 @@ async def test_a_mass_outage_is_one_alert(
     names = [f"s{number}" for number in range(6)]
     results = [each for number, name in enumerate(names) for each in checks("++---", now - number, name)]
 
-    assert await alerts_of(alert_store, results, book, receiver, *names) == ["6 of 6 monitors are down"]
+    assert await alerts_of(alert_store, results, book, receiver, *names) == ["All 6 monitors are down"]
 
 
 async def test_what_depends_on_a_gateway_that_fails_waits_for_it(

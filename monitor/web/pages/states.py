@@ -181,16 +181,22 @@ def banner_of(states: Sequence[ShownState], noun: str = "monitor") -> Banner:
     for status, word in _TROUBLES:
         troubled = [state for state in watched if state.status == status and not state.is_handled]
         if troubled:
-            verb = "is" if len(troubled) == 1 else "are"
             since = min((each.since_at for each in troubled if each.since_at is not None), default=None)
-            text = f"{len(troubled)} of {counted(len(watched), noun)} {verb} {word}: {_names(troubled)}"
-            if len(watched) == 1:
-                text = f"{_names(troubled)} is {word}"
-            return Banner(status, text, since)
+            return Banner(status, _troubled(troubled, watched, noun, word), since)
     if any(state.is_handled for state in watched):
         return Banner("maintenance", _handled(watched, noun), None)
     every = f"The {noun} is up" if len(watched) == 1 else f"All {counted(len(watched), noun)} are up"
     return Banner("up", every, None)
+
+
+def _troubled(troubled: Sequence[ShownState], watched: Sequence[ShownState], noun: str, word: str) -> str:
+    """Return who has trouble; names only say something when it is not everybody."""
+    if len(watched) == 1:
+        return f"{watched[0].name} is {word}"
+    if len(troubled) == len(watched):
+        return f"All {counted(len(watched), noun)} are {word}"
+    verb = "is" if len(troubled) == 1 else "are"
+    return f"{len(troubled)} of {counted(len(watched), noun)} {verb} {word}: {_names(troubled)}"
 
 
 def _handled(watched: Sequence[ShownState], noun: str) -> str:

@@ -137,9 +137,15 @@ def test_one_line_says_whether_all_is_well(states: list[ShownState], banner: Ban
 
 
 def test_a_long_list_of_names_is_cut() -> None:
-    text = banner_of([state(name, "down") for name in "abcdefg"]).text
+    text = banner_of([state("h"), *(state(name, "down") for name in "abcdefg")]).text
 
-    assert text == "7 of 7 monitors are down: a, b, c, d, e and 2 more"
+    assert text == "7 of 8 monitors are down: a, b, c, d, e and 2 more"
+
+
+def test_a_banner_of_all_has_no_names() -> None:
+    assert banner_of([state(name, "down") for name in "ab"], "service").text == "All 2 services are down"
+    assert banner_of([state("a", "down")]).text == "a is down"
+    assert banner_of([state("a", "down"), state("b", "paused")]).text == "a is down"
 
 
 def test_handled_trouble_is_counted_by_what_is_ordered() -> None:
