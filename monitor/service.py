@@ -56,9 +56,10 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         _pipeline(config) as running,
         Network(checks) as network,
     ):
-        shared = shared_checks(config)
+        shared, manager = shared_checks(config), ServiceManager(environ)
         on_taken = [site.follow, running.follow]
         if shared is not None:
+            shared.on_known = manager.ready
             running.stages.start("the sharing of checks", shared.run())
             on_taken.append(shared.follow)
             site.checks.own_shards = shared.own_shards
@@ -75,7 +76,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 running.run_beside("the memory", resources.give_back_free_memory())
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
-                with ServiceManager(environ).running():
+                with manager.running(is_ready=shared is None):
                     await reload.follow(schedule, signals)
                 running.begin_grace()
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _FILE = "shared-checks"
 _TICK_S = 1.0
 _LEAVING_TICK_S = 0.1
+_KNOWN_S = 30.0
 _LEAVE_S = 7.0
 _LEAVE_SHARE = 0.7  # of the grace
 _HAPPENED: dict[Kind, tuple[int, str]] = {
@@ -47,11 +48,14 @@ _HAPPENED: dict[Kind, tuple[int, str]] = {
 class SharedChecks:
     """Decides which checks are made here, for as long as `run` runs.
 
-    `on_missed` is called when slots of the past may have become this process's own.
+    `on_missed` is called when slots of the past may have become this process's own. `on_known` is called
+    once, when it is known which checks are made here, or after half a minute: then others may be stopped.
     """
 
     def __init__(self, config: Config) -> None:
-        self.on_missed: Callable[[], None] = lambda: None
+        self.on_missed: Callable[[], None] = _nothing
+        self.on_known: Callable[[], None] = _nothing
+        self._known_at_s = time.monotonic() + _KNOWN_S
         self._file = config.data_dir / _FILE
         self.process = Process(
             _process_name(),
@@ -133,6 +137,9 @@ class SharedChecks:
         process.tick(time.time(), time.monotonic())
         self._log_pauses()
         self._log_differing()
+        if not process.is_waiting or time.monotonic() >= self._known_at_s:
+            self.on_known()
+            self.on_known = _nothing
         if process.version != self._version:
             self._version = process.version
             self.on_missed()
@@ -190,6 +197,10 @@ class SharedChecks:
 def shared_checks(config: Config) -> SharedChecks | None:
     """Return what decides which checks are made here; `None` where there can be no other process."""
     return SharedChecks(config) if config.shares_checks else None
+
+
+def _nothing() -> None:
+    pass
 
 
 def _process_name() -> str:

@@ -88,13 +88,18 @@ async def test_nothing_is_checked_before_kafka_answers_or_is_out_of_reach_for_20
 ) -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
     site = Site(monitor("a", interval_s=5))
+    known: list[bool] = []
+    shared.on_known = lambda: known.append(True)
 
     async with make_schedule(queue, shared) as schedule:
         schedule.add([(site.monitor, site)])
         await sleep_until(15)
         shared.group.answered()
+        await sleep_until(29.5)
+        assert known == []
         await sleep_until(34.9)
         assert site.started == []
+        assert known == [True]
         await sleep_until(60)
 
     assert site.started == grid("a", 5, 0, 60)[-len(site.started) :]

@@ -218,8 +218,11 @@ async def test_a_start_makes_the_checks_of_what_may_be_missed(processes: Process
         looks += 1
 
     one.on_missed = look
+    known: list[float] = []
+    one.on_known = lambda: known.append(shards(one))
     async with running(one):
         await until(lambda: shards(one) == SHARDS and looks == 1, "it looked")
+        assert known == [SHARDS]
     now = time.time()
 
     assert one.missed("m1", [now - 1_000]) == []

@@ -21,13 +21,18 @@ class ServiceManager:
         is_watched = environ.get("WATCHDOG_PID") == str(os.getpid())
         self._feed_every_s = int(environ["WATCHDOG_USEC"]) / 1e6 / _FEEDS if is_watched else None
 
+    def ready(self) -> None:
+        """Send that the program has started."""
+        self._send("READY=1")
+
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Send that the program has started, and on leaving that it ends in order.
+    def running(self, *, is_ready: bool = True) -> Iterator[None]:
+        """Send that the program has started, if it `is_ready`, and on leaving that it ends in order.
 
         From then on, the watchdog is fed as long as the running loop turns.
         """
-        self._send("READY=1")
+        if is_ready:
+            self.ready()
         if self._feed_every_s is not None:
             self._feed(asyncio.get_running_loop(), self._feed_every_s)
         yield

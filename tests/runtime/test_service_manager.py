@@ -57,6 +57,16 @@ async def test_a_watchdog_that_is_not_there_or_for_another_process_is_not_fed(
     assert [manager.reads() for _ in range(2)] == ["READY=1", "STOPPING=1"]
 
 
+async def test_what_is_ready_later_says_so_later(manager: Manager) -> None:
+    service = ServiceManager({"NOTIFY_SOCKET": manager.socket.getsockname()})
+
+    with service.running(is_ready=False):
+        pass
+    service.ready()
+
+    assert [manager.reads() for _ in range(2)] == ["STOPPING=1", "READY=1"]
+
+
 async def test_a_socket_may_have_an_abstract_address() -> None:
     name = f"website-health-{os.getpid()}"
     manager = Manager(f"\0{name}")
