@@ -49,11 +49,12 @@ async def stop_and_start(location: Location) -> None:
 
 
 async def new_version(location: Location) -> None:
-    """Restart one after the other, as for a new version."""
+    """Restart one after the other, as for a new version: the next one when all have shards."""
     for place in range(len(location.programs)):
         await location.stop(place)
         await location.start(place)
-        await asyncio.sleep(location.chance.uniform(0, 8))
+        await location.until_joined()
+        await asyncio.sleep(location.chance.uniform(0, 3))
 
 
 async def come_and_go(location: Location) -> None:

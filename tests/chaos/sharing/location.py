@@ -57,6 +57,11 @@ class Location:
                 break
             await asyncio.sleep(0.2)
 
+    async def until_joined(self) -> None:
+        """Wait until those that were started have shards, as a supervisor waits until they are ready."""
+        while self._joins:
+            await asyncio.wait(self._joins)
+
     async def start_all(self) -> None:
         await asyncio.gather(
             *(self.start(place) for place, program in enumerate(self.programs) if not program.runs)
