@@ -1,9 +1,10 @@
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from monitor.sharing.assignment import Announcement, decode_announcement, encode
 from monitor.sharing.leader import assign
 from monitor.sharing.shards import SHARDS
 from tests.apache_kafka import ApacheKafka
+from tests.freeze import freeze
 from tests.program import Program, Start
 from tests.program import until as eventually
 from tests.test_main import rows
@@ -207,6 +209,31 @@ async def test_an_assignment_that_cannot_be_kept_is_logged(
         await until(lambda: "shared-checks cannot be written: Is a directory" in caplog.text, "it is logged")
 
     assert shards(one) == SHARDS
+
+
+async def test_a_process_that_hears_nothing_of_kafka_goes_on_or_stops_as_it_is_configured(
+    processes: Processes, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.shared_checks")
+    goes_on, stops = processes.make("one"), processes.make("two", when_alone="stop")
+    slots = count(int(time.time()) + 60)
+
+    def checks(process: SharedChecks) -> int:
+        slot = float(next(slots))
+        return sum(process.take(each.name, slot) for each in MONITORS)
+
+    async with running(goes_on, stops):
+        await until(lambda: divided(goes_on, stops), "each has its share")
+        shares = checks(goes_on), checks(stops)
+        assert sum(shares) == len(MONITORS)
+        freeze(broker.child.process.pid)
+        await until(lambda: not checks(stops), "one stops")
+        assert checks(goes_on) == shares[0]
+        broker.child.process.send_signal(signal.SIGCONT)
+        await until(lambda: checks(stops) and divided(goes_on, stops), "it makes checks again")
+
+    assert "others may have the checks of this process: it makes none until Kafka says more" in caplog.text
+    assert "this process makes checks again" in caplog.messages
 
 
 async def test_a_start_makes_the_checks_of_what_may_be_missed(processes: Processes) -> None:
