@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 RAMP_PER_S = 50
 _LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _TOGETHER = 200  # monitors that are looked at for missed slots, in a few milliseconds
+_DUE_S = 0.05  # after which each check has begun that is due now
 _REPEATED_SLOT_S = 0.001
 _ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much before itself
 
@@ -195,6 +196,8 @@ class Schedule:
     async def __aexit__(self, *failure: object) -> None:
         try:
             await asyncio.sleep(0)  # a task that has not begun would not close its checker
+            if self._shared is not None and failure == (None, None, None):
+                await self._finish()
         except asyncio.CancelledError as error:
             failure = type(error), error, error.__traceback__
         if self._shared is not None:
@@ -203,6 +206,13 @@ class Schedule:
             if not self._once:
                 entry.end(self._tasks)
         await self._tasks.__aexit__(*failure)  # type: ignore[arg-type]
+
+    async def _finish(self) -> None:
+        """Make the checks of slots until now that are this process's own: no other one will."""
+        await asyncio.sleep(_DUE_S)
+        while turns := [turn for entry in self._entries.values() if (turn := entry.under_way)]:
+            await asyncio.wait(turns)
+            await asyncio.sleep(0)  # a second slot of a monitor takes its turn
 
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
         """Check each of these soon (50 a second), then at its slots; shared checks are made at slots only."""

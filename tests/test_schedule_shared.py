@@ -209,7 +209,7 @@ async def test_a_missed_slot_waits_for_the_check_that_is_under_way(shared: Share
     assert late.scheduled_at == slot
 
 
-async def test_a_stop_makes_no_missed_check_that_has_not_begun(shared: SharedChecks) -> None:
+async def test_a_stop_makes_the_missed_checks_first(shared: SharedChecks) -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
     site = Site(monitor("a", interval_s=5))
     site.answers.clear()
@@ -222,7 +222,7 @@ async def test_a_stop_makes_no_missed_check_that_has_not_begun(shared: SharedChe
         await until(lambda: len(site.started) == 1)
         asyncio.get_running_loop().call_later(1, site.answers.set)
 
-    assert len(site.started) == 1
+    assert site.started == grid("a", 5, 60 - MISSED_S, 60)[-2:]
     assert site.closed
     assign(shared, (0, "other"), (0.002, "us"))
 
@@ -280,3 +280,52 @@ async def test_many_monitors_are_looked_at_in_turns(shared: SharedChecks) -> Non
         late = await take(queue, 450)
 
     assert {each.monitor for each in late} == {site.monitor.name for site in sites}
+
+
+async def test_a_check_that_waits_for_its_turn_is_made_before_the_end(shared: SharedChecks) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    names = ("a", "b", "c")
+    sites = [Site(monitor(name, host="same", interval_s=5)) for name in names]
+    for site in sites:
+        site.answers.clear()
+
+    async with Schedule(queue, max_concurrent_checks=500, max_checks_per_host=1, shared=shared) as schedule:
+        schedule.add([(site.monitor, site) for site in sites])
+        assign(shared, (0, "us"), (5, "other"))
+        await sleep_until(5.1)
+        assert sum(len(site.started) for site in sites) == 1
+        for site in sites:
+            site.answers.set()
+
+    assert [site.started for site in sites] == [grid(name, 5, 0, 5) for name in names]
+
+
+async def test_a_check_that_is_due_when_nothing_is_left_is_made(shared: SharedChecks) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=10))
+    (slot,) = grid("a", 10, 0, 10)
+
+    async with make_schedule(queue, shared) as schedule:
+        schedule.add([(site.monitor, site)])
+        assign(shared, (0, "us"), (slot + 0.001 - NOW, "other"))
+        await sleep_until(slot - 0.005 - NOW)
+
+    assert site.started == [slot]
+
+
+async def test_one_that_fails_makes_no_check_any_more(shared: SharedChecks) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=10))
+    (slot,) = grid("a", 10, 0, 10)
+
+    async def fail() -> None:
+        async with make_schedule(queue, shared) as schedule:
+            schedule.add([(site.monitor, site)])
+            assign(shared, (0, "us"))
+            await sleep_until(slot - 0.005 - NOW)
+            raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup):
+        await fail()
+
+    assert site.started == []
