@@ -36,8 +36,8 @@ _FILE = "shared-checks"
 _TICK_S = 1.0
 _LEAVING_TICK_S = 0.1
 _KNOWN_S = 30.0
-_LEAVE_S = 7.0
-_LEAVE_SHARE = 0.7  # of the grace
+_LEAVE_S = 8.0
+_LEAVE_SHARE = 0.8  # of the grace
 _HAPPENED: dict[Kind, tuple[int, str]] = {
     "start": (logging.INFO, "checks are shared"),
     "planned": (logging.INFO, "checks were handed over"),
