@@ -11,6 +11,8 @@ from msgspec import Meta
 from monitor.sharing.shards import SHARDS
 
 MAX_BYTES = 1_000_000
+MAX_SKEW_S = 10.0
+"""A clock that is further from another than this is wrong."""
 KEPT_S = 40.0
 """How far back an assignment lists owners."""
 
@@ -62,7 +64,7 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True):
     leaving: bool
     done: bool
     clock: Instant
-    """Its wall clock when it joined."""
+    """Its wall clock when it joined, or the newest slot that it has run, if that is further."""
     configurations: Annotated[tuple[Hash, ...], Meta(min_length=SHARDS, max_length=SHARDS)]
     """By shard, a hash of how it checks the shard's monitors."""
 

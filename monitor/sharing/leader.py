@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from monitor.sharing.assignment import (
     KEPT_S,
+    MAX_SKEW_S,
     NOTHING,
     Announcement,
     Assignment,
@@ -21,8 +22,6 @@ from monitor.sharing.balance import balanced
 
 AHEAD_S = 2.0
 """Seconds until an assignment takes effect: no member may have passed that instant when it gets it."""
-MAX_SKEW_S = 10.0
-"""A clock that is further ahead than this is wrong."""
 UNSURE_S = 12.0
 """Of a process that is gone, nobody knows which slots of these last seconds it ran."""
 
@@ -52,8 +51,7 @@ def _members(announcements: Iterable[bytes]) -> dict[str, Announcement]:
 class _Round:
     def __init__(self, members: Mapping[str, Announcement], own_clock: float) -> None:
         self._members = members
-        known = [each.assignment for each in members.values() if each.assignment]
-        self._base = max(known, key=lambda each: each.epoch, default=NOTHING)
+        self._base = _newest(each.assignment for each in members.values())
         self._slowest, self._now = _clocks([own_clock, *(each.clock for each in members.values())])
         self._epoch = max(round((self._now + AHEAD_S) * 1000), self._base.epoch + 1)
         self._leavers = tuple(name for name, each in members.items() if each.leaving)
@@ -85,17 +83,24 @@ class _Round:
             yield Entry(self._slowest, owner)
         unsure_at = self._now - UNSURE_S
         for entry, following in zip_longest(entries, entries[1:]):
-            ran_all = entry.process in self._members or (following and entry.process in self._done)
+            ran_all = self._ran_all(entry, ended=following is not None)
             if ran_all or entry.from_at < unsure_at:
                 yield entry
             if not ran_all and (following is None or following.from_at > unsure_at):
                 yield Entry(max(entry.from_at, unsure_at), owner)
         yield Entry(self._epoch / 1000, owner)
 
+    def _ran_all(self, entry: Entry, *, ended: bool) -> bool:
+        return entry.process in self._members or (ended and entry.process in self._done)
+
     def _with_configuration(self, entry: Entry, shard: int) -> Entry:
         if entry.process not in self._members:
             return entry
         return replace(entry, configuration=self._members[entry.process].configurations[shard])
+
+
+def _newest(assignments: Iterable[Assignment | None]) -> Assignment:
+    return max((each for each in assignments if each), key=lambda each: each.epoch, default=NOTHING)
 
 
 def _clocks(clocks: Sequence[float]) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """Which slots a process ran, so that it runs none twice. Pure, and bounded."""
 
+import math
+
 KEPT_S = 60.0
 _MOVED_S = 0.05  # a slot that comes again because the clock was set back is moved by milliseconds
 
@@ -8,6 +10,8 @@ class Memory:
     """The slots of each monitor that were run, as far as they lie within 60 s of the last one that was."""
 
     def __init__(self) -> None:
+        self.newest = -math.inf
+        """The newest slot that was run, of any monitor; not one of before the clock was set back far."""
         self._slots: dict[str, list[float]] = {}
 
     @property
@@ -20,5 +24,7 @@ class Memory:
 
     def add(self, monitor: str, slot: float) -> None:
         """Remember the slot. One that is far from the others makes them forgotten: the clock was set."""
+        if not self.newest - KEPT_S < slot < self.newest:
+            self.newest = slot
         near = [each for each in self._slots.get(monitor, ()) if abs(slot - each) < KEPT_S]
         self._slots[monitor] = [*near, slot]

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from monitor.sharing.assignment import (
+    MAX_SKEW_S,
     NOTHING,
     Announcement,
     Assignment,
@@ -64,6 +65,7 @@ class Process:
         """Grows when slots of the past may have become this process's own: look for those `missed`."""
         self._configurations = tuple(configurations)
         self._differences = Differences()
+        self._differing: Sequence[int] = ()
         self._when_alone = when_alone
         self._session_s = session_s
         self._assignment: Assignment | None = None
@@ -140,10 +142,15 @@ class Process:
                 self._assignment,
                 self._is_leaving,
                 self._is_done,
-                max(0.0, now),
+                self._furthest(now),
                 self._configurations,
             )
         )
+
+    def _furthest(self, now: float) -> float:
+        """Return how far this process has come: after its clock was set back, beyond what that shows."""
+        newest = self._ran.newest
+        return max(0.0, now, newest if newest < now + MAX_SKEW_S else 0.0)
 
     @property
     def _news(self) -> object:
@@ -175,6 +182,7 @@ class Process:
             self.hand_overs[hand_over.kind] += 1
             self.last_hand_over = hand_over
         self._assignment = assignment
+        self._differing = differing(assignment, self.name, self._configurations)
         self._is_alone = self._is_refused = False
         self._held_until_s = 0.0
         self.version += 1
@@ -188,6 +196,7 @@ class Process:
     def configure(self, configurations: Sequence[int]) -> None:
         """Go by another configuration from now on: its hashes by shard."""
         self._configurations = tuple(configurations)
+        self._differing = differing(self._assignment or NOTHING, self.name, self._configurations)
 
     def tick(self, now: float, monotonic_s: float) -> None:
         """Notice what time has brought; to be called about once a second, while it leaves more often."""
@@ -197,8 +206,7 @@ class Process:
             self.version += 1
         if self._assignment is None and self._when_alone == "continue":
             self._is_alone = monotonic_s - self._answered_s >= ALONE_S or self._is_alone
-        differ = differing(self._assignment or NOTHING, self.name, self._configurations)
-        self.version += self._differences.note(differ, monotonic_s)
+        self.version += self._differences.note(self._differing, monotonic_s)
         self._is_done = self._is_done or (self._is_leaving and self._has_no_slot_left(now))
 
     def _notice_pause(self, monotonic_s: float) -> None:

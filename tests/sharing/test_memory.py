@@ -21,6 +21,16 @@ def test_only_a_minute_is_remembered() -> None:
     assert memory.has("a", 940.0)
 
 
+def test_the_newest_slot_is_known() -> None:
+    memory = Memory()
+    newest = []
+    for slot in (5_000.0, 5_020.0, 5_010.0, 1_000.0, 1_010.0):
+        memory.add("a", slot)
+        newest.append(memory.newest)
+
+    assert newest == [5_000.0, 5_020.0, 5_020.0, 1_000.0, 1_010.0]
+
+
 def test_a_clock_that_is_set_back_by_an_hour_does_not_stop_the_checks() -> None:
     memory = Memory()
     memory.add("a", 3_600.0)

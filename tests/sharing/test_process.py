@@ -116,6 +116,16 @@ class TestAnnouncement:
 
         assert not one.wants_rejoin
 
+    @pytest.mark.parametrize(("set_back_s", "announced_s"), [(3.0, 0.0), (10.0, -10.0), (3_600.0, -3_600.0)])
+    def test_after_its_clock_was_set_back_it_says_how_far_it_has_come(
+        self, set_back_s: float, announced_s: float
+    ) -> None:
+        one = taking(owned((-50, "a")))
+        assert one.take(SHOP, NOW, 0.0)
+
+        said = decode_announcement(one.announcement(NOW - set_back_s, 0.1))
+        assert said.clock == NOW + announced_s
+
     def test_a_clock_before_1970_is_one_of_1970(self) -> None:
         assert decode_announcement(process("a").announcement(-5.0, 0.0)).clock == 0.0
 
