@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports test schemas requirements dist chaos fuzz hostile mutants
+.PHONY: check format lint types imports test schemas requirements dist chaos simulation fuzz hostile mutants
 
 check: lint types imports test
 
@@ -40,6 +40,10 @@ chaos:
 	$(PYTHON) -m tests.chaos
 	$(PYTHON) -m tests.chaos.embedded
 	$(PYTHON) -m tests.chaos.sharing
+
+# Processes of one location in virtual time: which slots are missing, or checked twice? See docs/reliability.md.
+simulation:
+	$(PYTHON) -m tests.simulation --seeds 2000
 
 # Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
 fuzz:
