@@ -37,7 +37,12 @@ class Certificate:
 
 
 def issue(
-    subject: str, by: Certificate | None = None, *names: str, days: float = 90, authority: bool = False
+    subject: str,
+    by: Certificate | None = None,
+    *names: str,
+    days: float = 90,
+    authority: bool = False,
+    serial: int | None = None,
 ) -> Certificate:
     """Return a certificate that expires in so many days; without an issuer it signs itself."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -48,7 +53,7 @@ def issue(
         .subject_name(name)
         .issuer_name(by.x509.subject if by else name)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(NOW - 400 * DAY)
         .not_valid_after(NOW + days * DAY)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)

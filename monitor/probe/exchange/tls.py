@@ -161,10 +161,16 @@ def names_of(der: bytes) -> tuple[str, str, str, str]:
             _distinguished(certificate.subject),
             _distinguished(certificate.issuer),
             _listed(_alternatives(certificate)),
-            f"{certificate.serial_number:x}"[:_MAX_SERIAL],
+            _serial(certificate.serial_number),
         )
     except _UNREADABLE:
         return "", "", "", ""
+
+
+def _serial(number: int) -> str:
+    """Return whole bytes, as blackbox_exporter shows them: a leading zero stays."""
+    digits = f"{number:x}"
+    return digits.zfill(len(digits) + len(digits) % 2)[:_MAX_SERIAL]
 
 
 def _distinguished(name: x509.Name) -> str:

@@ -301,6 +301,11 @@ def test_a_certificate_without_names_has_no_alternatives() -> None:
     assert names_of(issue("CN=a,O=b").der)[:3] == ("CN=a,O=b", "CN=a,O=b", "")
 
 
+@pytest.mark.parametrize(("serial", "digits"), [(0xAB, "ab"), (0xFAB, "0fab"), (1, "01")])
+def test_a_serial_number_is_shown_in_whole_bytes(serial: int, digits: str) -> None:
+    assert names_of(issue("CN=a", serial=serial).der)[3] == digits
+
+
 def test_a_refusal_without_a_chain_shows_no_tls() -> None:
     assert seen_of_refused(ssl.SSLCertVerificationError()) == SeenTls()
 
