@@ -184,6 +184,7 @@ def test_a_reload_shows(program: Start) -> None:
 
     monitor.path.write_text("{")
     until(lambda: one(monitor, "config_last_reload_successful") == 0, "the bad file shows", 5)
+    assert one(monitor, "blackbox_exporter_config_last_reload_successful") == 0
     assert one(monitor, "config_last_reload_success_timestamp_seconds") == taken_at
     rests = {"name": "rests", "url": f"{DOWN}rests", "paused": True}
     monitor.write({"monitors": [*sites("kept", "new"), rests], **GONE})

@@ -304,6 +304,11 @@ def _program(pipeline: Pipeline, reload: Reload) -> list[Measurement]:
             reload.last_successful,
         ),
         Measurement(
+            "blackbox_exporter_config_last_reload_successful",
+            "The same, for rules that were made for blackbox_exporter.",
+            reload.last_successful,
+        ),
+        Measurement(
             "config_last_reload_success_timestamp_seconds",
             "When a valid configuration was last read, in unixtime.",
             reload.taken_at,

@@ -161,12 +161,18 @@ def test_the_alerts_are_pending_for_the_sites_that_deserve_it(watched: Watched) 
     until(lambda: pending() == wanted, "exactly these alerts")
 
 
+def documented(name: str) -> str:
+    block = re.search(f"<!-- {name} -->\n```yaml\n(.*?)```", METRICS_PAGE, re.DOTALL)
+    assert block
+    return block[1]
+
+
 @pytest.mark.clients
 def test_the_configuration_in_the_documentation_is_whole(tmp_path: Path) -> None:
     need("promtool")
-    block = re.search("<!-- prometheus -->\n```yaml\n(.*?)```", METRICS_PAGE, re.DOTALL)
-    assert block
     (tmp_path / "grafana").symlink_to(ROOT / "grafana")
-    (tmp_path / "prometheus.yml").write_text(block[1])
+    jobs = documented("prometheus").split("\n\n")
+    jobs[1] += "\n" + documented("relabelling")
+    (tmp_path / "prometheus.yml").write_text("\n\n".join(jobs))
 
     assert "19 rules found" in promtool("check", "config", tmp_path / "prometheus.yml")
