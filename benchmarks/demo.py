@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
@@ -25,6 +26,14 @@ INTERVAL_S = 600
 DAYS = 90
 DAY_S = 86_400
 SAVED_S = 7_200  # how much of the past is stored at once
+LAST_INCIDENT = 9
+"""The number of the incident that goes on."""
+_AROUND_S = 0.041  # what a check takes besides the processing by the site
+_UPDATES = (  # of the two last outages of one site: when it was written, in minutes since the beginning
+    (15, "We are looking into failed payments."),
+    (30, "We found the cause: a full disk. Orders move to another machine, which takes about an hour."),
+    (195, "It works again. Nothing was lost."),
+)
 
 
 class Outage(NamedTuple):
@@ -98,8 +107,23 @@ async def fill(uri: str) -> None:
             clock[0] = results[-1].scheduled_at + 1
             await store.save(results)
         await sum_up_days(database, locked)
+        await _tell_customers(database)
     finally:
         await database.close()
+
+
+async def _tell_customers(database: Database) -> None:
+    """Write what customers were told of the two last outages of the site that is down."""
+    alerts, now = AlertStore(database), time.time()
+    rows = await database.fetch(
+        "SELECT id, started_at FROM health_incidents WHERE monitor = 'Checkout'"
+        " ORDER BY started_at DESC LIMIT 2"
+    )
+    for row in rows:
+        for minutes, text in _UPDATES:
+            at = row["started_at"] + 60 * minutes
+            if at < now:
+                await alerts.post_update(row["id"], "Ada", text, at)
 
 
 async def opened(uri: str) -> Database:
@@ -123,7 +147,7 @@ def _result(site: Shop, at: float, now: float, chance: random.Random) -> CheckRe
     days_ago = (now - at) / DAY_S
     busy = 1 + 0.3 * math.sin(2 * math.pi * (at % DAY_S) / DAY_S - 2)
     slow = 6 if days_ago < site.slow_days_ago else 1
-    took_s = site.usual_s * busy * slow * chance.lognormvariate(0, 0.12)
+    took_s = _AROUND_S + site.usual_s * busy * slow * chance.lognormvariate(0, 0.12)
     outage = next(
         (each for each in site.outages if 0 <= each.days_ago - days_ago < each.minutes / 1440), None
     )
@@ -139,7 +163,7 @@ def _result(site: Shop, at: float, now: float, chance: random.Random) -> CheckRe
         scheduled_at=at,
         up=True,
         degraded=took_s > 3 * site.usual_s,
-        phases=Phases(0.004, 0.011, 0.022, took_s - 0.041, 0.004),
+        phases=Phases(0.004, 0.011, 0.022, took_s - _AROUND_S, 0.004),
         ip="192.0.2.7",
         http_version="1.1",
         certificate_expires_at=now + site.certificate_days * DAY_S,

@@ -25,6 +25,8 @@ PICTURES = {
     "overview": ("", "light", 820),
     "monitor": ("monitors/Checkout?range=30d", "dark", 1_000),
     "status": ("status", "light", 820),
+    "incident": (f"incidents/{demo.LAST_INCIDENT}", "light", 820),
+    "customers": (f"status#incident-{demo.LAST_INCIDENT}", "dark", 820),
 }
 
 
@@ -52,7 +54,7 @@ async def take(folder: Path) -> None:
                 color_scheme="dark" if scheme == "dark" else "light",
             )
             await page.goto(url + path)
-            if path != "status":
+            if not path.startswith("status"):
                 await page.locator("#live", has_text="live").wait_for()
             file = folder / f"{name}.png"
             await page.screenshot(path=file)
