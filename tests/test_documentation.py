@@ -425,7 +425,9 @@ async def test_each_operation_of_the_api_is_listed_with_its_parameters(api: Clie
 
 
 def test_each_metric_is_explained_and_none_is_invented(program: Start) -> None:
-    named = set(re.findall(r"`((?:website_health|config|probe|blackbox_exporter)_\w+)", text_of("docs/metrics.md")))
+    named = set(
+        re.findall(r"`((?:website_health|config|probe|blackbox_exporter)_\w+)", text_of("docs/metrics.md"))
+    )
     monitor = program(monitors=[{"name": "shop", "url": "http://127.0.0.1:9/", "interval_s": 1}])
     monitor.start()
     url = monitor.prints(r"web: (http://\S+)/")[1]
