@@ -129,7 +129,7 @@ def response_chart(
             ],
             name,
         )
-        for position, name in enumerate(names)
+        for position, name in reversed(list(enumerate(names)))  # the first one is above the others
     )
     return _chart("response times", points, names, shades, frame, top, lines)
 

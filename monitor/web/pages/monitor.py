@@ -65,7 +65,7 @@ class MonitorPage:
         (state,) = await ordered_states(self._pages, reader, [name])
         make_rows = await rows_of(self._pages, reader, [state], "")
         results = await reader.results(name, now - DAY_S, Place(), _RESULTS)
-        shown = frame_of(RANGES[asked], now)
+        shown = frame_of(RANGES[asked], now, monitor.interval_s)
         incidents = await reader.incidents([name], shown.since, shown.until, limit=_INCIDENTS)
         outages = await reader.incidents([name], shown.since, shown.until, limit=_SHADES, while_flapping=True)
         made = await reader.maintenance(shown.since, math.inf)

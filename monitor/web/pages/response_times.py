@@ -38,10 +38,16 @@ def range_of(asked: str | None) -> str:
     return asked if asked in RANGES else "24h"
 
 
-def frame_of(asked: Range, now: float) -> Frame:
-    """Return the frame of the charts: whole steps; the last one still goes on at `now`."""
-    until = (now // asked.step_s + 1) * asked.step_s
-    return Frame(until - asked.length_s, until, asked.step_s)
+def frame_of(asked: Range, now: float, interval_s: float) -> Frame:
+    """Return the frame of the charts: whole steps; the last one still goes on at `now`.
+
+    Steps of single results are no shorter than the monitor's interval: lines would break between them.
+    """
+    step_s = asked.step_s
+    if asked.source == "results":
+        step_s = min(max(step_s, interval_s), asked.length_s)
+    until = (now // step_s + 1) * step_s
+    return Frame(until - asked.length_s, until, step_s)
 
 
 def steps_of(periods: ByPeriod, step_s: float) -> list[Step]:

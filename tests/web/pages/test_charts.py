@@ -93,6 +93,12 @@ def test_higher_values_are_drawn_higher_and_later_ones_further_right() -> None:
     assert y1 > y2
 
 
+def test_where_all_are_the_same_the_median_is_seen() -> None:
+    chart = response_chart([ChartPoint(0.0, (0.1, 0.1, 0.1))], NAMES, [], DAY)
+
+    assert [each.attrib["class"] for each in drawn(chart, "path")] == ["line max", "line p95", "line p50"]
+
+
 def test_an_outage_is_shaded_from_its_beginning_to_its_end() -> None:
     chart = response_chart([], NAMES, [Shade("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
 

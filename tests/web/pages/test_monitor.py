@@ -42,7 +42,7 @@ async def test_every_name_has_a_page(store: ResultStore, name: str) -> None:
 
     assert page.status == 200
     assert "<p>since" not in page.text
-    assert "<p>last checked at <time" in page.text
+    assert '<p>last checked at <time data-as="moment"' in page.text
     assert asked.status == 303
     assert "Not checked: this process does not check it." in answer.text
 

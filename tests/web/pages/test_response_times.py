@@ -31,11 +31,21 @@ def incident(kind: IncidentKind, since: float, until: float | None) -> Incident:
 def test_a_range_ends_with_the_step_that_goes_on(name: str) -> None:
     now = 1_790_000_001.0
 
-    shown = frame_of(RANGES[name], now)
+    shown = frame_of(RANGES[name], now, 60.0)
 
     assert shown.until - shown.step_s <= now < shown.until
     assert shown.until - shown.since == RANGES[name].length_s
     assert shown.since % shown.step_s == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "interval_s", "step_s"),
+    [("3h", 60, 180), ("3h", 600, 600), ("3h", 90_000, 10_800), ("24h", 7_200, 3_600)],
+)
+def test_steps_of_results_are_no_shorter_than_the_interval(
+    name: str, interval_s: float, step_s: float
+) -> None:
+    assert frame_of(RANGES[name], 1_790_000_001.0, interval_s).step_s == step_s
 
 
 def test_each_hour_is_a_step_and_all_of_them_are_one_more() -> None:
