@@ -59,12 +59,12 @@ function byDay(timeline) {
   old.slice(1).forEach((day) => day.remove());
 }
 
-// Ticks stand at round times in UTC: they go back to the round times of the reader's zone that are just before.
+// Ticks stand at round times in UTC: they go to the nearest round times of the reader's zone.
 function moveTicks({ since, until, step }, ticks) {
   for (const tick of ticks) {
     const date = new Date(1000 * tick.dataset.at);
     const ahead = -60 * date.getTimezoneOffset();
-    const at = tick.dataset.at - (((ahead % step) + +step) % step);
+    const at = tick.dataset.at - ahead + step * Math.round(ahead / step);
     tick.setAttribute("x", `${100 * (at - since) / (until - since)}%`);
     tick.textContent = (step < 86_400 ? formats.clock : day).format(new Date(1000 * at));
     if (at < since) tick.remove();

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -291,6 +292,35 @@ async def test_the_axis_is_round_in_the_reader_s_zone_and_no_larger_than_the_tex
             boxes = [await each.bounding_box() for each in await axis.locator("text").all()]
             heights = [box["height"] for box in boxes if box]
             assert max(heights) <= 24
+
+
+async def test_a_chart_without_data_keeps_its_place(here: World) -> None:
+    async with here.window(width=375) as shown:
+        await shown.open("/monitors/new")
+        chart = shown.page.locator(".chart").first
+        plot, nothing = [await chart.locator(each).bounding_box() for each in (".plot", ".nothing")]
+        assert plot
+        assert nothing
+        assert plot["width"] > 250
+        assert plot["x"] < nothing["x"] < plot["x"] + plot["width"]
+        assert plot["y"] < nothing["y"] < plot["y"] + plot["height"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Pacific/Auckland"])
+async def test_ticks_of_days_are_midnights_of_the_reader_s_zone(here: World, zone: str) -> None:
+    async with here.window(timezone_id=zone) as shown:
+        await shown.open("/monitors/fine?range=7d")
+        times = shown.page.locator(".times").first
+        since, until = [float(await times.get_attribute(f"data-{end}") or 0) for end in ("since", "until")]
+        shares = [
+            float((await each.get_attribute("x") or "").rstrip("%")) / 100
+            for each in await times.locator("text").all()
+        ]
+        instants = [
+            datetime.fromtimestamp(since + share * (until - since), ZoneInfo(zone)) for share in shares
+        ]
+        assert 1 < len(instants) <= 5
+        assert {(each.hour, each.minute) for each in instants} == {(0, 0)}
 
 
 async def test_a_check_answers_on_the_page_without_a_new_one(here: World) -> None:
