@@ -5,11 +5,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
@@ -21,7 +22,7 @@ from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.kafka.clients import consumer, producer, started, started_producer
 from monitor.embedded.broker import Broker
 from tests.freeze import freeze
-from tests.stream import Stream
+from tests.stream import Stream, eventually
 
 
 @pytest.mark.parametrize("make", [producer, consumer])
@@ -29,6 +30,41 @@ async def test_a_client_that_was_never_started_can_be_closed(
     embedded_config: Config, make: Callable[[Config, str], Any]
 ) -> None:
     await close(make(embedded_config, "127.0.0.1:1"))
+
+
+class SubscribesAgain(ConsumerRebalanceListener):
+    """Makes the consumer join again as soon as it has joined, once."""
+
+    def __init__(self, client: AIOKafkaConsumer, topic: str) -> None:
+        self.client = client
+        self.topic = topic
+        self.joined = 0
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        pass
+
+    def on_partitions_assigned(self, _assigned: object) -> None:
+        self.joined += 1
+        if self.joined == 1:
+            self.client.subscribe([self.topic], listener=self)
+
+
+async def has_joined(listener: SubscribesAgain, times: int) -> bool:
+    return listener.joined == times
+
+
+async def test_a_member_that_joins_again_at_once_stays_a_member(
+    embedded_config: Config, broker: Broker
+) -> None:
+    sending, receiving = await started_pair(embedded_config, broker)
+    listener = SubscribesAgain(receiving, embedded_config.kafka_topic)
+
+    receiving.subscribe([embedded_config.kafka_topic], listener=listener)
+    await eventually("it has joined again", partial(has_joined, listener, 2))
+
+    assert await receiving.getmany(timeout_ms=10) == {}  # raises what keeps it out
+    await close(sending)
+    await close(receiving)
 
 
 async def pause(broker: Broker) -> None:

@@ -6,6 +6,9 @@
   expects an `OSError` (its issue 1038). The task that keeps a client's metadata up to date ended by that,
   unseen: the client would never have learned of a new leader. So `send` of all connections is replaced when
   this module is imported.
+- `stop_heartbeats`: a member that joins again as soon as it has joined cancels its heartbeats before they
+  begin. aiokafka takes that for a cancellation of the task that keeps it in the group: the member stays out,
+  unseen until the next fetch, which is cancelled then. So this replaces a method of all coordinators.
 - `explained`: the error of a client that is not let in does not have the reason.
 - `on_heartbeats`: a client does not show whether its group's coordinator still answers.
 """
@@ -19,6 +22,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownError
 
 from monitor.config.model import Config
@@ -114,6 +118,17 @@ def send(connection: Any, *request: Any, **how: Any) -> Any:
 
 
 AIOKafkaConnection.send = send
+
+
+async def stop_heartbeats(coordinator: Any) -> None:
+    """End the task that sends heartbeats, also if it has not begun."""
+    task, coordinator._heartbeat_task = coordinator._heartbeat_task, None  # noqa: SLF001 - as above
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+
+
+GroupCoordinator._stop_heartbeat_task = stop_heartbeats  # noqa: SLF001 - as above
 
 
 def on_heartbeats(consumer: Any, answered: Callable[[], None]) -> None:
