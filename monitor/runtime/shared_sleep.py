@@ -7,7 +7,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
-_WINDOW_S = 0.01
+_WINDOW_S = 0.005
 
 
 class SharedSleep:
