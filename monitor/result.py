@@ -4,6 +4,7 @@ Durations are seconds (float), instants are Unix seconds (float), sizes are byte
 """
 
 from enum import StrEnum
+from hashlib import sha1
 from itertools import count
 from secrets import token_hex
 from typing import Literal, NamedTuple
@@ -12,6 +13,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 _NAMESPACE = UUID("7a1f7b0c-6f0e-4d0e-9a57-0c6a4a4b9d11")
+_NAMESPACE_BYTES = _NAMESPACE.bytes
 
 PROCESS = token_hex(4)
 next_number = count(1).__next__
@@ -169,7 +171,9 @@ _original_decoder = msgspec.json.Decoder(OriginalResult)
 
 def result_id(location: str, monitor: str, scheduled_at: float) -> UUID:
     """Return the name of a slot's result: a slot that is checked or delivered twice is one result."""
-    return uuid5(_NAMESPACE, f"{len(location)}:{location}{len(monitor)}:{monitor}{scheduled_at!r}")
+    name = f"{len(location)}:{location}{len(monitor)}:{monitor}{scheduled_at!r}"
+    digest = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)  # `uuid5` returns the same, and takes twice as long
 
 
 def encode(result: CheckResult, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:

@@ -20,7 +20,7 @@ Failure = tuple[Reason, str]
 MAX_DETAIL = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Response:
     """What expectations need to know of a response."""
 

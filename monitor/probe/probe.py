@@ -55,7 +55,8 @@ class Probe:
 
     async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
         """Check once. The response is there within `timeout_s`, counted from when `timing` began."""
-        self._context = self._made(self._tls)  # that is no part of the check
+        if self._exchange.is_secure:
+            self._context = self._made(self._tls)  # that is no part of the check
         timing = timing or Timing()
         seen = Received()
         failure = await self._fetch(timing, seen)

@@ -130,6 +130,8 @@ def as_text(
     An unknown or missing charset is read as UTF-8. What cannot be decoded becomes U+FFFD;
     so does NUL, which PostgreSQL refuses.
     """
+    if len(body) <= min(limit, _PIECE_BYTES) and body.isascii() and _is_plain(body, charset):
+        return masking.text(body.decode("ascii")), False
     text, cut = bytearray(), False
     for piece in _pieces(body, charset):
         text += piece.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
@@ -138,6 +140,11 @@ def as_text(
             break
     masked = masking.text(text.decode())
     return (masked.encode()[:limit].decode("utf-8", "ignore") if cut else masked), cut
+
+
+def _is_plain(ascii_body: bytes | bytearray, charset: str | None) -> bool:
+    """Return whether nothing in the body has to be replaced."""
+    return _known(charset or "utf-8") == "utf_8" and 0 not in ascii_body
 
 
 def in_utf8(body: bytes | bytearray, charset: str | None) -> bytes:

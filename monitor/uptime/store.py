@@ -27,8 +27,10 @@ INSERT INTO health_hours AS known (
     monitor, location, hour, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
     response_times, slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s)
 SELECT
-    monitor, location, hour, up_s, degraded_s, down_s, maintenance_s, up, degraded, down, unknown,
-    response_times::int[], slowest_s, resolve_s, connect_s, tls_s, processing_s, transfer_s
+    monitor, location, hour, coalesce(up_s, 0), coalesce(degraded_s, 0), coalesce(down_s, 0),
+    coalesce(maintenance_s, 0), coalesce(up, 0), coalesce(degraded, 0), coalesce(down, 0),
+    coalesce(unknown, 0), response_times::int[], coalesce(slowest_s, 0), coalesce(resolve_s, 0),
+    coalesce(connect_s, 0), coalesce(tls_s, 0), coalesce(processing_s, 0), coalesce(transfer_s, 0)
 FROM unnest(
     $1::text[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::int[],
     $9::int[], $10::int[], $11::int[], $12::text[], $13::float8[], $14::float8[], $15::float8[],
@@ -130,7 +132,10 @@ GROUP BY monitor, location
 
 
 async def add(connection: Any, entries: Mapping[tuple[str, str, int], Entry]) -> None:
-    """Add the entries to the sums of hours, by monitor, location and hour since 1970."""
+    """Add the entries to the sums of hours, by monitor, location and hour since 1970.
+
+    Columns of zeros only, mostly half of them, do not travel: `unnest` fills shorter arrays up with nulls.
+    """
     rows = [
         (
             *key,
@@ -142,7 +147,9 @@ async def add(connection: Any, entries: Mapping[tuple[str, str, int], Entry]) ->
         )
         for key, entry in entries.items()
     ]
-    await connection.execute(_ADD, *(list(column) for column in zip(*rows, strict=True)))
+    monitors, locations, hours, *sums = zip(*rows, strict=True)
+    numbers = [column if any(column) else () for column in sums]
+    await connection.execute(_ADD, monitors, locations, hours, *numbers)
 
 
 def _array(response_times: Mapping[int, int]) -> str:

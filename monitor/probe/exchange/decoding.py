@@ -47,6 +47,8 @@ class Decoding(Protocol):
 
 def decoding(content_encoding: str) -> Decoding:
     """Return the decoding for the value of a header; other values than `ACCEPTED` change nothing."""
+    if not content_encoding:
+        return _IDENTITY
     match content_encoding.strip().lower():
         case "gzip" | "x-gzip":
             return _Zlib(_GZIP_WBITS)
@@ -56,7 +58,7 @@ def decoding(content_encoding: str) -> Decoding:
             return _Brotli()
         case "zstd":
             return _Zstd()
-    return _Identity()
+    return _IDENTITY
 
 
 class _Identity:
@@ -64,6 +66,9 @@ class _Identity:
 
     def parts(self, encoded: bytes) -> Iterator[bytes]:
         yield encoded
+
+
+_IDENTITY = _Identity()
 
 
 def _few_members() -> Iterator[int]:

@@ -36,6 +36,11 @@ class Exchange:
         self._connector = connector
         self._kept: dict[_Key, Wire] = {}
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether the own origin is asked over TLS."""
+        return self._configured.first.secure
+
     async def fetch(
         self, timing: Timing, seen: Received, context_for: Callable[[bool], ssl.SSLContext]
     ) -> None:
@@ -54,9 +59,9 @@ class Exchange:
             context = context_for(request.own) if request.secure else None
             wire, message = await self._send(request, context, timing)
             try:
-                if cookies := _acceptable(message.headers.getall("Set-Cookie", ()), jar):
+                if cookies := message.headers.getall("Set-Cookie", ()):
                     jar = jar or aiohttp.CookieJar(unsafe=True)
-                    jar.update_cookies_from_headers(cookies, request.url)
+                    jar.update_cookies_from_headers(_acceptable(cookies, jar), request.url)
                 following = self._following(request, message, jar)
                 if following is None:
                     timing.enter(Phase.TRANSFER)
@@ -157,9 +162,9 @@ class Exchange:
             wire.abort()
 
 
-def _acceptable(cookies: Sequence[str], jar: aiohttp.CookieJar | None) -> Sequence[str]:
+def _acceptable(cookies: Sequence[str], jar: aiohttp.CookieJar) -> Sequence[str]:
     """Return the first of the cookies, as far as there is room for them."""
-    room = max(0, MAX_COOKIES - len(jar or ()))
+    room = max(0, MAX_COOKIES - len(jar))
     lengths = accumulate(map(len, cookies[:room]))
     return cookies[: sum(length <= MAX_COOKIES_LENGTH for length in lengths)]
 

@@ -211,6 +211,11 @@ class Wire(BaseProtocol):
         self._payload = EMPTY_PAYLOAD
         self.message = None
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT002 - as in aiohttp
+        """Read on after a pause; the body's reader asks for that after each part, mostly without one."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def data_received(self, data: bytes) -> None:
         """Read on in the head or the body."""
         if self._parser is None:

@@ -5,10 +5,11 @@ Those of one monitor are up to 69 series, three times as many as all its other o
 
 from typing import Literal
 
+from msgspec.structs import astuple
+
 from monitor.config.model import MetricsHistograms
-from monitor.result import CheckResult
+from monitor.result import CheckResult, Phases
 from monitor.runtime.histogram import Buckets
-from monitor.web.metrics import blackbox
 from monitor.web.metrics.exposition import Family, MetricsText
 
 DURATION = "website_health_check_duration_seconds"
@@ -20,6 +21,7 @@ FAMILIES = (
 
 _DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_PHASES = Phases.__struct_fields__
 _BY_MONITOR = 500  # monitors at most, with "auto"
 
 
@@ -40,8 +42,7 @@ class Durations:
 
     def observe(self, result: CheckResult) -> None:
         self._duration.observe(result.response_time)
-        for phase in blackbox.PHASES:
-            seconds = getattr(result.phases, phase)
+        for phase, seconds in zip(_PHASES, astuple(result.phases), strict=True):
             if seconds is not None:
                 if phase not in self._phases:
                     self._phases[phase] = Buckets(_PHASE_BOUNDS)
@@ -49,5 +50,5 @@ class Durations:
 
     def write(self, page: MetricsText) -> None:
         page.add_histogram(DURATION, self._duration, self.common)
-        for phase, buckets in self._phases.items():
+        for phase, buckets in sorted(self._phases.items()):
             page.add_histogram(PHASE_DURATION, buckets, f'{self.common},phase="{phase}"')

@@ -106,14 +106,14 @@ async def test_a_place_may_be_as_long_as_is_said(
 async def test_cookies_are_kept_as_far_as_there_is_room() -> None:
     half = "c=" + (MAX_COOKIES_LENGTH // 2 - 2) * "d"
     many = (MAX_COOKIES + 1) * ["e=f"]
-    jar, full = aiohttp.CookieJar(), aiohttp.CookieJar()
+    new, jar, full = aiohttp.CookieJar(), aiohttp.CookieJar(), aiohttp.CookieJar()
     jar.update_cookies({"a": "b"})
     for host in range(MAX_COOKIES + 1):
         full.update_cookies({"a": "b"}, URL(f"http://{host}.test/"))
 
-    assert _acceptable([half, half], None) == [half, half]
-    assert _acceptable([half, f"{half}d", "e=f"], None) == [half]
-    assert [len(_acceptable(many, each)) for each in (None, jar, full)] == [MAX_COOKIES, MAX_COOKIES - 1, 0]
+    assert _acceptable([half, half], new) == [half, half]
+    assert _acceptable([half, f"{half}d", "e=f"], new) == [half]
+    assert [len(_acceptable(many, each)) for each in (new, jar, full)] == [MAX_COOKIES, MAX_COOKIES - 1, 0]
 
 
 async def test_a_host_of_very_many_digits_cannot_be_used(serve: Serve, check: Check) -> None:
