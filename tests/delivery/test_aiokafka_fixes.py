@@ -32,7 +32,7 @@ async def test_a_client_that_was_never_started_can_be_closed(
     await close(make(embedded_config, "127.0.0.1:1"))
 
 
-class SubscribesAgain(ConsumerRebalanceListener):
+class SubscribesAgain(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """Makes the consumer join again as soon as it has joined, once."""
 
     def __init__(self, client: AIOKafkaConsumer, topic: str) -> None:

@@ -40,8 +40,8 @@ class Change(NamedTuple):
 class Counts:
     """What became of the slots of one change, until the next.
 
-    `latest_s` is how long after its slot a check started, and `taken_over_s` how long after the beginning of
-    the change the last late one did.
+    `latest_s` is how long after its slot a check started, and `taken_over_s` how long after a death the last
+    late one did.
     """
 
     change: Change
@@ -91,7 +91,7 @@ def _take(count: Counts, monitor: str, slot: float, requests: Sequence[Asked]) -
     if requests:
         first_at = min(each.at for each in requests)
         count.latest_s = max(count.latest_s, first_at - slot)
-        if first_at - slot > _LATE_S:
+        if first_at - slot > _LATE_S and not count.change.planned:
             count.taken_over_s = max(count.taken_over_s, first_at - count.change.began_at)
 
 
