@@ -8,7 +8,9 @@ FROM health_states AS state
 LEFT JOIN LATERAL (
     SELECT CASE WHEN kind <> 'flapping' THEN started_at END AS started_at, reason, detail
     FROM health_incidents
-    WHERE monitor = state.monitor AND ended_at IS NULL ORDER BY started_at LIMIT 1 -- flapping is last
+    WHERE monitor = state.monitor AND ended_at IS NULL
+    -- Without data, that an outage went on before is not what is known now; flapping is last.
+    ORDER BY state.status = 'unknown' AND kind = 'no_data' DESC, started_at LIMIT 1
 ) AS incident ON true
 WHERE state.monitor = ANY($1)
 """

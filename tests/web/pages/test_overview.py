@@ -72,6 +72,23 @@ async def test_a_monitor_that_is_flapping_and_down_says_why_it_is_down(store: Re
     assert '<span class="state down">down</span><small>status 503</small>' in html
 
 
+async def test_without_data_that_is_said_and_not_the_outage_before(store: ResultStore) -> None:
+    await store.save(outage())
+    async with store.database.transaction() as connection:
+        await connection.execute("UPDATE health_states SET status = 'unknown'")
+        await connection.execute(
+            "INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, detail)"
+            " VALUES ('shop', 'no_data', $1, $1, 'no result for 3 intervals')",
+            time.time() - 60,
+        )
+
+    async with site_of(configured("shop"), store) as visitor:
+        html, page = await row(visitor, "shop"), await visitor.get("/monitors/shop")
+
+    assert '<span class="state unknown">unknown</span><small>no result for 3 intervals</small>' in html
+    assert re.search(r"<h2>Unknown .*\n<p>no result for 3 intervals</p>", page.text)
+
+
 async def test_when_all_is_paused_the_page_says_what_to_do(store: ResultStore) -> None:
     async with site_of(configured({"name": "shop", "paused": True}), store) as visitor:
         page = (await visitor.get("/")).text
