@@ -16,6 +16,9 @@ MAX_SKEW_S = 10.0
 KEPT_S = 40.0
 """How far back an assignment lists owners."""
 
+SET_BACK_S = 60.0
+"""What lies so far ahead was assigned before the clocks were set back."""
+
 ProcessName = Annotated[str, Meta(pattern=r"^[!-~]{1,100}\Z")]
 Instant = Annotated[float, Meta(ge=0, le=1e11)]
 Hash = Annotated[int, Meta(ge=0, lt=2**32)]
@@ -48,8 +51,14 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """By shard, oldest first."""
 
     def owner(self, shard: int, slot: float) -> Entry | None:
-        """Return the entry that a slot (Unix seconds) belongs to; `None` where nobody owned the shard yet."""
-        return next((each for each in reversed(self.owners[shard]) if each.from_at <= slot), None)
+        """Return the entry that a slot (Unix seconds) belongs to; `None` where nobody owned the shard yet.
+
+        Slots long before the first entry are its own: the clock was set back.
+        """
+        entries = self.owners[shard]
+        if entries and slot < entries[0].from_at - SET_BACK_S:
+            return entries[0]
+        return next((each for each in reversed(entries) if each.from_at <= slot), None)
 
 
 NOTHING = Assignment(0, (), (), (), ((),) * SHARDS)

@@ -11,6 +11,7 @@ from monitor.sharing.assignment import (
     KEPT_S,
     MAX_SKEW_S,
     NOTHING,
+    SET_BACK_S,
     Announcement,
     Assignment,
     Entry,
@@ -51,9 +52,14 @@ def _members(announcements: Iterable[bytes]) -> dict[str, Announcement]:
 class _Round:
     def __init__(self, members: Mapping[str, Announcement], own_clock: float) -> None:
         self._members = members
-        self._base = _newest(each.assignment for each in members.values())
+        newest = _newest(each.assignment for each in members.values())
         self._slowest, self._now = _clocks([own_clock, *(each.clock for each in members.values())])
-        self._epoch = max(round((self._now + AHEAD_S) * 1000), self._base.epoch + 1)
+        self._epoch = max(round((self._now + AHEAD_S) * 1000), newest.epoch + 1)
+        self._begins_at = self._epoch / 1000
+        self._base = newest
+        if newest.epoch / 1000 > self._now + SET_BACK_S:
+            self._base = _set_back(newest, self._now)
+            self._begins_at = max([self._now + AHEAD_S, *(at + 0.001 for at in _begins(self._base))])
         self._leavers = tuple(name for name, each in members.items() if each.leaving)
         self._done = {*self._base.done, *(name for name, each in members.items() if each.done)}
 
@@ -88,7 +94,7 @@ class _Round:
                 yield entry
             if not ran_all and (following is None or following.from_at > unsure_at):
                 yield Entry(max(entry.from_at, unsure_at), owner)
-        yield Entry(self._epoch / 1000, owner)
+        yield Entry(self._begins_at, owner)
 
     def _ran_all(self, entry: Entry, *, ended: bool) -> bool:
         return entry.process in self._members or (ended and entry.process in self._done)
@@ -101,6 +107,22 @@ class _Round:
 
 def _newest(assignments: Iterable[Assignment | None]) -> Assignment:
     return max((each for each in assignments if each), key=lambda each: each.epoch, default=NOTHING)
+
+
+def _set_back(assignment: Assignment, now: float) -> Assignment:
+    """Return the assignment by clocks that were set back: who would own a shard much later owns it now."""
+
+    def owners_now(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        near = tuple(each for each in entries if each.from_at <= now + SET_BACK_S)
+        if len(near) == len(entries):
+            return near
+        return (*near, replace(entries[-1], from_at=max([now - UNSURE_S, *(each.from_at for each in near)])))
+
+    return replace(assignment, owners=tuple(map(owners_now, assignment.owners)))
+
+
+def _begins(assignment: Assignment) -> Iterator[float]:
+    return (entry.from_at for entries in assignment.owners for entry in entries)
 
 
 def _clocks(clocks: Sequence[float]) -> tuple[float, float]:

@@ -75,6 +75,7 @@ class Process:
         self._is_leaving = self._is_done = False
         self._done_is_known_s: float | None = None
         self._pauses = 0
+        self._clock_at_zero: float | None = None
         self._held_until_s = 0.0
         self._awake_s = self._answered_s = monotonic_s
         self._announced: tuple[object, object] | None = None
@@ -201,6 +202,7 @@ class Process:
     def tick(self, now: float, monotonic_s: float) -> None:
         """Notice what time has brought; to be called about once a second, while it leaves more often."""
         self._notice_pause(monotonic_s)
+        self._notice_set_clock(now, monotonic_s)
         if self._held_until_s and monotonic_s >= self._held_until_s:
             self._held_until_s = 0.0
             self.version += 1
@@ -213,6 +215,12 @@ class Process:
         if monotonic_s - self._awake_s > STOOD_STILL_S:
             self._wait_for_assignment(monotonic_s)
         self._awake_s = monotonic_s
+
+    def _notice_set_clock(self, now: float, monotonic_s: float) -> None:
+        """Notice a clock that was set far, or a machine that slept: what is assigned may be another's now."""
+        before, self._clock_at_zero = self._clock_at_zero, now - monotonic_s
+        if before is not None and abs(self._clock_at_zero - before) > MAX_SKEW_S:
+            self._wait_for_assignment(monotonic_s)
 
     def _wait_for_assignment(self, monotonic_s: float) -> None:
         self._pauses += 1

@@ -179,3 +179,32 @@ def test_each_slot_has_one_owner_that_is_there_or_ran_it(
                 assert owner.process == before.process
             if before and owner and owner.process not in present:
                 assert owner.process in done
+
+
+DAY_S = 86_400
+
+
+def test_when_clocks_were_set_back_who_would_own_a_shard_tomorrow_owns_it_now() -> None:
+    tomorrow = owned((-100, "gone"), (DAY_S, "a"), (2 * DAY_S, "b"), done=["gone", "a"])
+
+    set_back = assigned(announced("b", tomorrow))
+
+    assert entries(set_back) == [(-100.0, "gone"), (-12.0, "b")]
+    assert set_back.epoch == tomorrow.epoch + 1
+
+
+def test_after_clocks_were_set_back_hand_overs_are_as_before() -> None:
+    tomorrow = owned((DAY_S, "a"))
+    first = assigned(announced("a", tomorrow), announced("b"))
+    again = assigned(announced("a", first, leaving=True), announced("b", first))
+
+    assert entries(first) == [(-12.0, "a"), (2.0, "b")]
+    assert entries(again) == [(-12.0, "a"), (2.0, "b")]
+    assert entries(again, 63) == [(-12.0, "a"), (2.001, "b")]
+    assert again.epoch == tomorrow.epoch + 2
+
+
+def test_an_owner_of_before_the_clocks_were_wrong_stays_one() -> None:
+    assert entries(assigned(announced("a", owned((-100, "a"), epoch=round((NOW + DAY_S) * 1_000))))) == [
+        (-100.0, "a")
+    ]

@@ -28,6 +28,22 @@ class TestSlots:
     def test_before_the_first_assignment_no_slot_is_its_own(self) -> None:
         assert not process("a").take(SHOP, NOW, 0.0)
 
+    def test_slots_of_a_clock_that_was_set_back_far_are_the_first_owners(self) -> None:
+        one, other = (taking(owned((-10, "a"), (2, "b")), name=name) for name in "ab")
+
+        assert [one.take(SHOP, NOW + at_s, 0.0) for at_s in (-3_600, -71, -69)] == [True, True, False]
+        assert not other.take(SHOP, NOW - 3_600, 0.0)
+
+    @pytest.mark.parametrize(("set_s", "is_far"), [(9.0, False), (-9.0, False), (11.0, True), (-11.0, True)])
+    def test_after_its_clock_was_set_far_it_asks_what_is_its_own(self, set_s: float, is_far: bool) -> None:
+        one = taking(owned((-50, "a")))
+        one.announcement(NOW, 0.0)
+        one.tick(NOW, 0.0)
+        one.tick(NOW + 1 + set_s, 1.0)
+
+        assert one.wants_rejoin is is_far
+        assert one.waits(1.0) is is_far
+
     def test_a_slot_is_run_once(self) -> None:
         one = taking(owned((-50, "a")))
 
