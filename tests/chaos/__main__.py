@@ -135,6 +135,7 @@ def config(world: World, monitors: list[dict[str, Any]], location: str = "chaos"
         "pg_uri": world.uri,
         "kafka_bootstrap": world.kafka.proxied(),
         "location": location,
+        "share_checks": False,  # each request is to have a row; after a kill, some slots would be asked twice
         "log_level": "warning",
         "max_checks_per_host": 1_000,
         "monitors": monitors,
