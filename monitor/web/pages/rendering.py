@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.result import why
 from monitor.runtime.text import clock, counted, day, duration, instant, iso, moment, percent
-from monitor.web.pages.timeline import PUBLIC_WORDS, WORDS, by_day, roughly
+from monitor.web.pages.timeline import WORDS, by_day, public_sentence, roughly, sentence
 
 
 def environment(*, has_sessions: bool = False) -> Environment:
@@ -18,7 +18,7 @@ def environment(*, has_sessions: bool = False) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(has_sessions=has_sessions, why=why, words=WORDS, public_words=PUBLIC_WORDS)
+    made.globals.update(has_sessions=has_sessions, why=why, words=WORDS)
     made.filters.update(
         by_day=by_day,
         clock=clock,
@@ -29,7 +29,9 @@ def environment(*, has_sessions: bool = False) -> Environment:
         iso=iso,
         moment=moment,
         percent=percent,
+        public_sentence=public_sentence,
         roughly=roughly,
+        sentence=sentence,
         monitor_path=monitor_path,
         channel_test_path=channel_test_path,
     )

@@ -1,10 +1,11 @@
 """What happened, in the order in which people read it: by day, the newest first. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import TypeVar
 
 from monitor.runtime.text import DAY_S, MINUTE_S, duration
+from monitor.web.queries import Incident
 
 T = TypeVar("T")
 
@@ -12,13 +13,26 @@ WORDS = {
     "down": "down",
     "partial": "down from some locations",
     "degraded": "degraded",
-    "no_data": "without data",
+    "no_data": "no data",
     "flapping": "flapping",
 }
-"""How a monitor is, or was, during an incident: `shop was without data`."""
+"""How a monitor is, or was, during an incident."""
 
 PUBLIC_WORDS = {"down": "down", "partial": "down from some locations", "flapping": "unstable"}
 """The same for customers; all other kinds of incidents are ours."""
+
+
+def sentence(incident: Incident, words: Mapping[str, str] = WORDS) -> str:
+    """Return what an incident is, or was when it is over: `shop was down`."""
+    is_open = incident.ended_at is None
+    if incident.kind == "no_data":
+        return f"{'No' if is_open else 'There was no'} data from {incident.monitor}"
+    return f"{incident.monitor} {'is' if is_open else 'was'} {words[incident.kind]}"
+
+
+def public_sentence(incident: Incident) -> str:
+    """Return the same for customers."""
+    return sentence(incident, PUBLIC_WORDS)
 
 
 def roughly(seconds: float) -> str:

@@ -95,7 +95,7 @@ async def test_what_goes_on_comes_first_however_long_ago_it_began(store: ResultS
         for day in (datetime.fromtimestamp(time.time() - ago_s, UTC) for ago_s in (3_600, 10 * DAY_S))
     ]
     assert [each.marks for each in entries(page)] == [["down", "ongoing"], *2 * [["down", "resolved"]]]
-    assert "blog is down for 11 d" in entries(page)[0].text
+    assert "blog is down , 11 d 13 h so far" in entries(page)[0].text
     assert entries(page)[1].text.endswith("shop was down for 4 min status 503")
 
 
@@ -256,7 +256,7 @@ async def test_an_incident_that_goes_on_says_so(store: ResultStore) -> None:
     async with site_of(configured("shop"), store) as visitor:
         page = await one(visitor, 1)
 
-    assert "shop is down for 5 min" in words(page.text)
+    assert "shop is down, 5 min so far" in words(page.text)
     assert "<dt>Ended</dt><dd>not yet</dd>" in page.text
     assert entries(page.text)[0].marks == ["down", "ongoing"]
     assert "It was over before" not in page.text
@@ -358,16 +358,20 @@ async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
     async with alerts.database.transaction() as connection:
         await connection.execute("UPDATE health_deliveries SET sent_at = 1e9 WHERE channel = 'chat'")
         await connection.execute(
-            "UPDATE health_deliveries SET failed_at = 1e9, error = '<b>' WHERE channel = 'page'"
+            "UPDATE health_deliveries SET failed_at = 1e9, error = '<b>', attempts = 3 WHERE channel = 'page'"
         )
 
     async with site_of(configured("shop"), alerts) as visitor:
         page = await one(visitor, 1)
 
-    found = re.findall(r"<td>(opened|escalation)</td><td>(\w+)</td><td>(?:<strong[^>]*>)?(\w+)", page.text)
-    assert found[:3] == [
+    found = re.findall(
+        r"<td>(opened|escalation)</td><td>(\w+)</td><td>(?:<strong[^>]*>)?(\w+)(?:</strong>)?(.*?)</td>",
+        page.text,
+    )
+    assert [each[:3] for each in found] == [
         ("opened", "chat", "sent"),
         ("escalation", "page", "failed"),
         ("escalation", "mail", "waiting"),
     ]
     assert '<td class="why">&lt;b&gt;</td>' in page.text
+    assert [attempts for *_, attempts in found][1:] == [", 3 attempts", ""]

@@ -1,10 +1,11 @@
 """What happened, by day."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
-from monitor.web.pages.timeline import by_day, roughly
+from monitor.web.pages.timeline import by_day, public_sentence, roughly, sentence
+from monitor.web.queries import Incident
 
 DAY_S = 86_400
 
@@ -24,6 +25,32 @@ def test_entries_are_grouped_by_day_the_newest_first() -> None:
         (DAY_S, ["c"]),
         (DAY_S - 1, ["b", "a"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "now", "then"),
+    [
+        ("down", "shop is down", "shop was down"),
+        ("partial", "shop is down from some locations", "shop was down from some locations"),
+        ("no_data", "No data from shop", "There was no data from shop"),
+        ("flapping", "shop is flapping", "shop was flapping"),
+    ],
+)
+def test_an_incident_is_a_sentence(kind: Any, now: str, then: str) -> None:
+    texts = [
+        sentence(
+            Incident(1, "shop", kind, 1, 2, ended_at, past=False, reason=None, detail=None, locations=())
+        )
+        for ended_at in (None, 5.0)
+    ]
+
+    assert texts == [now, then]
+
+
+def test_customers_read_other_words() -> None:
+    incident = Incident(1, "shop", "flapping", 1, 2, None, past=False, reason=None, detail=None, locations=())
+
+    assert public_sentence(incident) == "shop is unstable"
 
 
 def test_nothing_has_no_days() -> None:
