@@ -3,6 +3,7 @@
 Pure. Source: blackbox_exporter's prober/http.go.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import ip_address
@@ -40,6 +41,11 @@ FAMILIES = tuple(Family(name, "gauge", text) for name, text in _HELP.items())
 _UNVERIFIED = -62_135_596_800  # Go's zero time
 _FNV_OFFSET, _FNV_PRIME = 2_166_136_261, 16_777_619
 _ADDRESSES = 16_384  # hashes that are kept
+_CIPHERS = 64  # names that are kept
+_OPENSSL = re.compile(
+    r"(?:(?P<exchange>ECDHE-ECDSA|ECDHE-RSA|DHE-RSA)-)?"
+    r"(?:CHACHA20-POLY1305|AES(?P<bits>128|256)-(?:(?P<mode>GCM)-)?(?P<hash>SHA(?:256|384)?))"
+)
 _UNRESOLVED = frozenset({Reason.DNS_NOT_FOUND, Reason.DNS_ERROR, Reason.DNS_TIMEOUT})
 _NOT_FOUND = frozenset({Reason.BODY, Reason.HEADER})
 
@@ -118,8 +124,20 @@ def tls_labels(result: CheckResult) -> tuple[MetricSample, ...]:
     return (
         ("probe_ssl_last_chain_info", leaf, 1),
         ("probe_tls_version_info", labels(version=tls.version), 1),
-        ("probe_tls_cipher_info", labels(cipher=tls.cipher), 1),
+        ("probe_tls_cipher_info", labels(cipher=standard_name(tls.cipher)), 1),
     )
+
+
+@lru_cache(_CIPHERS)
+def standard_name(cipher: str) -> str:
+    """Return IANA's name of a cipher suite, as Go has it, for OpenSSL's; others stay as they are."""
+    found = _OPENSSL.fullmatch(cipher)
+    if found is None:
+        return cipher
+    exchange = (found["exchange"] or "RSA").replace("-", "_")
+    if found["bits"] is None:
+        return f"TLS_{exchange}_WITH_CHACHA20_POLY1305_SHA256"
+    return f"TLS_{exchange}_WITH_AES_{found['bits']}_{found['mode'] or 'CBC'}_{found['hash']}"
 
 
 def _chain_expires_at(tls: Tls) -> float:

@@ -1,5 +1,6 @@
 """What Prometheus reads of a check, beside what blackbox_exporter 0.23 returned for the same sites."""
 
+import ssl
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.result import CheckResult, Phases, Tls
-from monitor.web.metrics.blackbox import FAMILIES, fnv1a, samples
+from monitor.web.metrics.blackbox import FAMILIES, fnv1a, samples, standard_name
 
 ALWAYS = {
     "probe_dns_lookup_time_seconds",
@@ -222,3 +223,29 @@ def test_every_family_is_described() -> None:
     names = {name for name, _, _ in samples(found, 1, json_asked=True)}
 
     assert names == {family.name for family in FAMILIES if family.help}
+
+
+@pytest.mark.parametrize(
+    ("name", "standard"),
+    [  # from `openssl ciphers -stdname`
+        ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        ("ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        ("ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+        ("ECDHE-ECDSA-AES256-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"),
+        ("DHE-RSA-AES128-SHA256", "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256"),
+        ("ECDHE-RSA-AES128-SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"),
+        ("AES256-GCM-SHA384", "TLS_RSA_WITH_AES_256_GCM_SHA384"),
+        ("AES128-SHA", "TLS_RSA_WITH_AES_128_CBC_SHA"),
+        ("ADH-AES128-SHA", "ADH-AES128-SHA"),
+        ("", ""),
+    ],
+)
+def test_a_cipher_suite_has_its_standard_name(name: str, standard: str) -> None:
+    assert standard_name(name) == standard
+
+
+def test_every_cipher_suite_that_a_check_offers_has_a_standard_name() -> None:
+    offered = [cipher["name"] for cipher in ssl.create_default_context().get_ciphers()]
+
+    assert [name for name in offered if not standard_name(name).startswith("TLS_")] == []
