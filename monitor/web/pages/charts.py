@@ -103,16 +103,22 @@ def _bar(position: int, shown: Bar) -> Markup:
     )
 
 
-def sparkline(values: Sequence[float | None], label: str) -> Markup:
-    """Draw a small line of values, the oldest first, with a gap where there is none."""
+def sparkline(values: Sequence[float | None], label: str, first_hour: int) -> Markup:
+    """Draw a small line of values, one for each hour from `first_hour` on, with a gap where there is none."""
     top = max((value for value in values if value is not None), default=0) or 1
     step = 120 / max(1, len(values) - 1)
     dots = [
         (step * position, None if value is None else 26 - 24 * value / top)
         for position, value in enumerate(values)
     ]
-    return Markup('<svg class="spark" viewBox="0 0 120 28" role="img" aria-label="{}">{}</svg>').format(
-        label, _line(dots, "p50")
+    return Markup(
+        '<svg class="spark" viewBox="0 0 120 28" role="img" aria-label="{}" data-since="{}" data-values="{}">'
+        "{}</svg>"
+    ).format(
+        label,
+        first_hour * HOUR_S,
+        "|".join("no data" if value is None else duration(value) for value in values),
+        _line(dots, "p50"),
     )
 
 

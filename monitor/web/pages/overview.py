@@ -142,7 +142,7 @@ def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: 
             history.first_hour if hourly else None,
         ),
         "bars_ends": ("24 h ago", "now") if hourly else (history.first_day, "today"),
-        "spark": sparkline(history.medians(), "response time of the last 24 hours"),
+        "spark": sparkline(history.medians(), "response time of the last 24 hours", history.first_hour),
         "response_time_s": latest and latest.response_time_s,
         "certificate_days": None if expires_at is None else (expires_at - history.now) / DAY_S,
     }

@@ -140,7 +140,7 @@ function show(moment, x, y) {
   const lines = values.map((value) => {
     const line = document.createElement("span");
     line.textContent = value;
-    if (moment.matches(".moment")) line.className = `key ${value.split(" ")[0]}`;
+    if (moment.matches(".plot .moment")) line.className = `key ${value.split(" ")[0]}`;
     return line;
   });
   tip.replaceChildren(heading, ...lines);
@@ -150,17 +150,32 @@ function show(moment, x, y) {
   tip.style.top = `${scrollY + (y - height - 12 > 4 ? y - height - 12 : y + 20)}px`;
 }
 
+// A small line has its values beside it, so that a page of many is not large: the moments are made here.
+function moments(drawing) {
+  if (drawing.matches(".spark:not(:has(.moment))")) {
+    const values = drawing.dataset.values.split("|");
+    drawing.append(...values.map((value, hour) => {
+      const moment = document.createElementNS(drawing.namespaceURI, "rect");
+      const [width, at] = [120 / values.length, +drawing.dataset.since + 3_600 * hour];
+      for (const [name, is] of Object.entries({ class: "moment", x: width * hour, width, height: 28 })) moment.setAttribute(name, is);
+      Object.assign(moment.dataset, { at, said: `${at}: ${value}` });
+      return moment;
+    }));
+  }
+  return [...drawing.querySelectorAll(MOMENTS)];
+}
+
 function nearest(drawing, x) {
   const away = (moment) => {
     const { left, right } = moment.getBoundingClientRect();
     return Math.max(left - x, x - right, 0);
   };
-  return [...drawing.querySelectorAll(MOMENTS)].sort((one, other) => away(one) - away(other))[0];
+  return moments(drawing).sort((one, other) => away(one) - away(other))[0];
 }
 
 for (const name of ["pointerdown", "pointermove", "click"]) { // click: a tap moves the focus first, which hides
   document.addEventListener(name, (event) => {
-    const drawing = event.target.closest?.(".plot, .bars");
+    const drawing = event.target.closest?.(".plot, .bars, .spark");
     const moment = drawing && nearest(drawing, event.clientX);
     if (!moment) {
       if (!document.activeElement?.matches(".moments")) hide();

@@ -121,18 +121,16 @@ async def test_what_goes_on_looks_other_than_what_is_over(here: World) -> None:
     async with here.window() as shown:
         for path in ("/incidents", "/status"):
             await shown.open(path)
-            ongoing, over = [
-                await shown.page.locator(f".entry.down.{each}").first.evaluate(MARK)
-                for each in ("ongoing", "resolved")
-            ]
+            ongoing, over = await shown.page.evaluate(MARKS)
             assert ongoing["fill"] == ongoing["ring"] == over["ring"] != over["fill"]
             assert (ongoing["weight"], over["weight"]) == ("600", "400")
 
 
-MARK = """(entry) => {
+MARKS = """() => ["ongoing", "resolved"].map((which) => {
+    const entry = document.querySelector(`.entry.down.${which}`);
     const { backgroundColor: fill, borderTopColor: ring } = getComputedStyle(entry, "::after");
     return { fill, ring, weight: getComputedStyle(entry.querySelector(".what")).fontWeight };
-}"""
+})"""
 
 
 PATHS = (
@@ -251,6 +249,20 @@ async def test_a_chart_s_range_is_chosen_and_each_moment_shows_its_values(here: 
         await shown.page.locator("#tip", has_text="p50 2").wait_for()
         await shown.page.locator("h1").hover()
         await shown.page.locator("#tip").wait_for(state="hidden")
+
+
+async def test_the_small_lines_show_their_values_too(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/?q=fine")
+        box = await shown.page.locator(".spark").bounding_box()
+        assert box
+        await shown.page.mouse.move(box["x"] + 0.99 * box["width"], box["y"] + 5)
+        await shown.page.locator("#tip", has_text=":00").wait_for()
+        said = await shown.page.locator("#tip span").all_inner_texts()
+        assert said in (["no data"], ["0.25 s"], ["250 ms"])
+        await shown.page.mouse.move(box["x"], box["y"] + 5)
+        await shown.page.locator("#tip", has_text="no data").wait_for()
+        assert await shown.violations() == []
 
 
 @pytest.mark.parametrize("place", [".bars", ".plot >> nth=0"])

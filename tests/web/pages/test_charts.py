@@ -44,12 +44,18 @@ def test_each_bar_has_its_state_and_its_time() -> None:
 
 
 def test_a_sparkline_has_a_gap_where_nothing_is_known() -> None:
-    assert path(sparkline([0.1, 0.2, None, 0.2], "response time"), "p50").count("M") == 2
+    assert path(sparkline([0.1, 0.2, None, 0.2], "response time", 1), "p50").count("M") == 2
+
+
+def test_a_sparkline_has_its_values_for_the_page() -> None:
+    chart = sparkline([0.1, None, 1.5], "response time", 1)
+
+    assert 'data-since="3600" data-values="100 ms|no data|1.5 s"' in chart
 
 
 @pytest.mark.parametrize("values", [[], [None], [0.0, 0.0]])
 def test_a_sparkline_of_nothing_is_no_mistake(values: list[float | None]) -> None:
-    assert drawn(sparkline(values, "response time"), "path")
+    assert drawn(sparkline(values, "response time", 1), "path")
 
 
 def test_each_moment_shows_its_values() -> None:
