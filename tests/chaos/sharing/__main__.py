@@ -179,7 +179,7 @@ async def main(argv: Sequence[str]) -> int:
             measured = {
                 "hand-overs, as each process saw them": hand_overs(location),
                 "SIGTERM to exit, s, at most": round(max(location.exits_s), 1),
-                "start to first shards, s, at most": round(max(location.joins_s), 1),
+                "from its start to its first shards, s, at most": round(max(location.joins_s), 1),
                 "outages of the site": site.outages_so_far,
                 "time, s": round(ends_at - changes[0].began_at),
             }

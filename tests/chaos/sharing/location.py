@@ -13,6 +13,7 @@ from tests.chaos.cluster import Cluster, Network
 from tests.program import Program
 
 LOCATION = "chaos"  # whose rows `tests/chaos/stored.py` reads
+_STARTED = " web: "
 _JOINED = "checks are shared; "
 GROUP = f"website-health-store.checks.{LOCATION}"
 
@@ -22,7 +23,7 @@ class Location:
     """Its processes, each with a way to Kafka of its own.
 
     `config_of` makes the configuration of the process at this place; `exits_s` is how long stops took, and
-    `joins_s` how long it took from a start until the process had shards of its own.
+    `joins_s` how long after its web server a process had shards of its own.
     """
 
     programs: Sequence[Program]
@@ -43,16 +44,19 @@ class Location:
 
     async def start(self, place: int) -> None:
         program = self.programs[place]
-        before = program.printed().count(_JOINED)
+        before = tuple(map(program.printed().count, (_STARTED, _JOINED)))
         await asyncio.to_thread(program.start)
         join = asyncio.create_task(self._until_joined(program, before))
         self._joins.add(join)
         join.add_done_callback(self._joins.discard)
 
-    async def _until_joined(self, program: Program, before: int) -> None:
-        began = time.monotonic()
+    async def _until_joined(self, program: Program, before: tuple[int, ...]) -> None:
+        began = 0.0
         while program.runs:
-            if program.printed().count(_JOINED) > before:
+            started, joined = map(program.printed().count, (_STARTED, _JOINED))
+            if not began and started > before[0]:
+                began = time.monotonic()
+            if joined > before[1]:
                 self.joins_s.append(time.monotonic() - began)
                 break
             await asyncio.sleep(0.2)
