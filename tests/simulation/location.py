@@ -53,6 +53,8 @@ class Location:
         self.engine.now += self.chance.uniform(0, 60)
         self.began_at = self.engine.now
         self.needed_after_s = CALM_S
+        self.wrong_s = 0.0
+        """How far all clocks are ahead."""
         self.group = Group(self.engine)
         self.account = Account()
         self.config = config
@@ -95,7 +97,8 @@ class Location:
     def ahead_s(self) -> float:
         """Return how far a clock may be ahead: often as far as it may."""
         furthest_s = self._skew_s / 2
-        return self.chance.choice([-furthest_s, furthest_s, self.chance.uniform(-furthest_s, furthest_s)])
+        either = [-furthest_s, furthest_s, self.chance.uniform(-furthest_s, furthest_s)]
+        return self.wrong_s + self.chance.choice(either)
 
     def start(self, stored: bytes = b"") -> None:
         name = f"p{len(self.processes) + 1}"

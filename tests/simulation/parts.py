@@ -1,12 +1,12 @@
 """The parts of the rule, each with what the program is without it: the simulation must find each."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 from unittest.mock import patch
 
-from monitor.sharing import differences, leader, process
+from monitor.sharing import assignment, differences, leader, process
 from monitor.sharing.assignment import NOTHING, Assignment, Entry
 from monitor.sharing.memory import Memory
 from monitor.sharing.process import Process
@@ -20,8 +20,8 @@ class Part(NamedTuple):
     without: Callable[[], AbstractContextManager[object]]
 
 
-def _newest_owner(assignment: Assignment, shard: int, _: float) -> Entry | None:
-    entries = assignment.owners[shard]
+def _newest_owner(found: Assignment, shard: int, _: float) -> Entry | None:
+    entries = found.owners[shard]
     return entries[-1] if entries else None
 
 
@@ -53,6 +53,12 @@ def _leaves_without_its_name(one: Process, monotonic_s: float) -> bool:
     return one.epoch is None or _may_leave(one, monotonic_s)
 
 
+@contextmanager
+def _as_if_set_little() -> Iterator[None]:
+    with patch.object(leader, "SET_BACK_S", math.inf), patch.object(assignment, "SET_BACK_S", math.inf):
+        yield
+
+
 PARTS: Mapping[str, Part] = {
     "an instant from which it holds": Part(
         "planned changes", lambda: patch.object(Assignment, "owner", _newest_owner)
@@ -67,6 +73,10 @@ PARTS: Mapping[str, Part] = {
     ),
     "the slowest clock": Part(
         "started without a coordinator for long", lambda: patch.object(leader, "_clocks", _furthest_clock)
+    ),
+    "clocks that are set far": Part(
+        "started with clocks that are an hour ahead, then set",
+        _as_if_set_little,
     ),
     "parts of processes that are gone": Part(
         "a kill of a leaver", lambda: patch.object(leader._Round, "_ran_all", _is_present_or_ended)

@@ -144,6 +144,19 @@ def clocks_are_set(location: Location) -> None:
         location.later(location.chance.uniform(10, 60), set_clock)
 
 
+def an_hour_ahead(location: Location) -> None:
+    """Let all clocks be wrong from the start on, and set them right after some time."""
+    location.wrong_s = 3_600
+    location.needed_after_s = 75  # by then each check that was waited for has been made
+
+    def set_clocks() -> None:
+        location.wrong_s = 0
+        for one in location.running:
+            one.ahead_s = location.ahead_s()
+
+    location.later(location.chance.uniform(12, 14), set_clocks)
+
+
 def kill(location: Location) -> None:
     location.later(location.calm_s(), location.kill)
 
@@ -230,6 +243,12 @@ SCENARIOS = (
     Scenario("processes that come and go", come_and_go),
     Scenario("planned, clocks up to 3 s apart", planned, skew_s=3),
     Scenario("planned, clocks that are set by up to 3 s", both(planned, clocks_are_set), skew_s=3),
+    Scenario(
+        "started with clocks that are an hour ahead, then set",
+        an_hour_ahead,
+        lasts_s=135,
+        processes=(1, 2, 3),
+    ),
     Scenario("all read a new file within 3 s", reloads(3), config=OLD),
     Scenario("the coordinator away", coordinator_away),
     Scenario("started without a coordinator for up to 15 s", starts_without_coordinator(2, 15), joined_s=25),
