@@ -21,18 +21,17 @@ class HandOver(NamedTuple):
 def hand_overs(old: Assignment | None, new: Assignment, at: float) -> Iterator[HandOver]:
     """Yield what the new assignment changes: `start` is the first one that this process has.
 
-    It is a death for the shards whose owner is gone, and did not say that it was done.
+    It is a death for the shards whose owner is gone, and did not say that it was leaving.
     """
     if old is None:
         yield HandOver(at, "start", sum(map(bool, new.owners)))
         return
-    moved = Counter(_kind(before, new) for before, after in _last(old, new) if before != after)
+    known = {"", *old.leavers, *new.members, *new.done}
+    moved = Counter[Kind](
+        "planned" if before in known else "death" for before, after in _last(old, new) if before != after
+    )
     for kind, shards in moved.items():
         yield HandOver(at, kind, shards)
-
-
-def _kind(owner: str, new: Assignment) -> Kind:
-    return "planned" if not owner or owner in new.members or owner in new.done else "death"
 
 
 def _last(old: Assignment, new: Assignment) -> Iterator[tuple[str, str]]:

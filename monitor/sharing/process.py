@@ -255,7 +255,7 @@ class Process:
         if self._done_is_known_s is not None:
             return monotonic_s - self._done_is_known_s >= GOODBYE_S
         nobody_stays = self._assignment.leavers == self._assignment.members
-        return self._ran.is_empty or nobody_stays
+        return self.name in self._assignment.leavers and (nobody_stays or self._ran.is_empty)
 
     # What is shown of it.
 

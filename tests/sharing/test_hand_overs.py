@@ -29,6 +29,12 @@ def test_what_one_that_was_done_has_handed_over_is_planned() -> None:
     assert list(hand_overs(OLD, new, NOW)) == [HandOver(NOW, "planned", 64)]
 
 
+def test_what_one_that_was_leaving_has_left_behind_is_planned() -> None:
+    new = replace(owned((-10, "a"), (-12, "b")), members=("b",))
+
+    assert list(hand_overs(replace(OLD, leavers=("a",)), new, NOW)) == [HandOver(NOW, "planned", 64)]
+
+
 def test_what_one_that_is_gone_had_is_taken_over_after_a_death() -> None:
     new = replace(owned((-10, "a"), (-12, "b")), members=("b",))
 

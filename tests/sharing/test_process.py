@@ -196,12 +196,16 @@ class TestLeaving:
 
         assert not one.is_done
 
-    def test_who_ran_nothing_may_leave_at_once(self) -> None:
+    def test_who_ran_nothing_may_leave_when_the_others_have_heard_that_it_leaves(self) -> None:
         one, other = process("a"), process("b")
         joined(one, at_s=0.0)
         joined(one, other, at_s=1.0)
+        other.leave()
+        may = [other.may_leave(1.0)]
+        joined(one, other, at_s=1.1)
+        may.append(other.may_leave(1.1))
 
-        assert other.may_leave(1.0)
+        assert may == [False, True]
 
     def test_so_may_the_last_one(self) -> None:
         one = process("a")

@@ -195,14 +195,14 @@ class Simulated:
             if self.cut:
                 answered(Error.LOST)
             else:
+                if not self._around.group.is_away:  # it is connected, though it may have to wait for others
+                    self._room.answered(self._engine.now)
                 send(answered)
 
         self._engine.after(self._latency_s, arrive)
 
     def _join(self) -> None:
         self._joining = True
-        if not (self.cut or self._around.group.is_away):
-            self._room.answered(self._engine.now)  # it is connected, though it may have to wait for others
         metadata = self._room.announcement(self.clock, self._engine.now)
         self._request(partial(self._around.group.join, self._member, metadata), self._joined)
 
