@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.aiokafka_fixes import close
-from monitor.delivery.kafka.topics import checks_topic, ensure_checks_topic
+from monitor.delivery.kafka.topics import checks_group, checks_topic, ensure_checks_topic
 from tests.apache_kafka import ApacheKafka
 from tests.delivery.test_apache_kafka import config as config_of
 from tests.delivery.test_apache_kafka import sasl
@@ -108,3 +110,33 @@ async def test_a_group_that_we_may_not_join_is_a_refusal(
 
     (refused,) = [each for each in caplog.messages if each.startswith("Kafka does not let processes share")]
     assert "GroupAuthorizationFailedError" in refused
+
+
+_TOPIC, _GROUP, _LITERAL, _ALLOW = 2, 3, 3, 3
+_RIGHTS = {"Read": 3, "Create": 5, "Describe": 8}
+
+
+async def allow(kafka: ApacheKafka, kind: int, name: str, right: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap("PLAINTEXT"))
+    await admin.start()
+    request = CreateAclsRequest(kind, name, _LITERAL, "User:guest", "*", _RIGHTS[right], _ALLOW)
+    answer = await admin._send_request(request)
+    assert [code for code, _ in answer.creation_responses] == [0]
+    await admin.close()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_the_rights_that_are_documented_are_enough(
+    guest: Config, apache_kafka: ApacheKafka, is_there: bool
+) -> None:
+    if is_there:
+        others = guest.model_copy(update={"kafka_security_protocol": "PLAINTEXT", "kafka_password": None})
+        await ensure_checks_topic(others, apache_kafka.bootstrap("PLAINTEXT"), 64)
+    else:
+        await allow(apache_kafka, _TOPIC, checks_topic(guest), "Create")
+    await allow(apache_kafka, _TOPIC, checks_topic(guest), "Describe")
+    await allow(apache_kafka, _GROUP, checks_group(guest), "Read")
+    one = Member(guest, b"one")
+
+    async with taking_part(one):
+        await until(lambda: last(one), "it has an assignment, as soon as the rights are known everywhere")
