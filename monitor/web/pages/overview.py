@@ -11,6 +11,7 @@ from aiohttp import web
 from monitor.result import CheckResult
 from monitor.runtime.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
+from monitor.web.api.parameters import MAX_LIMIT
 from monitor.web.orders import ORDER_NAMES
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.charts import sparkline, uptime_bars
@@ -61,6 +62,7 @@ class OverviewPage:
                 "groups": [(group, [rows[each.name] for each in members]) for group, members in page.groups],
                 "pages": page.pages,
                 "page": page.number,
+                "table": _table(asked),
                 "page_url": lambda page: _address({**asked, "page": str(page)}),
             }
 
@@ -78,6 +80,14 @@ def _address(fields: Mapping[str, str]) -> str:
     """Return the address of the overview with these fields of its filter, but for empty ones."""
     query = urlencode({name: text for name, text in fields.items() if text})
     return f"/?{query}" if query else "/"
+
+
+def _table(asked: Mapping[str, str]) -> str:
+    """Return the address of the same monitors as CSV; of orders, the API has no filter."""
+    status = asked["state"] if asked["state"] in WORST_FIRST else ""
+    fields = {"q": asked["q"], "status": status, "label": asked["label"]}
+    query = urlencode({name: text for name, text in fields.items() if text})
+    return f"/api/v1/monitors?format=csv&limit={MAX_LIMIT}{'&' if query else ''}{query}"
 
 
 async def states(reader: PageReader, unknown: Iterable[ShownState]) -> list[ShownState]:

@@ -234,3 +234,21 @@ async def test_no_name_can_run(store: ResultStore, name: str) -> None:
         assert page.status == 200
         assert "<script>alert" not in page.text
         assert str(escape(name)) in page.text or page is pages[-1]
+
+
+async def test_the_monitors_are_saved_as_a_table_with_the_same_filter(store: ResultStore) -> None:
+    await store.save([*outage("gone"), result("fine")])
+    config = configured({"name": "gone", "labels": {"team": "a&b"}}, "fine")
+
+    async with site_of(config, store) as visitor:
+        for query, names in (
+            ("", ["fine", "gone"]),
+            ("?state=down", ["gone"]),
+            ("?q=fine", ["fine"]),
+            ("?label=team%3Da%26b", ["gone"]),
+        ):
+            page = (await visitor.get(f"/{query}")).text
+            (path,) = re.findall(r'href="([^"]+)">Save as CSV', page)
+            saved = await visitor.get(path.replace("&amp;", "&"))
+            assert [line.split(",")[0] for line in saved.text.splitlines()[1:]] == names
+        assert "Save as CSV" not in (await visitor.get("/?q=none")).text
