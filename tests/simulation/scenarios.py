@@ -269,7 +269,7 @@ SCENARIOS = (
         lost=0.3,
         lasts_s=45,
         taken_over_s=14,
-        joined_s=25,
+        joined_s=40,
         rounds=5,
     ),
     Scenario("a freeze of 3 to 30 s", freeze, most=2),
