@@ -11,6 +11,7 @@ from msgspec import Meta
 from monitor.sharing.shards import SHARDS
 
 MAX_BYTES = 1_000_000
+MAX_EPOCH = 2 * 10**14  # twice what the furthest clock can lead to
 MAX_SKEW_S = 10.0
 """A clock that is further from another than this is wrong."""
 KEPT_S = 40.0
@@ -28,7 +29,7 @@ _Processes = Annotated[tuple[ProcessName, ...], Meta(max_length=1_000)]
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """From `from_at` (Unix seconds) until the next entry, a shard belongs to this process."""
 
-    from_at: Instant
+    from_at: Annotated[float, Meta(ge=-1e3, le=2e11)]
     process: ProcessName
     configuration: Hash = 0
     """The owner's hash of how it checks the shard's monitors."""
@@ -40,7 +41,7 @@ Entries = Annotated[tuple[Entry, ...], Meta(max_length=1_000)]
 class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """Who owns each shard, for the last 40 s and from now on."""
 
-    epoch: Annotated[int, Meta(ge=0, le=10**14)]
+    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
     """When its newest entries begin, in milliseconds of Unix time; grows with each assignment."""
     members: _Processes
     leavers: _Processes

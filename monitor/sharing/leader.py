@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from monitor.sharing.assignment import (
     KEPT_S,
+    MAX_EPOCH,
     MAX_SKEW_S,
     NOTHING,
     SET_BACK_S,
@@ -106,7 +107,8 @@ class _Round:
 
 
 def _newest(assignments: Iterable[Assignment | None]) -> Assignment:
-    return max((each for each in assignments if each), key=lambda each: each.epoch, default=NOTHING)
+    known = (each for each in assignments if each and each.epoch < MAX_EPOCH)
+    return max(known, key=lambda each: each.epoch, default=NOTHING)
 
 
 def _set_back(assignment: Assignment, now: float) -> Assignment:

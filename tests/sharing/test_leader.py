@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.sharing.assignment import NOTHING, Assignment, decode_assignment
+from monitor.sharing.assignment import MAX_EPOCH, NOTHING, Assignment, Entry, decode_assignment
 from monitor.sharing.leader import assign
 from tests.sharing.sharers import NOW, announced, entries, owned
 
@@ -132,6 +132,10 @@ def test_an_epoch_follows_the_one_before_also_when_clocks_were_set_back() -> Non
     assert assigned(announced("a", owned((0, "a"), epoch=epoch))).epoch == epoch + 1
 
 
+def test_an_epoch_that_none_can_follow_is_no_base() -> None:
+    assert assigned(announced("a", owned((0, "a"), epoch=MAX_EPOCH))).epoch == (NOW + 2) * 1000
+
+
 def test_the_furthest_clock_counts() -> None:
     assert assigned(announced("a"), announced("b", clock=NOW + 3)).epoch == (NOW + 5) * 1000
 
@@ -155,6 +159,27 @@ def test_a_process_that_is_a_member_twice_is_one_and_its_newest_word_counts() ->
 @given(st.dictionaries(st.text(), st.binary()), st.floats())
 def test_whatever_members_send_there_is_an_assignment(announcements: dict[str, bytes], clock: float) -> None:
     decode_assignment(assign(announcements, clock))
+
+
+INSTANTS = st.floats(0, 1e11)
+ASSIGNMENTS = st.builds(
+    Assignment,
+    st.integers(0, MAX_EPOCH),
+    st.just(()),
+    st.just(()),
+    st.just(()),
+    st.lists(st.builds(Entry, INSTANTS, st.sampled_from("abc")), max_size=4).map(lambda each: (each,) * 64),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | ASSIGNMENTS, INSTANTS)), INSTANTS)
+def test_whatever_members_announce_all_can_read_the_assignment(
+    said: list[tuple[str, Assignment | None, float]], clock: float
+) -> None:
+    after = assigned(*(announced(name, base, clock=its) for name, base, its in said), clock=clock)
+
+    assert set(after.members) == {name for name, _, _ in said}
+    assert all(after.owners) is bool(said)
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
