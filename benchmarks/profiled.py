@@ -28,6 +28,7 @@ OTHER_THREADS = "other threads"
 # Where code is (file:function), and the part that it belongs to. The longest beginning counts.
 PARTS = {
     "monitor/schedule.py": "schedule",
+    "monitor/runtime/shared_sleep.py": "schedule",
     "monitor/probe/": "exchange",
     "monitor/probe/judge.py": "judge",
     "monitor/probe/expect": "judge",
