@@ -35,6 +35,8 @@ HELD_S = 10.0
 """It waits so long for an assignment that says so."""
 ALONE_S = 20.0
 """A process that starts waits so long for the coordinator."""
+ROUNDS = 2
+"""A newcomer waits at most for so many sessions: for the end of a round, and for one of its own."""
 GOODBYE_S = 1.5
 """What a process announced last reaches everybody within this time."""
 MISSED = 2
@@ -71,6 +73,7 @@ class Process:
         self._assignment: Assignment | None = None
         self._stored = _stored(stored)
         self._ran = Memory()
+        self._has_asked = False
         self._is_alone = self._is_refused = False
         self._is_leaving = self._is_done = False
         self._done_is_known_s: float | None = None
@@ -169,6 +172,7 @@ class Process:
         if self._when_alone == "stop" and monotonic_s - self._answered_s > self._session_s:
             self._wait_for_assignment(monotonic_s)
         self._answered_s = monotonic_s
+        self._has_asked = True
 
     def received(self, encoded: bytes, now: float, monotonic_s: float) -> None:
         """Go by this assignment from now on; an older one, or bytes that are none, change nothing."""
@@ -251,7 +255,7 @@ class Process:
         if self._is_refused:
             return True
         if self._assignment is None:  # it may be a member already, without knowing its name in the group
-            return monotonic_s - self._answered_s > self._session_s
+            return not self._has_asked or monotonic_s - self._answered_s > ROUNDS * self._session_s
         if self._done_is_known_s is not None:
             return monotonic_s - self._done_is_known_s >= GOODBYE_S
         nobody_stays = self._assignment.leavers == self._assignment.members

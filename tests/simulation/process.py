@@ -203,6 +203,8 @@ class Simulated:
 
     def _join(self) -> None:
         self._joining = True
+        if not (self.cut or self._around.group.is_away):
+            self._room.answered(self._engine.now)
         metadata = self._room.announcement(self.clock, self._engine.now)
         self._request(partial(self._around.group.join, self._member, metadata), self._joined)
 
