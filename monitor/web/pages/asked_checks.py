@@ -66,10 +66,8 @@ class AskedChecks:
         except OwnTroubleError as error:
             return Answer(time.time(), None, f"Not checked: {str(error) or 'this machine cannot'}.")
         status = status_of(up=result.up, degraded=result.degraded)
-        text = _text(result)
-        if not await self._is_stored(result):
-            text += " It is not stored yet."
-        return Answer(time.time(), status, text)
+        waits = "" if await self._is_stored(result) else " It is not stored yet."
+        return Answer(time.time(), status, _text(result) + waits)
 
     async def _is_stored(self, result: CheckResult) -> bool:
         """Wait until the result is stored, but not for long: Kafka or PostgreSQL may be unavailable."""
