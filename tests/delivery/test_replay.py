@@ -308,7 +308,8 @@ def names(apache_kafka: ApacheKafka) -> dict[str, Any]:
 def test_what_postgresql_refused_is_one_row_after_the_mend(
     program: Start, database: str, names: dict[str, Any]
 ) -> None:
-    settings = names | {"pg_uri": database, "url_to_monitor": DOWN, "sleep_duration": 86_400}
+    once_a_day = {"url_to_monitor": DOWN, "sleep_duration": 86_400, "share_checks": False}  # and at the start
+    settings = names | {"pg_uri": database, **once_a_day}
     for statement in REFUSE:
         rows(database, statement)
     monitor = program(**settings)

@@ -1,6 +1,7 @@
 """The pages as people see them, in a headless Chromium."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -259,8 +260,8 @@ async def test_the_small_lines_show_their_values_too(here: World) -> None:
         assert box
         await shown.page.mouse.move(box["x"] + 0.99 * box["width"], box["y"] + 5)
         await shown.page.locator("#tip", has_text=":00").wait_for()
-        said = await shown.page.locator("#tip span").all_inner_texts()
-        assert said in (["no data"], ["0.25 s"], ["250 ms"])
+        (said,) = await shown.page.locator("#tip span").all_inner_texts()
+        assert re.fullmatch(r"no data|2\d\d ms", said)  # the hour may have just begun
         await shown.page.mouse.move(box["x"], box["y"] + 5)
         await shown.page.locator("#tip", has_text="no data").wait_for()
         assert await shown.violations() == []
