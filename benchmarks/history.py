@@ -23,11 +23,11 @@ from monitor.config.model import Config, Monitor
 from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
-from monitor.runtime.data_dir import locked
+from monitor.runtime.process.data_dir import locked
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
-from monitor.web.pages.history import DAY_H, DAYS, bounds
-from monitor.web.pages.states import PAGE_ROWS
+from monitor.web.pages.content.history import DAY_H, DAYS, bounds
+from monitor.web.pages.content.states import PAGE_ROWS
 from monitor.web.queries import PageReader, Place
 from monitor.web.server import serving
 from monitor.web.site import Site

@@ -27,7 +27,7 @@ from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult, Phases, encode, result_id
-from monitor.runtime.data_dir import locked
+from monitor.runtime.process.data_dir import locked
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.storage.rows import row

@@ -35,7 +35,7 @@ PARTS = {
     "monitor/result.py:encode": "encode",
     "monitor/result.py:decode": "decode",
     "monitor/delivery/batches.py": "decode",
-    "monitor/delivery/collector.py": OUTBOX,
+    "monitor/delivery/outbox/collector.py": OUTBOX,
     "monitor/delivery/outbox": OUTBOX,
     "monitor/delivery/": "forwarder, produce",
     "aiokafka/producer/": "forwarder, produce",

@@ -22,7 +22,7 @@ import uvloop
 
 from monitor.config.model import Config, MetricsHistograms, Monitor
 from monitor.result import CheckResult, Phases, Tls
-from monitor.runtime.event_loop import shorten_pauses
+from monitor.runtime.process.event_loop import shorten_pauses
 from monitor.web.server import serving
 from monitor.web.site import Site
 

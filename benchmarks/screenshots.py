@@ -14,7 +14,7 @@ from playwright.async_api import async_playwright
 from benchmarks import demo
 from benchmarks.running import ROOT
 from monitor.embedded.postgres import postgres
-from monitor.runtime.data_dir import locked
+from monitor.runtime.process.data_dir import locked
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.web.visitor import running_on

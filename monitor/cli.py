@@ -25,9 +25,9 @@ from uvloop import new_event_loop
 
 from monitor.alerts.channels.trial import try_channels
 from monitor.config.alerts import Webhook
-from monitor.config.load import ConfigError, load
-from monitor.config.mistakes import line
 from monitor.config.model import Config
+from monitor.config.reading.load import ConfigError, load
+from monitor.config.reading.mistakes import line
 from monitor.config.rules import EMBEDDED
 from monitor.config.show import shown
 from monitor.delivery.replay import ReplayError, replay_dead_letters
@@ -35,11 +35,11 @@ from monitor.embedded.account import EmbeddedError
 from monitor.embedded.postgres import postgres, running_uri
 from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult, why
-from monitor.runtime import resources
-from monitor.runtime.data_dir import DataDirError, locked
-from monitor.runtime.event_loop import shorten_pauses
 from monitor.runtime.log_lines import JsonFormatter, LineFormatter, LineHandler, has_colours
-from monitor.runtime.signals import Signals
+from monitor.runtime.process import resources
+from monitor.runtime.process.data_dir import DataDirError, locked
+from monitor.runtime.process.event_loop import shorten_pauses
+from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import counted, printable
 from monitor.service import CannotGoOnError, check_once, serve
 from monitor.storage.database import Database, StoreUnavailableError

@@ -25,7 +25,7 @@ from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.clients import consumer, producer, started_producer
 from monitor.delivery.kafka.topics import dead_topic, ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
-from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.delivery.partitions import partition_of
 from monitor.delivery.retention import Retention, UntilAcknowledged, UntilStored
 from monitor.embedded.broker import broker
@@ -36,7 +36,7 @@ from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked as locked_monitors
 from monitor.result import Message
 from monitor.result_log import ResultLog
-from monitor.runtime.data_dir import locked
+from monitor.runtime.process.data_dir import locked
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.text import HOUR_S, counted

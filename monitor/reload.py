@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.config.load import ConfigError, load
 from monitor.config.model import Config, Monitor
-from monitor.config.pieces import included
+from monitor.config.reading.load import ConfigError, load
+from monitor.config.reading.pieces import included
 from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
-from monitor.runtime.signals import Signals
+from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import counted
 from monitor.schedule import Schedule
 

@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from monitor.config.model import Config
-from monitor.delivery.outbox import OutboxError
+from monitor.delivery.outbox.outbox import OutboxError
 from monitor.embedded.account import EmbeddedError
 from monitor.pipeline import Pipeline, pipeline
 from monitor.probe.exchange.connector import Network
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
-from monitor.runtime import resources
-from monitor.runtime.data_dir import DataDirError
-from monitor.runtime.service_manager import ServiceManager
-from monitor.runtime.signals import Signals
+from monitor.runtime.process import resources
+from monitor.runtime.process.data_dir import DataDirError
+from monitor.runtime.process.service_manager import ServiceManager
+from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import instant
 from monitor.schedule import Schedule
 from monitor.shared_checks import SharedChecks, shared_checks

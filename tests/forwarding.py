@@ -17,7 +17,7 @@ from monitor.config.model import Config
 from monitor.delivery.forwarder import Patience
 from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
-from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.embedded.broker import _binary as broker_binary
 from monitor.result import CheckResult, Message, encode, result_id
 from tests.tcp_proxy import TcpProxy

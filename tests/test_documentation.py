@@ -23,7 +23,6 @@ from monitor.config.alerts import (
     Notify,
     Webhook,
 )
-from monitor.config.load import load
 from monitor.config.model import (
     BasicAuth,
     Config,
@@ -36,6 +35,7 @@ from monitor.config.model import (
     WrittenConfig,
     WrittenMonitor,
 )
+from monitor.config.reading.load import load
 from monitor.config.values import Strict
 from monitor.result import Reason
 from monitor.web.metrics.blackbox import FAMILIES

@@ -9,12 +9,12 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config.alerts import Maintenance, Notify
-from monitor.config.load import load
 from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Window, WrittenConfig
 from monitor.config.public_url import Expanded
+from monitor.config.reading.load import load
 from monitor.probe.exchange.connector import Network
 from monitor.reload import Difference, Reload, difference
-from monitor.runtime.signals import Signals
+from monitor.runtime.process.signals import Signals
 from tests.clock import NeverWaiting
 from tests.test_schedule import make_schedule
 

@@ -8,12 +8,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from monitor import schemas
-from monitor.config.load import load
+from monitor.config.reading.load import load
 from monitor.result import encode
 from monitor.schemas import config_schema, result_schema
 from tests.test_result import result
 
-FOLDER = Path(__file__).parent / "config" / "mistakes"
+FOLDER = Path(__file__).parent / "config" / "reading" / "mistakes"
 FILE = Path(schemas.__file__).with_name("config.schema.json")
 VALIDATOR = Draft202012Validator(config_schema())
 

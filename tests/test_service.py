@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config.model import Config, Monitor
-from monitor.delivery.outbox import open_outbox
-from monitor.runtime import resources
+from monitor.delivery.outbox.outbox import open_outbox
+from monitor.runtime.process import resources
 from monitor.service import CannotGoOnError, check_once, concurrent_checks
 
 

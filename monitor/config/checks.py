@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.config.alerts import GroupSettings, Notify
-from monitor.config.document import JsonPlace, PlacedMistake
 from monitor.config.files import check_authorities, check_certificate, check_pair
 from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
+from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.rules import EMBEDDED
 
 _MAX_SHOWN = 20  # names, in a mistake

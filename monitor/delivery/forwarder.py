@@ -14,10 +14,10 @@ from uuid import UUID
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from monitor.delivery.collector import Collector
 from monitor.delivery.kafka.aiokafka_fixes import close
-from monitor.delivery.outbox import Outbox, OutboxError
-from monitor.delivery.outbox_file import OutboxRow
+from monitor.delivery.outbox.collector import Collector
+from monitor.delivery.outbox.file import OutboxRow
+from monitor.delivery.outbox.outbox import Outbox, OutboxError
 from monitor.delivery.partitions import PartitionBatch, split
 from monitor.delivery.retention import Retention
 from monitor.result import InvalidMessageError, Message, checked_at

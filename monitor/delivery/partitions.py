@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiokafka.partitioner import DefaultPartitioner
 
-from monitor.delivery.outbox_file import OutboxRow
+from monitor.delivery.outbox.file import OutboxRow
 from monitor.result import Message, shrink
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
-from monitor.delivery.outbox_file import OutboxRow
+from monitor.delivery.outbox.file import OutboxRow
 from monitor.runtime.progress import Progress
 from monitor.runtime.text import counted
 

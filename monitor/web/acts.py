@@ -11,8 +11,8 @@ from monitor.alerts.store import Acknowledgement, IncidentUpdate, Silence
 from monitor.config.model import Monitor
 from monitor.uptime import maintenance
 from monitor.uptime.maintenance import MadeWindow
-from monitor.web.api.parameters import Instant, body_instant
-from monitor.web.api.problems import Mistake, ProblemError
+from monitor.web.api.operations.parameters import Instant, body_instant
+from monitor.web.api.operations.problems import Mistake, ProblemError
 from monitor.web.queries import Incident, IncidentChange, PageReader
 from monitor.web.running import Running
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from monitor.result import CheckResult
-from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.process.event_loop import in_pieces
 from monitor.storage.database import Database
 from monitor.storage.results import stored
 from monitor.uptime import maintenance_store, store

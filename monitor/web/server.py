@@ -11,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from monitor.config.model import Config
-from monitor.web.api.problems import problems
+from monitor.web.api.operations.problems import problems
 from monitor.web.clients.access import Access
 from monitor.web.clients.connections import Connections, max_connections
 from monitor.web.clients.requests import Bodies

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from monitor.alerts.situation import page_url_of
 from monitor.config.model import Config
-from monitor.runtime.event_loop import LoopLag
+from monitor.runtime.process.event_loop import LoopLag
 from monitor.runtime.waiting import within
 from monitor.storage.database import StoreUnavailableError
 from monitor.web.api.api import Api

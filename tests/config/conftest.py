@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitor.config.load import load
 from monitor.config.model import Config
+from monitor.config.reading.load import load
 
 Read = Callable[..., Config]
 

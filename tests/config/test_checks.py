@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config.checks import label_mistakes, metric_label
-from monitor.config.load import ConfigError
 from monitor.config.model import MonitorSettings, WrittenConfig
+from monitor.config.reading.load import ConfigError
 from tests.config.conftest import Read
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)

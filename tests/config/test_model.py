@@ -5,8 +5,8 @@ import msgspec
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.config.load import load
 from monitor.config.model import BasicAuth, Config, Expect, Monitor
+from monitor.config.reading.load import load
 from tests.config.conftest import Read
 
 

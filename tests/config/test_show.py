@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monitor.config.load import load
 from monitor.config.model import Config, Monitor
 from monitor.config.public_url import MASK
+from monitor.config.reading.load import load
 from monitor.config.show import shown
 from tests.config.conftest import Read
 

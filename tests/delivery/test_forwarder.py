@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
-from monitor.delivery.collector import Collector
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.outbox.collector import Collector
+from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.delivery.retention import UntilAcknowledged
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.delivery.collector import Collector
 from monitor.delivery.forwarder import Forwarder, Patience
-from monitor.delivery.outbox import Outbox, open_outbox
+from monitor.delivery.outbox.collector import Collector
+from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.delivery.retention import UntilAcknowledged
 from monitor.result import Message
 from tests.forwarding import HASTE, Line, first_seen, identity, message, outbox_path, until
@@ -209,7 +209,9 @@ async def test_while_the_disk_fails_results_go_on_from_memory(
 
     assert outbox.rows == 0
     await arrive_in_order(line, early + late)
-    written = [record.message for record in caplog.records if record.name == "monitor.delivery.collector"]
+    written = [
+        record.message for record in caplog.records if record.name == "monitor.delivery.outbox.collector"
+    ]
     assert len(written) == 1
     assert written[0].startswith("The outbox cannot be written, results are kept in memory: ")
 

@@ -12,7 +12,7 @@ from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.clients import consumer, started_producer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
-from monitor.delivery.outbox import open_outbox
+from monitor.delivery.outbox.outbox import open_outbox
 from monitor.delivery.retention import UntilStored
 from monitor.embedded.broker import Broker
 from monitor.result import CheckResult, Message, encode, result_id

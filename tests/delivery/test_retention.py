@@ -8,8 +8,8 @@ import pytest
 from monitor.config.model import Config
 from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
-from monitor.delivery.outbox import Outbox
-from monitor.delivery.outbox_file import OutboxRow
+from monitor.delivery.outbox.file import OutboxRow
+from monitor.delivery.outbox.outbox import Outbox
 from monitor.delivery.partitions import partition_of
 from monitor.delivery.retention import UNSTORED_ROWS, Retention, UntilAcknowledged, UntilStored
 from monitor.result import Message, decode

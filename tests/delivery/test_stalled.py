@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from monitor.config.model import Config
 from monitor.delivery import ingest
 from monitor.delivery.forwarder import Forwarder
-from monitor.delivery.outbox import Outbox
+from monitor.delivery.outbox.outbox import Outbox
 from monitor.delivery.retention import UntilAcknowledged, UntilStored
 from monitor.pipeline import pipeline
 from monitor.runtime.progress import Availability, Progress

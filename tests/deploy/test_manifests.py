@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.config.load import load
+from monitor.config.reading.load import load
 from tests.program import ROOT, need
 
 DEPLOY = ROOT / "deploy"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.load import load
+from monitor.config.reading.load import load
 from tests.program import ROOT, need
 
 UNIT = ROOT / "deploy/website-health.service"

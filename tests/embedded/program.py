@@ -14,7 +14,7 @@ import asyncpg
 
 from monitor.embedded.broker import broker
 from monitor.embedded.postgres import postgres
-from monitor.runtime.data_dir import locked
+from monitor.runtime.process.data_dir import locked
 
 THREAD = ThreadPoolExecutor(1)  # made before the rights to read Python's modules are given up
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitor.config.load import load
 from monitor.config.public_url import MASK
+from monitor.config.reading.load import load
 from monitor.result import Evidence, Reason
 from tests.sites import Check, Script, Serve, answer, ok, redirect
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.config.load import load
 from monitor.config.public_url import MASK
+from monitor.config.reading.load import load
 from monitor.web.settings import in_words, settings_of
 
 CONFIG = """{

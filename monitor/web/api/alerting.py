@@ -10,10 +10,10 @@ from aiohttp import web
 from monitor.alerts.store import Acknowledged, IncidentUpdate, Silence
 from monitor.web import acts
 from monitor.web.acts import Line
-from monitor.web.api.operation import Operation, answer, csv_answer
-from monitor.web.api.parameters import Instant, body_instant
-from monitor.web.api.problems import ProblemError
-from monitor.web.api.tables import columns
+from monitor.web.api.operations.operation import Operation, answer, csv_answer
+from monitor.web.api.operations.parameters import Instant, body_instant
+from monitor.web.api.operations.problems import ProblemError
+from monitor.web.api.operations.tables import columns
 from monitor.web.pages.base import Pages
 
 

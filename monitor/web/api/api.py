@@ -7,8 +7,8 @@ from monitor.web.api.alerting import ApiAlerting
 from monitor.web.api.incidents import ApiIncidents
 from monitor.web.api.maintenance import ApiMaintenance
 from monitor.web.api.monitors import ApiMonitors
-from monitor.web.api.openapi import document
-from monitor.web.api.operation import ROOT, Operation
+from monitor.web.api.operations.openapi import document
+from monitor.web.api.operations.operation import ROOT, Operation
 from monitor.web.api.processes import ApiProcesses
 from monitor.web.api.results import ApiResults
 from monitor.web.api.uptime import ApiUptime

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from monitor.alerts.store import Acknowledgement, IncidentUpdate
 from monitor.web import acts
-from monitor.web.api.operation import Operation, answer, csv_answer
-from monitor.web.api.parameters import (
+from monitor.web.api.operations.operation import Operation, answer, csv_answer
+from monitor.web.api.operations.parameters import (
     LIMIT,
     PLACE_CURSOR,
     choice,
@@ -19,7 +19,7 @@ from monitor.web.api.parameters import (
     text,
     time_range,
 )
-from monitor.web.api.tables import columns
+from monitor.web.api.operations.tables import columns
 from monitor.web.pages.base import Pages
 from monitor.web.queries import Incident, IncidentChange, IncidentKind
 

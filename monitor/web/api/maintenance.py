@@ -12,10 +12,18 @@ from monitor.config.model import Monitor
 from monitor.runtime.text import DAY_S
 from monitor.uptime.maintenance import LONGEST_S, MadeWindow, MadeWindows, intervals
 from monitor.web import acts
-from monitor.web.api.operation import Operation, answer, csv_answer
-from monitor.web.api.parameters import LIMIT, NAME_CURSOR, first_names, instant, names_after, text, time_range
-from monitor.web.api.problems import Mistake, ProblemError
-from monitor.web.api.tables import columns
+from monitor.web.api.operations.operation import Operation, answer, csv_answer
+from monitor.web.api.operations.parameters import (
+    LIMIT,
+    NAME_CURSOR,
+    first_names,
+    instant,
+    names_after,
+    text,
+    time_range,
+)
+from monitor.web.api.operations.problems import Mistake, ProblemError
+from monitor.web.api.operations.tables import columns
 from monitor.web.pages.base import Pages
 
 

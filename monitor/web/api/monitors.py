@@ -10,15 +10,15 @@ from aiohttp import web
 from monitor.alerts.store import Acknowledged, Silence
 from monitor.config.model import Monitor
 from monitor.result import OwnTroubleError
-from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.process.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
-from monitor.web.api.operation import Operation, answer, csv_answer
-from monitor.web.api.parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
-from monitor.web.api.problems import ProblemError
+from monitor.web.api.operations.operation import Operation, answer, csv_answer
+from monitor.web.api.operations.parameters import LIMIT, NAME_CURSOR, choice, first_names, names_after, text
+from monitor.web.api.operations.problems import ProblemError
+from monitor.web.api.operations.tables import columns
 from monitor.web.api.results import Result, result_of
-from monitor.web.api.tables import columns
 from monitor.web.orders import Orders
-from monitor.web.pages import states as views
+from monitor.web.pages.content import states as views
 from monitor.web.pages.base import Pages
 from monitor.web.queries import Latest, StoredState
 from monitor.web.settings import settings_of

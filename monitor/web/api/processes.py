@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from monitor.web.api.operation import Operation, answer, csv_answer
-from monitor.web.api.tables import columns
+from monitor.web.api.operations.operation import Operation, answer, csv_answer
+from monitor.web.api.operations.tables import columns
 from monitor.web.pages.base import Pages
 from monitor.web.processes import ProcessList, ProcessShown
 

@@ -11,9 +11,9 @@ from monitor.result import CheckResult, Evidence, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.sums import Status, status_of
-from monitor.web.api.operation import Operation, answer, csv_answer, headers, saved_as
-from monitor.web.api.parameters import LIMIT, PLACE_CURSOR, SINCE, UNTIL, place_cursor, time_range
-from monitor.web.api.tables import columns, table
+from monitor.web.api.operations.operation import Operation, answer, csv_answer, headers, saved_as
+from monitor.web.api.operations.parameters import LIMIT, PLACE_CURSOR, SINCE, UNTIL, place_cursor, time_range
+from monitor.web.api.operations.tables import columns, table
 from monitor.web.pages.base import Pages
 from monitor.web.queries import PageReader, Place, ResultRow
 

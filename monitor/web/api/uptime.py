@@ -10,8 +10,8 @@ from aiohttp import web
 
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.uptime.sums import Sums, percentile, shares
-from monitor.web.api.operation import Operation, answer, csv_answer
-from monitor.web.api.parameters import (
+from monitor.web.api.operations.operation import Operation, answer, csv_answer
+from monitor.web.api.operations.parameters import (
     LIMIT,
     NAME_CURSOR,
     SINCE,
@@ -21,9 +21,9 @@ from monitor.web.api.parameters import (
     text,
     time_range,
 )
-from monitor.web.api.tables import columns
+from monitor.web.api.operations.tables import columns
 from monitor.web.pages.base import Pages
-from monitor.web.pages.history import DAY_H, times
+from monitor.web.pages.content.history import DAY_H, times
 from monitor.web.queries import PageReader
 
 _HOURS_D = 8  # days that are read as hours: a late result may have changed them after the day was summed up

@@ -16,7 +16,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
-from monitor.runtime import resources
+from monitor.runtime.process import resources
 from monitor.web.clients.access import route
 from monitor.web.clients.addresses import Clients
 from monitor.web.clients.requests import Refusals

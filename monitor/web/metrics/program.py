@@ -16,8 +16,8 @@ from monitor.alerts.counts import AlertCounts, Waiting
 from monitor.config.model import Config
 from monitor.pipeline import Pipeline
 from monitor.reload import Reload
-from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
+from monitor.runtime.process.event_loop import LoopLag
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
 from monitor.sharing.hand_overs import Kind

@@ -13,8 +13,8 @@ from monitor.runtime.text import duration
 from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.sums import Status, status_of
 from monitor.web.pages.base import Pages
+from monitor.web.pages.content.response_times import range_of
 from monitor.web.pages.rendering import monitor_path
-from monitor.web.pages.response_times import range_of
 
 _WAIT_S = 5.0
 _LOOK_S = 0.1  # between two looks whether a result is stored

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from monitor.runtime.text import duration, percent
 from monitor.uptime.sums import percentile
 from monitor.web.pages.base import Pages
-from monitor.web.pages.history import DAY_H, bounds, times
+from monitor.web.pages.content.history import DAY_H, bounds, times
 from monitor.web.pages.overview import histories, states
 from monitor.web.pages.status import StatusPages
 from monitor.web.queries import PageReader

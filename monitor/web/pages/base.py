@@ -12,13 +12,13 @@ from aiohttp import web
 from monitor.config.model import Monitor
 from monitor.result import CheckResult
 from monitor.storage.database import RefusedError, StoreUnavailableError
-from monitor.web.api.problems import ProblemError
+from monitor.web.api.operations.problems import ProblemError
 from monitor.web.cache import CachedPage, PageCache
 from monitor.web.clients.access import is_api, wants_page
 from monitor.web.clients.requests import Handler
 from monitor.web.orders import StandingOrders
+from monitor.web.pages.content.states import ShownState, seen, unknown
 from monitor.web.pages.rendering import environment
-from monitor.web.pages.states import ShownState, seen, unknown
 from monitor.web.queries import PageReader
 from monitor.web.running import Program, Running
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from monitor.alerts.channels.trial import Trial, try_channels
 from monitor.config.alerts import Webhook
-from monitor.web.api.problems import ProblemError
+from monitor.web.api.operations.problems import ProblemError
 
 _log = logging.getLogger(__name__)
 

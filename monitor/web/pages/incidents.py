@@ -11,12 +11,12 @@ from aiohttp import web
 
 from monitor.runtime.text import DAY_S, HOUR_S, iso
 from monitor.web import acts
-from monitor.web.api.parameters import MAX_LIMIT
+from monitor.web.api.operations.parameters import MAX_LIMIT
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
-from monitor.web.pages.course import course_of
+from monitor.web.pages.content.course import course_of
+from monitor.web.pages.content.timeline import PUBLIC_WORDS
 from monitor.web.pages.rendering import monitor_path
-from monitor.web.pages.timeline import PUBLIC_WORDS
 from monitor.web.queries import Incident, PageReader, Place
 
 _ROWS = 100

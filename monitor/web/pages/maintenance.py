@@ -10,8 +10,8 @@ from monitor.config.model import Monitor
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.maintenance import LONGEST_S, MadeWindows, Scope, intervals
 from monitor.web import acts
-from monitor.web.api.parameters import body_instant
-from monitor.web.api.problems import ProblemError
+from monitor.web.api.operations.parameters import body_instant
+from monitor.web.api.operations.problems import ProblemError
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.rendering import monitor_path

@@ -14,12 +14,9 @@ from monitor.uptime.maintenance import intervals
 from monitor.uptime.sums import status_of
 from monitor.web.pages.asked_checks import AskedChecks
 from monitor.web.pages.base import Pages
-from monitor.web.pages.charts import Frame, phases_chart, response_chart
-from monitor.web.pages.history import DAY_H, bounds
-from monitor.web.pages.maintenance import maintenance_of
-from monitor.web.pages.overview import ordered_states, rows_of
-from monitor.web.pages.rendering import monitor_path
-from monitor.web.pages.response_times import (
+from monitor.web.pages.content.charts import Frame, phases_chart, response_chart
+from monitor.web.pages.content.history import DAY_H, bounds
+from monitor.web.pages.content.response_times import (
     PHASES,
     RANGES,
     by_day,
@@ -30,7 +27,10 @@ from monitor.web.pages.response_times import (
     shades_of,
     steps_of,
 )
-from monitor.web.pages.states import labels_of
+from monitor.web.pages.content.states import labels_of
+from monitor.web.pages.maintenance import maintenance_of
+from monitor.web.pages.overview import ordered_states, rows_of
+from monitor.web.pages.rendering import monitor_path
 from monitor.web.queries import PageReader, Place, ResultRow, Step
 from monitor.web.settings import in_words
 

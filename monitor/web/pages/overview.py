@@ -9,14 +9,22 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from monitor.result import CheckResult
-from monitor.runtime.event_loop import in_pieces
+from monitor.runtime.process.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
-from monitor.web.api.parameters import MAX_LIMIT
+from monitor.web.api.operations.parameters import MAX_LIMIT
 from monitor.web.orders import ORDER_NAMES
 from monitor.web.pages.base import Pages, whole_number
-from monitor.web.pages.charts import sparkline, uptime_bars
-from monitor.web.pages.history import DAY_H, History, bounds
-from monitor.web.pages.states import WORST_FIRST, Filter, ShownState, banner_of, known, labels_of, page_of
+from monitor.web.pages.content.charts import sparkline, uptime_bars
+from monitor.web.pages.content.history import DAY_H, History, bounds
+from monitor.web.pages.content.states import (
+    WORST_FIRST,
+    Filter,
+    ShownState,
+    banner_of,
+    known,
+    labels_of,
+    page_of,
+)
 from monitor.web.queries import Latest, PageReader, Seconds
 
 _MAX_QUERY = 200

@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.result import why
 from monitor.runtime.text import clock, counted, day, duration, instant, iso, moment, percent
-from monitor.web.pages.timeline import WORDS, by_day, public_sentence, roughly, sentence
+from monitor.web.pages.content.timeline import WORDS, by_day, public_sentence, roughly, sentence
 
 
 def environment(*, has_sessions: bool = False) -> Environment:

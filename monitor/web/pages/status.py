@@ -15,9 +15,9 @@ from monitor.config.model import Monitor, StatusPage
 from monitor.runtime.text import DAY_S, cut, moment, printable
 from monitor.web.orders import Orders
 from monitor.web.pages.base import Pages, whole_number
+from monitor.web.pages.content.states import PAGE_ROWS, ShownState, banner_of
+from monitor.web.pages.content.timeline import PUBLIC_WORDS, roughly
 from monitor.web.pages.overview import ordered_states, rows_of
-from monitor.web.pages.states import PAGE_ROWS, ShownState, banner_of
-from monitor.web.pages.timeline import PUBLIC_WORDS, roughly
 from monitor.web.queries import Incident, PageReader
 
 _PAST_D = 90

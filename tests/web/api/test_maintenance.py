@@ -9,7 +9,7 @@ import pytest
 
 from monitor.storage.results import ResultStore
 from tests.web.api.client import MONITORS, Client, Open
-from tests.web.api.test_openapi import check, documented
+from tests.web.api.operations.test_openapi import check, documented
 
 SIGNED = {"who": "Ada", "why": "a new disk"}
 NIGHT = {"weekly": ["mon", "thu"], "at": "02:00", "duration_s": 3_600, "time_zone": "Europe/Berlin"}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import web
 
-from monitor.runtime import resources
+from monitor.runtime.process import resources
 from monitor.web.clients import connections
 from monitor.web.clients.connections import max_connections
 from monitor.web.clients.requests import Refusals

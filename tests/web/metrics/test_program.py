@@ -7,8 +7,8 @@ from prometheus_client import generate_latest
 
 from monitor.alerts.counts import AlertCounts
 from monitor.config.model import Config
-from monitor.runtime.event_loop import LoopLag
 from monitor.runtime.histogram import Buckets
+from monitor.runtime.process.event_loop import LoopLag
 from monitor.web.metrics.program import Measurement, Section, _alerts, _sharing, registry
 from tests.web.visitor import shared_with
 

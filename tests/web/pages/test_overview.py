@@ -11,7 +11,7 @@ from markupsafe import escape
 from monitor.incidents.store import locked
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
-from monitor.web.pages.states import PAGE_ROWS
+from monitor.web.pages.content.states import PAGE_ROWS
 from tests.web.visitor import Visitor, configured, flapping, outage, result, site_of
 
 DAY_S = 86_400
