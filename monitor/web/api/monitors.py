@@ -18,8 +18,8 @@ from monitor.web.api.operations.problems import ProblemError
 from monitor.web.api.operations.tables import columns
 from monitor.web.api.results import Result, result_of
 from monitor.web.orders import Orders
-from monitor.web.pages.content import states as views
 from monitor.web.pages.base import Pages
+from monitor.web.pages.content import states as views
 from monitor.web.queries import Latest, StoredState
 from monitor.web.settings import settings_of
 
