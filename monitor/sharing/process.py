@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from monitor.sharing.assignment import (
+    MAX_EPOCH,
     MAX_SKEW_S,
     NOTHING,
     Announcement,
@@ -175,11 +176,14 @@ class Process:
         self._has_asked = True
 
     def received(self, encoded: bytes, now: float, monotonic_s: float) -> None:
-        """Go by this assignment from now on; an older one, or bytes that are none, change nothing."""
+        """Go by this assignment from now on; an older one, or bytes that are none, change nothing.
+
+        After the last epoch, which only a wrong member can lead to, the leader begins anew.
+        """
         self.answered(monotonic_s)
         with suppress(InvalidBytesError):
             assignment = decode_assignment(encoded)
-            if assignment.epoch >= (self.epoch or 0):
+            if assignment.epoch >= (self.epoch or 0) or self.epoch == MAX_EPOCH:
                 self._go_by(assignment, now, monotonic_s)
 
     def _go_by(self, assignment: Assignment, now: float, monotonic_s: float) -> None:

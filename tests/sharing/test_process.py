@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from monitor.sharing.assignment import Assignment, decode_announcement, encode
+from monitor.sharing.assignment import MAX_EPOCH, Assignment, decode_announcement, encode
 from monitor.sharing.hand_overs import HandOver
 from monitor.sharing.process import Process
 from monitor.sharing.shards import SHARDS, shard_of
@@ -64,6 +64,15 @@ class TestSlots:
 
         assert one.take(SHOP, NOW, 0.0)
         assert one.epoch == 2
+
+    def test_after_the_last_epoch_they_begin_anew(self) -> None:
+        one, wrong = process("a"), taking(owned((-50, "x"), epoch=MAX_EPOCH - 1), name="x")
+
+        last = joined(one, wrong, at_s=0.0)
+        anew = joined(one, at_s=10.0)
+
+        assert (last.epoch, anew.epoch) == (MAX_EPOCH, (NOW + 12) * 1_000)
+        assert one.members == {"a": list(range(SHARDS))}
 
     def test_the_two_newest_of_its_own_past_slots_are_run_late(self) -> None:
         one = taking(owned((-50, "a")))
