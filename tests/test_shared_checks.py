@@ -2,7 +2,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count, pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from monitor.sharing.assignment import Announcement, decode_announcement, encode
 from monitor.sharing.leader import assign
 from monitor.sharing.shards import SHARDS
 from tests.apache_kafka import ApacheKafka
+from tests.forwarding import until
 from tests.freeze import freeze
 from tests.program import Program, Start
 from tests.program import until as eventually
@@ -77,15 +78,6 @@ async def running(*processes: SharedChecks) -> AsyncIterator[None]:
         yield
         for each in processes:
             each.group.stop.set()
-
-
-async def until(holds: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(60):
-            while not holds():  # noqa: ASYNC110 - polled with a limit
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail(what)
 
 
 def divided(one: SharedChecks, two: SharedChecks) -> bool:

@@ -138,8 +138,9 @@ class Assignor:
         self, _: object, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Return the same for all members; nobody gets partitions, as there is nothing to read."""
-        assignment = self._group.assign({member: each.user_data for member, each in members.items()})
+        announced = {member: each.user_data or b"" for member, each in members.items()}  # Kafka allows null
+        assignment = self._group.assign(announced)
         return dict.fromkeys(members, ConsumerProtocolMemberAssignment(_VERSION, [], assignment))
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        self._group.take(assignment.user_data)
+        self._group.take(assignment.user_data or b"")

@@ -14,6 +14,7 @@ from monitor.delivery.kafka.clients import group_member
 from monitor.delivery.kafka.topics import checks_group, checks_topic, ensure_checks_topic
 from monitor.delivery.sharing import Group
 from monitor.embedded.broker import Broker
+from tests.forwarding import until
 
 PARTITIONS = 3
 
@@ -35,12 +36,12 @@ class Member:
     """Announces `word`; the assignment is all words of the group."""
 
     config: Config
-    word: bytes
+    word: bytes | None
     received: list[bytes] = field(default_factory=list)
     answers: int = 0
     refusals: int = 0
     prepare: Callable[[], Any] | None = None
-    announced: list[bytes] = field(default_factory=list)
+    announced: list[bytes | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         bootstrap = self.config.kafka_bootstrap
@@ -57,7 +58,7 @@ class Member:
 
     def announce(self) -> bytes:
         self.announced.append(self.word)
-        return self.word
+        return self.word  # type: ignore[return-value] # one of them announces what none of ours does
 
     def assign(self, members: Mapping[str, bytes]) -> bytes:
         return b" ".join(sorted(members.values()))
@@ -79,15 +80,6 @@ async def taking_part(*members: Member) -> AsyncIterator[None]:
             member.group.stop.set()
 
 
-async def until(holds: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(60):
-            while not holds():  # noqa: ASYNC110 - polled with a limit
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail(what)
-
-
 def last(member: Member) -> bytes:
     return member.received[-1] if member.received else b""
 
@@ -99,6 +91,20 @@ async def test_all_members_receive_what_one_of_them_makes_of_all_announcements(c
         await until(lambda: last(one) == last(two) == b"one two", "both have the same assignment")
 
     assert one.refusals == two.refusals == 0
+
+
+async def test_what_kafka_has_as_null_is_nothing(config: Config) -> None:
+    one, silent = Member(config, b"one"), Member(config, None)
+
+    async with taking_part(one, silent):
+        await until(lambda: last(one) == last(silent) == b" one", "both have the same assignment")
+        for member in (one, silent):
+            member.group.assign = lambda _: None  # type: ignore[assignment,return-value] # as no member of ours
+        one.word = b"new"
+        one.group.rejoin()
+        await until(lambda: last(one) == last(silent) == b"", "both have the assignment of nothing")
+
+    assert one.refusals == silent.refusals == 0
 
 
 async def test_members_of_another_location_are_in_another_group(config: Config) -> None:

@@ -13,7 +13,8 @@ from monitor.delivery.kafka.topics import checks_group, checks_topic, ensure_che
 from tests.apache_kafka import ApacheKafka
 from tests.delivery.test_apache_kafka import config as config_of
 from tests.delivery.test_apache_kafka import sasl
-from tests.delivery.test_sharing import Member, last, taking_part, until
+from tests.delivery.test_sharing import Member, last, taking_part
+from tests.forwarding import until
 
 pytestmark = pytest.mark.kafka
 
