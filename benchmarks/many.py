@@ -65,12 +65,12 @@ async def read(uri: str, since: float, until: float) -> list[asyncpg.Record]:
 def measure(processes: Sequence[psutil.Process], uri: str, settle_s: float, interval_s: float) -> Measured:
     """Measure processes that have begun, once they have settled."""
     asyncio.run(first_rows(uri, 1))
-    time.sleep(settle_s)
+    time.sleep(settle_s)  # until a start costs no more
     since, used_s = time.time(), sum(cpu_s(each)["program"] for each in processes)
-    time.sleep(INTERVALS * interval_s)
+    time.sleep(INTERVALS * interval_s)  # what is measured
     used_s = sum(cpu_s(each)["program"] for each in processes) - used_s
     memory_mb = [each.memory_info().rss / 2**20 for each in processes]
-    time.sleep(STORED_S)
+    time.sleep(STORED_S)  # the last results are on their way to the rows
     rows = asyncio.run(read(uri, since, since + INTERVALS * interval_s))
     return Measured(memory_mb, used_s, rows)
 

@@ -14,7 +14,7 @@ def _stop(_number: int, _frame: object) -> None:
 for _number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(_number, _stop)
 
-from monitor.cli import main  # noqa: E402 - as the comment says
+from monitor.cli import main  # noqa: E402 - after the signals are set
 
 
 def run() -> int:

@@ -116,7 +116,7 @@ class SharedChecks:
             tasks.end(storing)
 
     async def hand_over(self) -> None:
-        """Let the others have all checks; return when no slot is left to this process, or at a limit."""
+        """Hand over all checks to the others; return when no slot is left to this process, or at a limit."""
         self.process.leave()
         self._is_leaving = True
         asyncio.get_running_loop().call_later(self._leave_s, self._end)

@@ -74,7 +74,7 @@ async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
 
 def _disconnect(client: Any) -> None:
     network = getattr(client, "_client", None) or client.client
-    for connection in network._conns.values():  # noqa: SLF001 - as the docstring above says
+    for connection in network._conns.values():  # noqa: SLF001 - there is no public list of them
         if connection.connected():
             connection._writer.transport.abort()  # noqa: SLF001 - a peer that is stuck reads no more
             connection.close()
@@ -122,19 +122,19 @@ AIOKafkaConnection.send = send
 
 async def stop_heartbeats(coordinator: Any) -> None:
     """End the task that sends heartbeats, also if it has not begun."""
-    task, coordinator._heartbeat_task = coordinator._heartbeat_task, None  # noqa: SLF001 - as above
+    task, coordinator._heartbeat_task = coordinator._heartbeat_task, None  # noqa: SLF001 - it is kept nowhere else
     if task is not None and not task.done():
         task.cancel()
         await asyncio.wait([task])
 
 
-GroupCoordinator._stop_heartbeat_task = stop_heartbeats  # noqa: SLF001 - as above
+GroupCoordinator._stop_heartbeat_task = stop_heartbeats  # noqa: SLF001 - there is no public name for it
 
 
 def on_heartbeats(consumer: Any, answered: Callable[[], None]) -> None:
     """Call `answered` after each heartbeat of a started consumer that its group's coordinator accepts."""
-    coordinator = consumer._coordinator  # noqa: SLF001 - as the docstring above says
-    beat = coordinator._do_heartbeat  # noqa: SLF001
+    coordinator = consumer._coordinator  # noqa: SLF001 - a consumer shows nothing of its heartbeats
+    beat = coordinator._do_heartbeat  # noqa: SLF001 - for the same reason
 
     async def observed() -> bool:
         is_accepted: bool = await beat()
@@ -142,7 +142,7 @@ def on_heartbeats(consumer: Any, answered: Callable[[], None]) -> None:
             answered()
         return is_accepted
 
-    coordinator._do_heartbeat = observed  # noqa: SLF001
+    coordinator._do_heartbeat = observed  # noqa: SLF001 - for the same reason
 
 
 @asynccontextmanager
