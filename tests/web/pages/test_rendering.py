@@ -21,9 +21,9 @@ def test_what_a_site_sends_is_escaped_and_what_a_page_forgets_is_a_bug() -> None
 
 
 def test_the_style_sheets_have_nothing_that_no_page_uses() -> None:
-    styles = "\n".join(path.read_text("utf-8") for path in WEB.glob("static/*.css"))
+    styles = "\n".join(path.read_text("utf-8") for path in WEB.rglob("*.css"))
     styles = re.sub(r"/\*.*?\*/", "", styles, flags=re.DOTALL)
-    pages = [path for end in ("html", "js", "py") for path in WEB.glob(f"*/*.{end}")]
+    pages = [path for end in ("html", "js", "py") for path in WEB.rglob(f"*.{end}")]
     words = set(re.findall(r"\w+", "\n".join(path.read_text("utf-8") for path in pages)))
     words |= {*get_args(IncidentKind)}
 
