@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 # Where a spreadsheet may see the beginning of a formula: Excel splits at semicolons, too, in half of Europe.
+# There, two quotes are an empty text before the rest of the cell; that is how CSV has one quote of a text.
 _FORMULA = re.compile(
     r"\A(?=[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
-    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}])|(?<=[;\t\r\n])(?=[=+\-@])"
+    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}])|(?<=[;\t\r\n])(?=\"*[=+\-@])"
 )
 
 

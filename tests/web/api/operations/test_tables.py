@@ -70,6 +70,11 @@ def test_no_text_is_a_formula_where_spreadsheets_split(separator: str, sign: str
     assert f"a{separator}'{sign}1" in table([Row(text)], ["name"]).decode()
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@"])
+def test_quotes_do_not_hide_a_formula_from_us(sign: str) -> None:
+    assert table([Row(f'a;"{sign}1')], ["name"], head=False) == f'"a;\'""{sign}1"\r\n'.encode()
+
+
 @pytest.mark.parametrize("text", ["a=b", "text/html; charset=utf-8", "2 - 1", "a@b.example", "x;y", ""])
 def test_other_texts_stay_as_they_are(text: str) -> None:
     assert table([Row(text, 1)], ["name", "at"], head=False).decode() == f"{text},1\r\n"
