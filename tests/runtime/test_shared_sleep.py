@@ -68,6 +68,37 @@ async def test_a_timer_that_comes_early_wakes_nobody(now: Callable[[], float]) -
     assert await woken([1], sleep, now) == pytest.approx([1], abs=2 * MS)
 
 
+async def test_one_timer_is_enough_for_all(now: Callable[[], float]) -> None:
+    looked_at: list[float] = []
+
+    def look() -> float:
+        looked_at.append(now())
+        return looked_at[-1]
+
+    await woken([3, 1], SharedSleep(0.01, look), now)
+
+    after_s = [at - looked_at[0] for at in looked_at]
+    assert after_s == pytest.approx([0, 0, 0, 0, 1, 1, 3], abs=2 * MS)  # as each begins, is set, and wakes
+
+
+def test_on_uvloop_no_timer_comes_too_early() -> None:
+    looks = 0
+
+    def look() -> float:
+        nonlocal looks
+        looks += 1
+        return time.monotonic()
+
+    async def sleeps() -> None:
+        sleep = SharedSleep(0.0, look)
+        for _ in range(50):
+            await sleep.sleep(0.0014)
+
+    uvloop.run(sleeps())
+
+    assert looks == 50 * 3  # when a sleep begins, when its timer is set, and when it ends
+
+
 def test_on_uvloop_nobody_wakes_early_either() -> None:
     delays_s = [0.0003 * n for n in range(200)]
 

@@ -137,7 +137,9 @@ def test_mistakes_are_named_with_their_file_and_their_place_in_it(folder: Folder
 
 
 def test_files_that_cannot_be_parts_are_all_named(folder: Folder) -> None:
-    folder.write("config.json", include=["monitors.d/*.json", "no.json"], log_level="info", monitors={})
+    folder.write(
+        "config.json", include=["monitors.d/*.json", "no.json"], log_level="info", monitors={}, groups=1
+    )
     folder.write("monitors.d/a.json", log_level="debug", include="b.json", monitors=[])
     folder.write("monitors.d/b.json", monitors="x", url_to_monitor=["${UNSET}"])
     (folder.folder / "monitors.d/c.json").write_text('{"monitors": [], "monitors": [], "web_port": 1}')
@@ -145,6 +147,7 @@ def test_files_that_cannot_be_parts_are_all_named(folder: Folder) -> None:
     (folder.folder / "monitors.d/e.json").write_text("{")
     (folder.folder / "monitors.d/f.json").write_text("[" * 100_000)
     folder.write("monitors.d/g.json", web_port=2)
+    folder.write("monitors.d/h.json", groups={"web": {}})
 
     assert folder.mistakes() == [
         f"monitors.d/a.json: include: not for included files; must be in {folder.folder}/config.json",
@@ -162,6 +165,7 @@ def test_files_that_cannot_be_parts_are_all_named(folder: Folder) -> None:
             f"monitors.d/g.json: web_port: given in {folder.folder}/monitors.d/c.json as well;"
             " must be in one file"
         ),
+        f"monitors.d/h.json: groups: given in {folder.folder}/config.json as well; must be in one file",
         "no.json: No such file or directory",
     ]
 
@@ -172,6 +176,7 @@ def test_files_that_cannot_be_parts_are_all_named(folder: Folder) -> None:
         (1, "config.json: include: is a number; must be a string"),
         ([1], "config.json: include[0]: is a number; must be a string"),
         ({}, "config.json: include: is an object; must be a string"),
+        ("a\0", "config.json: include: NUL inside; must be a path"),
         ("a\0*", "config.json: include: NUL inside; must be a path"),
     ],
 )
@@ -183,8 +188,11 @@ def test_what_is_no_pattern_is_a_mistake(folder: Folder, include: object, mistak
 
 def test_too_many_files_are_a_mistake(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "MAX_FILES", 2)
-    for name in "abc":
+    for name in "ab":
         folder.write(f"monitors.d/{name}.json", monitors=[site(name)])
+    assert len(folder.load().monitors) == 2
+
+    folder.write("monitors.d/c.json", monitors=[site("c")])
 
     assert folder.mistakes() == ["config.json: include: too many files; must be at most 2"]
 

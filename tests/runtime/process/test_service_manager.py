@@ -3,12 +3,16 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from monitor.runtime.process.service_manager import ServiceManager
+from tests.clock import NeverWaiting
 from tests.program import Program, Start
 from tests.test_main import DOWN
 
@@ -55,6 +59,30 @@ async def test_a_watchdog_that_is_not_there_or_for_another_process_is_not_fed(
         pass
 
     assert [manager.reads() for _ in range(2)] == ["READY=1", "STOPPING=1"]
+
+
+def test_the_watchdog_is_fed_three_times_in_the_time_that_it_waits(manager: Manager) -> None:
+    service = ServiceManager({"NOTIFY_SOCKET": manager.socket.getsockname(), **WATCHED})
+
+    async def live_for_6_ms() -> None:
+        with service.running():
+            await asyncio.sleep(0.0065)
+
+    with asyncio.Runner(loop_factory=NeverWaiting) as runner:
+        runner.run(live_for_6_ms())
+
+    assert [manager.reads() for _ in range(9)] == ["READY=1", *["WATCHDOG=1"] * 7, "STOPPING=1"]
+
+
+def test_a_manager_that_reads_nothing_is_not_waited_for(manager: Manager) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(BlockingIOError):
+        sender.settimeout(0)
+        while True:
+            sender.sendto(b"unread", manager.socket.getsockname())
+
+    tell = "import os, monitor.runtime.process.service_manager as it; it.ServiceManager(os.environ).ready()"
+    environ = {**os.environ, "NOTIFY_SOCKET": manager.socket.getsockname()}
+    subprocess.run([sys.executable, "-c", tell], env=environ, check=True, timeout=60)
 
 
 async def test_what_is_ready_later_says_so_later(manager: Manager) -> None:
