@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from monitor.probe.addresses import NoAddressError
 from monitor.probe.dns import OWN_TROUBLE
 from monitor.probe.exchange.tls import SeenTls, seen_of_refused
-from monitor.probe.expect import Failure
+from monitor.probe.judging.expect import Failure
 from monitor.probe.timing import Phase
 from monitor.result import OwnTroubleError, Reason
 from monitor.runtime.text import quoted

@@ -14,9 +14,9 @@ from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.exchange.connector import Network
 from monitor.probe.exchange.exchange import Exchange
 from monitor.probe.exchange.tls import TlsSettings
-from monitor.probe.expect import MAX_DETAIL, Failure, Response
 from monitor.probe.failures import Failed, timed_out
-from monitor.probe.judge import Judge
+from monitor.probe.judging.expect import MAX_DETAIL, Failure, Response
+from monitor.probe.judging.judge import Judge
 from monitor.probe.masking import Masking
 from monitor.probe.response import Received, as_text
 from monitor.probe.timing import Timing

@@ -14,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
 from monitor.probe.exchange.tls import MAX_NAMES, earliest_expiry, names_of
-from monitor.probe.expect import MAX_DETAIL
+from monitor.probe.judging.expect import MAX_DETAIL
 from monitor.probe.probe import Probe
 from monitor.probe.response import Received, as_text, in_utf8
 from monitor.probe.timing import Timing

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config.model import Expect
-from monitor.probe.expect import Failure, Response, judged
-from monitor.probe.expect_body import MAX_JSON_VALUES, json_is_true
-from monitor.probe.judge import Judge
+from monitor.probe.judging.expect import Failure, Response, judged
+from monitor.probe.judging.expect_body import MAX_JSON_VALUES, json_is_true
+from monitor.probe.judging.judge import Judge
 from monitor.result import OwnTroubleError, Reason
 
 MB = 1 << 20
@@ -150,7 +150,7 @@ async def test_a_bug_in_a_thread_is_raised_where_it_is_waited_for(monkeypatch: p
     def fail(*_: object) -> None:
         raise AssertionError("a bug")
 
-    monkeypatch.setattr("monitor.probe.judge.judged", fail)
+    monkeypatch.setattr("monitor.probe.judging.judge.judged", fail)
 
     with pytest.raises(AssertionError, match="a bug"):
         await Judge(Expect(body_regex=("b",))).judge(LARGE)

@@ -1,7 +1,7 @@
 import pytest
 
 from monitor.config.model import Expect
-from monitor.probe.expect import (
+from monitor.probe.judging.expect import (
     MAX_DETAIL,
     Response,
     answered_within,
@@ -11,8 +11,8 @@ from monitor.probe.expect import (
     judged,
     status_in,
 )
-from monitor.probe.expect_body import body_has, body_lacks, json_is_true
-from monitor.probe.judge import Judge
+from monitor.probe.judging.expect_body import body_has, body_lacks, json_is_true
+from monitor.probe.judging.judge import Judge
 from monitor.result import Reason
 
 DAY = 86_400.0

@@ -7,7 +7,7 @@ import jmespath  # type: ignore[import-untyped]
 import msgspec
 
 from monitor.config.expressions import compile_pattern
-from monitor.probe.expect import Expectation, Failure, Response, shown
+from monitor.probe.judging.expect import Expectation, Failure, Response, shown
 from monitor.result import Reason
 
 MAX_JSON_VALUES = 100_000

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from monitor.config.model import Expect
-from monitor.probe.expect import (
+from monitor.probe.judging.expect import (
     Expectation,
     Failure,
     Response,
@@ -17,7 +17,7 @@ from monitor.probe.expect import (
     judged,
     status_in,
 )
-from monitor.probe.expect_body import body_has, body_lacks, json_is_true
+from monitor.probe.judging.expect_body import body_has, body_lacks, json_is_true
 from monitor.result import OwnTroubleError
 
 # RE2 takes up to 20 ns for a step, so that the event loop is blocked for 10 ms at most.
