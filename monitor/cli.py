@@ -41,7 +41,7 @@ from monitor.runtime.process.data_dir import DataDirError, locked
 from monitor.runtime.process.event_loop import shorten_pauses
 from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import counted, printable
-from monitor.service import CannotGoOnError, check_once, serve
+from monitor.service import CannotGoOnError, check_once, no_bugs, serve
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.migrate import SchemaError
 from monitor.uptime.accounts import accounts
@@ -253,13 +253,11 @@ async def report(config: Config, since: float, until: float) -> list[ReportRow]:
     """
     start, end = full_hours(since, until, time.time())
     rules = MonitorRules(config.monitors)
-    try:
+    with no_bugs(EmbeddedError, SchemaError, StoreUnavailableError, what="no report: "):
         async with _database(config) as database:
             async with database.transaction() as connection:
                 await rules.read_windows(connection)
             found = await accounts(database, start, end, lambda name: rules.rules(name).windows)
-    except (EmbeddedError, SchemaError, StoreUnavailableError) as error:
-        raise CannotGoOnError(f"no report: {error}") from None
     return rows(found, (monitor.name for monitor in config.monitors), start, end)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from monitor.config.model import Config
@@ -172,14 +172,21 @@ async def _whereabouts(running: Pipeline, results: Sequence[CheckResult], asked:
 @asynccontextmanager
 async def _pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pipeline]:
     """Run the pipeline; raise as `CannotGoOnError` what keeps it from running and is no bug."""
-    reasons: list[str] = []
-    try:
+    with no_bugs(CannotGoOnError, DataDirError, EmbeddedError, OutboxError, SchemaError):
         async with pipeline(config, alerting=alerting) as running:
             yield running
-    except* (CannotGoOnError, DataDirError, EmbeddedError, OutboxError, SchemaError) as group:
+
+
+@contextmanager
+def no_bugs(*kinds: type[Exception], what: str = "") -> Iterator[None]:
+    """Raise errors of these kinds, also those in groups, as one `CannotGoOnError` that begins with `what`."""
+    reasons: list[str] = []
+    try:
+        yield
+    except* kinds as group:
         reasons = [str(error) for error in _errors_of(group)]
     if reasons:
-        raise CannotGoOnError("; ".join(reasons))
+        raise CannotGoOnError(what + "; ".join(reasons))
 
 
 def _errors_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -1,5 +1,6 @@
 """The account of uptime that `--report` prints."""
 
+import asyncio
 import csv
 import io
 import json
@@ -24,8 +25,10 @@ from monitor.uptime.sums import BUCKETS, Sums
 from tests.observing import START, check, checks
 from tests.postgres import result_store
 from tests.program import Start
+from tests.storage.test_results import query
 
 FIRST = START // HOUR_S * HOUR_S
+WINDOW = ("--since", "2020-01-01", "--until", "2999-01-01")
 
 
 def config(uri: str, folder: Path, *names: str) -> Config:
@@ -219,19 +222,32 @@ def test_a_window_that_is_none_is_refused(
 
 def test_the_program_prints_a_report_also_while_it_runs(program: Start) -> None:
     running = program(url_to_monitor="http://127.0.0.1:9/", sleep_duration=1)
-    window = ("--report", "--since", "2020-01-01", "--until", "2999-01-01", "--format", "json")
     running.start()
     running.prints("AIOKafka Consumer fetched", 2)
     other = program(url_to_monitor="http://127.0.0.1:9/", data_dir=str(running.folder / "d"))
 
     def read(which: Any) -> Any:
-        code, printed = which.run(*window)
+        code, printed = which.run("--report", *WINDOW, "--format", "json")
         assert code == 0, which.printed()
         return json.loads(printed)[0]["checks"]
 
     assert read(other) >= 1
     running.stop()
     assert read(other) >= 2
+
+
+def test_an_embedded_database_of_a_newer_program_is_refused_with_a_line(program: Start) -> None:
+    monitor = program(url_to_monitor="http://127.0.0.1:9/", sleep_duration=1)
+    monitor.start()
+    monitor.prints("AIOKafka Consumer fetched")
+    asyncio.run(query(monitor.database(), "INSERT INTO health_schema VALUES (9999, 'from_the_future', '')"))
+    monitor.stop()
+
+    for times, options in enumerate(([], ["--once"], ["--report", *WINDOW]), start=1):
+        assert monitor.run(*options) == (1, "")
+        monitor.prints("CRITICAL .*the database is newer than this program: it has migration 9999", times)
+
+    assert "Traceback" not in monitor.printed()
 
 
 def test_a_report_without_a_database_ends_with_a_line(program: Start) -> None:
