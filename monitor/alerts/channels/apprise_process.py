@@ -6,7 +6,6 @@ process. The order comes on stdin, since it has secrets; the outcome goes to std
 """
 
 import logging
-import os
 import resource
 import signal
 import sys
@@ -18,7 +17,6 @@ from monitor.config.apprise import load_apprise
 
 MEMORY_BYTES = 256 << 20
 PROCESSOR_S = 30
-_NICE = 10
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -63,7 +61,6 @@ def bound(deadline_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    os.nice(_NICE)
 
 
 def main() -> None:
