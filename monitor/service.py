@@ -54,7 +54,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
     async with (
         serving_site(config) as site,
         _pipeline(config) as running,
-        Network(checks) as network,
+        Network(checks, environ=environ) as network,
     ):
         shared, manager = shared_checks(config), ServiceManager(environ)
         on_taken = [site.follow, running.follow]
@@ -116,7 +116,7 @@ async def check_once(
     results: list[CheckResult] = []
     checks = concurrent_checks(config)
     where = ""
-    async with _pipeline(config, alerting=False) as running, Network(checks) as network:
+    async with _pipeline(config, alerting=False) as running, Network(checks, environ=environ) as network:
         reload = Reload(config, path, environ, network)
         schedule = _schedule(config, running, checks, [results.append], once=True)
         try:

@@ -5,12 +5,18 @@ Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. Non
 
 import ipaddress
 import re
+from typing import Literal
 
-from monitor.config.rules import EMBEDDED, string
+from pydantic import SecretStr, ValidationInfo
+
+from monitor.config.rules import EMBEDDED, read_secret, string
 
 PRIVATE = "private"
 """In place of a network: every address that is not public."""
 IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+ENVIRONMENT: Literal["environment"] = "environment"
+"""In place of a proxy: those that the environment names."""
 
 MAX_URL_LENGTH = 8_192
 
@@ -20,6 +26,7 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*
 _WEB_ADDRESS = re.compile(r"(?P<scheme>[^:/?#]+)://(?P<place>[^/?#]+)")
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^][]+)\]|(?P<name>[^][:]+))(?::(?P<port>[0-9]{0,5}))?")
 _MAX_PORT = 65_535
+_BELOW = re.compile(r"\A\*?\.")  # may stand before a name that is meant with all below it
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -84,6 +91,39 @@ def check_link(value: object) -> str:
 def check_proxy(value: str) -> str:
     """Allow URLs of proxies that speak HTTP."""
     return _web_address(value, "http")
+
+
+def read_proxy(value: object, context: ValidationInfo) -> SecretStr | Literal["environment"]:
+    """Allow such a URL as a secret, and the word for the proxies of the environment."""
+    if value == ENVIRONMENT:
+        return ENVIRONMENT
+    return SecretStr(check_proxy(read_secret(value, context).get_secret_value()))
+
+
+def check_without_proxy(value: object) -> str:
+    """Allow what can stand in NO_PROXY."""
+    written = string(value, "a host or a network")
+    if written != "*" and not (_is_network(written) or _is_place(_BELOW.sub("", written))):
+        allowed = 'must be HOST or HOST:PORT, an address, a network such as 10.0.0.0/8, or "*"'
+        raise ValueError(f"not a host or a network; {allowed}")
+    return written
+
+
+def _is_network(written: str) -> bool:
+    try:
+        network(written)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_place(written: str) -> bool:
+    """Return whether it is a host, with or without a port, as a request has it."""
+    try:
+        port_of(written)
+    except ValueError:
+        return False
+    return written.isascii()
 
 
 def check_bootstrap(servers: str) -> str:

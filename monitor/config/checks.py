@@ -6,26 +6,30 @@ Kafka's security without what it needs, and a web server that anybody may reach 
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from pathlib import Path
 
+from monitor.config.addresses import ENVIRONMENT, check_proxy
 from monitor.config.alerts import GroupSettings, Notify
 from monitor.config.files import check_authorities, check_certificate, check_pair
 from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
 from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.rules import EMBEDDED
+from monitor.runtime.proxies import proxies_of
 
 _MAX_SHOWN = 20  # names, in a mistake
 _NO_MONITOR = "no monitor has this name; must be the name of one"
 _NO_GROUP = "no monitor is of this group; must be the group of one or more"
 
 
-def monitor_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
+def monitor_mistakes(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Return each key of a monitor with its defaults that does not go with another key, and why."""
     yield from _number_mistakes(monitor)
+    if monitor.proxy == ENVIRONMENT:
+        yield from _environment_mistakes(environ)
     if monitor.basic_auth is not None and monitor.bearer_token is not None:
         yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
     if monitor.addresses == "all" and monitor.proxy is not None:
@@ -47,6 +51,14 @@ def _number_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
         yield "window", "bad is more than of; must be at most as many"
     if monitor.retry_interval_s is not None and monitor.retry_interval_s > monitor.interval_s:
         yield "retry_interval_s", "more than interval_s; must be at most as much, or null"
+
+
+def _environment_mistakes(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for scheme, url in proxies_of(environ).items():
+        try:
+            check_proxy(url)
+        except ValueError as error:
+            yield "proxy", f"what {scheme.upper()}_PROXY names cannot be used: {error}"
 
 
 def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[PlacedMistake]:

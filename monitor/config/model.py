@@ -5,16 +5,19 @@ Times are seconds. The descriptions are those of the JSON Schema.
 
 import socket
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
 from monitor.config import values
+from monitor.config.addresses import ENVIRONMENT
 from monitor.config.alerts import Alerts, GroupSettings
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
 from monitor.config.values import Count, Duration, Many, OneOrMany, Size, Strict
+from monitor.runtime.proxies import proxies_of
 
 SLEEP_DURATION_S = 60.0
 
@@ -98,7 +101,9 @@ class MonitorSettings(GroupSettings):
     deny_addresses: Annotated[tuple[values.DeniedAddresses, ...], Many, OneOrMany()] = ()
     """Addresses never to connect to, also not by a redirect: "private" (all that is not public), networks."""
     proxy: values.Proxy | None = None
-    """http:// URL of a proxy."""
+    """http:// URL of a proxy; "environment": HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
+    no_proxy: Annotated[tuple[values.WithoutProxy, ...], Many, OneOrMany()] = ()
+    """Hosts that are reached without the proxy, with those below them; also HOST:PORT, networks, "*"."""
     reuse_connection: bool = False
     """Whether to keep the connection from check to check."""
     max_body_bytes: Size = 1_048_576
@@ -138,6 +143,14 @@ class Monitor(MonitorSettings):
     def public_url(self) -> str:
         """The URL without user, password, secret query values and values from the environment."""
         return public_url(self.url)
+
+    def proxies(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the URLs of its proxies, with their passwords, by the scheme of what is asked for."""
+        if self.proxy is None:
+            return {}
+        if self.proxy == ENVIRONMENT:
+            return proxies_of(environ)
+        return dict.fromkeys(("http", "https"), self.proxy.get_secret_value())
 
 
 class StatusPage(Strict):

@@ -53,7 +53,7 @@ def _folder(context: ValidationInfo) -> Path:
     return context.context["folder"] if context.context else Path.cwd()
 
 
-def read_secret(value: object, context: ValidationInfo) -> object:
+def read_secret(value: object, context: ValidationInfo) -> SecretStr:
     """Allow a string, or an object that names a file; the file's last line break is no part of the secret.
 
     What came from the environment or a file stays marked as such.

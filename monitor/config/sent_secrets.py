@@ -4,9 +4,10 @@ A site can send back what it got. What it got is known, so that it need not be g
 """
 
 import binascii
+import os
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from urllib.parse import unquote, unquote_plus
 
@@ -21,15 +22,15 @@ MAX_FIELDS = 100  # of a body, that are secrets
 _FIELD = re.compile(r"""(?<![\w.%-])(?P<name>[\w.%-]+)["']?\s*[=:]\s*["']?(?P<value>[^"'&,;<>{}\s]+)""")
 
 
-def sent_secrets(monitor: Monitor) -> frozenset[str]:
+def sent_secrets(monitor: Monitor, environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     """Return the secrets, of any length: credentials, what came from the environment or a file, the body."""
-    return frozenset(filter(None, _sent(monitor)))
+    return frozenset(filter(None, _sent(monitor, environ)))
 
 
-def _sent(monitor: Monitor) -> Iterator[str]:
+def _sent(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[str]:
     yield from _in_url(monitor.url)
-    if monitor.proxy is not None:
-        yield from _in_url(monitor.proxy.get_secret_value())
+    for proxy in monitor.proxies(environ).values():
+        yield from _in_url(proxy)
     if monitor.bearer_token is not None:
         yield monitor.bearer_token.get_secret_value()
     if monitor.basic_auth is not None:

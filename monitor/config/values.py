@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -87,6 +87,9 @@ ConnectivityTarget = Annotated[
 ]
 DnsServer = Annotated[str, PlainValidator(addresses.check_dns_server), WithJsonSchema({"type": "string"})]
 DeniedAddresses = Annotated[str, PlainValidator(addresses.check_denied), WithJsonSchema({"type": "string"})]
+WithoutProxy = Annotated[
+    str, PlainValidator(addresses.check_without_proxy), WithJsonSchema({"type": "string"})
+]
 Network = Annotated[str, PlainValidator(addresses.check_network), WithJsonSchema({"type": "string"})]
 StatusPattern = Annotated[
     str | int,
@@ -119,7 +122,11 @@ Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema
 Key = Annotated[Secret, _about_secret(rules.check_key), WithJsonSchema(_KEY_SCHEMA)]
 HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
 Token = Annotated[Key, _about_secret(rules.check_header_value)]
-Proxy = Annotated[Secret, _about_secret(addresses.check_proxy)]
+Proxy = Annotated[
+    SecretStr | Literal["environment"],
+    PlainValidator(addresses.read_proxy),
+    WithJsonSchema(_SECRET_SCHEMA),
+]
 WebAddress = Annotated[Secret, _about_secret(addresses.check_url)]
 AppriseUrl = Annotated[Secret, _about_secret(check_apprise_url)]
 DatabaseUri = Annotated[

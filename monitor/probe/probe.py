@@ -47,11 +47,11 @@ class Probe:
         self._location = location
         self._network = network
         self._public_url = monitor.public_url
-        self._masking = Masking(sent_secrets(monitor))
+        self._masking = Masking(sent_secrets(monitor, network.environ))
         self._judge = Judge(monitor.expect)
         self._tls = TlsSettings(monitor.verify_tls, monitor.ca_file, monitor.client_cert, monitor.client_key)
         self._tls_elsewhere = self._tls._replace(client_cert=None, client_key=None)
-        self._exchange = Exchange(monitor, network.connector(monitor))
+        self._exchange = Exchange(monitor, network.connector(monitor), network.environ)
 
     async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
         """Check once. The response is there within `timeout_s`, counted from when `timing` began."""

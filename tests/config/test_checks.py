@@ -293,3 +293,16 @@ def test_a_token_opens_the_server_to_others(read: Read) -> None:
 
 def test_a_server_that_is_off_needs_no_token(read: Read) -> None:
     assert read(web_host="monitor.example", web_port=None).web_port is None
+
+
+def test_proxies_of_the_environment_must_speak_http(read: Read) -> None:
+    environ = {"HTTPS_PROXY": "socks5://me:s3cret@proxy.example:1", "http_proxy": "proxy.example:3128"}
+
+    read(environ)
+    with pytest.raises(ConfigError) as refused:
+        read(environ, defaults={"proxy": "environment"})
+
+    (mistake,) = refused.value.mistakes
+    assert mistake.endswith(
+        "config.json: defaults.proxy: what HTTPS_PROXY names cannot be used: not such a URL; must be http://HOST"
+    )

@@ -37,7 +37,7 @@ SECRETS: dict[str, Any] = {
             "expect": {"body_regex": "${SECRET}!", "status": [200, "3xx"]},
             "maintenance": {"starts_at": "2026-12-01T02:00:00+01:00", "ends_at": "2026-12-01T03:00:00Z"},
         },
-        {"url": "https://blog.example/", "bearer_token": "s3cret", "name": "blog"},
+        {"url": "https://blog.example/", "bearer_token": "s3cret", "name": "blog", "proxy": "environment"},
     ],
 }
 
@@ -57,6 +57,7 @@ def test_no_secret_is_shown(read: Read, tmp_path: Path) -> None:
     assert shop["headers"] == {"X-Key": "***"}
     assert shop["basic_auth"] == {"username": "ada", "password": "***"}
     assert shop["expect"]["body_regex"] == ["***!"]
+    assert [each["proxy"] for each in found["monitors"]] == ["***", "environment"]
     assert shop["maintenance"][0]["starts_at"] == "2026-12-01T02:00:00+01:00"
 
 

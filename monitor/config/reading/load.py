@@ -95,7 +95,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     mistakes.note(_names_in_use_twice(document))
     wrong = {place[0] for place, _ in mistakes.found}
     monitors = [(each, place, _merged(each, written)) for each, place in _monitors(written)]
-    mistakes.note(_contradictions(written, monitors, wrong))
+    mistakes.note(_contradictions(written, monitors, wrong, environ))
     mistakes.note(_dangling(written, monitors, wrong))
     if mistakes.found:
         raise ConfigError(mistakes.lines(pieces), pieces.patterns)
@@ -143,7 +143,7 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[PlacedMistake]:
 
 
 def _contradictions(
-    written: WrittenConfig, monitors: Sequence[_Placed], wrong: set[str | int]
+    written: WrittenConfig, monitors: Sequence[_Placed], wrong: set[str | int], environ: Mapping[str, str]
 ) -> Iterator[PlacedMistake]:
     """Return what is right by itself and wrong together, unless `wrong` keys may be the cause."""
     if not written.monitors and not written.url_to_monitor and wrong.isdisjoint(_MONITORS):
@@ -155,7 +155,7 @@ def _contradictions(
         yield from label_mistakes(written)
     if wrong.isdisjoint({*_MONITORS, "defaults"}):
         for monitor, place, merged in monitors:
-            for key, text in monitor_mistakes(merged):
+            for key, text in monitor_mistakes(merged, environ):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, Self
 
@@ -36,9 +38,15 @@ _LINK_LOCAL = "fe"  # and some others; to these, uvloop adds an interface that n
 
 
 class Network:
-    """What all probes share: look-ups, connectors and TLS contexts (these are large)."""
+    """What all probes share: look-ups, connectors, TLS contexts (these are large) and the environment."""
 
-    def __init__(self, max_lookups: int, getaddrinfo: GetAddrInfo = socket.getaddrinfo) -> None:
+    def __init__(
+        self,
+        max_lookups: int,
+        getaddrinfo: GetAddrInfo = socket.getaddrinfo,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.environ = environ
         self.resolver = SystemResolver(max_lookups, getaddrinfo)
         self.tls = TlsContexts()
         self._connectors: dict[tuple[object, ...], Connector] = {}

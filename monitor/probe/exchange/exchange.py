@@ -1,8 +1,9 @@
 """From a monitor's first request to the last byte of the final response: connections, redirects, cookies."""
 
 import asyncio
+import os
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import aiohttp
@@ -11,7 +12,7 @@ from aiohttp.http import RawResponseMessage
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Connector, begin_tls, open_tunnel
 from monitor.probe.exchange.decoding import Decoding, NotEncodedError, decoding
-from monitor.probe.exchange.request import Configured, Place, Request, redirected
+from monitor.probe.exchange.request import Configured, Place, Request, redirected, tunnel_to
 from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed, unusable_url
 from monitor.probe.response import Received, charset_in
@@ -30,9 +31,11 @@ _Key = tuple[Place, ssl.SSLContext | None]
 class Exchange:
     """The requests of one monitor; use it from one task at a time."""
 
-    def __init__(self, monitor: Monitor, connector: Connector) -> None:
+    def __init__(
+        self, monitor: Monitor, connector: Connector, environ: Mapping[str, str] = os.environ
+    ) -> None:
         self._monitor = monitor
-        self._configured = Configured(monitor)
+        self._configured = Configured(monitor, environ)
         self._connector = connector
         self._kept: dict[_Key, Wire] = {}
 
@@ -117,13 +120,14 @@ class Exchange:
 
     async def _connect(self, request: Request, context: ssl.SSLContext | None, timing: Timing) -> Wire:
         timing.tls = None
-        proxy = self._configured.proxy
+        proxy = request.proxy
         hold = context is not None and proxy is None
-        wire = await self._connector.connect(proxy or request.site, timing, hold=hold)
+        place = request.site if proxy is None else proxy.place
+        wire = await self._connector.connect(place, timing, hold=hold)
         if context is not None:
             try:
                 if proxy is not None:
-                    await open_tunnel(wire, self._configured.tunnel_to(request))
+                    await open_tunnel(wire, tunnel_to(request, proxy))
                 await begin_tls(wire, context, request.server_name, timing)
             except BaseException:  # a cancellation too closes the connection
                 wire.abort()

@@ -6,6 +6,7 @@ for the own origin, too, if a later redirect leads back to it: another site has 
 requested there.
 """
 
+import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -16,8 +17,10 @@ from urllib.parse import urljoin
 from multidict import CIMultiDict
 from yarl import URL
 
+from monitor.config.addresses import ENVIRONMENT
 from monitor.config.model import Monitor
 from monitor.probe.exchange.decoding import ACCEPTED
+from monitor.runtime.proxies import WithoutProxy, no_proxy_of
 
 MAX_LOCATION = 16_384  # characters that a redirect may have
 
@@ -44,6 +47,14 @@ class Place(NamedTuple):
     port: int
 
 
+class Proxy(NamedTuple):
+    """A proxy that speaks HTTP."""
+
+    place: Place
+    credentials: str | None
+    """The value of Proxy-Authorization."""
+
+
 class Request(NamedTuple):
     """One request, ready to be sent."""
 
@@ -57,6 +68,7 @@ class Request(NamedTuple):
     head: bytes
     body: bytes
     waits: bool  # for an interim response, before it sends the body
+    proxy: Proxy | None
 
     @property
     def bodyless(self) -> bool:
@@ -65,17 +77,17 @@ class Request(NamedTuple):
 
 
 class Configured:
-    """What the requests of one monitor have in common."""
+    """What the requests of one monitor have in common; `environ` may name its proxies."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, environ: Mapping[str, str] = os.environ) -> None:
         url = URL(monitor.url)
         self._headers = _headers(monitor, url)
         self._body = monitor.body.get_secret_value().encode() if monitor.body else b""
         self._close = not monitor.reuse_connection
         self._server_names = {_place(url).host: monitor.server_name} if monitor.server_name else {}
-        proxy = URL(monitor.proxy.get_secret_value()) if monitor.proxy else None
-        self.proxy = None if proxy is None else _place(proxy)
-        self._proxy_credentials = None if proxy is None else _credentials_in(proxy)
+        self._proxies = {scheme: _proxy(URL(proxy)) for scheme, proxy in monitor.proxies(environ).items()}
+        further = no_proxy_of(environ) if monitor.proxy == ENVIRONMENT else ()
+        self._without_proxy = WithoutProxy((*monitor.no_proxy, *further))
         target = _target(_encoded(monitor.url.partition(":")[2]))
         self.first = self.request(monitor.method, url.with_user(None).with_fragment(None), target, own=True)
 
@@ -106,14 +118,16 @@ class Configured:
         if cookies:
             headers["Cookie"] = _with_cookies(headers.get("Cookie", ""), cookies)
         _describe_body(headers, method, content)
-        secure = url.scheme == "https"
+        secure, site = url.scheme == "https", _place(url)
+        proxy = self._proxies.get(url.scheme)
+        if proxy is not None and self._without_proxy.has(*site):
+            proxy = None
         asked = target
-        if self.proxy is not None and not secure:
+        if proxy is not None and not secure:
             asked = f"{url.origin()}{target}"
-            self._add_proxy_credentials(headers)
+            _add_proxy_credentials(headers, proxy)
         if self._close:
             headers.setdefault("Connection", "close")
-        site = _place(url)
         return Request(
             url,
             target,
@@ -125,20 +139,18 @@ class Configured:
             head=_head(f"{method} {asked}", headers),
             body=content,
             waits=bool(content) and headers.get("Expect", "").lower() == "100-continue",
+            proxy=proxy,
         )
 
-    def tunnel_to(self, request: Request) -> Request:
-        """Return what asks the proxy for a connection to the site. Nothing of the site's is in it."""
-        authority = f"{request.url.host_subcomponent}:{request.site.port}"
-        headers = CIMultiDict({"Host": authority, "User-Agent": _USER_AGENT})
-        self._add_proxy_credentials(headers)
-        return request._replace(
-            method="CONNECT", head=_head(f"CONNECT {authority}", headers), body=b"", waits=False
-        )
 
-    def _add_proxy_credentials(self, headers: CIMultiDict[str]) -> None:
-        if self._proxy_credentials is not None:
-            headers["Proxy-Authorization"] = self._proxy_credentials
+def tunnel_to(request: Request, proxy: Proxy) -> Request:
+    """Return what asks the proxy for a connection to the site. Nothing of the site's is in it."""
+    authority = f"{request.url.host_subcomponent}:{request.site.port}"
+    headers = CIMultiDict({"Host": authority, "User-Agent": _USER_AGENT})
+    _add_proxy_credentials(headers, proxy)
+    return request._replace(
+        method="CONNECT", head=_head(f"CONNECT {authority}", headers), body=b"", waits=False
+    )
 
 
 class Redirect(NamedTuple):
@@ -211,6 +223,15 @@ def _add_credentials(headers: CIMultiDict[str], url: URL) -> None:
         if "Authorization" in headers:
             raise ValueError("credentials beside those that are configured")
         headers["Authorization"] = credentials
+
+
+def _proxy(url: URL) -> Proxy:
+    return Proxy(_place(url), _credentials_in(url))
+
+
+def _add_proxy_credentials(headers: CIMultiDict[str], proxy: Proxy) -> None:
+    if proxy.credentials is not None:
+        headers["Proxy-Authorization"] = proxy.credentials
 
 
 def _describe_body(headers: CIMultiDict[str], method: str, content: bytes) -> None:

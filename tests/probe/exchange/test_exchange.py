@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network, begin_tls
-from monitor.probe.exchange.request import Configured, redirected
+from monitor.probe.exchange.request import Configured, redirected, tunnel_to
 from monitor.probe.exchange.wire import Wire
 from monitor.probe.failures import Failed
 from monitor.probe.probe import Probe
@@ -171,14 +171,15 @@ def test_no_cookie_adds_a_header() -> None:
 
 
 def test_nothing_of_the_sites_is_in_what_a_proxy_gets() -> None:
-    site = configured(
+    request = configured(
         "https://bücher.test/?token=s3cret",
         proxy=SecretStr("http://user:secret@proxy.test:3128"),
         headers={"X-Api-Key": SecretStr("s3cret"), "Cookie": SecretStr("s3cret")},
         bearer_token=SecretStr("s3cret"),
-    )
+    ).first
 
-    assert site.tunnel_to(site.first).head == (
+    assert request.proxy
+    assert tunnel_to(request, request.proxy).head == (
         b"CONNECT xn--bcher-kva.test:443 HTTP/1.1\r\nHost: xn--bcher-kva.test:443\r\n"
         b"User-Agent: website-health-monitor/0.1\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n"
     )
