@@ -49,6 +49,7 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     TOO_SLOW = "too_slow"
     CERTIFICATE_EXPIRING = "certificate_expiring"
+    TLS_POLICY = "tls_policy"
     BLOCKED_ADDRESS = "blocked_address"
     MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: the site may be up or down
 

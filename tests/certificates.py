@@ -32,6 +32,10 @@ class Certificate:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @property
+    def sha256(self) -> str:
+        return self.x509.fingerprint(hashes.SHA256()).hex()
+
+    @property
     def der(self) -> bytes:
         return self.x509.public_bytes(Encoding.DER)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from monitor.config.addresses import ENVIRONMENT, check_proxy
 from monitor.config.alerts import GroupSettings, Notify
 from monitor.config.files import check_authorities, check_certificate, check_pair
-from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
+from monitor.config.model import Expect, Monitor, SecurityProtocol, Settings, WrittenConfig
 from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.rules import EMBEDDED
 from monitor.runtime.proxies import proxies_of
@@ -28,6 +28,7 @@ _NO_GROUP = "no monitor is of this group; must be the group of one or more"
 def monitor_mistakes(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Return each key of a monitor with its defaults that does not go with another key, and why."""
     yield from _number_mistakes(monitor)
+    yield from _tls_mistakes(monitor.expect)
     if monitor.proxy == ENVIRONMENT:
         yield from _environment_mistakes(environ)
     if monitor.basic_auth is not None and monitor.bearer_token is not None:
@@ -59,6 +60,12 @@ def _environment_mistakes(environ: Mapping[str, str]) -> Iterator[tuple[str, str
             check_proxy(url)
         except ValueError as error:
             yield "proxy", f"what {scheme.upper()}_PROXY names cannot be used: {error}"
+
+
+def _tls_mistakes(expect: Expect) -> Iterator[tuple[str, str]]:
+    for key in ("min_tls_version", "certificate_issuer", "certificate_sha256"):
+        if expect.tls == "forbidden" and getattr(expect, key):
+            yield "expect", f'tls is "forbidden" beside {key}; must be one of the two'
 
 
 def reference_mistakes(written: WrittenConfig, monitors: Sequence[Monitor]) -> Iterator[PlacedMistake]:

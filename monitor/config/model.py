@@ -63,6 +63,14 @@ with warnings.catch_warnings():
         """The longest response time that is still up."""
         min_certificate_days: Annotated[float, Field(ge=0, le=36_500)] | None = None
         """The days for which the server's certificates must still be valid."""
+        tls: Literal["required", "forbidden"] | None = None
+        """Whether the last request must be made with TLS, or must not."""
+        min_tls_version: Literal["1.2", "1.3"] | None = None
+        """The lowest version of TLS that may be agreed on; older ones than 1.2 are never offered."""
+        certificate_issuer: values.Regex | None = None
+        """A regular expression that must be found in the issuer of the server's own certificate."""
+        certificate_sha256: Annotated[tuple[values.Fingerprint, ...], Many, OneOrMany()] = ()
+        """SHA-256 fingerprints, one of which the server's own certificate must have; hex digits."""
 
 
 class MonitorSettings(GroupSettings):

@@ -17,6 +17,7 @@ from monitor.config.public_url import Expanded
 
 EMBEDDED = "embedded"
 MAX_NAME_LENGTH = 200
+FINGERPRINT = "[0-9A-Fa-f]{64}|(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}"
 
 _MAX_SECRET_BYTES = 1_000_000
 _MAX_TOPIC_LENGTH = 249 - len(".dead")
@@ -129,6 +130,15 @@ def check_status(value: object) -> str | int:
         if match and int(match["lowest"] or 0) <= int(match["highest"] or _HIGHEST_STATUS):
             return int(match[0]) if match[0].isdigit() else match[0].lower()
     raise ValueError('not a status; must be a code (200), a range ("200-399") or a class ("2xx")')
+
+
+def check_fingerprint(value: object) -> str:
+    """Allow SHA-256 in hex digits, with or without colons; what came from the environment stays marked."""
+    allowed = "64 hex digits, with or without colons"
+    text = string(value, allowed)
+    if not re.fullmatch(FINGERPRINT, text):
+        raise ValueError(f"not the SHA-256 of a certificate; must be {allowed}")
+    return text
 
 
 def check_not_empty(many: tuple[Any, ...]) -> tuple[Any, ...]:

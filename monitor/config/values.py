@@ -79,6 +79,11 @@ Method = Annotated[str, AfterValidator(rules.check_method)]
 HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
 Username = Annotated[str, AfterValidator(rules.check_username)]
 Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({"type": "string"})]
+Fingerprint = Annotated[
+    str,
+    PlainValidator(rules.check_fingerprint),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{rules.FINGERPRINT})$|{_FROM_ENVIRONMENT}"}),
+]
 JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
 Url = Annotated[str, PlainValidator(addresses.check_url), WithJsonSchema(_URL_SCHEMA)]
 Link = Annotated[str, PlainValidator(addresses.check_link), WithJsonSchema(_URL_SCHEMA)]

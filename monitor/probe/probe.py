@@ -104,7 +104,7 @@ class Probe:
             truncated=seen.truncated,
             response_time=timing.response_time,
             checked_at=timing.timestamp,
-            secure=seen.tls.tls is not None,
+            tls=seen.tls.tls,
             certificate_expires_at=seen.tls.certificate_expires_at,
         )
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from monitor.config.expressions import compile_pattern
 from monitor.config.public_url import public_text
 from monitor.probe.response import in_utf8
-from monitor.result import Reason
-from monitor.runtime.text import DAY_S, quoted
+from monitor.result import Reason, Tls
+from monitor.runtime.text import quoted
 
 Failure = tuple[Reason, str]
 """The reason, and the detail for a person."""
@@ -33,7 +33,8 @@ class Response:
     """Whether there is more of the body than was read."""
     response_time: float = 0.0
     checked_at: float = 0.0
-    secure: bool = False
+    tls: Tls | None = None
+    """Of the last request."""
     certificate_expires_at: float | None = None
 
     @cached_property
@@ -72,7 +73,7 @@ def header_has(name: str, pattern: str) -> Expectation:
         values = response.headers.get(name.lower(), ())
         if not values:
             yield Reason.HEADER, f"there is no header {name}"
-        elif not any(compiled.search(_encoded(value)) for value in values):
+        elif not any(compiled.search(encoded(value)) for value in values):
             yield Reason.HEADER, f'the header {name} does not match "{shown(pattern)}"'
 
     return Expectation(judge, compiled.programsize)
@@ -83,7 +84,7 @@ def header_lacks(name: str, pattern: str) -> Expectation:
     compiled = compile_pattern(pattern)
 
     def judge(response: Response) -> Iterable[Failure]:
-        if any(compiled.search(_encoded(value)) for value in response.headers.get(name.lower(), ())):
+        if any(compiled.search(encoded(value)) for value in response.headers.get(name.lower(), ())):
             yield Reason.HEADER, f'the header {name} matches "{shown(pattern)}"'
 
     return Expectation(judge, compiled.programsize)
@@ -96,25 +97,6 @@ def answered_within(max_response_time_s: float) -> Expectation:
         if response.response_time > max_response_time_s:
             took = f"took {response.response_time:.3f} s"
             yield Reason.TOO_SLOW, f"{took}, expected at most {max_response_time_s:g} s"
-
-    return Expectation(judge)
-
-
-def certificates_last(min_days: float) -> Expectation:
-    """Expect that no certificate of the peer expires within these days; without TLS nothing is expected."""
-
-    def judge(response: Response) -> Iterable[Failure]:
-        if not response.secure:
-            return
-        if response.certificate_expires_at is None:
-            yield Reason.CERTIFICATE_EXPIRING, "the expiry of the certificate cannot be read"
-            return
-        days = (response.certificate_expires_at - response.checked_at) / DAY_S
-        if days < min_days:
-            yield (
-                Reason.CERTIFICATE_EXPIRING,
-                f"a certificate expires in {days:.1f} days, expected at least {min_days:g}",
-            )
 
     return Expectation(judge)
 
@@ -137,7 +119,8 @@ def shown(expected: str) -> str:
     return quoted(public_text(expected))
 
 
-def _encoded(value: str) -> bytes:
+def encoded(value: str) -> bytes:
+    """Return the value of a header, or a name in a certificate, as patterns are searched in it."""
     return value.encode("utf-8", "surrogateescape")
 
 

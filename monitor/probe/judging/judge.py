@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 from monitor.config.model import Expect
@@ -11,13 +11,19 @@ from monitor.probe.judging.expect import (
     Failure,
     Response,
     answered_within,
-    certificates_last,
     header_has,
     header_lacks,
     judged,
     status_in,
 )
 from monitor.probe.judging.expect_body import body_has, body_lacks, json_is_true
+from monitor.probe.judging.expect_tls import (
+    certificate_is_one_of,
+    certificate_issued_by,
+    certificates_last,
+    tls_at_least,
+    tls_is,
+)
 from monitor.result import OwnTroubleError
 
 # RE2 takes up to 20 ns for a step, so that the event loop is blocked for 10 ms at most.
@@ -49,6 +55,7 @@ class Judge:
 
 def _compiled(expect: Expect) -> list[Expectation]:
     compiled = [
+        *_of_tls(expect),
         status_in(expect.status),
         *(header_has(*each) for each in expect.header_regex.items()),
         *(header_lacks(*each) for each in expect.header_not_regex.items()),
@@ -64,8 +71,21 @@ def _compiled(expect: Expect) -> list[Expectation]:
     return compiled
 
 
+def _of_tls(expect: Expect) -> Iterator[Expectation]:
+    """Return what is judged first: without it, nobody knows who has sent the rest."""
+    if expect.tls is not None:
+        yield tls_is(expect.tls)
+    if expect.min_tls_version is not None:
+        yield tls_at_least(expect.min_tls_version)
+    if expect.certificate_issuer is not None:
+        yield certificate_issued_by(expect.certificate_issuer)
+    if expect.certificate_sha256:
+        yield certificate_is_one_of(expect.certificate_sha256)
+
+
 def _size(response: Response) -> int:
-    return len(response.body) + sum(len(value) for values in response.headers.values() for value in values)
+    headers = sum(len(value) for values in response.headers.values() for value in values)
+    return len(response.body) + headers + (len(response.tls.issuer) if response.tls else 0)
 
 
 async def _in_thread(work: Callable[[], Failure | None]) -> Failure | None:

@@ -5,17 +5,27 @@ from monitor.probe.judging.expect import (
     MAX_DETAIL,
     Response,
     answered_within,
-    certificates_last,
     header_has,
     header_lacks,
     judged,
     status_in,
 )
 from monitor.probe.judging.expect_body import body_has, body_lacks, json_is_true
+from monitor.probe.judging.expect_tls import certificates_last
 from monitor.probe.judging.judge import Judge
-from monitor.result import Reason
+from monitor.result import Reason, Tls
 
 DAY = 86_400.0
+TLS = Tls(
+    version="TLS 1.2",
+    cipher="ECDHE-RSA-AES128-GCM-SHA256",
+    sha256="5f" * 32,
+    subject="CN=shop",
+    issuer="CN=R3,O=Let's Encrypt",
+    alternatives="shop.test",
+    serial_number="04",
+    chain_expires_at=None,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,7 @@ async def test_the_detail_has_all_that_failed_and_the_first_gives_the_reason() -
         headers={"server": ["Apache"], "x-powered-by": ["PHP/5"]},
         body=b"an error",
         response_time=1.5,
-        secure=True,
+        tls=TLS,
         checked_at=0.0,
         certificate_expires_at=3 * DAY,
     )
@@ -110,11 +120,11 @@ def test_a_response_may_take_so_long(took_s: float, satisfied: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("secure", "expires_at", "satisfied"),
-    [(True, 114 * DAY, True), (True, 113.9 * DAY, False), (True, None, False), (False, None, True)],
+    ("tls", "expires_at", "satisfied"),
+    [(TLS, 114 * DAY, True), (TLS, 113.9 * DAY, False), (TLS, None, False), (None, None, True)],
 )
-def test_a_certificate_must_last(secure: bool, expires_at: float | None, satisfied: bool) -> None:
-    response = Response(200, checked_at=100 * DAY, secure=secure, certificate_expires_at=expires_at)
+def test_a_certificate_must_last(tls: Tls | None, expires_at: float | None, satisfied: bool) -> None:
+    response = Response(200, checked_at=100 * DAY, tls=tls, certificate_expires_at=expires_at)
 
     failure = judged([certificates_last(14)], response)
 
