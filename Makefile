@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check format lint types imports test schemas requirements dist chaos simulation fuzz hostile mutants
+.PHONY: check format lint types imports test schemas requirements dist kafka-versions chaos simulation fuzz hostile mutants
 
 check: lint types imports test
 
@@ -34,6 +34,13 @@ requirements:
 # A wheel and a source distribution in dist/. Their version is that of monitor/version.py.
 dist:
 	$(PYTHON) -m build --no-isolation
+
+# The oldest and the newest Apache Kafka that we promise; SCRAM without ZooKeeper begins with 3.5.
+KAFKA_VERSIONS ?= 3.3.2 4.4.0
+kafka-versions:
+	for version in $(KAFKA_VERSIONS); do \
+		KAFKA_VERSION=$$version $(PYTHON) -m pytest tests/delivery -m kafka_versions -k "not SCRAM" -rs || exit 1; \
+	done
 
 # Break everything, at random, and count what was lost: on Apache Kafka, then on the embedded servers.
 chaos:

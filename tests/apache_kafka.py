@@ -27,7 +27,11 @@ from tests.freeze import freeze
 from tests.leftovers import Watch
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
-LIBRARIES = POM.parent / "target" / "libraries"
+VERSION = os.environ.get("KAFKA_VERSION")  # else that of the POM
+LIBRARIES = POM.parent / "target" / (VERSION or "libraries")
+SCRAM_SINCE = [3, 5]  # without ZooKeeper
+_FAST = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=ERROR")
+JAVA = ("java", *_FAST, "-cp", f"{LIBRARIES}/*")
 PASSWORD = "pass word"  # noqa: S105 - of a broker that lives for a minute
 LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "EXPIRED", "CONTROLLER")
 PROTOCOLS = {"EXPIRED": "SSL", "CONTROLLER": "PLAINTEXT"}
@@ -100,11 +104,12 @@ class ApacheKafka:
         self._paused = False
         self._write_certificates()
         self._write_properties()
+        has_scram = VERSION is None or [int(part) for part in VERSION.split(".")] >= SCRAM_SINCE
         scram = [f"{each}=[name=monitor,password={PASSWORD}]" for each in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
         cluster = ("--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", str(directory / "properties"))
-        added = [argument for each in scram for argument in ("--add-scram", each)]
+        added = [argument for each in scram if has_scram for argument in ("--add-scram", each)]
         formatted = subprocess.run(
-            [*self._java, "kafka.tools.StorageTool", "format", *cluster, *added],
+            [*JAVA, "kafka.tools.StorageTool", "format", *cluster, *added],
             check=False,
             capture_output=True,
             text=True,
@@ -136,7 +141,7 @@ class ApacheKafka:
     def launch(self) -> None:
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [*self._java, "kafka.Kafka", self.directory / "properties"], stdout=output, stderr=output
+                [*JAVA, "kafka.Kafka", self.directory / "properties"], stdout=output, stderr=output
             )
 
     def until_it_answers(self) -> None:
@@ -175,11 +180,6 @@ class ApacheKafka:
     def resume(self) -> None:
         assert self._process
         self._process.send_signal(signal.SIGCONT)
-
-    @property
-    def _java(self) -> list[str]:
-        fast = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=ERROR")
-        return ["java", *fast, "-cp", f"{LIBRARIES}/*"]
 
     def _answers(self) -> bool:
         with (
@@ -235,10 +235,20 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def need_java() -> None:
+    """Get the broker; skip where the programs for that are missing, or fail in CI."""
+    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    if missing:
+        reason = f"Apache Kafka needs {' and '.join(missing)}"
+        pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
+    resolve()
+
+
 def resolve() -> None:
-    if not list(LIBRARIES.glob("kafka_2.13-*.jar")):
-        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={LIBRARIES}")
-        subprocess.run(["mvn", "-q", "-B", "-f", POM, *goal], check=True, timeout=300)
+    if not list(LIBRARIES.glob("kafka-tools-*.jar")):
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={LIBRARIES}"]
+        chosen = [f"-Dkafka.version={VERSION}"] if VERSION else []
+        subprocess.run(["mvn", "-q", "-B", "-f", POM, *goal, *chosen], check=True, timeout=300)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -250,11 +260,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def _apache_kafka() -> Iterator[ApacheKafka]:
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if missing:
-        reason = f"Apache Kafka needs {' and '.join(missing)}"
-        pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
-    resolve()
+    need_java()
     with TemporaryDirectory(prefix="whm-kafka-") as name:
         kafka = ApacheKafka(Path(name))
         try:

@@ -78,6 +78,7 @@ async def refusal(config: Config, bootstrap: str) -> str:
 IN_ORDER = [(b"site", b"0"), (b"site", b"1"), (b"site", b"2")]
 
 
+@pytest.mark.kafka_versions
 @pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
 async def test_results_arrive_in_order(apache_kafka: ApacheKafka, files: Path, compression: str) -> None:
     plain = config(apache_kafka, "PLAINTEXT", files, kafka_compression=compression)
@@ -85,6 +86,7 @@ async def test_results_arrive_in_order(apache_kafka: ApacheKafka, files: Path, c
     assert await sent_and_received(plain) == IN_ORDER
 
 
+@pytest.mark.kafka_versions
 async def test_topics_are_made_once_with_their_partitions(apache_kafka: ApacheKafka, files: Path) -> None:
     plain = config(apache_kafka, "PLAINTEXT", files, kafka_partitions=7)
 
@@ -111,6 +113,7 @@ async def test_a_clock_that_is_wrong_by_days_neither_stops_nor_ages_results(
     await close(sending)
 
 
+@pytest.mark.kafka_versions
 async def test_a_consumer_that_has_seen_its_topic_deleted_reads_the_new_one_within_seconds(
     apache_kafka: ApacheKafka, files: Path
 ) -> None:
@@ -156,6 +159,7 @@ async def test_a_member_of_the_group_that_vanished_is_waited_out(
         assert len(receiving.assignment()) == 6
 
 
+@pytest.mark.kafka_versions
 async def test_three_files_are_enough_for_tls_with_a_client_certificate(
     apache_kafka: ApacheKafka, files: Path
 ) -> None:
@@ -225,6 +229,7 @@ async def test_a_client_certificate_that_the_broker_refuses_is_named(
     assert reason.endswith(f"; the client's certificate is {files}/service.cert")
 
 
+@pytest.mark.kafka_versions
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @pytest.mark.parametrize("listener", ["SASL_PLAINTEXT", "SASL_SSL"])
 async def test_user_and_password_are_enough(
@@ -247,6 +252,7 @@ async def test_a_wrong_password_is_told_and_not_shown(
     assert WRONG not in reason
 
 
+@pytest.mark.kafka_versions
 async def test_a_topic_that_we_may_not_make_is_told(apache_kafka: ApacheKafka, files: Path) -> None:
     guest = config(apache_kafka, "SASL_PLAINTEXT", files, **sasl("PLAIN", "guest"))
 

@@ -304,6 +304,7 @@ def names(apache_kafka: ApacheKafka) -> dict[str, Any]:
     return {"kafka_bootstrap": address, "kafka_topic": f"t-{name}", "kafka_group": f"g-{name}"}
 
 
+@pytest.mark.kafka_versions
 @pytest.mark.kafka
 def test_what_postgresql_refused_is_one_row_after_the_mend(
     program: Start, database: str, names: dict[str, Any]

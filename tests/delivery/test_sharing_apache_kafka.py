@@ -34,6 +34,7 @@ async def nothing() -> None:
     pass
 
 
+@pytest.mark.kafka_versions
 async def test_members_join_again_and_leave(config: Config) -> None:
     one, two = Member(config, b"one"), Member(config, b"two")
 
@@ -48,6 +49,7 @@ async def test_members_join_again_and_leave(config: Config) -> None:
     assert one.refusals == two.refusals == 0
 
 
+@pytest.mark.kafka_versions
 async def test_the_topic_has_a_partition_for_each_shard(config: Config) -> None:
     await asyncio.gather(*(ensure_checks_topic(config, config.kafka_bootstrap, 64) for _ in range(3)))
     one = Member(config, b"one")
@@ -101,6 +103,7 @@ async def test_a_topic_that_we_may_not_make_is_a_refusal(
     assert f"{checks_topic(guest)}: TopicAuthorizationFailedError" in refused
 
 
+@pytest.mark.kafka_versions
 async def test_a_group_that_we_may_not_join_is_a_refusal(
     guest: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,6 +129,7 @@ async def allow(kafka: ApacheKafka, kind: int, name: str, right: str) -> None:
     await admin.close()
 
 
+@pytest.mark.kafka_versions
 @pytest.mark.parametrize("is_there", [True, False])
 async def test_the_rights_that_are_documented_are_enough(
     guest: Config, apache_kafka: ApacheKafka, is_there: bool
