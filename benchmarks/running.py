@@ -66,8 +66,13 @@ def program(
         path = Path(folder, "config.json")
         path.write_text(json.dumps({"data_dir": "data", "log_level": "warning", "web_port": 0} | config))
         with subprocess.Popen([sys.executable, *starter, "--config", str(path)], cwd=ROOT) as process:
-            yield psutil.Process(process.pid), f"postgresql://postgres@/postgres?host={folder}/data/socket"
-            process.terminate()
+            try:
+                yield (
+                    psutil.Process(process.pid),
+                    f"postgresql://postgres@/postgres?host={folder}/data/socket",
+                )
+            finally:
+                process.terminate()
 
 
 def free_port() -> int:
