@@ -193,7 +193,7 @@ async def test_the_first_check_is_at_once_and_the_next_at_each_slot() -> None:
         await take(queue, 4)
 
     slot = Slots(offset_s("a", 3_600), 3_600).next(NOW)
-    assert site.started == pytest.approx([NOW, slot, slot + 3_600, slot + 7_200], abs=1e-5)
+    assert site.started == pytest.approx([NOW, slot, slot + 3_600, slot + 7_200], rel=0, abs=1e-5)
     assert all(0 <= late < 0.002 for late in lateness_s(site))
     assert site.closed
     assert (schedule.checks, schedule.skipped) == (4, 0)
@@ -227,7 +227,7 @@ async def test_checks_come_sooner_while_the_newest_result_disagrees(
     for wait in waited:
         step_s = {"m": 3_600, "r": 60}[wait]
         expected.append(offset + ((slots[len(expected) - 1] - offset + 1e-4) // step_s + 1) * step_s)
-    assert slots == pytest.approx(expected, abs=1e-4)
+    assert slots == pytest.approx(expected, rel=0, abs=1e-4)
     assert [each.id for each in results] == [result_id("here", "a", at) for at in slots]
 
 
@@ -463,7 +463,7 @@ async def test_a_check_that_is_asked_for_is_for_the_asker_alone() -> None:
         await queue.get()
         result = await schedule.check_now("a", 5)
 
-    assert result.scheduled_at == pytest.approx(NOW + site.started_at[1])
+    assert result.scheduled_at == pytest.approx(NOW + site.started_at[1], rel=0, abs=1e-5)
     assert len(site.started) == 2
     assert queue.empty()
     assert schedule.checks == 1
