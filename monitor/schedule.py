@@ -26,6 +26,7 @@ from monitor.probe.probe import Checker
 from monitor.result import CheckResult, Message, OwnTroubleError, encode
 from monitor.result_log import ResultLog
 from monitor.runtime.histogram import Buckets
+from monitor.runtime.places import Places
 from monitor.runtime.progress import Progress
 from monitor.runtime.shared_sleep import SharedSleep
 from monitor.runtime.tasks import Tasks
@@ -105,7 +106,7 @@ class Slots:
 class _Entry:
     monitor: Monitor
     checker: Checker
-    limit: asyncio.Semaphore
+    limit: Places
     checking: bool = False
     """Whether its own task makes a check."""
     ending: bool = False
@@ -171,9 +172,9 @@ class Schedule:
         shared: SharedChecks | None = None,
     ) -> None:
         self._queue = queue
-        self._concurrent = asyncio.Semaphore(max_concurrent_checks)
+        self._concurrent = Places(max_concurrent_checks)
         self._max_checks_per_host = max_checks_per_host
-        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._hosts: WeakValueDictionary[str, Places] = WeakValueDictionary()
         self._once = once
         self._on_result = on_result
         self._result_log = result_log or ResultLog()
@@ -218,7 +219,7 @@ class Schedule:
         """Check each of these soon (50 a second), then at its slots; shared checks are made at slots only."""
         for position, (monitor, checker) in enumerate(checkers):
             host = urlsplit(monitor.url).hostname or ""
-            limit = self._hosts.setdefault(host, asyncio.Semaphore(self._max_checks_per_host))
+            limit = self._hosts.setdefault(host, Places(self._max_checks_per_host))
             entry = _Entry(monitor, checker, limit)
             self._entries[monitor.name] = entry
             entry.task = self._tasks.start(
