@@ -329,7 +329,8 @@ class Schedule:
                     entry.settle(turn, result)
                     if entry.retries:
                         entry.retries.note(result)
-                    self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
+                    if self._queue.full():
+                        self.progress.begin("room in the queue", entry, entry.monitor.timeout_s)
                     await self._hand_on(result)
         finally:
             entry.checking = False
