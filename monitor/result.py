@@ -173,8 +173,10 @@ _original_decoder = msgspec.json.Decoder(OriginalResult)
 def result_id(location: str, monitor: str, scheduled_at: float) -> UUID:
     """Return the name of a slot's result: a slot that is checked or delivered twice is one result."""
     name = f"{len(location)}:{location}{len(monitor)}:{monitor}{scheduled_at!r}"
-    digest = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()
-    return UUID(bytes=digest[:16], version=5)  # `uuid5` returns the same, and takes twice as long
+    number = bytearray(sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()[:16])
+    number[6] = number[6] & 0x0F | 0x50  # version 5
+    number[8] = number[8] & 0x3F | 0x80  # of RFC 9562
+    return msgspec.convert(number, UUID)  # `uuid5` returns the same, and takes three times as long
 
 
 def encode(result: CheckResult, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
