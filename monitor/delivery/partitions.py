@@ -55,14 +55,14 @@ class PartitionBatch:
         if self._count > 1:
             self._limit = self._count // 2
             return True
-        seq, *message = self.rows[0]
+        first = self.rows[0]
         try:
-            smaller = shrink(Message(*message))
+            smaller = shrink(Message(first.key, first.value))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             smaller = None
         if smaller:
             _log.warning("A result of %s is too large for Kafka: half of it is cut", self.first_monitor)
-            self.rows[0] = OutboxRow(seq, *smaller)
+            self.rows[0] = OutboxRow.of(first.seq, *smaller)
         return smaller is not None
 
 

@@ -261,7 +261,7 @@ async def test_damaged_results_are_not_waited_for(line: Line, outbox: Outbox) ->
 
 async def test_a_result_that_is_expected_twice_counts_once() -> None:
     retention = UntilStored(VolatileTopic(Config(monitors=()), "127.0.0.1:1"))
-    row = OutboxRow(1, *message(1))
+    row = OutboxRow.of(1, *message(1))
     before = retention.room_rows(UNSTORED_ROWS)
 
     retention.sending([row])
@@ -278,7 +278,7 @@ async def test_in_a_new_epoch_there_is_room_for_as_many_bytes_as_at_first(
     monkeypatch.setattr("monitor.delivery.retention.UNSTORED_BYTES", 1)
     topic = VolatileTopic(Config(monitors=()), "127.0.0.1:9")
     retention = UntilStored(topic)
-    retention.sending([OutboxRow(1, b"shop", message(1).value)])
+    retention.sending([OutboxRow.of(1, b"shop", message(1).value)])
     assert retention.room_rows(5) == 0
 
     topic.renewed()
@@ -293,7 +293,7 @@ async def test_what_real_kafka_has_acknowledged_is_never_sent_again() -> None:
 
 async def test_the_end_does_not_wait_for_what_real_kafka_has_acknowledged() -> None:
     retention = UntilAcknowledged()
-    row = OutboxRow(1, *message(1))
+    row = OutboxRow.of(1, *message(1))
     retention.sending([row])
 
     assert retention.acknowledged([row]) == {1}
@@ -302,7 +302,7 @@ async def test_the_end_does_not_wait_for_what_real_kafka_has_acknowledged() -> N
 
 async def test_one_look_through_the_topic_does_not_show_that_a_result_is_lost() -> None:
     retention = UntilStored(VolatileTopic(Config(monitors=()), "127.0.0.1:9"))
-    retention.sending([OutboxRow(1, *message(1))])
+    retention.sending([OutboxRow.of(1, *message(1))])
     progress = Progress("the forwarder")
 
     assert not await retention.must_restart(progress, is_sending=False)

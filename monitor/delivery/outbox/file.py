@@ -7,8 +7,9 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 # One statement for many rows: SQLite's Python module gives up the interpreter lock at each step, and in a
 # busy program it may take 5 ms each time to get it back.
@@ -17,6 +18,7 @@ _INSERTS = [
     for count in (256, 64, 16, 4, 1)
 ]
 _SIZE = "length(key) + length(value)"
+_STORED = attrgetter("seq", "key", "value")
 _LISTED = "seq IN (SELECT value FROM json_each(?))"
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
@@ -31,11 +33,12 @@ class OutboxRow(NamedTuple):
     seq: int
     key: bytes
     value: bytes
+    size: int
+    """Bytes of the key and the value."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of the key and the value."""
-        return len(self.key) + len(self.value)
+    @classmethod
+    def of(cls, seq: int, key: bytes, value: bytes) -> Self:
+        return cls(seq, key, value, len(key) + len(value))
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -70,7 +73,7 @@ def rows_of(cursor: Iterable[tuple[int, object, object]]) -> Iterator[OutboxRow]
     for seq, key, value in cursor:
         if not (isinstance(key, bytes) and isinstance(value, bytes)):
             raise damaged(f"row {seq} does not hold bytes")
-        yield OutboxRow(seq, key, value)
+        yield OutboxRow.of(seq, key, value)
 
 
 class OutboxFile:
@@ -117,7 +120,8 @@ class OutboxFile:
         with self._db:
             for count, statement in _INSERTS:
                 while place + count <= len(rows):
-                    self._db.execute(statement, list(chain.from_iterable(rows[place : place + count])))
+                    some = rows[place : place + count]
+                    self._db.execute(statement, list(chain.from_iterable(map(_STORED, some))))
                     place += count
         self.rows += len(rows)
         self.bytes += sum(row.size for row in rows)

@@ -126,7 +126,7 @@ class Outbox:
 
     def _append(self, messages: Sequence[Message]) -> None:
         first = self._window_start + len(self._window)
-        rows = [OutboxRow(seq, key, value) for seq, (key, value) in enumerate(messages, first)]
+        rows = [OutboxRow.of(seq, key, value) for seq, (key, value) in enumerate(messages, first)]
         self._window.extend(rows)
         self._window_bytes += sum(row.size for row in rows)
         self._unsaved += rows

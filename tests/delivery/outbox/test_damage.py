@@ -164,7 +164,7 @@ async def test_a_torn_log_costs_only_what_was_torn(tmp_path: Path) -> None:
 
 
 def _rows(first: int, last: int) -> list[OutboxRow]:
-    return [OutboxRow(seq, b"site", f"{seq:01000}".encode()) for seq in range(first, last + 1)]
+    return [OutboxRow.of(seq, b"site", f"{seq:01000}".encode()) for seq in range(first, last + 1)]
 
 
 @pytest.mark.parametrize("column", ["key", "value"])

@@ -155,7 +155,7 @@ def test_space_is_given_back_from_16_mib_on_but_for_some_pages(
 ) -> None:
     sizes = [1 << 20] * 15 + [(1 << 20) - missing]
     with closing(OutboxFile(path)) as file:
-        file.insert([OutboxRow(seq, b"", bytes(size)) for seq, size in enumerate(sizes, 1)])
+        file.insert([OutboxRow.of(seq, b"", bytes(size)) for seq, size in enumerate(sizes, 1)])
 
         file.delete(range(1, 17))
 
@@ -365,7 +365,7 @@ async def test_the_outbox_behaves_like_a_list(tmp_path_factory: pytest.TempPathF
         else:
             after, max_rows, max_bytes = given_
             rows = await outbox.after(after, max_rows, max_bytes)
-            expected = [(seq, *message) for seq, message in sorted(model.items()) if seq > after]
+            expected = [OutboxRow.of(seq, *message) for seq, message in sorted(model.items()) if seq > after]
             assert rows == expected[: len(rows)]
             assert len(rows) <= max_rows
             assert len(rows) <= 1 or sum(row.size for row in rows) <= max_bytes
