@@ -136,7 +136,7 @@ class Exchange:
 
     async def _read(self, wire: Wire, seen: Received, encoding: Decoding) -> None:
         try:
-            while not seen.truncated and (chunk := await wire.more()):
+            while not (seen.truncated or wire.is_read) and (chunk := await wire.more()):
                 await self._take(seen, encoding.parts(chunk))
                 if len(chunk) > _LITTLE_BYTES:
                     await asyncio.sleep(0)  # what follows may be there already

@@ -164,6 +164,11 @@ class Wire(BaseProtocol):
         return part
 
     @property
+    def is_read(self) -> bool:
+        """Whether `more` has returned the whole body."""
+        return self._payload.at_eof() and self._trouble is None and self._lost_by is None
+
+    @property
     def reusable(self) -> bool:
         """Whether the response is complete and the connection fit for another request."""
         return (
