@@ -41,6 +41,8 @@ _CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
 _LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
 _MAX_DATE_LENGTH = 64
 _UNMASKED = Masking()
+_NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
+_NO_TLS = SeenTls()
 
 
 @dataclass(slots=True, eq=False)
@@ -50,11 +52,11 @@ class Received:
     status: int | None = None
     version: str | None = None
     redirects: int | None = None
-    headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
+    headers: CIMultiDictProxy[str] = field(default_factory=lambda: _NO_HEADERS)
     charset: str | None = None
     body: bytearray = field(default_factory=bytearray)
     truncated: bool = False
-    tls: SeenTls = field(default_factory=SeenTls)
+    tls: SeenTls = _NO_TLS
 
     @property
     def content_length(self) -> int | None:

@@ -20,6 +20,9 @@ class Phase(IntEnum):
     BETWEEN = 5
 
 
+_PHASES = len(Phase)
+
+
 @dataclass(slots=True, eq=False)
 class Timing:
     """The course of one check: each moment of it belongs to one phase."""
@@ -33,7 +36,7 @@ class Timing:
     began: float = field(default_factory=time.monotonic)
     response_time: float = 0.0  # seconds from the start to the end
     _since: float = field(init=False)
-    _spent: list[float | None] = field(default_factory=lambda: [None] * len(Phase))
+    _spent: list[float | None] = field(default_factory=lambda: [None] * _PHASES)
 
     def __post_init__(self) -> None:
         self._since = self.began
