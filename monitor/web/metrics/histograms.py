@@ -38,17 +38,16 @@ class Durations:
     def __init__(self) -> None:
         self.common = ""  # the labels of all its series
         self._duration = Buckets(_DURATION_BOUNDS)
-        self._phases: dict[str, Buckets] = {}
+        self._phases = [Buckets(_PHASE_BOUNDS) for _ in _PHASES]
 
     def observe(self, result: CheckResult) -> None:
         self._duration.observe(result.response_time)
-        for phase, seconds in zip(_PHASES, astuple(result.phases), strict=True):
+        for buckets, seconds in zip(self._phases, astuple(result.phases), strict=True):
             if seconds is not None:
-                if phase not in self._phases:
-                    self._phases[phase] = Buckets(_PHASE_BOUNDS)
-                self._phases[phase].observe(seconds)
+                buckets.observe(seconds)
 
     def write(self, page: MetricsText) -> None:
         page.add_histogram(DURATION, self._duration, self.common)
-        for phase, buckets in sorted(self._phases.items()):
-            page.add_histogram(PHASE_DURATION, buckets, f'{self.common},phase="{phase}"')
+        for phase, buckets in sorted(zip(_PHASES, self._phases, strict=True)):
+            if any(buckets.counts):
+                page.add_histogram(PHASE_DURATION, buckets, f'{self.common},phase="{phase}"')
