@@ -16,6 +16,8 @@ from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
+from monitor.probe.tokens.authorized import AuthorizedProbe
+from monitor.probe.tokens.tokens import Tokens
 from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import counted
 from monitor.schedule import Schedule
@@ -93,6 +95,7 @@ class Reload:
         self._network = network
         self._on_taken = on_taken
         self._connectivity = Connectivity(config.connectivity_check, network)
+        self._tokens = Tokens(network)
         self._include = config.include
         self._seen: _Signature = {path: _NEVER}  # when it was read last
         self._looked_at = self._seen  # at the last look
@@ -102,9 +105,14 @@ class Reload:
         """Return a new probe for each monitor that is not paused."""
         for monitor in monitors:
             if not monitor.paused:
-                probe = AddressesProbe if monitor.addresses == "all" else Probe
-                checker = probe(monitor, self._config.location, self._network)
-                yield monitor, GuardedProbe(checker, self._connectivity)
+                yield monitor, GuardedProbe(self._checker(monitor), self._connectivity)
+
+    def _checker(self, monitor: Monitor) -> Checker:
+        if monitor.oauth2 is not None:
+            token = self._tokens.of(monitor, monitor.oauth2)
+            return AuthorizedProbe(monitor, self._config.location, token, self._checker)
+        probe = AddressesProbe if monitor.addresses == "all" else Probe
+        return probe(monitor, self._config.location, self._network)
 
     async def follow(self, schedule: Schedule, signals: Signals) -> None:
         """Look at the file each second, and read it at each SIGHUP, until the program ends."""

@@ -23,7 +23,7 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 
 class Reason(StrEnum):
-    """Why a check is not up. All but the last one are failures of the site."""
+    """Why a check is not up. All but the last two are failures of the site."""
 
     DNS_NOT_FOUND = "dns_not_found"
     DNS_ERROR = "dns_error"
@@ -51,6 +51,7 @@ class Reason(StrEnum):
     CERTIFICATE_EXPIRING = "certificate_expiring"
     TLS_POLICY = "tls_policy"
     BLOCKED_ADDRESS = "blocked_address"
+    AUTH_ERROR = "auth_error"  # no access token could be had, so the site was not asked
     MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: the site may be up or down
 
 

@@ -9,13 +9,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from monitor.config.addresses import ENVIRONMENT, check_proxy
 from monitor.config.alerts import GroupSettings, Notify
 from monitor.config.files import check_authorities, check_certificate, check_pair
 from monitor.config.model import Expect, Monitor, SecurityProtocol, Settings, WrittenConfig
+from monitor.config.public_url import user_info
 from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.rules import EMBEDDED
 from monitor.runtime.proxies import proxies_of
@@ -31,8 +32,7 @@ def monitor_mistakes(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[t
     yield from _tls_mistakes(monitor.expect)
     if monitor.proxy == ENVIRONMENT:
         yield from _environment_mistakes(environ)
-    if monitor.basic_auth is not None and monitor.bearer_token is not None:
-        yield "bearer_token", "given beside basic_auth; must be one of the two, the other null"
+    yield from _credential_mistakes(monitor)
     if monitor.addresses == "all" and monitor.proxy is not None:
         yield "addresses", 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
     if monitor.addresses == "all" and monitor.reuse_connection:
@@ -52,6 +52,17 @@ def _number_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
         yield "window", "bad is more than of; must be at most as many"
     if monitor.retry_interval_s is not None and monitor.retry_interval_s > monitor.interval_s:
         yield "retry_interval_s", "more than interval_s; must be at most as much, or null"
+
+
+def _credential_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
+    given = [key for key in ("basic_auth", "bearer_token", "oauth2") if getattr(monitor, key) is not None]
+    for first, key in pairwise(given):
+        yield key, f"given beside {first}; must be one of the two, the other null"
+    if monitor.oauth2 is not None:
+        if user_info(monitor.url):
+            yield "oauth2", "given beside a user in the URL; must be one of the two"
+        if any(name.lower() == "authorization" for name in monitor.headers):
+            yield "oauth2", "given beside a header Authorization; must be one of the two"
 
 
 def _environment_mistakes(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,21 @@ class BasicAuth(Strict):
     password: values.Secret
 
 
+class OAuth2(Strict):
+    """How to get an access token by the client credentials of OAuth 2.0 (RFC 6749, 4.4)."""
+
+    token_url: values.WebAddress
+    """http:// or https:// URL of the token server's endpoint."""
+    client_id: values.Name
+    client_secret: values.Key
+    scopes: Annotated[tuple[values.Scope, ...], Many, OneOrMany()] = ()
+    """What the token is to be good for."""
+    auth_method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    """Whether id and secret are sent in the header Authorization or in the body."""
+    endpoint_params: dict[str, values.Secret] = {}
+    """Further parameters for the token server, such as audience."""
+
+
 class Window(Strict):
     """How many of the last checks must have failed to open an incident."""
 
@@ -89,6 +104,8 @@ class MonitorSettings(GroupSettings):
     """The request's body."""
     basic_auth: BasicAuth | None = None
     bearer_token: values.Token | None = None
+    oauth2: OAuth2 | None = None
+    """Gets the bearer token from a token server."""
     follow_redirects: bool = True
     max_redirects: Size = 10
     verify_tls: bool = True

@@ -22,6 +22,7 @@ FINGERPRINT = "[0-9A-Fa-f]{64}|(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}"
 _MAX_SECRET_BYTES = 1_000_000
 _MAX_TOPIC_LENGTH = 249 - len(".dead")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 _STATUS = re.compile(r"[1-5]xx|(?P<lowest>[1-5][0-9]{2})(?:-(?P<highest>[1-5][0-9]{2}))?", re.IGNORECASE)
 _HIGHEST_STATUS = 599
@@ -121,6 +122,13 @@ def check_username(name: str) -> str:
     if ":" in name or not name.isprintable():
         raise ValueError("a colon or a control character inside; must have none")
     return name
+
+
+def check_scope(scope: str) -> str:
+    """Allow what RFC 6749 allows."""
+    if not _SCOPE.fullmatch(scope):
+        raise ValueError('not a scope; must be one word of ASCII without quotes and \\, such as "read"')
+    return scope
 
 
 def check_status(value: object) -> str | int:

@@ -36,6 +36,11 @@ def _sent(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[str]:
     if monitor.basic_auth is not None:
         password = monitor.basic_auth.password.get_secret_value()
         yield from (password, f"{monitor.basic_auth.username}:{password}")
+    if monitor.oauth2 is not None:
+        yield from _in_url(monitor.oauth2.token_url.get_secret_value())
+        yield monitor.oauth2.client_secret.get_secret_value()
+        for name, value in monitor.oauth2.endpoint_params.items():
+            yield from _in_parameter(name, value.get_secret_value())
     for name, value in monitor.headers.items():
         yield from _in_header(name, value)
     if monitor.body is not None:
@@ -51,6 +56,12 @@ def _in_url(url: str) -> Iterator[str]:
         yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")
     else:
         yield from (user, unquote(user))
+
+
+def _in_parameter(name: str, value: str) -> Iterator[str]:
+    yield from _from_outside(value)
+    if names_a_secret(name):
+        yield value
 
 
 def _in_header(name: str, secret: SecretStr) -> Iterator[str]:

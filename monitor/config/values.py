@@ -77,6 +77,7 @@ Topic = Annotated[str, AfterValidator(rules.check_topic)]
 Bootstrap = Annotated[str, AfterValidator(addresses.check_bootstrap)]
 Method = Annotated[str, AfterValidator(rules.check_method)]
 HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
+Scope = Annotated[str, AfterValidator(rules.check_scope)]
 Username = Annotated[str, AfterValidator(rules.check_username)]
 Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({"type": "string"})]
 Fingerprint = Annotated[

@@ -53,12 +53,17 @@ class Probe:
         self._tls_elsewhere = self._tls._replace(client_cert=None, client_key=None)
         self._exchange = Exchange(monitor, network.connector(monitor), network.environ)
 
-    async def check(self, scheduled_at: float, timing: Timing | None = None) -> CheckResult:
-        """Check once. The response is there within `timeout_s`, counted from when `timing` began."""
+    async def check(
+        self, scheduled_at: float, timing: Timing | None = None, seen: Received | None = None
+    ) -> CheckResult:
+        """Check once. The response is there within `timeout_s`, counted from when `timing` began.
+
+        What has been received is in `seen` afterwards.
+        """
         if self._exchange.is_secure:
             self._context = self._made(self._tls)  # that is no part of the check
         timing = timing or Timing()
-        seen = Received()
+        seen = seen or Received()
         failure = await self._fetch(timing, seen)
         timing.end()
         if timing.tls is not None:

@@ -28,6 +28,17 @@ SITE = "https://site.example/"
         ({"url": "https://t%40ken@site.example/"}, {"t%40ken", "t@ken"}),
         ({"proxy": "http://user:pass@proxy.example/"}, {"pass", "user:pass"}),
         ({"bearer_token": "bearer"}, {"bearer"}),
+        (
+            {
+                "oauth2": {
+                    "token_url": "https://idp.example/?key=1",
+                    "client_id": "me",
+                    "client_secret": "2",
+                    "endpoint_params": {"audience": "https://site.example/", "api_key": "3"},
+                }
+            },
+            {"1", "2", "3"},
+        ),
         ({"basic_auth": {"username": "user", "password": "pass"}}, {"pass", "user:pass"}),
         ({"headers": {"Accept": "text/html", "X-Status-Code": "1"}}, set()),
         ({"headers": {"X-Api-Key": "key"}}, {"key"}),

@@ -37,6 +37,15 @@ SECRETS: dict[str, Any] = {
             "expect": {"body_regex": "${SECRET}!", "status": [200, "3xx"]},
             "maintenance": {"starts_at": "2026-12-01T02:00:00+01:00", "ends_at": "2026-12-01T03:00:00Z"},
         },
+        {
+            "url": "https://api.example/",
+            "oauth2": {
+                "token_url": "https://idp.example/s3cret",
+                "client_id": "me",
+                "client_secret": "s3cret",
+                "endpoint_params": {"audience": "s3cret"},
+            },
+        },
         {"url": "https://blog.example/", "bearer_token": "s3cret", "name": "blog", "proxy": "environment"},
     ],
 }
@@ -57,7 +66,15 @@ def test_no_secret_is_shown(read: Read, tmp_path: Path) -> None:
     assert shop["headers"] == {"X-Key": "***"}
     assert shop["basic_auth"] == {"username": "ada", "password": "***"}
     assert shop["expect"]["body_regex"] == ["***!"]
-    assert [each["proxy"] for each in found["monitors"]] == ["***", "environment"]
+    assert (shop["proxy"], found["monitors"][2]["proxy"]) == ("***", "environment")
+    assert found["monitors"][1]["oauth2"] == {
+        "token_url": "***",
+        "client_id": "me",
+        "client_secret": "***",
+        "scopes": [],
+        "auth_method": "client_secret_basic",
+        "endpoint_params": {"audience": "***"},
+    }
     assert shop["maintenance"][0]["starts_at"] == "2026-12-01T02:00:00+01:00"
 
 

@@ -24,6 +24,9 @@ CONFIG = """{
     "maintenance": [{"starts_at": "2026-12-01T10:00Z", "ends_at": "2026-12-01T11:00Z"}],
     "labels": {"team": "web"},
     "verify_tls": false
+  }, {
+    "url": "https://api.example/",
+    "oauth2": {"token_url": "https://idp.example/hidden-1", "client_id": "me", "client_secret": "hidden-2"}
   }]
 }"""
 
@@ -51,6 +54,24 @@ def test_settings_have_the_types_of_json_and_no_secrets(tmp_path: Path) -> None:
     assert settings["deny_addresses"] == ["10.0.0.0/8"]
     assert settings["maintenance"][0]["starts_at"] == "2026-12-01T10:00:00Z"
     assert settings["ca_file"] == str(file)
+
+
+def test_the_secrets_of_a_token_server_are_masked(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(CONFIG, encoding="utf-8")
+
+    monitor = load(file, {"SECRET": "hidden-6"}).monitors[1]
+
+    assert settings_of(monitor)["oauth2"] == {
+        "token_url": MASK,
+        "client_id": "me",
+        "client_secret": MASK,
+        "scopes": [],
+        "auth_method": "client_secret_basic",
+        "endpoint_params": {},
+    }
+    shown = {each.label: each.text for each in in_words(monitor)}
+    assert shown["oauth2"].startswith(f"token url: {MASK}, client id: me, client secret: {MASK}")
 
 
 def test_people_read_what_is_set(tmp_path: Path) -> None:
