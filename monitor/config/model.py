@@ -68,10 +68,14 @@ with warnings.catch_warnings():
         """Regular expressions that must be found in the body."""
         body_not_regex: Annotated[tuple[values.Regex, ...], Many, OneOrMany()] = ()
         """Regular expressions that must not be found in the body."""
-        header_regex: dict[values.HeaderName, values.Regex] = {}
-        """By header name: a regular expression that must be found in its value."""
-        header_not_regex: dict[values.HeaderName, values.Regex] = {}
-        """By header name: a regular expression that must not be found in its value."""
+        body_complete: bool = False
+        """Whether the body must end within `max_body_bytes`."""
+        header_regex: dict[values.HeaderName, values.Regexes] = {}
+        """By header name: regular expressions, each of which must be found in one of its values."""
+        header_regex_if_present: dict[values.HeaderName, values.Regexes] = {}
+        """The same, of a header that may be missing."""
+        header_not_regex: dict[values.HeaderName, values.Regexes] = {}
+        """By header name: regular expressions that must be found in none of its values."""
         json: Annotated[tuple[values.JmesPath, ...], Many, OneOrMany()] = ()  # type: ignore[assignment]
         """JMESPath expressions that must be true of the body."""
         max_response_time_s: Duration | None = None

@@ -80,6 +80,7 @@ HeaderName = Annotated[str, AfterValidator(rules.check_header_name)]
 Scope = Annotated[str, AfterValidator(rules.check_scope)]
 Username = Annotated[str, AfterValidator(rules.check_username)]
 Regex = Annotated[str, PlainValidator(expressions.check_regex), WithJsonSchema({"type": "string"})]
+Regexes = Annotated[tuple[Regex, ...], Many, OneOrMany(), NotEmpty]
 Fingerprint = Annotated[
     str,
     PlainValidator(rules.check_fingerprint),

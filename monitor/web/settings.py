@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, SecretStr
 
 from monitor.config.model import Expect, Monitor
-from monitor.config.public_url import MASK
+from monitor.config.public_url import MASK, public_text
 from monitor.runtime.text import duration
 
 _UNSET: tuple[Any, ...] = (None, [], {})
+_OPEN = {"status", "tls", "min_tls_version"}  # expectations that are no patterns
 _SHOWN_ABOVE = ("name", "url", "labels", "runbook")
 
 
@@ -22,11 +23,14 @@ def settings_of(monitor: Monitor) -> dict[str, Any]:
 
 
 def _expectations(expect: Expect) -> dict[str, Any]:
-    return {name: _masked(value) if name == "status" else _hidden(_masked(value)) for name, value in expect}
+    expected = {name: _masked(value) if name in _OPEN else _hidden(_masked(value)) for name, value in expect}
+    return expected | {"certificate_sha256": [public_text(each) for each in expect.certificate_sha256]}
 
 
 def _hidden(value: Any) -> Any:
     match value:
+        case str():
+            return MASK
         case list():
             return [MASK] * len(value)
         case dict():

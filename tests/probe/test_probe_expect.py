@@ -25,6 +25,11 @@ PAGE = b'{"status": "ok", "text": "Welcome to the shop"}'
         ({"header_regex": {"server": "^apache"}}, Reason.HEADER),
         ({"header_not_regex": {"SERVER": "nginx"}}, Reason.HEADER),
         ({"header_regex": {"via": "b"}}, None),
+        ({"header_regex": {"via": ["b", "a"]}}, None),
+        ({"header_regex": {"via": ["b", "c"]}}, Reason.HEADER),
+        ({"header_regex_if_present": {"via": "b", "X-None": "."}}, None),
+        ({"header_regex_if_present": {"via": ["a", "c"]}}, Reason.HEADER),
+        ({"header_not_regex": {"via": ["c", "b"]}}, Reason.HEADER),
         ({"header_not_regex": {"via": "b"}}, Reason.HEADER),
         ({"max_response_time_s": 30}, None),
         ({"max_response_time_s": 0.001}, Reason.TOO_SLOW),
@@ -76,6 +81,29 @@ async def test_a_body_past_the_limit_is_judged_as_far_as_it_was_read(
     result = await check(serve(answer(ok(PAGE))), max_body_bytes=40, expect=expect)
 
     assert (result.up, result.reason) == (reason is None, reason)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("limit", "complete"), [(len(PAGE), True), (len(PAGE) - 1, False), (0, False)])
+async def test_a_whole_body_is_one_that_ends_within_the_limit(
+    limit: int, complete: bool, packed: bool, serve: Serve, check: Check
+) -> None:
+    page = ok(gzip.compress(PAGE), "Content-Encoding: gzip") if packed else ok(PAGE)
+
+    result = await check(serve(answer(page)), max_body_bytes=limit, expect={"body_complete": True})
+
+    assert (result.up, result.body_truncated) == (complete, not complete)
+    if not complete:
+        assert result.reason == Reason.BODY_TOO_LARGE
+        assert result.detail == f"the body continues after the {limit} bytes that were read"
+
+
+async def test_what_has_no_body_is_complete(serve: Serve, check: Check) -> None:
+    site = serve(answer(ok(PAGE)[: -len(PAGE)]))
+
+    result = await check(site, method="HEAD", max_body_bytes=0, expect={"body_complete": True})
+
+    assert result.up
 
 
 @pytest.mark.parametrize(

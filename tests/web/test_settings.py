@@ -8,6 +8,7 @@ from monitor.config.public_url import MASK
 from monitor.config.reading.load import load
 from monitor.web.settings import in_words, settings_of
 
+ENVIRONMENT = {"SECRET": "hidden-6", "PINNED": "0a" * 32}
 CONFIG = """{
   "monitors": [{
     "name": "shop",
@@ -18,6 +19,9 @@ CONFIG = """{
     "expect": {
       "body_regex": ["Welcome", "${SECRET}"],
       "header_regex": {"X-Key": "hidden-7"},
+      "certificate_issuer": "hidden-9",
+      "certificate_sha256": ["${PINNED}", "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f"],
+      "tls": "required",
       "max_response_time_s": 2
     },
     "deny_addresses": ["10.0.0.0/8"],
@@ -35,7 +39,7 @@ def test_settings_have_the_types_of_json_and_no_secrets(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(CONFIG, encoding="utf-8")
 
-    monitor = load(file, {"SECRET": "hidden-6"}).monitors[0].model_copy(update={"ca_file": file})
+    monitor = load(file, ENVIRONMENT).monitors[0].model_copy(update={"ca_file": file})
     settings = msgspec.json.decode(msgspec.json.encode(settings_of(monitor)))
 
     assert "hidden" not in str(settings)
@@ -51,6 +55,8 @@ def test_settings_have_the_types_of_json_and_no_secrets(tmp_path: Path) -> None:
         2,
     )
     assert expect["header_regex"] == {"X-Key": MASK}
+    assert (expect["tls"], expect["certificate_issuer"]) == ("required", MASK)
+    assert expect["certificate_sha256"] == [MASK, "5f" * 32]
     assert settings["deny_addresses"] == ["10.0.0.0/8"]
     assert settings["maintenance"][0]["starts_at"] == "2026-12-01T10:00:00Z"
     assert settings["ca_file"] == str(file)
@@ -78,7 +84,7 @@ def test_people_read_what_is_set(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(CONFIG, encoding="utf-8")
 
-    settings = in_words(load(file, {"SECRET": "hidden-6"}).monitors[0])
+    settings = in_words(load(file, ENVIRONMENT).monitors[0])
     own = {each.label: each.text for each in settings if not each.is_default}
     usual = {each.label: each.text for each in settings if each.is_default}
 
@@ -91,6 +97,9 @@ def test_people_read_what_is_set(tmp_path: Path) -> None:
         "maintenance",
         "expected body regex",
         "expected header regex",
+        "expected certificate issuer",
+        "expected certificate sha256",
+        "expected tls",
         "expected max response time",
     }
     assert own["headers"] == f"X-Key: {MASK}"

@@ -65,29 +65,34 @@ def status_in(allowed: Sequence[str | int]) -> Expectation:
     return Expectation(judge)
 
 
-def header_has(name: str, pattern: str) -> Expectation:
-    """Expect a header with a value in which this is found."""
-    compiled = compile_pattern(pattern)
+def header_has(name: str, patterns: Sequence[str], *, may_be_missing: bool = False) -> Expectation:
+    """Expect a header, and each of these to be found in one of its values."""
+    compiled = [(shown(pattern), compile_pattern(pattern)) for pattern in patterns]
 
     def judge(response: Response) -> Iterable[Failure]:
-        values = response.headers.get(name.lower(), ())
+        values = [encoded(value) for value in response.headers.get(name.lower(), ())]
         if not values:
-            yield Reason.HEADER, f"there is no header {name}"
-        elif not any(compiled.search(encoded(value)) for value in values):
-            yield Reason.HEADER, f'the header {name} does not match "{shown(pattern)}"'
+            if not may_be_missing:
+                yield Reason.HEADER, f"there is no header {name}"
+            return
+        for written, pattern in compiled:
+            if not any(map(pattern.search, values)):
+                yield Reason.HEADER, f'the header {name} does not match "{written}"'
 
-    return Expectation(judge, compiled.programsize)
+    return Expectation(judge, sum(pattern.programsize for _, pattern in compiled))
 
 
-def header_lacks(name: str, pattern: str) -> Expectation:
-    """Expect no header with a value in which this is found."""
-    compiled = compile_pattern(pattern)
+def header_lacks(name: str, patterns: Sequence[str]) -> Expectation:
+    """Expect no header with a value in which one of these is found."""
+    compiled = [(shown(pattern), compile_pattern(pattern)) for pattern in patterns]
 
     def judge(response: Response) -> Iterable[Failure]:
-        if any(compiled.search(encoded(value)) for value in response.headers.get(name.lower(), ())):
-            yield Reason.HEADER, f'the header {name} matches "{shown(pattern)}"'
+        values = [encoded(value) for value in response.headers.get(name.lower(), ())]
+        for written, pattern in compiled:
+            if any(map(pattern.search, values)):
+                yield Reason.HEADER, f'the header {name} matches "{written}"'
 
-    return Expectation(judge, compiled.programsize)
+    return Expectation(judge, sum(pattern.programsize for _, pattern in compiled))
 
 
 def answered_within(max_response_time_s: float) -> Expectation:

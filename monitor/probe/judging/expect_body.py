@@ -48,6 +48,13 @@ def body_lacks(pattern: str) -> Expectation:
     return Expectation(judge, _DECODING + compiled.programsize)
 
 
+def body_ends(response: Response) -> Iterable[Failure]:
+    """Judge whether the whole body was read."""
+    if response.truncated:
+        detail = f"the body continues after the {len(response.body)} bytes that were read"
+        yield Reason.BODY_TOO_LARGE, detail
+
+
 def _undecided(pattern: str) -> Failure:
     return Reason.BODY_TOO_LARGE, f'the part of the body that was read does not match "{shown(pattern)}"'
 

@@ -16,7 +16,7 @@ from monitor.probe.judging.expect import (
     judged,
     status_in,
 )
-from monitor.probe.judging.expect_body import body_has, body_lacks, json_is_true
+from monitor.probe.judging.expect_body import body_ends, body_has, body_lacks, json_is_true
 from monitor.probe.judging.expect_tls import (
     certificate_is_one_of,
     certificate_issued_by,
@@ -34,7 +34,8 @@ class Judge:
     """Judges responses by the expectations of one monitor."""
 
     def __init__(self, expect: Expect) -> None:
-        self.header_names = tuple({name.lower() for name in (*expect.header_regex, *expect.header_not_regex)})
+        named = (*expect.header_regex, *expect.header_regex_if_present, *expect.header_not_regex)
+        self.header_names = tuple({name.lower() for name in named})
         self._expectations = tuple(_compiled(expect))
         self._effort = sum(each.effort for each in self._expectations)
 
@@ -58,10 +59,13 @@ def _compiled(expect: Expect) -> list[Expectation]:
         *_of_tls(expect),
         status_in(expect.status),
         *(header_has(*each) for each in expect.header_regex.items()),
+        *(header_has(*each, may_be_missing=True) for each in expect.header_regex_if_present.items()),
         *(header_lacks(*each) for each in expect.header_not_regex.items()),
         *map(body_has, expect.body_regex),
         *map(body_lacks, expect.body_not_regex),
     ]
+    if expect.body_complete:
+        compiled.append(Expectation(body_ends))
     if expect.json:
         compiled.append(json_is_true(tuple(expect.json)))
     if expect.max_response_time_s is not None:

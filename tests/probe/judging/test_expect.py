@@ -193,12 +193,36 @@ def test_a_body_that_was_cut_is_judged_by_what_was_read(
 def test_any_value_of_a_header_counts(values: list[str], has: bool, lacks: bool) -> None:
     response = Response(200, headers={"x-kind": values})
 
-    assert (judged([header_has("X-Kind", "a")], response) is None) == has
-    assert (judged([header_lacks("X-Kind", "a")], response) is None) == lacks
+    assert (judged([header_has("X-Kind", ["a"])], response) is None) == has
+    assert (judged([header_lacks("X-Kind", ["a"])], response) is None) == lacks
+
+
+def test_each_pattern_of_a_header_must_be_found_in_one_of_its_values() -> None:
+    response = Response(200, headers={"x-kind": ["abc", "def"]})
+
+    assert judged([header_has("X-Kind", ["^ab", "ef$"])], response) is None
+    assert judged([header_has("X-Kind", ["^ab", "cd", "e$"], may_be_missing=True)], response) == (
+        Reason.HEADER,
+        'the header X-Kind does not match "cd"; the header X-Kind does not match "e$"',
+    )
+    assert judged([header_lacks("X-Kind", ["b$", "^d"])], response) == (
+        Reason.HEADER,
+        'the header X-Kind matches "^d"',
+    )
+
+
+def test_a_header_that_may_be_missing_is_judged_where_it_is_there() -> None:
+    expected = [header_has("X-Kind", ["a"], may_be_missing=True)]
+
+    assert judged(expected, Response(200)) is None
+    assert judged(expected, Response(200, headers={"x-kind": [""]})) == (
+        Reason.HEADER,
+        'the header X-Kind does not match "a"',
+    )
 
 
 def test_a_missing_header_is_reported_as_missing() -> None:
-    assert judged([header_has("X-Kind", "a")], Response(200)) == (
+    assert judged([header_has("X-Kind", ["a", "b"])], Response(200)) == (
         Reason.HEADER,
         "there is no header X-Kind",
     )
