@@ -66,7 +66,7 @@ def test_the_secrets_of_a_token_server_are_masked(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(CONFIG, encoding="utf-8")
 
-    monitor = load(file, {"SECRET": "hidden-6"}).monitors[1]
+    monitor = load(file, ENVIRONMENT).monitors[1]
 
     assert settings_of(monitor)["oauth2"] == {
         "token_url": MASK,
