@@ -148,7 +148,10 @@ async def test_an_ingest_that_is_given_nothing_though_there_are_records_waits_fo
         consumers.append(stream.consumer())
         return consumers[-1]
 
-    async def nothing(**_: object) -> dict[object, list[object]]:
+    asked: list[object] = []
+
+    async def nothing(**how: object) -> dict[object, list[object]]:
+        asked.append(how)
         await asyncio.sleep(0.05)
         return {}
 
@@ -157,6 +160,7 @@ async def test_an_ingest_that_is_given_nothing_though_there_are_records_waits_fo
         await committed(stream, 10)
         await until(lambda: not waits_for([progress]), "it has nothing to do")
         getmany, consumers[0].getmany = consumers[0].getmany, nothing
+        await until(lambda: asked, "what was asked before has been answered")
         await stream.send(*values(20))
         await until(lambda: waits_for([progress]) == [("the ingest", "Kafka")], "it waits")
 
