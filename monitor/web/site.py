@@ -5,7 +5,6 @@ It answers from before the program starts until after it has ended.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from aiohttp import web
 
@@ -31,24 +30,12 @@ from monitor.web.pages.maintenance import MaintenanceForms
 from monitor.web.pages.monitor import MonitorPage
 from monitor.web.pages.overview import OverviewPage
 from monitor.web.pages.pipeline import PipelinePage
+from monitor.web.pages.static import static_file
 from monitor.web.pages.status import StatusPages
 from monitor.web.running import Program
 from monitor.web.server import serving
 
 _ORDERS_S = 1.0
-_STATIC = {path.name: path for path in Path(__file__).with_name("static").iterdir()}
-
-
-async def static_file(request: web.Request) -> web.StreamResponse:
-    """Send one of the few files that pages need; what is asked for never becomes a path."""
-    file = _STATIC.get(request.match_info["name"])
-    if file is None:
-        raise web.HTTPNotFound
-    try:
-        _ = request.if_modified_since, request.if_unmodified_since, request.if_range
-    except OverflowError:  # which would come in the middle of the answer
-        raise web.HTTPBadRequest(text="there is no such date\n") from None
-    return web.FileResponse(file)
 
 
 class Site:

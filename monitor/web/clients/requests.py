@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from monitor.runtime.log_lines import Seldom
 from monitor.web.clients.addresses import Clients
@@ -17,12 +19,22 @@ _MAX_FIELDS = 100  # of a form
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _PLAIN = "identity"
+_REFUSED = re.compile(r"\s*q=0(\.0*)?\s*")
 _MULTIPART_TYPE = "multipart/form-data"
 _FORM: web.RequestKey[Mapping[str, str]] = web.RequestKey("form", dict)
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+
+
+def takes_coding(headers: MultiMapping[str], coding: str) -> bool:
+    """Return whether the client takes a body in this coding, by its name or as `*`; q=0 refuses it."""
+    taken = {}
+    for each in ",".join(headers.getall("Accept-Encoding", ())).lower().split(","):
+        name, _, weight = each.partition(";")
+        taken[name.strip()] = not _REFUSED.fullmatch(weight)
+    return taken.get(coding, taken.get("*", False))
 
 
 def form(request: web.Request) -> Mapping[str, str]:

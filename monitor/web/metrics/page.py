@@ -1,7 +1,6 @@
 """`/metrics`, for Prometheus."""
 
 import asyncio
-import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +9,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from monitor.web.clients.requests import takes_coding
+
 _END = b"# EOF\n"
 _GZIP = zlib.MAX_WBITS | 16  # zlib's way to ask for a header of gzip
-_REFUSED = re.compile(r"\s*q=0(\.0*)?\s*")
 
 
 class MetricsPage:
@@ -39,7 +39,7 @@ class MetricsPage:
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = _encoder(request.headers.get("Accept", ""))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        gzip = takes_gzip(",".join(request.headers.getall("Accept-Encoding", ())))
+        gzip = takes_coding(request.headers, "gzip")
         async with self._one:
             text = self._text(encode)
             parts = [await _compressed(text)] if gzip else [part async for part in text]
@@ -71,15 +71,6 @@ async def _one_by_one(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
     """Send without a copy of the whole text, which takes the event loop too long."""
     for part in parts:
         yield part
-
-
-def takes_gzip(accept_encoding: str) -> bool:
-    """Return whether a client with this header takes gzip, by that name or as `*`; q=0 refuses it."""
-    taken = {}
-    for each in accept_encoding.lower().split(","):
-        coding, _, weight = each.partition(";")
-        taken[coding.strip()] = not _REFUSED.fullmatch(weight)
-    return taken.get("gzip", taken.get("*", False))
 
 
 async def _compressed(text: AsyncIterator[bytes]) -> bytes:

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from monitor.result import why
 from monitor.runtime.text import clock, counted, day, duration, instant, iso, moment, percent
 from monitor.web.pages.content.timeline import WORDS, by_day, public_sentence, roughly, sentence
+from monitor.web.pages.static import static_url
 
 
 def environment(*, has_sessions: bool = False) -> Environment:
@@ -18,7 +19,7 @@ def environment(*, has_sessions: bool = False) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(has_sessions=has_sessions, why=why, words=WORDS)
+    made.globals.update(has_sessions=has_sessions, static_url=static_url, why=why, words=WORDS)
     made.filters.update(
         by_day=by_day,
         clock=clock,

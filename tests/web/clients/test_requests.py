@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from monitor.web.clients import requests
-from monitor.web.clients.requests import Refusals
+from monitor.web.clients.requests import Refusals, takes_coding
 from monitor.web.server import serving
 from monitor.web.site import Site
 from tests.forwarding import until
@@ -97,14 +98,27 @@ async def test_a_request_for_nothing_is_counted_and_no_bug(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize("header", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])
-async def test_a_date_that_there_is_not_is_no_bug(served: Served, header: str) -> None:
-    async with connected(served.url) as client:
-        client.send(
-            request("GET /static/page.css HTTP/1.1", f"{header}: Fri, 01 Jan {'9' * 20} 00:00:00 GMT")
-        )
-
-        assert (await client.answer()).status == 400
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP ; Q=0.5", True),
+        ("gzip;q=1.0", True),
+        ("gzip;q=0.001", True),
+        ("*", True),
+        ("br;q=0, *", True),
+        ("", False),
+        ("identity", False),
+        ("deflate, br", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
+        ("x-gzip-like", False),
+    ],
+)
+def test_gzip_is_for_those_who_take_it(header: str, taken: bool) -> None:
+    assert takes_coding(CIMultiDict({"Accept-Encoding": header}), "gzip") is taken
 
 
 async def test_who_leaves_before_an_answer_begins_is_no_bug(

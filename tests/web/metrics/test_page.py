@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from monitor.config.model import Monitor
 from monitor.web.metrics.checks import CheckMetrics
-from monitor.web.metrics.page import MetricsPage, takes_gzip
+from monitor.web.metrics.page import MetricsPage
 from monitor.web.server import serving
 from tests.web.metrics.test_blackbox import result
 from tests.web.metrics.test_checks import parse_openmetrics
@@ -114,29 +114,6 @@ async def test_who_refuses_gzip_gets_plain_text() -> None:
 
     assert "Content-Encoding" not in headers
     assert b"\nlooked 1.0\n" in body
-
-
-@pytest.mark.parametrize(
-    ("header", "taken"),
-    [
-        ("gzip", True),
-        ("deflate, GZIP ; Q=0.5", True),
-        ("gzip;q=1.0", True),
-        ("gzip;q=0.001", True),
-        ("*", True),
-        ("br;q=0, *", True),
-        ("", False),
-        ("identity", False),
-        ("deflate, br", False),
-        ("gzip;q=0", False),
-        ("gzip; q=0.000", False),
-        ("gzip;q=0, *", False),
-        ("*;q=0", False),
-        ("x-gzip-like", False),
-    ],
-)
-def test_gzip_is_for_those_who_take_it(header: str, taken: bool) -> None:
-    assert takes_gzip(header) is taken
 
 
 async def test_only_the_headers_can_be_asked_for() -> None:
