@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.program import until
+from tests.program import ROOT, until
 
 EXPORTER = "prometheus-blackbox-exporter"
+METRICS_PAGE = (ROOT / "docs/metrics.md").read_text()
 
 Labels = Mapping[str, str]
 Samples = dict[str, list[tuple[Labels, float]]]
@@ -31,6 +32,13 @@ def get(
         return response.status, response.read().decode()
     finally:
         connection.close()
+
+
+def documented(name: str) -> str:
+    """Return the YAML after this marker in the documentation."""
+    block = re.search(f"<!-- {name} -->\n```yaml\n(.*?)```", METRICS_PAGE, re.DOTALL)
+    assert block
+    return block[1]
 
 
 def samples(text: str) -> Samples:

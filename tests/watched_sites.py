@@ -7,25 +7,37 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from socket import socket
 from typing import Any
 
 import pytest
 import trustme
+import yaml
 
+from tests.certificates import issue, serving
 from tests.program import ROOT, Program, need, programs, until
-from tests.prometheus import EXPORTER, Prometheus, blackbox_exporter, get, prometheus
+from tests.prometheus import EXPORTER, Prometheus, blackbox_exporter, documented, get, prometheus
 from tests.sites import Authority, Serve, answer, ok, read_request, sites
 
 DAYS = timedelta(days=1)
+JOBS = ("website-health", "metrics", "probe", "blackbox")
+"""Of Prometheus: `/metrics` as it is, `/metrics` relabelled as documented, and the two that probe."""
 WELCOME = ok(b"welcome", "Last-Modified: Tue, 24 Nov 2026 12:00:00 GMT")
 SITES = (
     *("up", "named", "chunked", "compressed", "old", "head only", "slow", "moved", "moved, not followed"),
-    *("secure", "with a chain", "other authority", "expiring", "expired", "wrong name", "not trusted"),
-    *("down", "refused", "text missing", "text unwanted", "header missing", "moved too often"),
+    *("secure", "with a chain", "other authority", "odd subject", "expiring"),
+    *("expired", "wrong name", "not trusted", "down", "refused"),
+    *("text missing", "text unwanted", "header missing", "down, text missing", "cut off", "moved too often"),
 )
-NOT_200 = {"down", "refused", "expired", "wrong name", "not trusted"}
-NOT_UP = NOT_200 | {"text missing", "text unwanted", "header missing", "moved too often"}
+SECURE = {"secure", "with a chain", "other authority", "odd subject", "expiring"}
+UNVERIFIED = {"other authority", "odd subject"}
+NOT_200 = {"down", "down, text missing", "refused", "expired", "wrong name", "not trusted"}
+NOT_UP = NOT_200 | {"text missing", "text unwanted", "header missing", "cut off", "moved too often"}
+ODD_SUBJECT = (
+    r"DC=test,2.5.4.15=Private Organization,L=Mitte+ST=Berlin,OU=Second,O=Shop\, Inc. \+ \"Co\",C=DE,"
+    "CN=shop.example,2.5.4.5=HRB 1,OU=First,1.3.6.1.4.1.311.60.2.1.3=DE,UID=münchen"
+)
 DOWN = b"HTTP/1.1 500 Oh No\r\nContent-Length: 4\r\n\r\noops"
 
 Settings = dict[str, Any]
@@ -45,8 +57,8 @@ class Watched:
     prometheus: Prometheus
 
     def wait_until_scraped(self) -> None:
-        """Wait until Prometheus has each site from each of the three."""
-        self.prometheus.wait_for("probe_http_version", 3 * len(SITES))
+        """Wait until Prometheus has each site in each of its jobs."""
+        self.prometheus.wait_for("probe_http_version", len(JOBS) * len(SITES))
 
     def wait_until_stored(self) -> None:
         """Wait until PostgreSQL has each site."""
@@ -71,8 +83,9 @@ def _moved(to: str) -> bytes:
     return f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
-def _urls(serve: Serve, authority: Authority) -> dict[str, str]:
+def _urls(serve: Serve, authority: Authority, folder: Path) -> dict[str, str]:
     now = datetime.now(UTC)
+    odd = serving(folder, [issue(ODD_SUBJECT, None, "127.0.0.1", "shop.example")])
 
     def encrypted(*, by: trustme.CA = authority.ca, name: str = "127.0.0.1", **valid: Any) -> str:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -96,6 +109,7 @@ def _urls(serve: Serve, authority: Authority) -> dict[str, str]:
         "secure": encrypted(not_after=now + 200 * DAYS),
         "with a chain": encrypted(by=authority.ca.create_child_ca()),
         "other authority": encrypted(by=trustme.CA(), not_after=now + 100 * DAYS),
+        "odd subject": serve(answer(WELCOME), odd),
         "expiring": encrypted(not_after=now + 5 * DAYS),
         "expired": encrypted(not_before=now - 9 * DAYS, not_after=now - 2 * DAYS),
         "wrong name": encrypted(name="127.0.0.2"),
@@ -105,6 +119,8 @@ def _urls(serve: Serve, authority: Authority) -> dict[str, str]:
         "text missing": serve(answer(WELCOME)),
         "text unwanted": serve(answer(WELCOME)),
         "header missing": serve(answer(WELCOME)),
+        "down, text missing": serve(answer(DOWN)),
+        "cut off": serve(answer(b"HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\nwelcome")),
         "moved too often": serve(answer(_moved("/"))),
     }
 
@@ -116,7 +132,10 @@ def _monitors(urls: Mapping[str, str], authority: Authority) -> list[Settings]:
         "head only": {"method": "HEAD"},
         "moved, not followed": {"follow_redirects": False},
         "other authority": {"verify_tls": False},
+        "odd subject": {"verify_tls": False},
         "text missing": {"expect": {"body_regex": ["farewell"]}},
+        "down, text missing": {"expect": {"body_regex": ["farewell"]}},
+        "cut off": {"expect": {"body_regex": ["welcome"]}},
         "text unwanted": {"expect": {"body_not_regex": ["welcome"]}},
         "header missing": {"expect": {"header_regex": {"Server": "shop"}}},
     }
@@ -139,7 +158,10 @@ def _modules(urls: Mapping[str, str], authority: Authority) -> Modules:
         "head only": {"method": "HEAD"},
         "moved, not followed": {"follow_redirects": False},
         "other authority": {"tls_config": {"insecure_skip_verify": True}},
+        "odd subject": {"tls_config": {"insecure_skip_verify": True}},
         "text missing": {"fail_if_body_not_matches_regexp": ["farewell"]},
+        "down, text missing": {"fail_if_body_not_matches_regexp": ["farewell"]},
+        "cut off": {"fail_if_body_not_matches_regexp": ["welcome"]},
         "text unwanted": {"fail_if_body_matches_regexp": ["welcome"]},
         "header missing": {"fail_if_header_not_matches": [{"header": "Server", "regexp": "shop"}]},
         # It takes the redirect after the last that it follows for the answer.
@@ -170,11 +192,14 @@ def _scraping(urls: Mapping[str, str], web: str, exporter: str) -> Settings:
             ],
         }
 
+    relabelling = yaml.safe_load(documented("relabelling"))
     addresses = {"probe": web, "blackbox": exporter}
     return {
         "rule_files": [str(ROOT / "grafana/alerts.yml")],
         "scrape_configs": [
             {"job_name": "website-health", "static_configs": [{"targets": [web]}]},
+            {"job_name": "metrics", "static_configs": [{"targets": [web]}], **relabelling},
+            {"job_name": "blackbox", "static_configs": [{"targets": [exporter]}]},
             *(probing(job, at, name, url) for job, at in addresses.items() for name, url in urls.items()),
         ],
     }
@@ -186,7 +211,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     need("prometheus", "promtool", EXPORTER)
     folder = tmp_path_factory.mktemp("prometheus")
     with sites() as serve, programs() as program:
-        urls = _urls(serve, authority)
+        urls = _urls(serve, authority, folder)
         running = program(
             monitors=_monitors(urls, authority),
             defaults={"notify": {"channels": []}},

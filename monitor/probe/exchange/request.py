@@ -23,13 +23,13 @@ from monitor.probe.exchange.decoding import ACCEPTED
 from monitor.runtime.proxies import WithoutProxy, no_proxy_of
 
 MAX_LOCATION = 16_384  # characters that a redirect may have
+REDIRECTS = {301, 302, 303, 307, 308}
 
 _USER_AGENT = "website-health-monitor/0.1"
 _HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
 _LENGTHLESS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # without a body, these say nothing about its length
 _WITH_TYPE = {"PATCH", "POST", "PUT"}
 _BODYLESS = {"CONNECT", "HEAD"}
-_REDIRECTS = {301, 302, 303, 307, 308}
 _SEE_OTHER = 303
 _REWRITTEN = {301, 302}  # a POST becomes a GET
 _AROUND = "".join(map(chr, range(0x21)))
@@ -169,7 +169,7 @@ def redirected(request: Request, status: int, location: str) -> Redirect | None:
         ValueError: that is no URL of a website.
 
     """
-    if status not in _REDIRECTS or not location:
+    if status not in REDIRECTS or not location:
         return None
     if len(location) > MAX_LOCATION:
         raise ValueError("too long")

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import ip_address
 
+from monitor.config.model import Expect, Monitor
+from monitor.probe.exchange.request import REDIRECTS
+from monitor.probe.judging.expect import Response, status_in
 from monitor.result import CheckResult, Reason, Tls
+from monitor.web.metrics.distinguished_names import as_go_writes
 from monitor.web.metrics.exposition import Family, MetricSample, labels
 
 PHASES = ("connect", "processing", "resolve", "tls", "transfer")
@@ -48,17 +52,20 @@ _OPENSSL = re.compile(
 )
 _UNRESOLVED = frozenset({Reason.DNS_NOT_FOUND, Reason.DNS_ERROR, Reason.DNS_TIMEOUT})
 _NOT_FOUND = frozenset({Reason.BODY, Reason.HEADER})
+_INCOMPLETE = frozenset(
+    {Reason.BODY_TIMEOUT, Reason.BODY_TOO_LARGE, Reason.DISCONNECTED, Reason.PROTOCOL_ERROR}
+)
 
 PHASE_COLUMNS = tuple(("probe_http_duration_seconds", labels(phase=phase)) for phase in PHASES)
 
 
-def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Iterator[MetricSample]:
-    """Return what blackbox_exporter returns for such a check.
+def samples(result: CheckResult, monitor: Monitor, timeout_s: float) -> Iterator[MetricSample]:
+    """Return what blackbox_exporter returns for such a check of the monitor.
 
     There is one difference: the earliest expiry is also there for a chain that failed verification, which is
     when people need it.
     """
-    for name, value in gauges(result, timeout_s, json_asked=json_asked).items():
+    for name, value in gauges(result, monitor, timeout_s).items():
         if value is not None:
             yield name, "", value
     for (name, own), seconds in zip(PHASE_COLUMNS, phases(result), strict=True):
@@ -67,7 +74,7 @@ def samples(result: CheckResult, timeout_s: float, *, json_asked: bool) -> Itera
     yield from tls_labels(result)
 
 
-def gauges(result: CheckResult, timeout_s: float, *, json_asked: bool) -> dict[str, float | None]:
+def gauges(result: CheckResult, monitor: Monitor, timeout_s: float) -> dict[str, float | None]:
     """Return the values that have no labels, always in the same order; `None` where there is no sample."""
     answered = result.response_status is not None
     tls = result.tls if answered else None
@@ -83,15 +90,31 @@ def gauges(result: CheckResult, timeout_s: float, *, json_asked: bool) -> dict[s
         "probe_http_status_code": result.response_status or 0,
         "probe_http_version": float(result.http_version or 0),
         "probe_http_ssl": int(tls is not None),
-        "probe_http_redirects": result.redirects,
+        "probe_http_redirects": result.redirects + _leads_on(result, monitor),
         "probe_http_content_length": length if answered else 0,
         "probe_http_uncompressed_body_length": result.body_bytes,
-        "probe_failed_due_to_regex": int(result.reason in _NOT_FOUND),
-        "probe_failed_due_to_cel": int(result.reason == Reason.JSON) if json_asked else None,
+        "probe_failed_due_to_regex": int(_failed_due_to_regex(result, monitor.expect)),
+        "probe_failed_due_to_cel": int(result.reason == Reason.JSON) if monitor.expect.json else None,
         "probe_http_last_modified_timestamp_seconds": result.last_modified_at,
         "probe_ssl_earliest_cert_expiry": result.certificate_expires_at,
         "probe_ssl_last_chain_expiry_timestamp_seconds": None if tls is None else _chain_expires_at(tls),
     }
+
+
+def _leads_on(result: CheckResult, monitor: Monitor) -> bool:
+    """Return whether the response is a redirect that was not followed: that one counts as well."""
+    if monitor.follow_redirects:
+        return result.reason == Reason.TOO_MANY_REDIRECTS
+    return result.response_status in REDIRECTS
+
+
+def _failed_due_to_regex(result: CheckResult, expect: Expect) -> bool:
+    """Return whether an expression failed, or could not be looked for because the body is not complete."""
+    if result.reason in _NOT_FOUND:
+        return True
+    if result.reason not in _INCOMPLETE or not (expect.body_regex or expect.body_not_regex):
+        return False
+    return not any(status_in(expect.status).judge(Response(result.response_status or 0)))
 
 
 def phases(result: CheckResult) -> tuple[float | None, ...]:
@@ -116,8 +139,8 @@ def tls_labels(result: CheckResult) -> tuple[MetricSample, ...]:
         return ()
     leaf = labels(
         fingerprint_sha256=tls.sha256,
-        subject=tls.subject,
-        issuer=tls.issuer,
+        subject=as_go_writes(tls.subject),
+        issuer=as_go_writes(tls.issuer),
         subjectalternative=tls.alternatives,
         serialnumber=tls.serial_number,
     )

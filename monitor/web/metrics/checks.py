@@ -193,10 +193,7 @@ def _write_checked_at(latest: Sequence[_Latest], page: MetricsText) -> None:
 
 
 def _write_gauges(latest: Sequence[_Latest], page: MetricsText) -> None:
-    gauges = [
-        blackbox.gauges(each.result, each.monitor.timeout_s, json_asked=bool(each.monitor.expect.json))
-        for each in latest
-    ]
+    gauges = [blackbox.gauges(each.result, each.monitor, each.monitor.timeout_s) for each in latest]
     columns = [(name, "") for name in gauges[0]]
     page.add_rows(columns, [each.common for each in latest], [each.values() for each in gauges])
 

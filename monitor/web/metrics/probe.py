@@ -69,7 +69,7 @@ class ProbePage:
             raise web.HTTPServiceUnavailable(text="this machine has no network\n")
         page = MetricsText(blackbox.FAMILIES)
         timeout_s = min(limit_s, monitor.timeout_s)
-        page.add(blackbox.samples(result, timeout_s, json_asked=bool(monitor.expect.json)))
+        page.add(blackbox.samples(result, monitor, timeout_s))
         return web.Response(
             body=b"".join(page.parts(openmetrics=False)), headers={"Content-Type": _CONTENT_TYPE}
         )

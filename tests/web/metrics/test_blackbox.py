@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from monitor.config.model import Expect, Monitor
 from monitor.result import CheckResult, Phases, Tls
 from monitor.web.metrics.blackbox import FAMILIES, fnv1a, samples, standard_name
 
@@ -65,11 +66,9 @@ def result(**changes: Any) -> CheckResult:
     )
 
 
-def exported(found: CheckResult, *, json_asked: bool = False) -> dict[str, float]:
-    return {
-        f"{name} {labels}".strip(): value
-        for name, labels, value in samples(found, 9.5, json_asked=json_asked)
-    }
+def exported(found: CheckResult, **settings: Any) -> dict[str, float]:
+    site = Monitor(name="site", url="http://a.example/", **settings)
+    return {f"{name} {labels}".strip(): value for name, labels, value in samples(found, site, 9.5)}
 
 
 def test_a_site_that_is_up() -> None:
@@ -153,12 +152,50 @@ def test_a_text_that_was_not_found_is_a_failure_of_its_own(reason: str, failed: 
     assert exported(result(up=False, reason=reason))["probe_failed_due_to_regex"] == failed
 
 
+@pytest.mark.parametrize("reason", ["body_timeout", "body_too_large", "disconnected", "protocol_error"])
+@pytest.mark.parametrize("key", ["body_regex", "body_not_regex"])
+def test_a_text_cannot_be_found_in_a_body_that_does_not_end(reason: str, key: str) -> None:
+    def failed(code: int | None, **expect: Any) -> float:
+        cut_off = result(up=False, reason=reason, response_status=code)
+        return exported(cut_off, expect=Expect(**expect))["probe_failed_due_to_regex"]
+
+    text: Any = {key: ("welcome",)}
+    assert failed(200, **text) == failed(404, status=("404",), **text) == 1
+    assert failed(404, **text) == failed(None, **text) == failed(200) == 0
+
+
+def test_a_text_that_was_not_looked_for_is_no_failure_of_its_own() -> None:
+    expect = Expect(body_regex=("welcome",))
+
+    assert exported(result(up=False, reason="too_slow"), expect=expect)["probe_failed_due_to_regex"] == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "follow_redirects", "reason", "redirects"),
+    [
+        (302, False, None, 1),
+        (308, False, "status", 1),
+        (304, False, None, 0),
+        (200, False, None, 0),
+        (None, False, "connect_refused", 0),
+        (302, True, "too_many_redirects", 1),
+        (302, True, None, 0),
+    ],
+)
+def test_a_redirect_that_is_not_followed_counts(
+    status: int | None, follow_redirects: bool, reason: str | None, redirects: int
+) -> None:
+    found = result(response_status=status, reason=reason, redirects=4)
+
+    assert exported(found, follow_redirects=follow_redirects)["probe_http_redirects"] == 4 + redirects
+
+
 def test_conditions_on_json_are_exported_where_there_are_some() -> None:
     name = "probe_failed_due_to_cel"
 
     assert name not in exported(result())
-    assert exported(result(), json_asked=True)[name] == 0
-    assert exported(result(up=False, reason="json"), json_asked=True)[name] == 1
+    assert exported(result(), expect=Expect(json=("ok",)))[name] == 0
+    assert exported(result(up=False, reason="json"), expect=Expect(json=("ok",)))[name] == 1
 
 
 def test_the_age_of_the_page_is_exported_where_it_is_known() -> None:
@@ -184,6 +221,14 @@ def test_tls() -> None:
     assert found["probe_http_ssl"] == found[f"probe_ssl_last_chain_info {leaf}"] == 1
     assert found["probe_ssl_earliest_cert_expiry"] == 1_790_000_000
     assert found["probe_ssl_last_chain_expiry_timestamp_seconds"] == 1_800_000_000
+
+
+def test_subject_and_issuer_are_written_as_go_does() -> None:
+    tls = msgspec.structs.replace(TLS, subject="O=Shop,CN=a", issuer="DC=b")
+
+    (leaf,) = (each for each in exported(result(tls=tls)) if each.startswith("probe_ssl_last_chain_info"))
+
+    assert 'subject="CN=a,O=Shop",issuer="0.9.2342.19200300.100.1.25=#130162"' in leaf
 
 
 def test_a_chain_that_expired_at_the_epoch_is_a_verified_one() -> None:
@@ -220,7 +265,7 @@ def test_a_certificate_that_failed_has_its_expiry_and_nothing_else() -> None:
 def test_every_family_is_described() -> None:
     found = result(tls=TLS, certificate_expires_at=1.0, last_modified_at=1.0)
 
-    names = {name for name, _, _ in samples(found, 1, json_asked=True)}
+    names = {each.partition(" ")[0] for each in exported(found, expect=Expect(json=("ok",)))}
 
     assert names == {family.name for family in FAMILIES if family.help}
 

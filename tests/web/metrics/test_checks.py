@@ -229,7 +229,7 @@ async def test_the_latest_check_is_what_a_probe_would_answer(asking: Monitor) ->
     for name, latest in LATEST.items():
         probed = MetricsText(FAMILIES)
         common = labels(monitor=name, group="sales", location="here", team_name="a")
-        probed.add(samples(latest, 10.0, json_asked=bool(asking.expect.json)), common)
+        probed.add(samples(latest, asking, 10.0), common)
         wanted = read(b"".join(probed.parts(openmetrics=False)))
         assert wanted == {
             key: number

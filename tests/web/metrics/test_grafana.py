@@ -13,7 +13,7 @@ import pytest
 
 from monitor.web.metrics.histograms import FAMILIES
 from tests.program import ROOT, need, until
-from tests.prometheus import promtool
+from tests.prometheus import METRICS_PAGE, documented, promtool
 from tests.watched_sites import NOT_UP, SITES, Watched
 
 MODEL: dict[str, Any] = json.loads((ROOT / "grafana/website-health.json").read_text())
@@ -21,7 +21,6 @@ PANELS: list[dict[str, Any]] = MODEL["panels"]
 TARGETS = [(panel["title"], target) for panel in PANELS for target in panel.get("targets", ())]
 PROMQL = [(title, target["expr"]) for title, target in TARGETS if "expr" in target]
 SQL = [(title, target["rawSql"]) for title, target in TARGETS if "rawSql" in target]
-METRICS_PAGE = (ROOT / "docs/metrics.md").read_text()
 VARIABLES = {variable["name"]: variable for variable in MODEL["templating"]["list"]}
 
 DOWN = "down"
@@ -159,12 +158,6 @@ def test_the_alerts_are_pending_for_the_sites_that_deserve_it(watched: Watched) 
         }
 
     until(lambda: pending() == wanted, "exactly these alerts")
-
-
-def documented(name: str) -> str:
-    block = re.search(f"<!-- {name} -->\n```yaml\n(.*?)```", METRICS_PAGE, re.DOTALL)
-    assert block
-    return block[1]
 
 
 @pytest.mark.clients
