@@ -6,7 +6,7 @@ checks -> queue (JSON) -> outbox + forwarder -> Kafka -> ingest -> PostgreSQL ->
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,8 +39,9 @@ from monitor.result_log import ResultLog
 from monitor.runtime.process.data_dir import locked
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.runtime.tasks import Tasks
-from monitor.runtime.text import HOUR_S, counted
+from monitor.runtime.text import HOUR_S
 from monitor.storage.database import Database, StoreUnavailableError, server_of
+from monitor.storage.expiry import KeptDays, expire
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 
@@ -224,7 +225,10 @@ async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
     watching = stages.start("the watch of the stages", running.watch.run())
     forwarding = stages.start("the forwarder", running.forwarder.run(deadline))
     ingesting = stages.start("the ingest", running.ingest.run())
-    running.run_beside("the upkeep", _keep_up(running.store, running.config.retention_days))
+    config, store = running.config, running.store
+    kept = KeptDays(config.retention_days, config.retention_failures_days, config.retention_body_days)
+    running.run_beside("the upkeep", _every_hour(partial(_keep_up, store)))
+    running.run_beside("the expiry", _every_hour(partial(expire, store.database, kept)))
     yield
     await running.queue.put(None)
     await asyncio.wait([forwarding], timeout=running.left_s)
@@ -259,15 +263,16 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
     stages.end(sending)
 
 
-async def _keep_up(store: ResultStore, retention_days: float) -> None:
-    """Make the next days' partitions, sum up days that are over, and drop what is too old, once an hour."""
+async def _every_hour(step: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
-            await store.maintain()
-            await sum_up_days(store.database, locked_monitors)
-            dropped = await store.drop_expired(retention_days)
-            if dropped:
-                log.info("%s of results dropped, older than %g d", counted(dropped, "day"), retention_days)
+            await step()
             await asyncio.sleep(_UPKEEP_S)
         except StoreUnavailableError:
             await asyncio.sleep(_UPKEEP_RETRY_S)
+
+
+async def _keep_up(store: ResultStore) -> None:
+    """Make the next days' partitions, and sum up days that are over."""
+    await store.maintain()
+    await sum_up_days(store.database, locked_monitors)

@@ -281,6 +281,7 @@ TABLES: Mapping[type[BaseModel], tuple[str, str]] = {
 DEPENDS = {
     (WrittenConfig, "kafka_security_protocol"): "by the files in `kafka_ssl_dir`",
     (WrittenConfig, "location"): "the host name",
+    (WrittenConfig, "retention_failures_days"): "`retention_days`",
     (WrittenMonitor, "name"): "the URL",
     (WrittenMonitor, "interval_s"): "`sleep_duration`",
     (WrittenMonitor, "quorum"): "half, rounded up",

@@ -201,6 +201,21 @@ def effective_protocol(config: WrittenConfig) -> SecurityProtocol:
     return "SSL" if present(config.kafka_ssl_dir) else "PLAINTEXT"
 
 
+def effective_failures_days(config: WrittenConfig) -> float:
+    """Return for how many days failed results are kept: as written, else as all results."""
+    return config.retention_days if config.retention_failures_days is None else config.retention_failures_days
+
+
+def retention_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
+    """Return what is kept for longer than what it is a part of."""
+    failures_days = effective_failures_days(config)
+    if failures_days < config.retention_days:
+        yield "retention_failures_days", "less than retention_days; must be at least as much, or null"
+    longest = max(failures_days, config.retention_days)
+    if config.retention_body_days is not None and config.retention_body_days > longest:
+        yield "retention_body_days", "more than results are kept; must be at most as much, or null"
+
+
 def security_mistakes(config: WrittenConfig) -> Iterator[tuple[str, str]]:
     """Return each key whose value does not fit the protocol, with what is wrong and what is allowed."""
     try:

@@ -16,7 +16,7 @@ from monitor.config.addresses import ENVIRONMENT
 from monitor.config.alerts import Alerts, GroupSettings
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
-from monitor.config.values import Count, Duration, Many, OneOrMany, Size, Strict
+from monitor.config.values import Count, Days, Duration, Many, OneOrMany, Size, Strict
 from monitor.runtime.proxies import proxies_of
 
 SLEEP_DURATION_S = 60.0
@@ -231,8 +231,10 @@ class Settings(Strict):
     max_checks_per_host: Count = 6
     connectivity_check: Annotated[values.ConnectivityTarget | None, Field(repr=False)] = None
     """HOST:PORT or a URL: a check that fails while this cannot be reached does not count against its site."""
-    retention_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
+    retention_days: Days = 90.0
     """Days for which each single result is kept."""
+    retention_body_days: Days | None = None
+    """Days for which the body of each result is kept; null: as long as the result."""
     shutdown_grace_s: Duration = 10.0
     web_host: values.Host = "127.0.0.1"
     """Where the web server listens; an address that other machines can reach needs `web_token`."""
@@ -265,6 +267,7 @@ class Config(Settings):
 
     monitors: tuple[Monitor, ...]
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    retention_failures_days: float = 90.0
     web_port_is_given: bool = False
     """Whether the file names the port: no other port is used then."""
 
@@ -296,3 +299,5 @@ class WrittenConfig(Settings):
     """Any key of a monitor but name and url, for all monitors."""
     kafka_security_protocol: SecurityProtocol | None = None
     """By default SSL when `kafka_ssl_dir` has its three files, else PLAINTEXT."""
+    retention_failures_days: Days | None = None
+    """Days for which failed results are kept, with their evidence; by default `retention_days`."""

@@ -69,6 +69,7 @@ _URL_SCHEMA = {"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM
 NotEmpty = AfterValidator(rules.check_not_empty)
 Many = Field(strict=False)  # a JSON list becomes a tuple
 Duration = Annotated[float, Field(ge=0.001, le=31_536_000)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, AfterValidator(rules.check_name), WithJsonSchema({"type": "string", "minLength": 1})]

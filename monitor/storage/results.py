@@ -12,13 +12,13 @@ from monitor.storage.database import Database, NotNewError, PartitionMissingErro
 from monitor.storage.rows import copy, insert
 
 _END_OF_TIME = 4_102_444_800  # 2100-01-01: a later slot is a mistake, not a plan
-_MAX_DAYS = 30  # that one statement touches: each partition takes six of the server's locks
 
 _STORED = """
 SELECT found.* FROM unnest($1::text[], $2::float8[], $3::uuid[]) AS wanted (monitor, scheduled_at, result_id)
 CROSS JOIN LATERAL (
     SELECT result_id FROM health_data
     WHERE monitor = wanted.monitor AND scheduled_at = wanted.scheduled_at AND result_id = wanted.result_id
+        AND scheduled_at BETWEEN $4 AND $5 -- so that the other days are neither opened nor locked
     LIMIT 1 -- so that each is looked up in its own partition
 ) AS found
 UNION ALL
@@ -83,8 +83,8 @@ class ResultStore:
                 raise RefusedError(f"scheduled_at {result.scheduled_at!r} is not between 1970 and 2100")
         days = sorted(set(map(_day, results)))
         new = 0
-        for start in range(0, len(days), _MAX_DAYS):
-            some = days[start : start + _MAX_DAYS]
+        for start in range(0, len(days), partitions.MOST_DAYS):
+            some = days[start : start + partitions.MOST_DAYS]
             new += await self._save([result for result in results if _day(result) in some], some)
         return new
 
@@ -92,17 +92,6 @@ class ResultStore:
         """Make the partitions of today and tomorrow, so that no result has to wait for its own."""
         today = int(time.time() // DAY_S)
         await self._make_partitions([today, today + 1])
-
-    async def drop_expired(self, retention_days: float) -> int:
-        """Drop days that are wholly older; return how many. The original program's rows stay for good."""
-        first_kept = int(time.time() / DAY_S - retention_days)
-        async with self.database.transaction() as connection:
-            names = await partitions.before(connection, first_kept)
-        for name in names:
-            async with self.database.transaction() as connection:
-                await partitions.drop(connection, name)
-        self._days = {day for day in self._days if day >= first_kept}
-        return len(names)
 
     async def _save(self, results: Sequence[CheckResult], days: Sequence[int]) -> int:
         await self._make_partitions(days)
@@ -144,11 +133,14 @@ class ResultStore:
 async def stored(database: Database, results: Iterable[CheckResult]) -> set[UUID]:
     """Return the ids of those of these results that have a row."""
     wanted = list(results)
+    slots = [result.scheduled_at for result in wanted]
     rows = await database.fetch(
         _STORED,
         [result.monitor for result in wanted],
-        [result.scheduled_at for result in wanted],
+        slots,
         [result.id for result in wanted],
+        min(slots, default=0.0),
+        max(slots, default=0.0),
     )
     return {found["result_id"] for found in rows}
 

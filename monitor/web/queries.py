@@ -4,6 +4,7 @@ Results are read by an index, and only as many rows as a page shows.
 """
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -12,6 +13,8 @@ import msgspec
 
 from monitor.result import CheckResult
 from monitor.runtime.process.event_loop import in_pieces
+from monitor.runtime.text import DAY_S
+from monitor.storage import partitions
 from monitor.storage.database import Database
 from monitor.storage.results import stored
 from monitor.uptime import maintenance_store, store
@@ -298,11 +301,22 @@ class PageReader:
         return [(row["id"], dict(row)) for row in await self._rows(sql.CHANGES_AFTER, number, most)]
 
     async def results(self, monitor: str, since: float, after: Place, limit: int) -> list[ResultRow]:
-        """Read the results of slots from `since` on, the newest first."""
-        rows = await self._rows(sql.RESULTS, monitor, since, *after, limit)
+        """Read the results of slots from `since` on, the newest first; those of long ago are failed ones."""
+        rows: list[Any] = []
+        for start in await self._starts(since, after.at):
+            rows += await self._rows(sql.RESULTS, monitor, start, *after, limit - len(rows))
+            if len(rows) == limit:
+                break
+            after = min(after, Place(start, 0))
         return [
             ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls")}) for row in rows
         ]
+
+    async def _starts(self, since: float, until: float) -> list[float]:
+        if since > time.time() - partitions.MOST_DAYS * DAY_S:
+            return [since]
+        async with self._database.transaction() as connection:
+            return await partitions.starts(connection, since, until)
 
     async def is_stored(self, result: CheckResult) -> bool:
         return bool(await stored(self._database, [result]))

@@ -115,7 +115,8 @@ SELECT id, timestamp, scheduled_at, location, up, coalesce(degraded, false) AS d
        detail, resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, host(ip) AS ip,
        evidence, tls,
        extract(epoch FROM certificate_expires_at)::float8 AS certificate_expires_at
-FROM health_data WHERE monitor = $1 AND scheduled_at >= $2 AND (scheduled_at, id) < ($3, $4)
+FROM (SELECT * FROM health_data UNION ALL SELECT * FROM health_failures) AS result
+WHERE monitor = $1 AND scheduled_at >= $2 AND scheduled_at <= $3 AND (scheduled_at, id) < ($3, $4)
 ORDER BY scheduled_at DESC, id DESC LIMIT $5
 """
 

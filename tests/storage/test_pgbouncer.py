@@ -10,10 +10,12 @@ import asyncpg
 import pytest
 
 from monitor.storage.database import Database, StoreUnavailableError
+from monitor.storage.expiry import KeptDays, expire
 from tests.pooler import LIMITS, PATH, pgbouncer
 from tests.postgres import PostgresServer, result_store
 from tests.program import Start, until
 from tests.receivers import HttpReceiver
+from tests.storage.test_expiry import FAILED, on
 from tests.storage.test_results import slots
 from tests.web.test_site import get
 
@@ -49,6 +51,18 @@ async def test_processes_migrate_and_store_at_once_through_pgbouncer(
     assert {tuple(found) for ((found,),) in settings} == {("10s", "30s", "1min")}
     for store in stores:
         await store.database.close()
+
+
+async def test_what_is_too_old_is_removed_through_pgbouncer(bouncer: str, empty_database: str) -> None:
+    store = result_store(bouncer + urlsplit(empty_database).path[1:])
+    await store.save([on(4, **FAILED), on(6, **FAILED)])
+
+    await expire(store.database, KeptDays(5, 90, 3))
+
+    bare = "SELECT FROM {} WHERE data IS NULL AND NOT up"
+    for table in ("health_data", "health_failures"):
+        assert len(await store.database.fetch(bare.format(table))) == 1
+    await store.database.close()
 
 
 async def test_the_whole_program_works_behind_pgbouncer(

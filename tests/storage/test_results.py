@@ -205,20 +205,6 @@ async def test_partitions_are_made_ahead(database: str, store: ResultStore) -> N
     assert await days(database) == wanted
 
 
-async def test_expired_days_are_dropped_and_original_rows_are_kept(database: str, store: ResultStore) -> None:
-    now = time.time()
-    kept, expired = result(now - 2 * DAY_S), result(now - 4 * DAY_S)
-    await store.save([kept, expired])
-    await query(database, "INSERT INTO health_data (timestamp, data, status, time) VALUES (1, 'old', 200, 1)")
-
-    assert await store.drop_expired(3) == 1
-    assert await store.drop_expired(3) == 0
-
-    rows = await query(database, "SELECT result_id FROM health_data ORDER BY id")
-    assert [row["result_id"] for row in rows] == [kept.id, None]
-    assert await store.save([expired]) == 1
-
-
 async def test_a_partition_that_another_process_dropped_is_made_again(
     database: str, store: ResultStore
 ) -> None:

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from tests.postgres import PostgresServer
+from monitor.storage.expiry import KeptDays, expire
+from tests.postgres import PostgresServer, result_store
 from tests.program import ROOT, Start, until
 from tests.receivers import HttpReceiver
+from tests.storage.test_expiry import FAILED, on
 from tests.web.test_site import get
 
 
@@ -55,3 +57,15 @@ async def test_the_program_needs_no_more_rights_than_documented(
     assert await asyncio.to_thread(monitor.stop) == 0
 
     assert "permission denied" not in monitor.printed()
+
+
+async def test_to_remove_what_is_too_old_needs_no_more_rights_than_documented(limited: str) -> None:
+    store = result_store(limited)
+    await store.save([on(4, **FAILED), on(6, **FAILED)])
+
+    await expire(store.database, KeptDays(5, 90, 3))
+
+    bare = "SELECT FROM {} WHERE data IS NULL AND NOT up"
+    for table in ("health_data", "health_failures"):
+        assert len(await store.database.fetch(bare.format(table))) == 1
+    await store.database.close()

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 from monitor.config.addresses import MAX_URL_LENGTH
 from monitor.config.alerts import GroupSettings
 from monitor.config.checks import (
+    effective_failures_days,
     effective_protocol,
     label_mistakes,
     monitor_mistakes,
     reference_mistakes,
+    retention_mistakes,
     security_mistakes,
     web_mistakes,
 )
@@ -148,7 +150,8 @@ def _contradictions(
     """Return what is right by itself and wrong together, unless `wrong` keys may be the cause."""
     if not written.monitors and not written.url_to_monitor and wrong.isdisjoint(_MONITORS):
         yield (), "nothing to monitor; must have url_to_monitor, or monitors with one or more"
-    for prefix, look in (("kafka_", security_mistakes), ("web_", web_mistakes)):
+    looks = (("kafka_", security_mistakes), ("retention_", retention_mistakes), ("web_", web_mistakes))
+    for prefix, look in looks:
         if not any(str(key).startswith(prefix) for key in wrong):
             yield from (((key,), text) for key, text in look(written))
     if wrong.isdisjoint({"monitors", "defaults"}):
@@ -189,6 +192,7 @@ def _effective(written: WrittenConfig, monitors: Sequence[_Placed]) -> Config:
     return Config.model_construct(
         **{key: getattr(written, key) for key in Settings.model_fields},
         kafka_security_protocol=effective_protocol(written),
+        retention_failures_days=effective_failures_days(written),
         monitors=tuple(merged for _, _, merged in monitors),
         web_port_is_given="web_port" in written.model_fields_set,
     )

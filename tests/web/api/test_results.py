@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from monitor.result import Evidence, Phases, Tls
+from monitor.runtime.text import DAY_S
+from monitor.storage.expiry import KeptDays, expire
 from monitor.storage.results import ResultStore
 from tests.postgres import PostgresServer, result_store
 from tests.web.api.client import Client, Open, failed, found
@@ -118,6 +120,28 @@ async def test_a_whole_stretch_is_one_file(api: Client, store: ResultStore, coun
     assert whole.headers["Content-Disposition"] == "attachment; filename*=UTF-8''shop.json"
     assert lines[0] == HEAD
     assert [float(line.split(",")[0]) for line in lines[1:]] == slots
+
+
+async def test_failed_results_of_long_ago_are_in_pages_and_files(api: Client, store: ResultStore) -> None:
+    noon = time.time() // DAY_S * DAY_S - DAY_S / 2
+    slots = [noon - days * DAY_S for days in (10, 40, 75, 100)]
+    evidence = Evidence({"Server": "nginx"}, "<h1>oops</h1>")
+    await store.save([failed("shop", at, evidence=evidence) for at in slots])
+    await store.save([found("shop", at + 60) for at in slots])
+
+    await expire(store.database, KeptDays(30, 400, None))
+
+    query = f"?since={slots[-1]}&limit=2"
+    first = (await api(f"/monitors/shop/results{query}")).json
+    second = (await api(f"/monitors/shop/results{query}&cursor={first['next']}")).json
+    third = (await api(f"/monitors/shop/results{query}&cursor={second['next']}")).json
+    kept = [slots[0] + 60, *slots]
+    shown = [*first["results"], *second["results"], *third["results"]]
+    assert [each["scheduled_at"] for each in shown] == kept
+    assert third["next"] is None
+    assert shown[-1]["evidence"] == {"headers": {"Server": "nginx"}, "body": "<h1>oops</h1>"}
+    lines = (await api(f"/monitors/shop/export?format=csv&since={slots[-1]}")).lines
+    assert [float(line.split(",")[0]) for line in lines[1:]] == kept
 
 
 async def test_a_file_is_named_after_the_monitor(api: Client) -> None:
