@@ -17,6 +17,9 @@ SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = '60s';
 """
 
+# Whoever uses the tables waits while a step waits for their locks, and gives up after 10 s.
+_PATIENCE = "SET LOCAL lock_timeout = '5s'"
+
 _log = logging.getLogger(__name__)
 
 _FOLDER = files("monitor.storage") / "schema"
@@ -84,6 +87,7 @@ async def _apply_next(connection: Any, migrations: Sequence[Migration], level: i
         for migration in migrations:
             if migration.version not in applied:
                 _log.log(level, "migrating the schema: %d, %s", migration.version, migration.name)
+                await connection.execute(_PATIENCE)
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO health_schema (version, name, checksum) VALUES ($1, $2, $3)",
