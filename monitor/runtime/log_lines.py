@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from fcntl import F_GETFL, F_SETFL, fcntl
 from types import TracebackType
 
 from monitor.runtime.text import counted, cut, printable
@@ -88,6 +89,8 @@ class LineHandler(logging.Handler):
         self._missed = 0
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._part = 1 << 30 if regular else select.PIPE_BUF
+        if regular:  # who shortens the file (`copytruncate`) gets no hole as long as what was there
+            fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | os.O_APPEND)
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
 

@@ -44,6 +44,17 @@ def test_a_file_takes_a_line_at_once(tmp_path: Path) -> None:
         assert file.read() == b"x" * 100_000 + b"\n"
 
 
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_a_file_that_is_shortened_goes_on_at_its_beginning(tmp_path: Path, mode: str) -> None:
+    with (tmp_path / "log").open(mode) as file:
+        handler = LineHandler(file.fileno())
+        handler.emit(record("before"))
+        os.truncate(tmp_path / "log", 0)
+        handler.emit(record("after"))
+
+    assert (tmp_path / "log").read_text() == "after\n"
+
+
 def test_a_reader_who_stops_costs_lines_and_no_time(pipe: tuple[int, int]) -> None:
     handler = LineHandler(pipe[1], patience_s=1)
     began = time.monotonic()
