@@ -18,7 +18,7 @@ from aiokafka.coordinator.protocol import (
 )
 from aiokafka.errors import KafkaError
 
-from monitor.delivery.kafka.aiokafka_fixes import close, on_heartbeats
+from monitor.delivery.kafka.aiokafka_fixes import close, leave, on_heartbeats
 from monitor.runtime.progress import Availability
 from monitor.runtime.waiting import StoppedError, delays, pause, unless_stopped
 
@@ -82,7 +82,9 @@ class Group:
         finally:
             self._consumer = None
             # A client that is replaced does not leave: its successor is the same process.
-            await close(consumer, _LEAVE_S if self.stop.is_set() else 0)
+            if self.stop.is_set():
+                await leave(consumer, _LEAVE_S)
+            await close(consumer, 0)
 
     def rejoin(self) -> None:
         """Join again with what is to be announced now; while a rebalance is under way, nothing is done.

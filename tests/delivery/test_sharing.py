@@ -139,6 +139,17 @@ async def test_a_member_that_stops_leaves_at_once(config: Config) -> None:
         await until(lambda: last(one) == b"one", "the other one is gone")
 
 
+async def test_a_member_that_is_stopped_while_it_starts_ends(config: Config) -> None:
+    async def nothing() -> None:
+        pass
+
+    one = Member(config, b"one", prepare=nothing)
+    one.group.stop.set()
+    await one.group.run()
+
+    assert one.announced == []
+
+
 async def test_each_heartbeat_shows_that_the_coordinator_answers(config: Config) -> None:
     one = Member(config, b"one")
 

@@ -145,3 +145,24 @@ async def test_the_rights_that_are_documented_are_enough(
 
     async with taking_part(one):
         await until(lambda: last(one), "it has an assignment, as soon as the rights are known everywhere")
+
+
+async def test_a_member_that_stops_while_others_are_awaited_holds_nobody_up(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Member(config, b"one")
+
+    async with taking_part(one):
+        await until(lambda: last(one), "the first one is the leader")
+        monkeypatch.setattr("monitor.delivery.kafka.clients._HEARTBEAT_MS", 5_000)
+        two = Member(config, b"two")
+        async with taking_part(two):
+            await until(lambda: last(one) == last(two) == b"one two", "both have the same assignment")
+            joined = len(two.announced)
+            one.word = b"new"
+            one.group.rejoin()
+            await until(lambda: b"new" in one.announced, "it waits for the other one")
+            one.group.stop.set()
+            await until(lambda: last(two) == b"two", "the other one has an assignment of its own")
+
+    assert len(two.announced) == joined + 1

@@ -9,6 +9,8 @@
 - `stop_heartbeats`: a member that joins again as soon as it has joined cancels its heartbeats before they
   begin. aiokafka takes that for a cancellation of the task that keeps it in the group: the member stays out,
   unseen until the next fetch, which is cancelled then. So this replaces a method of all coordinators.
+- `leave`: a member that waits for others to join again does not leave its group when it is stopped: `stop`
+  waits as well. Others would wait for the assignment of a leader that is gone.
 - `explained`: the error of a client that is not let in does not have the reason.
 - `on_heartbeats`: a client does not show whether its group's coordinator still answers.
 """
@@ -16,14 +18,15 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownError
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.diagnosis import diagnosis
@@ -52,6 +55,19 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
         await asyncio.wait([stopping], timeout=grace_s)
     finally:
         await _end(client, stopping)
+
+
+async def leave(consumer: Any, limit_s: float) -> None:
+    """Let a consumer leave its group, whatever it waits for; to be closed after that."""
+    coordinator = consumer._coordinator  # noqa: SLF001 - as the docstring above says
+    if coordinator is None or not coordinator.member_id:
+        return
+    request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
+    coordinator._coordination_task.cancel()  # noqa: SLF001 - it would join again
+    with suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(limit_s):
+            # Not over the connection on which an answer to the last request is awaited: it would be next.
+            await consumer._client.send(coordinator.coordinator_id, request)  # noqa: SLF001
 
 
 async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
