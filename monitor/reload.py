@@ -20,6 +20,7 @@ from monitor.probe.tokens.authorized import AuthorizedProbe
 from monitor.probe.tokens.tokens import Tokens
 from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import counted
+from monitor.runtime.waiting import StoppedError, unless_stopped
 from monitor.schedule import Schedule
 
 # The keys that take effect without a restart.
@@ -115,10 +116,14 @@ class Reload:
         return probe(monitor, self._config.location, self._network)
 
     async def follow(self, schedule: Schedule, signals: Signals) -> None:
-        """Look at the file each second, and read it at each SIGHUP, until the program ends."""
-        while not signals.end.is_set():
-            await self.look(schedule, now=signals.take_hangup())
-            await signals.wait(_LOOK_S)
+        """Look at the file each second, and read it at each SIGHUP, until the program ends.
+
+        A reading that is under way then is given up.
+        """
+        with suppress(StoppedError):
+            while not signals.end.is_set():
+                await unless_stopped(signals.end, self.look(schedule, now=signals.take_hangup()))
+                await signals.wait(_LOOK_S)
 
     async def look(self, schedule: Schedule, *, now: bool) -> None:
         """Read the files again if one changed, or in any case if `now`; one with mistakes changes nothing.

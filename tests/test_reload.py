@@ -2,6 +2,8 @@ import asyncio
 import json
 import math
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,31 @@ async def test_a_change_of_the_file_is_taken_within_2_s(
 
         assert loop.time() - changed_at <= 2
         following.cancel()
+
+
+async def test_a_file_that_takes_long_to_read_does_not_delay_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> Config:
+        begun.set()
+        goes_on.wait(60)
+        return Config(monitors=(SHOP,))
+
+    monkeypatch.setattr("monitor.reload.load", slow)
+    taken: list[Config] = []
+    async with Network(1) as network, make_schedule(asyncio.Queue()) as schedule:
+        reload = Reload(Config(monitors=()), tmp_path / "config.json", {}, network, on_taken=[taken.append])
+        following = asyncio.create_task(reload.follow(schedule, Signals()))
+        try:
+            await asyncio.to_thread(begun.wait)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await following
+        finally:
+            goes_on.set()
+
+    assert taken == []
 
 
 async def test_a_file_that_stays_as_it_is_is_taken_once(

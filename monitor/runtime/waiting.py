@@ -36,7 +36,7 @@ class Spacing:
         return max(0.0, self._ends_at - self._now())
 
 
-async def unless_stopped(stop: asyncio.Event, work: Awaitable[_T], limit_s: float) -> _T:
+async def unless_stopped(stop: asyncio.Event, work: Awaitable[_T], limit_s: float | None = None) -> _T:
     """Return the result of the work; cancel it after `limit_s`, or when `stop` is set.
 
     Raises:
