@@ -71,7 +71,7 @@ class SharedChecks:
             prepare=partial(ensure_checks_topic, config, bootstrap, SHARDS),
             open_consumer=partial(group_member, config, bootstrap, checks_group(config)),
             announce=lambda: self.process.announcement(time.time(), time.monotonic()),
-            assign=_assign,
+            assign=self._assign,
             received=self._receive,
             answered=lambda: self.process.answered(time.monotonic()),
             refused=self.process.refused,
@@ -155,6 +155,9 @@ class SharedChecks:
         if self._is_leaving and process.may_leave(time.monotonic()):
             self._end()
 
+    def _assign(self, members: Mapping[str, bytes]) -> bytes:
+        return assign(members, time.time(), self.process.known_s(time.monotonic()))
+
     def _receive(self, assignment: bytes) -> None:
         before = self.process.hand_overs.copy()
         self.process.received(assignment, time.time(), time.monotonic())
@@ -211,10 +214,6 @@ def _nothing() -> None:
 def _process_name() -> str:
     host = re.sub(r"[^!-~]", "-", socket.gethostname())[:80]
     return f"{host}-{PROCESS}"
-
-
-def _assign(members: Mapping[str, bytes]) -> bytes:
-    return assign(members, time.time())
 
 
 def _stored(path: Path) -> bytes:

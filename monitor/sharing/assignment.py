@@ -42,7 +42,7 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """Who owns each shard, for the last 40 s and from now on."""
 
     epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
-    """When its newest entries begin, in milliseconds of Unix time; grows with each assignment."""
+    """By when its newest entries begin, in milliseconds of Unix time; grows with each assignment."""
     members: _Processes
     leavers: _Processes
     """Members that own nothing from the epoch on, because they end."""
@@ -77,6 +77,8 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True):
     """Its wall clock when it joined, or the newest slot that it has run, if that is further."""
     configurations: Annotated[tuple[Hash, ...], Meta(min_length=SHARDS, max_length=SHARDS)]
     """By shard, a hash of how it checks the shard's monitors."""
+    received_at: Instant = 0.0
+    """What its clock was when it got its assignment."""
 
 
 class InvalidBytesError(ValueError):

@@ -23,20 +23,21 @@ from monitor.sharing.assignment import (
 from monitor.sharing.balance import balanced
 
 AHEAD_S = 2.0
-"""Seconds until an assignment takes effect: no member may have passed that instant when it gets it."""
+"""Seconds until an assignment takes effect: no former owner may have passed that instant when it gets it."""
 UNSURE_S = 12.0
 """Of a process that is gone, nobody knows which slots of these last seconds it ran."""
 
 
-def assign(announcements: Mapping[str, bytes], own_clock: float) -> bytes:
+def assign(announcements: Mapping[str, bytes], own_clock: float, known_s: float = 0.0) -> bytes:
     """Return the assignment for all members, from what each announced.
 
-    The clock is the leader's, in Unix seconds. Bytes that are no announcement are left out.
+    The clock is the leader's, in Unix seconds; for `known_s` it has had its newest assignment. Bytes that are
+    no announcement are left out.
     """
     members = _members(announcements.values())
     if not members:
         return encode(NOTHING)
-    return encode(_Round(members, own_clock).assignment())
+    return encode(_Round(members, own_clock, known_s).assignment())
 
 
 def _members(announcements: Iterable[bytes]) -> dict[str, Announcement]:
@@ -51,16 +52,18 @@ def _members(announcements: Iterable[bytes]) -> dict[str, Announcement]:
 
 
 class _Round:
-    def __init__(self, members: Mapping[str, Announcement], own_clock: float) -> None:
+    def __init__(self, members: Mapping[str, Announcement], own_clock: float, known_s: float) -> None:
         self._members = members
         newest = _newest(each.assignment for each in members.values())
-        self._slowest, self._now = _clocks([own_clock, *(each.clock for each in members.values())])
+        self._clocks = {
+            name: _clock(each, known_s) for name, each in members.items() if each.assignment == newest
+        }
+        clocks = [own_clock, *(self._clocks.get(name, each.clock) for name, each in members.items())]
+        self._slowest, self._now = _slowest_and_furthest(clocks)
         self._epoch = max(round((self._now + AHEAD_S) * 1000), newest.epoch + 1)
-        self._begins_at = self._epoch / 1000
         self._base = newest
         if newest.epoch / 1000 > self._now + SET_BACK_S:
             self._base = _set_back(newest, self._now)
-            self._begins_at = max([self._now + AHEAD_S, *(at + 0.001 for at in _begins(self._base))])
         self._leavers = tuple(name for name, each in members.items() if each.leaving)
         self._done = {*self._base.done, *(name for name, each in members.items() if each.done)}
 
@@ -88,6 +91,7 @@ class _Round:
     def _handed_over(self, entries: Sequence[Entry], owner: str) -> Iterator[Entry]:
         if not entries:
             yield Entry(self._slowest, owner)
+            return
         unsure_at = self._now - UNSURE_S
         for entry, following in zip_longest(entries, entries[1:]):
             ran_all = self._ran_all(entry, ended=following is not None)
@@ -95,7 +99,12 @@ class _Round:
                 yield entry
             if not ran_all and (following is None or following.from_at > unsure_at):
                 yield Entry(max(entry.from_at, unsure_at), owner)
-        yield Entry(self._begins_at, owner)
+        yield Entry(max(self._known_at(entries[-1].process), entries[-1].from_at + 0.001), owner)
+
+    def _known_at(self, process: str) -> float:
+        """Return an instant by which a process has this assignment, by its own clock."""
+        clock = self._clocks.get(process, self._now)
+        return round(min(max(clock, self._slowest), self._now) + AHEAD_S, 3)
 
     def _ran_all(self, entry: Entry, *, ended: bool) -> bool:
         return entry.process in self._members or (ended and entry.process in self._done)
@@ -123,11 +132,13 @@ def _set_back(assignment: Assignment, now: float) -> Assignment:
     return replace(assignment, owners=tuple(map(owners_now, assignment.owners)))
 
 
-def _begins(assignment: Assignment) -> Iterator[float]:
-    return (entry.from_at for entries in assignment.owners for entry in entries)
+def _clock(member: Announcement, known_s: float) -> float:
+    """Return a member's clock now: all got the newest assignment at about the same time, `known_s` ago."""
+    now = member.received_at + known_s
+    return max(now, member.clock) if now <= member.clock + MAX_SKEW_S else member.clock
 
 
-def _clocks(clocks: Sequence[float]) -> tuple[float, float]:
+def _slowest_and_furthest(clocks: Sequence[float]) -> tuple[float, float]:
     """Return the slowest and the furthest clock, but of those that are not wrong."""
     usual = median_low(clocks)
     likely = [clock for clock in clocks if abs(clock - usual) <= MAX_SKEW_S]

@@ -80,6 +80,7 @@ class Process:
         self._done_is_known_s: float | None = None
         self._pauses = 0
         self._clock_at_zero: float | None = None
+        self._received_at = self._received_s = 0.0
         self._held_until_s = 0.0
         self._awake_s = self._answered_s = monotonic_s
         self._announced: tuple[object, object] | None = None
@@ -139,6 +140,10 @@ class Process:
             self._announcement = self.to_store(now)
         return self._announcement
 
+    def known_s(self, monotonic_s: float) -> float:
+        """Return for how long it has had its newest assignment."""
+        return monotonic_s - self._received_s
+
     def to_store(self, now: float) -> bytes:
         """Return what to keep for the next start."""
         return encode(
@@ -149,6 +154,7 @@ class Process:
                 self._is_done,
                 self._furthest(now),
                 self._configurations,
+                self._received_at,
             )
         )
 
@@ -190,7 +196,9 @@ class Process:
         for hand_over in hand_overs(self._assignment, assignment, now):
             self.hand_overs[hand_over.kind] += 1
             self.last_hand_over = hand_over
-        self._assignment = assignment
+        if assignment != self._assignment:
+            self._assignment = assignment
+            self._received_at, self._received_s = now, monotonic_s
         self._differing = differing(assignment, self.name, self._configurations)
         self._is_alone = self._is_refused = False
         self._held_until_s = 0.0

@@ -45,8 +45,9 @@ def announced(
     leaving: bool = False,
     done: bool = False,
     clock: float = NOW,
+    received_at: float = 0.0,
 ) -> bytes:
-    return encode(Announcement(name, assignment, leaving, done, clock, HASHES))
+    return encode(Announcement(name, assignment, leaving, done, clock, HASHES, received_at))
 
 
 def owned(*entries: tuple[float, str], epoch: int = 0, done: Sequence[str] = ()) -> Assignment:

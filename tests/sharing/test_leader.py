@@ -9,8 +9,9 @@ from monitor.sharing.leader import assign
 from tests.sharing.sharers import NOW, announced, entries, owned
 
 
-def assigned(*announcements: bytes, clock: float = NOW) -> Assignment:
-    return decode_assignment(assign({f"m{n}": each for n, each in enumerate(announcements)}, clock))
+def assigned(*announcements: bytes, clock: float = NOW, known_s: float = 0.0) -> Assignment:
+    named = {f"m{n}": each for n, each in enumerate(announcements)}
+    return decode_assignment(assign(named, clock, known_s))
 
 
 def last_owners(assignment: Assignment) -> Counter[str]:
@@ -140,6 +141,41 @@ def test_the_furthest_clock_counts() -> None:
     assert assigned(announced("a"), announced("b", clock=NOW + 3)).epoch == (NOW + 5) * 1000
 
 
+def handed_over(*, clock: float = 0.0, received: float = -9.0, known_s: float = 8.0) -> float:
+    """Return when a leaver's shards are another's; it announced `clock`, the leader's is 3 s ahead."""
+    base = owned((-50, "a"))
+    leaver = announced("a", base, leaving=True, clock=NOW + clock, received_at=NOW + received)
+    leader = announced("b", base, clock=NOW + 1, received_at=NOW + 3 - known_s)
+    return entries(assigned(leaver, leader, clock=NOW + 3, known_s=known_s))[-1][0]
+
+
+def test_a_former_owner_goes_on_for_two_seconds_by_its_own_clock() -> None:
+    assert handed_over() == 2.0
+
+
+def test_the_time_that_it_has_waited_for_the_others_is_added() -> None:
+    assert handed_over(received=-6.0) == 4.0
+
+
+def test_what_it_has_said_last_counts_if_that_is_more() -> None:
+    assert handed_over(clock=0.5) == 2.5
+
+
+def test_nobody_goes_on_for_longer_than_by_the_furthest_clock() -> None:
+    assert handed_over(received=-2.0) == 8.0
+
+
+def test_a_clock_that_was_set_by_hours_since_is_what_it_is_now() -> None:
+    assert handed_over(received=3_600.0) == 2.0
+
+
+def test_of_a_former_owner_that_lacks_the_last_assignment_the_clock_is_not_known() -> None:
+    before, base = owned((-50, "a"), epoch=1), owned((-50, "a"))
+    leaver = announced("a", before, leaving=True, clock=NOW - 2, received_at=NOW - 20)
+
+    assert entries(assigned(leaver, announced("b", base), known_s=8.0))[-1] == (2.0, "b")
+
+
 @pytest.mark.parametrize("wrong", [-86_400.0, 86_400.0])
 def test_one_clock_that_is_wrong_by_a_day_does_not_count_even_if_it_is_the_leader_s(wrong: float) -> None:
     others = announced("a"), announced("b")
@@ -225,7 +261,7 @@ def test_after_clocks_were_set_back_hand_overs_are_as_before() -> None:
 
     assert entries(first) == [(-12.0, "a"), (2.0, "b")]
     assert entries(again) == [(-12.0, "a"), (2.0, "b")]
-    assert entries(again, 63) == [(-12.0, "a"), (2.001, "b")]
+    assert entries(again, 63) == [(-12.0, "a"), (2.0, "b")]
     assert again.epoch == tomorrow.epoch + 2
 
 

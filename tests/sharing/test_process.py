@@ -111,6 +111,14 @@ class TestAnnouncement:
         assert one.announcement(NOW + 0.9, 0.9) == first
         assert one.announcement(NOW + 1.0, 1.0) != first
 
+    def test_it_says_when_it_got_its_assignment(self) -> None:
+        one = process("a")
+        for at_s in (1.0, 5.0):  # the same one again, when it alone has joined again
+            one.received(encode(owned((-50, "a"))), NOW + at_s, at_s)
+
+        assert decode_announcement(one.announcement(NOW + 9, 9.0)).received_at == NOW + 1
+        assert one.known_s(9.0) == 8.0
+
     def test_news_are_said_at_once(self) -> None:
         one = process("a")
         said = [one.announcement(NOW, 0.0)]

@@ -69,8 +69,15 @@ def broken(scenario: Scenario, account: Account) -> Iterator[str]:
         yield f"{times[0]} slots missing"
     if scenario.most and (more := sum(slots for each, slots in times.items() if each > scenario.most)):
         yield f"{more} slots run more than {scenario.most} times"
+    yield from late(scenario, account)
+
+
+def late(scenario: Scenario, account: Account) -> Iterator[str]:
+    """Yield what took longer than is promised."""
     if max(account.taken_over_s, default=0) > scenario.taken_over_s:
         yield f"taken over after {max(account.taken_over_s):.1f} s"
+    if scenario.most == 1 and account.deaths_at and not scenario.cut_off:
+        yield f"{len(account.deaths_at)} stops cut off"
     if max(account.joined_s, default=0) > scenario.joined_s:
         yield f"a share after {max(account.joined_s):.1f} s"
 

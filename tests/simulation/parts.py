@@ -7,7 +7,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from monitor.sharing import assignment, differences, leader, process
-from monitor.sharing.assignment import NOTHING, Assignment, Entry
+from monitor.sharing.assignment import NOTHING, Announcement, Assignment, Entry
 from monitor.sharing.memory import Memory
 from monitor.sharing.process import Process
 
@@ -46,6 +46,10 @@ def _oldest(assignments: Iterable[Assignment | None]) -> Assignment:
     return min((each for each in assignments if each), key=lambda each: each.epoch, default=NOTHING)
 
 
+def _when_it_joined(member: Announcement, _: float) -> float:
+    return member.clock
+
+
 _may_leave = Process.may_leave
 
 
@@ -69,10 +73,19 @@ PARTS: Mapping[str, Part] = {
     "the last 40 s": Part("a kill of a leaver", lambda: patch.object(leader, "KEPT_S", 0.0)),
     "the highest epoch": Part("a freeze of 3 to 30 s", lambda: patch.object(leader, "_newest", _oldest)),
     "the furthest clock": Part(
-        "planned, clocks up to 3 s apart", lambda: patch.object(leader, "_clocks", _own_clock)
+        "planned, clocks up to 3 s apart", lambda: patch.object(leader, "_slowest_and_furthest", _own_clock)
+    ),
+    "a former owner's clock": Part(
+        "planned, clocks up to 3 s apart",
+        lambda: patch.object(leader._Round, "_known_at", lambda each, _: each._now + leader.AHEAD_S),
+    ),
+    "the time since it joined": Part(
+        "a start while one pauses, clocks up to 3 s apart",
+        lambda: patch.object(leader, "_clock", _when_it_joined),
     ),
     "the slowest clock": Part(
-        "started without a coordinator for long", lambda: patch.object(leader, "_clocks", _furthest_clock)
+        "started without a coordinator for long",
+        lambda: patch.object(leader, "_slowest_and_furthest", _furthest_clock),
     ),
     "clocks that are set far": Part(
         "started with clocks that are an hour ahead, then set",

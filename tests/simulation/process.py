@@ -214,7 +214,9 @@ class Simulated:
             return
         self._room.answered(self._engine.now)
         self._member, self._generation = answer.member, answer.generation
-        assignment = assign(answer.announced, self.clock) if answer.announced else None
+        assignment = None
+        if answer.announced:
+            assignment = assign(answer.announced, self.clock, self._room.known_s(self._engine.now))
         sync = partial(self._around.group.sync, self._member, self._generation, assignment)
         self._request(sync, self._synced)
 

@@ -22,6 +22,8 @@ class Scenario:
     """How often a slot may be run; `None`: there is no promise."""
     complete: bool = True
     """Whether no slot may be missing."""
+    cut_off: bool = False
+    """Whether a stop may be ended by its limit, as after a death: a clock may be set while it hands over."""
     taken_over_s: float = 10.0
     """How long after a death others must have taken over."""
     joined_s: float = 10.0
@@ -136,6 +138,16 @@ def pauses(location: Location) -> None:
         location.later(location.chance.uniform(10, 60), pause)
 
 
+def start_before_pause(location: Location) -> None:
+    """Start one, and let the group wait for another."""
+
+    def start() -> None:
+        location.chance.choice(location.running).pause(location.chance.uniform(3, 4.9))
+        location.start()
+
+    location.later(location.calm_s(), start)
+
+
 def clocks_are_set(location: Location) -> None:
     def set_clock() -> None:
         location.chance.choice(location.running).ahead_s = location.ahead_s()
@@ -242,7 +254,12 @@ SCENARIOS = (
     Scenario("a new version, one process after the other", upgrade, lasts_s=75),
     Scenario("processes that come and go", come_and_go),
     Scenario("planned, clocks up to 3 s apart", planned, skew_s=3),
-    Scenario("planned, clocks that are set by up to 3 s", both(planned, clocks_are_set), skew_s=3),
+    Scenario("a new version, clocks up to 3 s apart", upgrade, lasts_s=75, skew_s=3),
+    Scenario("processes that come and go, clocks up to 3 s apart", come_and_go, skew_s=3),
+    Scenario("a start while one pauses, clocks up to 3 s apart", start_before_pause, joined_s=15, skew_s=3),
+    Scenario(
+        "planned, clocks that are set by up to 3 s", both(planned, clocks_are_set), cut_off=True, skew_s=3
+    ),
     Scenario(
         "started with clocks that are an hour ahead, then set",
         an_hour_ahead,
