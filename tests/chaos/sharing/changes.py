@@ -25,11 +25,11 @@ async def changes(location: Location) -> None:
 
 
 async def _change(location: Location) -> None:
-    stopped, running = location.stopped, location.running
+    stopped, dispensable = location.stopped, location.dispensable
     if stopped:
         await location.start(location.any_of(stopped))
-    elif len(running) > 1 and location.chance.random() < 0.75:
-        await location.stop(location.any_of(running))
+    elif dispensable and location.chance.random() < 0.75:
+        await location.stop(location.any_of(dispensable))
     else:
         await reload(location)
 

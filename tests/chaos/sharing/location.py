@@ -35,7 +35,7 @@ class Location:
     exits_s: list[float] = field(default_factory=list)
     joins_s: list[float] = field(default_factory=list)
     _busy: set[int] = field(default_factory=set)
-    _joins: set[asyncio.Task[None]] = field(default_factory=set)
+    _joins: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
     def write(self) -> None:
         """Give all processes the newest configuration, also those that do not run."""
@@ -46,9 +46,9 @@ class Location:
         program = self.programs[place]
         before = tuple(map(program.printed().count, (_STARTED, _JOINED)))
         await asyncio.to_thread(program.start)
-        join = asyncio.create_task(self._until_joined(program, before))
-        self._joins.add(join)
-        join.add_done_callback(self._joins.discard)
+        if place in self._joins:  # of its last run, which may have ended before it had shards
+            self._joins[place].cancel()
+        self._joins[place] = asyncio.create_task(self._until_joined(program, before))
 
     async def _until_joined(self, program: Program, before: tuple[int, ...]) -> None:
         began = 0.0
@@ -63,8 +63,7 @@ class Location:
 
     async def until_joined(self) -> None:
         """Wait until those that were started have shards, as a supervisor waits until they are ready."""
-        while self._joins:
-            await asyncio.wait(self._joins)
+        await asyncio.wait(self._joins.values())
 
     async def start_all(self) -> None:
         await asyncio.gather(
@@ -92,6 +91,12 @@ class Location:
         return [
             place for place, program in enumerate(self.programs) if program.runs and place not in self._busy
         ]
+
+    @property
+    def dispensable(self) -> list[int]:
+        """The places of those that may be stopped: another one runs, and has shards."""
+        have_shards = {place for place in self.running if self._joins[place].done()}
+        return [place for place in self.running if have_shards - {place}]
 
     @property
     def stopped(self) -> list[int]:
