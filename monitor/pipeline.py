@@ -28,6 +28,7 @@ from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.delivery.partitions import partition_of
 from monitor.delivery.retention import Retention, UntilAcknowledged, UntilStored
+from monitor.domains.known import Domains
 from monitor.embedded.broker import broker
 from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
@@ -68,6 +69,7 @@ class Pipeline:
     store: ResultStore
     rules: MonitorRules
     alerts: AlertStore
+    domains: Domains
     grace_s: float
     result_log: ResultLog
     watch: Watch = field(default_factory=Watch)
@@ -168,7 +170,8 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
     bookkeeping = Bookkeeping(rules, config.retention_days)
     # Connections of their own, so that results and alerts do not wait for each other.
     store = ResultStore(_database(uri, resources), bookkeeping.open_books)
-    alerts = AlertStore(_database(uri, resources))
+    domains = Domains()
+    alerts = AlertStore(_database(uri, resources), domains.of)
     queue: asyncio.Queue[Message | None] = asyncio.Queue(_MAX_QUEUED)
     forwarder = Forwarder(
         queue,
@@ -202,6 +205,7 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         store=store,
         rules=rules,
         alerts=alerts,
+        domains=domains,
         grace_s=config.shutdown_grace_s,
         result_log=result_log,
     )

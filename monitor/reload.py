@@ -12,10 +12,12 @@ from monitor.config.model import Config, Monitor
 from monitor.config.reading.load import ConfigError, load
 from monitor.config.reading.pieces import included
 from monitor.config.sent_secrets import sent_secrets
+from monitor.domains.known import Domains
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
+from monitor.probe.registration import RegisteredProbe
 from monitor.probe.tokens.authorized import AuthorizedProbe
 from monitor.probe.tokens.tokens import Tokens
 from monitor.runtime.process.signals import Signals
@@ -87,6 +89,7 @@ class Reload:
         environ: Mapping[str, str],
         network: Network,
         on_taken: Iterable[Callable[[Config], None]] = (),
+        domains: Domains | None = None,
     ) -> None:
         self.last_successful = True  # whether the file was valid when it was read last
         self.taken_at = time.time()  # when it was valid last (Unix seconds)
@@ -97,6 +100,8 @@ class Reload:
         self._on_taken = on_taken
         self._connectivity = Connectivity(config.connectivity_check, network)
         self._tokens = Tokens(network)
+        self._domains = domains or Domains()
+        self._domains.follow(config.monitors)
         self._include = config.include
         self._seen: _Signature = {path: _NEVER}  # when it was read last
         self._looked_at = self._seen  # at the last look
@@ -106,7 +111,10 @@ class Reload:
         """Return a new probe for each monitor that is not paused."""
         for monitor in monitors:
             if not monitor.paused:
-                yield monitor, GuardedProbe(self._checker(monitor), self._connectivity)
+                checker: Checker = GuardedProbe(self._checker(monitor), self._connectivity)
+                if monitor.min_domain_days is not None and (domain := self._domains.of(monitor.name)):
+                    checker = RegisteredProbe(checker, domain, monitor.min_domain_days)
+                yield monitor, checker
 
     def _checker(self, monitor: Monitor) -> Checker:
         if monitor.oauth2 is not None:
@@ -161,6 +169,7 @@ class Reload:
         for name in change.removed:
             if not before[name].paused:
                 schedule.remove(name)
+        self._domains.follow(config.monitors)
         schedule.add(self.checkers(change.added))
         self._connectivity.target = config.connectivity_check
         logging.getLogger().setLevel(config.log_level.upper())

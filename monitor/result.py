@@ -50,6 +50,7 @@ class Reason(StrEnum):
     TOO_SLOW = "too_slow"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     TLS_POLICY = "tls_policy"
+    DOMAIN_EXPIRING = "domain_expiring"
     BLOCKED_ADDRESS = "blocked_address"
     AUTH_ERROR = "auth_error"  # no access token could be had, so the site was not asked
     MONITOR_OFFLINE = "monitor_offline"  # this machine had no network: the site may be up or down

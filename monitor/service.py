@@ -3,15 +3,21 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from monitor.config.model import Config
 from monitor.delivery.outbox.outbox import OutboxError
+from monitor.domains.registries import Registries
+from monitor.domains.store import DomainStore
+from monitor.domains.watch import DomainWatch
 from monitor.embedded.account import EmbeddedError
 from monitor.pipeline import Pipeline, pipeline
 from monitor.probe.exchange.connector import Network
+from monitor.probe.registration import ask_registry
 from monitor.reload import Reload, log_monitors
 from monitor.result import CheckResult
 from monitor.runtime.process import resources
@@ -63,7 +69,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
             running.stages.start("the sharing of checks", shared.run())
             on_taken.append(shared.follow)
             site.checks.own_shards = shared.own_shards
-        reload = Reload(config, path, environ, network, on_taken)
+        reload = Reload(config, path, environ, network, on_taken, running.domains)
         on_result = [site.checks.observe, running.recent.add]
         try:
             async with (
@@ -72,8 +78,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
             ):
                 process = shared.process if shared else None
                 site.program.started = shown = running_program(running, schedule, reload, process)
-                running.run_beside("the events", site.events.run(shown.reader))
-                running.run_beside("the memory", resources.give_back_free_memory())
+                _run_beside(running, site.events.run(shown.reader), _domain_watch(running, network).run())
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
                 with manager.running(is_ready=shared is None):
@@ -117,10 +122,12 @@ async def check_once(
     checks = concurrent_checks(config)
     where = ""
     async with _pipeline(config, alerting=False) as running, Network(checks, environ=environ) as network:
-        reload = Reload(config, path, environ, network)
+        reload = Reload(config, path, environ, network, domains=running.domains)
         schedule = _schedule(config, running, checks, [results.append], once=True)
         try:
             async with asyncio.timeout(within_s):
+                with suppress(StoreUnavailableError):
+                    await _domain_watch(running, network).read()
                 async with schedule:
                     schedule.add(reload.checkers(config.monitors))
                 await _stored(running, results)
@@ -187,6 +194,20 @@ def no_bugs(*kinds: type[Exception], what: str = "") -> Iterator[None]:
         reasons = [str(error) for error in _errors_of(group)]
     if reasons:
         raise CannotGoOnError(what + "; ".join(reasons))
+
+
+def _run_beside(
+    running: Pipeline, events: Coroutine[Any, Any, None], domains: Coroutine[Any, Any, None]
+) -> None:
+    running.run_beside("the events", events)
+    running.run_beside("the domains", domains)
+    running.run_beside("the memory", resources.give_back_free_memory())
+
+
+def _domain_watch(running: Pipeline, network: Network) -> DomainWatch:
+    fetch = partial(ask_registry, network)
+    registries = Registries(running.config.data_dir / "rdap-servers.json", fetch)
+    return DomainWatch(running.domains, DomainStore(running.store.database), registries, fetch)
 
 
 def _errors_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -40,6 +40,7 @@ from monitor.config.reading.load import load
 from monitor.config.values import Strict
 from monitor.result import Reason
 from monitor.web.metrics.blackbox import FAMILIES
+from monitor.web.metrics.checks import DOMAIN_EXPIRY
 from tests.mutants.__main__ import equivalent
 from tests.program import ROOT, Start, until
 from tests.web.api.client import Client
@@ -443,4 +444,4 @@ def test_each_metric_is_explained_and_none_is_invented(program: Start) -> None:
     last = "website_health_alerts_waiting", "website_health_check_phase_duration_seconds"
     until(lambda: exported() >= set(last), "all metrics")
 
-    assert exported() | {family.name for family in FAMILIES} == named
+    assert exported() | {family.name for family in (*FAMILIES, DOMAIN_EXPIRY)} == named

@@ -16,6 +16,7 @@ Event = Literal[
     "reminder",
     "escalation",
     "certificate",
+    "domain",
     "own_trouble",
     "own_trouble_over",
     "test",
@@ -88,13 +89,13 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     link: str | None
     """To the monitor's page."""
-    kind: Literal["down", "partial", "degraded", "no_data", "flapping", "certificate"]
+    kind: Literal["down", "partial", "degraded", "no_data", "flapping", "certificate", "domain"]
     started_at: float
-    """For a certificate: when it was seen."""
+    """For a certificate or a domain: when it was seen."""
     noticed_at: float
     ended_at: float | None = None
     expires_at: float | None = None
-    """For a certificate."""
+    """For a certificate or a domain."""
     reason: str | None = None
     detail: str | None = None
     locations: Sequence[str] = ()
@@ -149,21 +150,24 @@ def compose(
     )
 
 
-def compose_certificate(subjects: Sequence[Subject], now: float) -> Alert:
-    """Return the warning of one certificate, which several monitors may see."""
+def compose_expiry(subjects: Sequence[Subject], now: float) -> Alert:
+    """Return the warning of one certificate, or of one domain, which several monitors may have."""
     first = subjects[0]
+    is_domain = first.kind == "domain"
+    event: Event = "domain" if is_domain else "certificate"
+    what = f"the domain {first.detail}" if is_domain else "a certificate of the chain"
     expires_at = first.expires_at or 0.0
     names = _listed([subject.monitor for subject in subjects])
     left_s = expires_at - now
     when = f"expires in {_seconds(left_s)}" if left_s > 0 else f"expired {_seconds(-left_s)} ago"
     lines = [
-        f"{names}: a certificate of the chain {when}",
+        f"{names}: {what} {when}",
         f"Expires: {_utc(expires_at)}",
-        *([f"Certificate: {first.detail}"] if first.detail else []),
+        *([f"{'Domain' if is_domain else 'Certificate'}: {first.detail}"] if first.detail else []),
         *[line for subject in subjects[:_MAX_LISTED] for line in (subject.url, subject.link) if line],
-        *_runbooks(subjects, "certificate"),
+        *_runbooks(subjects, event),
     ]
-    return Alert(event="certificate", at=now, title=lines[0], text="\n".join(lines), monitors=subjects)
+    return Alert(event=event, at=now, title=lines[0], text="\n".join(lines), monitors=subjects)
 
 
 def compose_test(channel: str, location: str, now: float) -> Alert:

@@ -10,13 +10,14 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from pydantic import SecretStr
 
-from monitor.alerts.certificates import warnings
 from monitor.alerts.channels.channel import Channel, NotDeliveredError, open_channel
 from monitor.alerts.decision import decide
+from monitor.alerts.expiring import domain_warnings, warnings
 from monitor.alerts.situation import Plan
 from monitor.alerts.store import LEASE_S, AlertStore, Claimed
 from monitor.config.alerts import Webhook
@@ -124,7 +125,7 @@ class _Sender:
                 self.sending.start(f"the alert to {claimed.channel}", self._send(claimed, channel))
 
     async def _upkeep(self, now: float) -> None:
-        """Warn of certificates; once an hour also of those in late results, and then tidy the store."""
+        """Warn of what expires; once an hour also of certificates in late results. Then tidy the store."""
         is_hourly = _is_due(self.tidied_at, HOUR_S, now)
         every = self.plan.monitors.items()
         if is_hourly:  # a day of results without any certificate takes long to go through
@@ -132,7 +133,8 @@ class _Sender:
             seen = await self.store.chains(https, now - DAY_S)
         else:
             seen = await self.store.chains([name for name, _ in every], now - _WARN_OF_S)
-        await self.store.add(warnings(self.plan, seen, now), now)
+        domains = domain_warnings(self.plan, self.store.domain_of, now)
+        await self.store.add(chain(warnings(self.plan, seen, now), domains), now)
         if is_hourly:
             given_up = await self.store.tidy()
             self.tidied_at = now

@@ -123,12 +123,12 @@ WAITING = """
 SELECT channel, count(*), min(created_at) FROM health_deliveries WHERE due_at IS NOT NULL GROUP BY channel
 """
 
-# That people were warned of a certificate is remembered for as long as checks can see it.
+# That people were warned of a certificate or a domain is remembered for as long as it can be seen.
 FORGOTTEN = """
 DELETE FROM health_deliveries
 WHERE due_at IS NULL AND created_at < extract(epoch FROM clock_timestamp()) - $1
   AND NOT EXISTS (
-    SELECT WHERE about LIKE 'certificate %'
+    SELECT WHERE (about LIKE 'certificate %' OR about LIKE 'domain %')
              AND created_at > extract(epoch FROM clock_timestamp()) - 5 * $1)
 """
 

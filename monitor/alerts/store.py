@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor.alerts import sql
-from monitor.alerts.certificates import SeenChain
 from monitor.alerts.counts import AlertCounts, Waiting
 from monitor.alerts.decision import Decision, Delivery
+from monitor.alerts.expiring import SeenChain
 from monitor.alerts.message import Alert
 from monitor.alerts.situation import IncidentRow, Newest, Notified, Plan, Situation, UndecidedChange
+from monitor.domains.known import Domain
 from monitor.runtime.progress import Availability
 from monitor.runtime.text import DAY_S, HOUR_S
 from monitor.storage.database import Database
@@ -89,10 +90,16 @@ _alert = msgspec.json.Decoder(Alert)
 
 
 class AlertStore:
-    """Alerts, and what people do about incidents, in one database."""
+    """Alerts, and what people do about incidents, in one database.
 
-    def __init__(self, database: Database) -> None:
+    `domain_of` returns what is known of the registration of a monitor's domain.
+    """
+
+    def __init__(
+        self, database: Database, domain_of: Callable[[str], Domain | None] = lambda _: None
+    ) -> None:
         self.database = database
+        self.domain_of = domain_of
         self.counts = AlertCounts()
         self.availability = Availability("PostgreSQL")
         """Whether changes can be decided on: it is looked at each second, also while there are no results."""

@@ -83,6 +83,14 @@ def check_url(value: object) -> str:
     return _web_address(string(value, "a URL"), "http", "https")
 
 
+def check_rdap_server(value: object) -> str:
+    """Allow URLs below which a path can be added, without secrets: they are shown."""
+    url = check_url(value)
+    if any(sign in url for sign in "@?#"):
+        raise ValueError("a user or a query in the URL; must be http://HOST/PATH or https://HOST/PATH")
+    return str(url)
+
+
 def check_link(value: object) -> str:
     """Allow URLs of HTTP; what came from the environment is not masked, since people follow it."""
     return str(check_url(value))

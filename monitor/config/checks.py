@@ -19,20 +19,29 @@ from monitor.config.model import Expect, Monitor, SecurityProtocol, Settings, Wr
 from monitor.config.public_url import user_info
 from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.rules import EMBEDDED
-from monitor.runtime.proxies import proxies_of
+from monitor.runtime.hosts.proxies import proxies_of
+from monitor.runtime.hosts.registered import registered_domain
 
 _MAX_SHOWN = 20  # names, in a mistake
 _NO_MONITOR = "no monitor has this name; must be the name of one"
 _NO_GROUP = "no monitor is of this group; must be the group of one or more"
 
 
-def monitor_mistakes(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Return each key of a monitor with its defaults that does not go with another key, and why."""
+def monitor_mistakes(
+    monitor: Monitor, given: Collection[str], environ: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Return each key of a monitor with its defaults that does not go with another key, and why.
+
+    `given` are the keys that are not defaults.
+    """
     yield from _number_mistakes(monitor)
     yield from _tls_mistakes(monitor.expect)
     if monitor.proxy == ENVIRONMENT:
         yield from _environment_mistakes(environ)
     yield from _credential_mistakes(monitor)
+    wants_domain = monitor.min_domain_days is not None
+    if wants_domain and registered_domain(monitor.url) is None and "min_domain_days" in given:
+        yield "min_domain_days", "the host of the URL has no registered domain; must be left out, or null"
     if monitor.addresses == "all" and monitor.proxy is not None:
         yield "addresses", 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
     if monitor.addresses == "all" and monitor.reuse_connection:

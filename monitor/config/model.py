@@ -17,7 +17,7 @@ from monitor.config.alerts import Alerts, GroupSettings
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
 from monitor.config.values import Count, Days, Duration, Many, OneOrMany, Size, Strict
-from monitor.runtime.proxies import proxies_of
+from monitor.runtime.hosts.proxies import proxies_of
 
 SLEEP_DURATION_S = 60.0
 
@@ -143,6 +143,10 @@ class MonitorSettings(GroupSettings):
     expect: Expect = Expect()
     degraded_after_s: Duration | None = None
     """A response time above this is up, but degraded."""
+    min_domain_days: Annotated[float, Field(ge=0, le=36_500)] | None = None
+    """The days for which the domain of the URL must still be registered, as far as its registry says it."""
+    rdap_server: values.RdapServer | None = None
+    """URL of the RDAP server to ask about the domain, instead of that of its registry."""
     failures_to_open: Count = 3
     """Failed checks in a row that open an incident."""
     successes_to_resolve: Count = 2

@@ -89,6 +89,7 @@ Fingerprint = Annotated[
 ]
 JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
 Url = Annotated[str, PlainValidator(addresses.check_url), WithJsonSchema(_URL_SCHEMA)]
+RdapServer = Annotated[str, PlainValidator(addresses.check_rdap_server), WithJsonSchema(_URL_SCHEMA)]
 Link = Annotated[str, PlainValidator(addresses.check_link), WithJsonSchema(_URL_SCHEMA)]
 ConnectivityTarget = Annotated[
     str, PlainValidator(addresses.check_connectivity_target), WithJsonSchema({"type": "string"})

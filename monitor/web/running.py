@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from monitor.alerts.store import AlertStore
+from monitor.domains.known import Domains
 from monitor.pipeline import Pipeline
 from monitor.reload import Reload
 from monitor.result import CheckResult
@@ -36,6 +37,8 @@ class Running:
     measure: Callable[[], list[Section]]
     missing: Callable[[], list[str]]
     """Returns why the program is not ready, a line for each reason."""
+    domains: Domains = field(default_factory=Domains)
+    """What is known of the registrations of domains."""
     postgresql: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
     """Whether results can be stored."""
     sharing: Process | None = None
@@ -88,6 +91,7 @@ def running_program(
         probe=schedule.check_now,
         refresh=pipeline.ingest.counts.look,
         measure=lambda: measurements(pipeline, schedule, reload, sharing),
+        domains=pipeline.domains,
         postgresql=pipeline.ingest.availability,
         sharing=sharing,
         missing=lambda: [*_missing(pipeline.watch, pipeline.servers), *_unshared(sharing)],

@@ -48,7 +48,7 @@ class Site:
         self.program = Program()
         self.lag = LoopLag()
         self.pages = Pages(self.program, has_sessions=config.web_token is not None)
-        self.checks = CheckMetrics(config.location, self.pages.orders.of)
+        self.checks = CheckMetrics(config.location, self.pages.orders.of, self.pages.domain_of)
         self.pages.latest = self.checks.latest
         self.events = Events(self.pages.forget, max_listeners=max_connections() // 2)
         self.api = Api(self.pages)

@@ -13,6 +13,7 @@ from monitor.alerts.sender import retry_after_s, send_alerts
 from monitor.alerts.store import REFUSALS, AlertStore, Silence
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config, Monitor
+from monitor.domains.known import Domain
 from monitor.runtime.progress import Progress
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
@@ -224,6 +225,24 @@ async def test_certificates_are_warned_of_once(
         assert number
 
     assert sorted(titles(receiver)) == ["shop is down", "shop: a certificate of the chain expires in 6 d"]
+
+
+async def test_domains_are_warned_of_once(
+    alert_store: AlertStore, book: Book, receiver: HttpReceiver
+) -> None:
+    clock = Clock(NOW)
+    domain = Domain("shop.example", NOW + 6 * 86_400, NOW, NOW)
+    knowing = AlertStore(alert_store.database, {"shop": domain}.get)
+    with_hook = config({"hook": hook(receiver)}, monitor("shop"))
+
+    async with sending(knowing, with_hook, clock):
+        await eventually("it is sent", book.deliveries)
+        clock.now += 3_600
+        number = await book.opened("shop")
+        await eventually("something later is sent", book.all_done)
+        assert number
+
+    assert sorted(titles(receiver)) == ["shop is down", "shop: the domain shop.example expires in 6 d"]
 
 
 @pytest.mark.parametrize(

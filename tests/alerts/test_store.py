@@ -3,8 +3,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.alerts.certificates import SeenChain
 from monitor.alerts.decision import Delivery, decide
+from monitor.alerts.expiring import SeenChain
 from monitor.alerts.message import compose
 from monitor.alerts.situation import Plan, Situation
 from monitor.alerts.store import PROVEN_S, REFUSALS, AlertStore, Silence
@@ -229,8 +229,8 @@ async def test_what_was_added_is_not_added_again(alert_store: AlertStore, book: 
 async def test_after_a_day_it_is_given_up_and_what_is_long_done_is_forgotten(
     alert_store: AlertStore, book: Book
 ) -> None:
-    certificate = delivery()._replace(about="certificate ab 1 7")
-    await alert_store.add([delivery(1), delivery(2), certificate], NOW)
+    expiring = [delivery()._replace(about=about) for about in ("certificate ab 1 7", "domain a.example 1 7")]
+    await alert_store.add([delivery(1), delivery(2), *expiring], NOW)
     (first,) = await alert_store.claim(["mail"])
     await alert_store.postpone(first, "the answer was 500", 0)
     age = "UPDATE health_deliveries SET created_at = extract(epoch FROM now()) - $1"
@@ -238,15 +238,16 @@ async def test_after_a_day_it_is_given_up_and_what_is_long_done_is_forgotten(
     assert await alert_store.tidy(3_600, 7_200) == 0
 
     await book.connection.execute(age, 3_700)
-    assert await alert_store.tidy(3_600, 7_200) == 3
-    assert alert_store.counts.failed == {"mail": 3}
+    assert await alert_store.tidy(3_600, 7_200) == 4
+    assert alert_store.counts.failed == {"mail": 4}
     assert [fate for _, _, fate in await book.outcome()] == [
         "the answer was 500; given up",
-        *["given up: no process has this channel"] * 2,
+        *["given up: no process has this channel"] * 3,
     ]
     await book.connection.execute(age, 7_300)
     await alert_store.tidy(3_600, 7_200)
-    assert [each["about"] for each in await book.deliveries()] == ["certificate ab 1 7"]
+    abouts = [each["about"] for each in await book.deliveries()]
+    assert abouts == ["certificate ab 1 7", "domain a.example 1 7"]
     await book.connection.execute(age, 36_001)
     await alert_store.tidy(3_600, 7_200)
     assert await book.deliveries() == []

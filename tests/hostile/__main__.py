@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from tests.hostile import clients, encrypted, files, machine, names, neighbours, receivers, responses, tokens
+from tests.hostile import (
+    authorization,
+    clients,
+    encrypted,
+    files,
+    machine,
+    names,
+    neighbours,
+    receivers,
+    responses,
+    tokens,
+)
 from tests.hostile.cases import Case
 from tests.hostile.judging import late, lateness_s, reasons, verdict
 from tests.hostile.world import HEALTHY, World, world
@@ -35,6 +46,7 @@ SHORT = (
     "secret: in a header",
     "secret: the whole request",
     "TLS: expired",
+    "token server: sends the secret back",
     "TLS: 200 names",
     "TLS: plain text",
     "DNS: over TCP: 4,000 addresses of long names",
@@ -64,7 +76,8 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def all_cases() -> dict[str, Case]:
-    modules = (responses, encrypted, names, receivers, clients, tokens, machine, neighbours, files)
+    sites = (responses, encrypted, authorization, names)
+    modules = (*sites, receivers, clients, tokens, machine, neighbours, files)
     found = [case for module in modules for case in module.cases()]
     assert len(found) == len(set(map(str, found)))
     return {str(case): case for case in found}

@@ -12,7 +12,9 @@ from yarl import URL
 
 from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
+from monitor.domains.known import Domains
 from monitor.result import CheckResult, result_id
+from monitor.runtime.text import DAY_S
 from monitor.sharing.leader import assign
 from monitor.sharing.process import Process
 from monitor.sharing.shards import SHARDS
@@ -144,6 +146,15 @@ def running_on(database: Database, **parts: Any) -> Running:
         missing=list,
     )
     return replace(running, **parts)
+
+
+def domains_of(config: Config, days: float | None, why: str | None = None) -> Domains:
+    """Know that all domains expire in so many days, and a minute; or why that is not known."""
+    domains, now = Domains(), time.time()
+    domains.follow(config.monitors)
+    for watched in domains.watched.values():
+        watched.domain.learn(None if days is None else now + days * DAY_S + 60, now, now, why)
+    return domains
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ _NOTIFY_TYPES: dict[Event, str] = {
     "resolved": "success",
     "past": "warning",
     "certificate": "warning",
+    "domain": "warning",
     "own_trouble_over": "success",
     "test": "info",
 }

@@ -158,7 +158,7 @@ def _contradictions(
         yield from label_mistakes(written)
     if wrong.isdisjoint({*_MONITORS, "defaults"}):
         for monitor, place, merged in monitors:
-            for key, text in monitor_mistakes(merged, environ):
+            for key, text in monitor_mistakes(merged, monitor.model_fields_set, environ):
                 yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
 
 

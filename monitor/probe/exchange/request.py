@@ -20,7 +20,7 @@ from yarl import URL
 from monitor.config.addresses import ENVIRONMENT
 from monitor.config.model import Monitor
 from monitor.probe.exchange.decoding import ACCEPTED
-from monitor.runtime.proxies import WithoutProxy, no_proxy_of
+from monitor.runtime.hosts.proxies import WithoutProxy, no_proxy_of
 
 MAX_LOCATION = 16_384  # characters that a redirect may have
 REDIRECTS = {301, 302, 303, 307, 308}

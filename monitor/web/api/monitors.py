@@ -9,6 +9,7 @@ from aiohttp import web
 
 from monitor.alerts.store import Acknowledged, Silence
 from monitor.config.model import Monitor
+from monitor.domains.known import Domain, expiry_of
 from monitor.result import OwnTroubleError
 from monitor.runtime.process.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
@@ -48,6 +49,8 @@ class MonitorState(msgspec.Struct, frozen=True):
     response_time_s: float | None
     """Of the newest result, if it is less than a day old; the same is true of the next."""
     certificate_expires_at: float | None
+    domain_expires_at: float | None
+    """When the registration of its domain expires, if it has `min_domain_days` and that is known."""
     maintenance_until_at: float | None
     """Null when it is not in maintenance."""
     silence: Silence | None
@@ -63,8 +66,22 @@ class MonitorList(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class DomainState(msgspec.Struct, frozen=True):
+    """What is known of the registration of a domain."""
+
+    name: str
+    expires_at: float | None
+    asked_at: float | None
+    """When its registry was asked last."""
+    detail: str | None
+    """Why the newest answer says nothing."""
+
+
 class MonitorDetail(MonitorState, frozen=True, kw_only=True):
     """A monitor with its settings; secrets, values of headers and patterns are masked."""
+
+    domain: DomainState | None
+    """Only with `min_domain_days`."""
 
     settings: dict[str, Any]
 
@@ -142,6 +159,7 @@ class ApiMonitors:
                 stored.get(name),
                 latest.get(name),
                 self._pages.orders.of(name, now),
+                self._pages.domain_of(name),
             )
             async for name in in_pieces(page)
         ]
@@ -157,8 +175,11 @@ class ApiMonitors:
         latest = (await reader.latest([name], time.time() - DAY_S)).get(name)
         await self._pages.read_orders()
         orders = self._pages.orders.of(name, time.time())
-        state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest, orders))
-        return answer(MonitorDetail(**state, settings=settings_of(monitor)), request)
+        domain = self._pages.domain_of(name)
+        state = msgspec.structs.asdict(state_of(monitor, unknown, stored, latest, orders, domain))
+        return answer(
+            MonitorDetail(**state, domain=_domain_state(domain), settings=settings_of(monitor)), request
+        )
 
     async def _check(self, request: web.Request, _: Mapping[str, Any]) -> web.Response:
         monitor = self._pages.asked(request)
@@ -173,12 +194,19 @@ class ApiMonitors:
         return answer(result_of(result), request)
 
 
+def _domain_state(domain: Domain | None) -> DomainState | None:
+    if domain is None:
+        return None
+    return DomainState(domain.name, domain.expiry(time.time()), domain.asked_at, domain.why)
+
+
 def state_of(
     monitor: Monitor,
     unknown: views.ShownState,
     stored: StoredState | None,
     latest: Latest | None,
     orders: Orders,
+    domain: Domain | None,
 ) -> MonitorState:
     """Return how a monitor is, as far as that is stored; `unknown` is what the configuration says of it."""
     return MonitorState(
@@ -195,6 +223,7 @@ def state_of(
         last_at=stored and stored.last_at,
         response_time_s=latest and latest.response_time_s,
         certificate_expires_at=latest and latest.certificate_expires_at,
+        domain_expires_at=expiry_of(domain, time.time()),
         maintenance_until_at=orders.maintenance_until_at,
         silence=orders.silence,
         acknowledged=orders.acknowledged,

@@ -13,6 +13,7 @@ import msgspec
 
 from monitor.config.checks import metric_label
 from monitor.config.model import MetricsHistograms, Monitor
+from monitor.domains.known import Domain, expiry_of
 from monitor.result import CheckResult, Reason
 from monitor.sharing.shards import SHARDS, shard_of
 from monitor.uptime.sums import status_of
@@ -21,6 +22,11 @@ from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, la
 from monitor.web.metrics.histograms import Durations, kept_by
 from monitor.web.orders import NO_ORDERS, Orders
 
+DOMAIN_EXPIRY = Family(
+    "website_health_domain_expiry_timestamp_seconds",
+    "gauge",
+    "When the registration of the domain expires, in unixtime.",
+)
 CHECKED_AT = "website_health_last_check_timestamp_seconds"
 CHECKS = "website_health_checks_total"
 IN_MAINTENANCE = "website_health_in_maintenance"
@@ -31,6 +37,7 @@ REASONS = "website_health_reasons_total"
 _FAMILIES = (
     *blackbox.FAMILIES,
     Family(CHECKED_AT, "gauge", "When the latest check started, in unixtime."),
+    DOMAIN_EXPIRY,
     Family(IN_MAINTENANCE, "gauge", "Whether the monitor is in maintenance."),
     Family(SILENCED, "gauge", "Whether the alerts about the monitor are silenced."),
     Family(CHECKS, "counter", "All checks, by what they found."),
@@ -84,11 +91,18 @@ class _Latest(NamedTuple):
 class CheckMetrics:
     """The metrics of all monitors that are checked.
 
-    `orders` returns what is ordered about a monitor at an instant. `own_shards` returns those of which this
-    process makes the checks: it shows no latest check of the others, as another process has a later one.
+    `orders` returns what is ordered about a monitor at an instant, `domain_of` what is known of its domain.
+    `own_shards` returns those of which this process makes the checks: it shows no latest check of the others,
+    as another process has a later one.
     """
 
-    def __init__(self, location: str, orders: Callable[[str, float], Orders] = lambda *_: NO_ORDERS) -> None:
+    def __init__(
+        self,
+        location: str,
+        orders: Callable[[str, float], Orders] = lambda *_: NO_ORDERS,
+        domain_of: Callable[[str], Domain | None] = lambda _: None,
+    ) -> None:
+        self._domain_of = domain_of
         self.own_shards: Callable[[], Collection[int]] = lambda: range(SHARDS)
         self._location = location
         self._orders = orders
@@ -146,6 +160,7 @@ class CheckMetrics:
         ]
         latest = [each for each in checked if each.result.up is not None]
         yield await _page(checked, _write_checked_at)
+        yield await _page(checked, self._write_domains)
         yield await _page(latest, _write_gauges)
         yield await _page(latest, _write_phases)
         yield await _page(latest, _write_tls)
@@ -156,6 +171,11 @@ class CheckMetrics:
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
         yield page
+
+    def _write_domains(self, checked: Sequence[_Latest], page: MetricsText) -> None:
+        now = time.time()
+        for each in checked:
+            page.add(domain_samples(self._domain_of(each.monitor.name), now), each.common)
 
     def _write_orders(self, monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:
         now = time.time()
@@ -177,6 +197,12 @@ class CheckMetrics:
         durations = self._durations.setdefault(key, before.get(key) or Durations())
         durations.common = common
         return durations
+
+
+def domain_samples(domain: Domain | None, now: float) -> Sequence[MetricSample]:
+    """Return the sample of a domain; none while it is not known when it expires."""
+    expires_at = expiry_of(domain, now)
+    return [] if expires_at is None else [(DOMAIN_EXPIRY.name, "", expires_at)]
 
 
 async def _page(things: Sequence[T], write: Callable[[Sequence[T], MetricsText], None]) -> MetricsText:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from monitor.config.model import Monitor
+from monitor.domains.known import Domain
 from monitor.result import CheckResult
 from monitor.storage.database import RefusedError, StoreUnavailableError
 from monitor.web.api.operations.problems import ProblemError
@@ -97,6 +98,10 @@ class Pages:
         """Return how a monitor is as far as this process knows without the database."""
         last = self._last.get(name, self.unknown[name])
         return seen(last, self.latest(name))._replace(orders=self.orders.of(name, time.time()))
+
+    def domain_of(self, name: str) -> Domain | None:
+        """Return what is known of the registration of a monitor's domain, if it is watched."""
+        return self.running.domains.of(name)
 
     def away(self, reader: PageReader | None) -> Away | None:
         """Return since when the database is unavailable, for a page that is made without it."""

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from monitor.config.model import Monitor
+from monitor.domains.known import Domain
 from monitor.result import CheckResult, why
 from monitor.runtime.text import DAY_S, duration
 from monitor.uptime.maintenance import intervals
@@ -44,7 +45,7 @@ Fact: TypeAlias = tuple[str, str | float]
 
 
 class MonitorPage:
-    """Charts, incidents, results, certificate and settings."""
+    """Charts, incidents, results, certificate, domain and settings."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
@@ -93,6 +94,7 @@ class MonitorPage:
                 **maintenance_of(monitor, made, now),
                 "results": list(map(_shown, results)),
                 "certificate": list(_certificate(results)),
+                "domain": list(_domain(self._pages.domain_of(name), now)),
                 "settings": in_words(monitor),
                 **self._asked_checks.shown(monitor),
             }
@@ -109,6 +111,7 @@ class MonitorPage:
             path=monitor_path(monitor.name),
             range=asked,
             facts=[] if result is None else list(_facts(result)),
+            domain=list(_domain(self._pages.domain_of(monitor.name), time.time())),
             settings=in_words(monitor),
             **self._asked_checks.shown(monitor),
         )
@@ -162,6 +165,19 @@ def _facts(result: CheckResult) -> Iterator[Fact]:
     yield "response time", duration(result.response_time)
     yield "code", "-" if result.response_status is None else str(result.response_status)
     yield "address", result.ip or "-"
+
+
+def _domain(domain: Domain | None, now: float) -> Iterator[Fact]:
+    """Yield what is known of the registration of a domain."""
+    if domain is None:
+        return
+    yield "name", domain.name
+    expires_at = domain.expiry(now)
+    yield "registration expires", "not known" if expires_at is None else expires_at
+    if domain.asked_at is not None:
+        yield "asked at", domain.asked_at
+    if domain.why is not None:
+        yield "why not known" if expires_at is None else "newest answer", domain.why
 
 
 def _certificate(results: list[ResultRow]) -> Iterator[Fact]:

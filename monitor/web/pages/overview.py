@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from monitor.domains.known import Domain, expiry_of
 from monitor.result import CheckResult
 from monitor.runtime.process.event_loop import in_pieces
 from monitor.runtime.text import DAY_S
@@ -126,13 +127,18 @@ async def rows_of(
     Return what makes the rows, by name. That takes a while, so call it in a thread.
     """
     if reader is None:
-        return lambda: {each.name: _row_seen(each, pages.latest(each.name)) for each in shown}
+        return lambda: {
+            each.name: _row_seen(each, pages.latest(each.name), pages.domain_of(each.name)) for each in shown
+        }
     names = [state.name for state in shown]
     found = await histories(reader, names)
     latest = await reader.latest(names, time.time() - DAY_S)
     hourly = bars == "24h" or (bars != "90d" and all(each.is_short for each in found.values()))
     return lambda: {
-        each.name: _row(each, found[each.name], latest.get(each.name), hourly=hourly) for each in shown
+        each.name: _row(
+            each, found[each.name], latest.get(each.name), pages.domain_of(each.name), hourly=hourly
+        )
+        for each in shown
     }
 
 
@@ -148,9 +154,10 @@ async def histories(reader: PageReader, names: list[str]) -> dict[str, History]:
     }
 
 
-def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: bool) -> dict[str, Any]:
+def _row(
+    state: ShownState, history: History, latest: Latest | None, domain: Domain | None, *, hourly: bool
+) -> dict[str, Any]:
     bars = tuple(history.hour_bars() if hourly else history.day_bars())
-    expires_at = latest and latest.certificate_expires_at
     return {
         **state._asdict(),
         "uptime": history.uptime(),
@@ -162,12 +169,17 @@ def _row(state: ShownState, history: History, latest: Latest | None, *, hourly: 
         "bars_ends": ("24 h ago", "now") if hourly else (history.first_day, "today"),
         "spark": sparkline(history.medians(), "response time of the last 24 hours", history.first_hour),
         "response_time_s": latest and latest.response_time_s,
-        "certificate_days": None if expires_at is None else (expires_at - history.now) / DAY_S,
+        "certificate_days": _days(latest and latest.certificate_expires_at, history.now),
+        "domain_days": _days(expiry_of(domain, history.now), history.now),
     }
 
 
-def _row_seen(state: ShownState, result: CheckResult | None) -> dict[str, Any]:
+def _days(expires_at: float | None, now: float) -> float | None:
+    return None if expires_at is None else (expires_at - now) / DAY_S
+
+
+def _row_seen(state: ShownState, result: CheckResult | None, domain: Domain | None) -> dict[str, Any]:
     now = time.time()
     latest = None if result is None else Latest(result.response_time, result.certificate_expires_at)
-    row = _row(state, History(now, {}, Seconds(), {}), latest, hourly=True)
+    row = _row(state, History(now, {}, Seconds(), {}), latest, domain, hourly=True)
     return {**row, "bars": "", "bars_ends": (), "spark": ""}

@@ -1,12 +1,15 @@
 """The API's monitors, and checks that are asked for."""
 
+import json
 import time
 
 import pytest
 
+from monitor.domains.known import Key
 from monitor.result import CheckResult, OwnTroubleError, Phases
 from monitor.storage.results import ResultStore
 from tests.web.api.client import Client, Open, failed, found, path_of
+from tests.web.visitor import configured, domains_of, site_of
 
 
 async def fill(store: ResultStore) -> float:
@@ -49,6 +52,7 @@ async def test_all_monitors_and_how_they_are(api: Client, store: ResultStore) ->
         "last_at": pytest.approx(now - 120),
         "response_time_s": 0.5,
         "certificate_expires_at": None,
+        "domain_expires_at": None,
         "maintenance_until_at": None,
         "silence": None,
         "acknowledged": None,
@@ -192,3 +196,25 @@ async def test_nothing_is_checked_before_the_program_has_started(open_api: Open)
     problem = await api.refused("/api/v1/monitors/shop/check", 503, "POST")
 
     assert problem["detail"] == "the program is starting"
+
+
+async def test_a_monitor_has_what_is_known_of_its_domain(store: ResultStore) -> None:
+    config = configured({"name": "shop", "url": "https://www.shop.example/", "min_domain_days": 30})
+    domains = domains_of(config, 40, "answers 503")
+    known = domains.watched[Key("shop.example", "")].domain
+
+    async with site_of(config, store, domains=domains) as visitor:
+        listed = json.loads((await visitor.get("/api/v1/monitors")).text)["monitors"]
+        shop = json.loads((await visitor.get("/api/v1/monitors/shop")).text)
+
+    assert listed[0]["domain_expires_at"] == shop["domain_expires_at"] == known.expires_at
+    assert shop["domain"] == {
+        "name": "shop.example",
+        "expires_at": known.expires_at,
+        "asked_at": known.asked_at,
+        "detail": "answers 503",
+    }
+
+
+async def test_a_monitor_whose_domain_nobody_watches_has_none(api: Client) -> None:
+    assert (await api("/monitors/shop")).json["domain"] is None

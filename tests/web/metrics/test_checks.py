@@ -12,6 +12,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from monitor.config.model import Expect, Monitor
+from monitor.domains.known import Domain
 from monitor.result import CheckResult, Evidence, Phases, Reason
 from monitor.sharing.shards import shard_of
 from monitor.web.metrics.blackbox import FAMILIES, samples
@@ -32,6 +33,21 @@ def metrics(*monitors: Monitor, results: Iterable[CheckResult] = ()) -> CheckMet
     for each in results:
         made.observe(each)
     return made
+
+
+async def test_the_expiry_of_a_domain_is_there_while_it_is_known() -> None:
+    now = time.time()
+    known = {"shop": Domain("shop.test", 1_900_000_000.0, now), "blog": Domain("blog.test")}
+    made = CheckMetrics("here", domain_of=known.get)
+    made.follow([SHOP, BLOG])
+    for name in (SHOP.name, BLOG.name):
+        made.observe(result(monitor=name))
+
+    found = await series(made)
+
+    expiry = "website_health_domain_expiry_timestamp_seconds"
+    assert value(found, expiry, monitor="shop", location="here") == 1_900_000_000
+    assert [name for name, _ in found].count(expiry) == 1
 
 
 async def series(of: CheckMetrics, *, openmetrics: bool = False) -> Series:

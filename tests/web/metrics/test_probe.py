@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from pydantic import SecretStr
 
 from monitor.config.model import Monitor
+from monitor.domains.known import Key
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.result import CheckResult, Message, OwnTroubleError
@@ -24,7 +26,7 @@ from monitor.web.server import serving
 from tests.sites import Serve, answer, ok, read_request
 from tests.test_schedule import Site, monitor, until
 from tests.web.metrics.test_blackbox import ALWAYS, PHASES, result
-from tests.web.visitor import ANYWHERE, HTML, configured, nobody_logs_in, running_on, site_of
+from tests.web.visitor import ANYWHERE, HTML, configured, domains_of, nobody_logs_in, running_on, site_of
 
 TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
 
@@ -103,6 +105,20 @@ async def test_a_site_is_checked_now_and_the_result_is_not_recorded(
     assert found["probe_timeout_seconds"] == 10
     assert 0 < found['probe_http_duration_seconds phase="processing"'] < found["probe_duration_seconds"]
     assert ask.queue.empty()
+
+
+async def test_the_expiry_of_a_domain_is_there_too(ask: Asked, serve: Serve, network: Network) -> None:
+    config = configured({"name": "site", "url": "https://www.shop.example/", "min_domain_days": 30})
+    here = Monitor(name="site", url=serve(answer(ok())), interval_s=3_600)
+    domains = domains_of(config, 40)
+    ask.check(here, Probe(here, "here", network))
+    assert ask.program.started
+    ask.program.started = replace(ask.program.started, domains=domains)
+
+    found = await ask.series("site")
+
+    expires_at = found["website_health_domain_expiry_timestamp_seconds"]
+    assert expires_at == domains.watched[Key("shop.example", "")].domain.expires_at
 
 
 @pytest.mark.parametrize(

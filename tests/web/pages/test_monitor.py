@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from monitor.domains.known import Domains
 from monitor.incidents.store import locked
 from monitor.result import Evidence, Tls
 from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 from monitor.web.pages.rendering import monitor_path
-from tests.web.visitor import HTML, configured, outage, result, site_of
+from tests.web.visitor import HTML, configured, domains_of, outage, result, site_of
 
 SCRIPT = "<script>alert(1)</script>"
 TLS = Tls("TLS 1.3", "AES", "ab", "CN=shop", "CN=authority", "shop.example", "01", None)
@@ -182,6 +183,44 @@ async def test_a_certificate_without_an_end_is_shown_as_far_as_it_is_known(store
 
     async with site_of(configured("shop"), store) as visitor:
         assert "presented chain expires" not in (await visitor.get("/monitors/shop")).text
+
+
+WATCHED = {"name": "shop", "url": "https://www.shop.example/", "min_domain_days": 30}
+
+
+async def test_the_domain_is_shown_beside_the_certificate(store: ResultStore) -> None:
+    config = configured(WATCHED, "blog")
+
+    async with site_of(config, store, domains=domains_of(config, 40)) as visitor:
+        shop, blog = await visitor.get("/monitors/shop"), await visitor.get("/monitors/blog")
+
+    assert "<h2>Domain</h2>" in shop.text
+    assert "<dt>name</dt><dd>shop.example</dd><dt>registration expires</dt><dd><time" in shop.text
+    assert "<dt>asked at</dt><dd><time" in shop.text
+    assert "<h2>Domain</h2>" not in blog.text
+
+
+async def test_why_nothing_is_known_of_a_domain_is_shown_escaped(store: ResultStore) -> None:
+    config = configured(WATCHED)
+
+    async with site_of(config, store, domains=domains_of(config, None, SCRIPT)) as visitor:
+        page = await visitor.get("/monitors/shop")
+    async with site_of(config, store, domains=domains_of(config, 40, "429")) as visitor:
+        known = await visitor.get("/monitors/shop")
+
+    assert "<dt>registration expires</dt><dd>not known</dd>" in page.text
+    assert "<dt>why not known</dt><dd>&lt;script&gt;" in page.text
+    assert "<dt>newest answer</dt><dd>429</dd>" in known.text
+
+
+async def test_a_domain_that_nobody_has_asked_about_yet_is_not_known(store: ResultStore) -> None:
+    domains = Domains()
+    domains.follow(configured(WATCHED).monitors)
+
+    async with site_of(configured(WATCHED), store, domains=domains) as visitor:
+        page = await visitor.get("/monitors/shop")
+
+    assert "<dt>registration expires</dt><dd>not known</dd></dl>" in page.text
 
 
 async def test_settings_are_shown_without_secrets(store: ResultStore) -> None:

@@ -12,7 +12,7 @@ from monitor.incidents.store import locked
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 from monitor.web.pages.content.states import PAGE_ROWS
-from tests.web.visitor import Visitor, configured, flapping, outage, result, site_of
+from tests.web.visitor import Visitor, configured, domains_of, flapping, outage, result, site_of
 
 DAY_S = 86_400
 
@@ -120,6 +120,26 @@ async def test_what_is_known_of_a_monitor_is_in_its_row(store: ResultStore) -> N
     assert html.count("100 %") >= 4
     assert "https://shop.example/?token=***" in html
     assert "hidden" not in html
+
+
+@pytest.mark.parametrize(
+    ("days", "shown"),
+    [
+        (29, '<small class="soon">domain 29 d</small>'),
+        (30, '<small class="">domain 30 d</small>'),
+        (None, None),
+    ],
+)
+async def test_the_days_of_a_domain_are_below_those_of_the_certificate(
+    store: ResultStore, days: float | None, shown: str | None
+) -> None:
+    config = configured({"name": "shop", "url": "https://www.shop.example/", "min_domain_days": 1})
+
+    async with site_of(config, store, domains=domains_of(config, days)) as visitor:
+        html = await row(visitor, "shop")
+
+    assert (shown or "-</td>") in html
+    assert ("domain" in html) is (shown is not None)
 
 
 async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:

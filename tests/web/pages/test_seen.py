@@ -14,7 +14,7 @@ from monitor.storage.database import Database
 from monitor.web.pages.base import Pages
 from monitor.web.running import Program
 from tests.postgres import PostgresServer, result_store, save
-from tests.web.visitor import configured, outage, result, site_of
+from tests.web.visitor import configured, domains_of, outage, result, site_of
 
 AWAY = "postgresql://ada:hidden@127.0.0.1:9/x"
 DOWN: dict[str, Any] = {"up": False, "response_status": 503, "reason": "status", "detail": "status 503"}
@@ -51,6 +51,17 @@ async def test_the_overview_shows_the_last_checks_and_says_so() -> None:
     assert "no result yet not seen yet" in its["new"]
     assert "seen" not in its["resting"]
     assert "hidden" not in page.text
+
+
+async def test_domains_are_known_without_the_database() -> None:
+    config = configured({"name": "shop", "url": "https://www.shop.example/", "min_domain_days": 30})
+    domains = domains_of(config, 20)
+
+    async with site_of(config, result_store(AWAY), postgresql=away(), domains=domains) as visitor:
+        overview, page = await visitor.get("/"), await visitor.get("/monitors/shop")
+
+    assert '<small class="soon">domain 20 d</small>' in overview.text
+    assert "<dt>name</dt><dd>shop.example</dd><dt>registration expires</dt><dd><time" in page.text
 
 
 async def test_what_the_alerts_know_of_the_database_is_said_too() -> None:

@@ -13,7 +13,7 @@ from monitor.uptime.maintenance import MadeWindow
 from monitor.web.api.alerting import SilenceList
 from monitor.web.api.incidents import AlertList, IncidentAlert, IncidentDetail, IncidentList
 from monitor.web.api.maintenance import MaintenanceList, MaintenancePeriod
-from monitor.web.api.monitors import MonitorDetail, MonitorList, MonitorState
+from monitor.web.api.monitors import DomainState, MonitorDetail, MonitorList, MonitorState
 from monitor.web.api.results import Result, ResultList
 from monitor.web.api.uptime import Uptime, UptimeList
 from monitor.web.processes import HandOverShown, ProcessList, ProcessShown
@@ -58,10 +58,12 @@ _STATE = MonitorState(
     last_at=_AT - 20,
     response_time_s=0.241,
     certificate_expires_at=_AT + 71 * DAY_S,
+    domain_expires_at=_AT + 112 * DAY_S,
     maintenance_until_at=None,
     silence=_SILENCE,
     acknowledged=_ACKNOWLEDGED,
 )
+_DOMAIN = DomainState("checkout.example", _AT + 112 * DAY_S, _AT - 4 * HOUR_S, None)
 _RESULT = Result(
     scheduled_at=_AT - 20,
     started_at=_AT - 19.998,
@@ -150,7 +152,7 @@ _HAND_OVER = HandOverShown(_AT - 12 * MINUTE_S, "planned", 32)
 EXAMPLES: Mapping[str, Example] = {
     "get_monitors": Example(MonitorList([_STATE], None), [_STATE]),
     "get_monitors_one": Example(
-        MonitorDetail(**msgspec.structs.asdict(_STATE), settings=settings_of(MONITOR))
+        MonitorDetail(**msgspec.structs.asdict(_STATE), domain=_DOMAIN, settings=settings_of(MONITOR))
     ),
     "post_monitors_check": Example(_RESULT),
     "get_monitors_results": Example(ResultList([_RESULT], None), [_RESULT]),

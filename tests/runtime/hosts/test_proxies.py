@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.runtime.proxies import WithoutProxy, no_proxy_of, proxies_of
+from monitor.runtime.hosts.proxies import WithoutProxy, no_proxy_of, proxies_of
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
 
-from monitor.alerts.certificates import SeenChain, warnings
+from monitor.alerts.expiring import SeenChain, domain_warnings, warnings
+from monitor.domains.known import Domain
 from tests.alerting import NOW, monitor, plan
 
 DAY_S = 86_400
@@ -67,3 +68,39 @@ def test_only_the_channels_of_the_monitor_are_warned() -> None:
     assert [(each.channel, [subject.monitor for subject in each.alert.monitors]) for each in found] == [
         ("chat", ["shop"])
     ]
+
+
+def domain(days: float, name: str = "shop.example") -> Domain:
+    return Domain(name, NOW + days * DAY_S, NOW - 5, NOW - 5)
+
+
+@pytest.mark.parametrize(("days", "warned_at"), [(30.1, None), (30, 30), (14, 14), (6.5, 7), (-3, 1)])
+def test_a_domain_is_warned_of_as_a_certificate_is(days: float, warned_at: int | None) -> None:
+    found = [
+        each.about
+        for each in domain_warnings(plan(monitor("shop"), channels=("mail",)), lambda _: domain(days), NOW)
+    ]
+
+    expires_at = round(NOW + days * DAY_S)
+    assert found == ([] if warned_at is None else [f"domain shop.example {expires_at} {warned_at}"])
+
+
+def test_one_domain_of_several_monitors_is_one_warning() -> None:
+    known = {"shop": domain(6.5), "blog": domain(6.5)}
+
+    (delivery,) = domain_warnings(BOTH, known.get, NOW)
+
+    assert delivery.alert.event == "domain"
+    assert [each.kind for each in delivery.alert.monitors] == ["domain", "domain"]
+    assert delivery.alert.title == "shop, blog: the domain shop.example expires in 6 d 12 h"
+    assert delivery.alert.text.splitlines()[1:3] == [
+        "Expires: 2027-01-21 20:00:00 UTC",
+        "Domain: shop.example",
+    ]
+
+
+def test_other_domains_are_other_warnings_and_unknown_ones_are_none() -> None:
+    known = {"shop": domain(6), "blog": domain(6, "blog.example")}
+
+    assert len(list(domain_warnings(BOTH, known.get, NOW))) == 2
+    assert list(domain_warnings(BOTH, {"shop": Domain("shop.example")}.get, NOW)) == []
