@@ -6,6 +6,7 @@ results may still be on their way: then it waits for three intervals and a minut
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -32,20 +33,17 @@ _KAFKA_S = 3.0
 _SKEW_S = 1.0
 
 # A monitor that never had a result counts, too: it has a deadline only if it is checked for long enough.
-_WITHOUT_RESULTS = """
-SELECT monitor FROM unnest($1::text[], $2::float8[]) AS checked (monitor, deadline)
-LEFT JOIN health_states USING (monitor)
-WHERE coalesce(last_at, '-infinity') < deadline AND NOT EXISTS (
+_NEWEST = """
+SELECT monitor, coalesce(last_at, '-infinity') AS last_at, EXISTS (
     SELECT FROM health_incidents
-    WHERE health_incidents.monitor = checked.monitor AND kind = 'no_data' AND ended_at IS NULL)
+    WHERE health_incidents.monitor = checked.monitor AND kind = 'no_data' AND ended_at IS NULL) AS is_open
+FROM unnest($1::text[]) AS checked (monitor) LEFT JOIN health_states USING (monitor)
 """
 
-_NOT_CHECKED = """
+_WITHOUT_RESULTS = """
 SELECT DISTINCT monitor FROM health_incidents
-WHERE ended_at IS NULL AND monitor <> ALL ($1)
-    AND NOT EXISTS (
-        SELECT FROM health_states
-        WHERE health_states.monitor = health_incidents.monitor AND last_at >= $2)
+WHERE ended_at IS NULL AND NOT EXISTS (
+    SELECT FROM health_states WHERE health_states.monitor = health_incidents.monitor AND last_at >= $1)
 """
 
 
@@ -87,6 +85,8 @@ class NoDataWatch:
         self._last: _Instant | None = None
         self._unread: _Instant | None = None
         self._uninterrupted_since = 0.0
+        self._newest: dict[str, float] = {}
+        """Slots, as they were when each monitor was judged last: no other is due before it."""
         self._unstorable: dict[str, tuple[float, str]] = {}
 
     def cannot_store(self, key: bytes | None, error: str) -> None:
@@ -129,11 +129,12 @@ class NoDataWatch:
         def is_ours(name: str) -> bool:
             return self._partition_of(name.encode(), partitions) in ours
 
+        newest, patience_s = self._newest, self._rules.no_data_after_s
         deadlines = {
-            name: read.at - patience_s
+            name: deadline
             for name, since_at in checked_since.items()
-            if max(since_at, self._uninterrupted_since)
-            < read.at - (patience_s := self._rules.no_data_after_s(name))
+            if newest.get(name, -math.inf) < (deadline := read.at - patience_s[name])
+            and max(since_at, self._uninterrupted_since) < deadline
             and is_ours(name)
         }
         details = {
@@ -142,9 +143,14 @@ class NoDataWatch:
             if at >= deadlines.get(name, float("inf"))
         }
         try:
-            await look_for_no_data(self._database, deadlines, checked_since, is_ours, read.at, details)
+            found = await look_for_no_data(
+                self._database, deadlines, checked_since, is_ours, read.at, details
+            )
         except StoreUnavailableError:
             return  # the next batch will log that, and wait
+        for gone in newest.keys() - checked_since.keys():
+            del newest[gone]
+        newest |= {name: min(at, read.at) for name, at in found.items()}  # a clock may have been ahead
 
 
 async def _ends_and_positions(
@@ -167,31 +173,37 @@ async def look_for_no_data(
     is_ours: Callable[[str], bool],
     now: float,
     details: Mapping[str, str],
-) -> None:
+) -> dict[str, float]:
     """Open incidents for monitors without a result since their deadline, with `details` where they are known.
 
     End the open incidents of monitors that are not in `checked_since`, if they are ours and had no result
-    lately. Those without a deadline are not judged.
+    lately. Those without a deadline are not judged. Return the newest slot of each one that was.
     """
     forgotten_at = now - Rules().reach_s
     async with database.transaction() as connection:
-        opened = await _open_overdue(connection, deadlines, checked_since, now, details)
-        ended = await _end_no_longer_checked(connection, list(checked_since), is_ours, forgotten_at, now)
+        rows = await connection.fetch(_NEWEST, list(deadlines)) if deadlines else []
+        overdue = [
+            row["monitor"]
+            for row in rows
+            if not row["is_open"] and row["last_at"] < deadlines[row["monitor"]]
+        ]
+        opened = await _open_overdue(connection, overdue, deadlines, checked_since, now, details)
+        ended = await _end_no_longer_checked(connection, checked_since, is_ours, forgotten_at, now)
     log_changes(opened + ended)
+    return {row["monitor"]: row["last_at"] for row in rows}
 
 
 async def _open_overdue(
     connection: Any,
+    overdue: Collection[str],
     deadlines: Mapping[str, float],
     checked_since: Mapping[str, float],
     now: float,
     details: Mapping[str, str],
 ) -> list[store.StoredChange]:
-    """Open an incident for each monitor whose newest result is older than its deadline, if it has none."""
-    rows = await connection.fetch(_WITHOUT_RESULTS, list(deadlines), list(deadlines.values()))
-    names = [row["monitor"] for row in rows]
+    """Open an incident for each of these whose newest result is still older than its deadline."""
     stored: list[store.StoredChange] = []
-    for monitor, health in (await store.locked(connection, names)).items():
+    for monitor, health in (await store.locked(connection, overdue)).items():
         if health.last_at < deadlines[monitor] and not health.no_data:
             after, change = open_no_data(health, checked_since[monitor], now, details.get(monitor))
             stored += await _store(connection, store.State(monitor, "unknown", after), [change], now)
@@ -206,8 +218,8 @@ async def _end_no_longer_checked(
     now: float,
 ) -> list[store.StoredChange]:
     """End all open incidents of monitors that are not checked, and had no result since `deadline`."""
-    rows = await connection.fetch(_NOT_CHECKED, checked, deadline)
-    names = [row["monitor"] for row in rows if is_ours(row["monitor"])]
+    rows = await connection.fetch(_WITHOUT_RESULTS, deadline)
+    names = [row["monitor"] for row in rows if row["monitor"] not in checked and is_ours(row["monitor"])]
     stored: list[store.StoredChange] = []
     for monitor, health in (await store.locked(connection, names)).items():
         after, changes = end_unchecked(health, now)

@@ -68,6 +68,8 @@ class MonitorRules:
         self._made = MadeWindows()
         self._made_edition: object = None
         self._read_at = -math.inf
+        self.no_data_after_s: dict[str, float] = {}
+        """How old a newest slot may be: three intervals, and the time that a check may take."""
         self.checked_since: dict[str, float] = {}
         """Since when each monitor that is not paused is to be checked, by this process's clock."""
         self.follow(monitors)
@@ -76,7 +78,9 @@ class MonitorRules:
         """Use a new configuration; a monitor that was checked before keeps its `checked_since`."""
         self._monitors = list(monitors)
         self._rules = self._rules_by_monitor()
-        self._timeouts = {monitor.name: monitor.timeout_s for monitor in self._monitors}
+        self.no_data_after_s = {
+            monitor.name: REACH * monitor.interval_s + monitor.timeout_s for monitor in self._monitors
+        }
         now = self._clock()
         self.checked_since = {
             monitor.name: self.checked_since.get(monitor.name, now)
@@ -112,10 +116,6 @@ class MonitorRules:
 
     def rules(self, name: str) -> Rules:
         return self._rules.get(name, _DEFAULT)
-
-    def no_data_after_s(self, name: str) -> float:
-        """Return how old a newest slot may be: three intervals, and the time that a check may take."""
-        return self.rules(name).reach_s + self._timeouts[name]
 
 
 def rules_of(monitor: Monitor, windows: Windows | None = None) -> Rules:

@@ -21,6 +21,7 @@ from tests.postgres import PostgresServer, result_store
 from tests.storage.test_results import query
 from tests.stream import Stream, eventually
 
+FORGET = "UPDATE health_states SET last_at = '-infinity', health = '{}'"
 PATIENCE_S = 3 * 60 + 10
 
 
@@ -133,6 +134,49 @@ async def test_results_that_come_are_data(database: str, stream: Stream) -> None
             await process.look_for(consumer, 60)
 
     assert await changes(database) == []
+
+
+async def test_a_monitor_is_looked_at_when_its_newest_known_result_is_too_old(
+    database: str, stream: Stream
+) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        await process.store.save(checks("+++"))
+        await process.look_for(consumer, PATIENCE_S + 6 * LOOK_S)
+        await query(database, FORGET)
+
+        await process.look_for(consumer, 60)
+        assert await changes(database) == []
+        await process.look_for(consumer, 60)
+
+    assert await changes(database) == [("shop", "no_data", "opened")]
+
+
+async def test_a_slot_that_was_ahead_hides_missing_results_for_three_intervals_at_most(
+    database: str, stream: Stream
+) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        await process.store.save([check(0)])
+        await query(database, "UPDATE health_states SET last_at = last_at + 1e6")
+        await process.look_for(consumer, PATIENCE_S + 6 * LOOK_S)
+        await query(database, FORGET)
+
+        await process.look_for(consumer, PATIENCE_S + 4 * LOOK_S)
+
+    assert await changes(database) == [("shop", "no_data", "opened")]
+
+
+async def test_nothing_is_remembered_of_monitors_that_are_gone(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop", "blog")
+    async with process.reading() as consumer:
+        await process.look_for(consumer, PATIENCE_S + 6 * LOOK_S)
+        assert process.watch._newest.keys() == {"shop", "blog"}
+        process.rules.follow([monitor("blog")])
+
+        await process.look_for(consumer, 4 * LOOK_S)
+
+    assert process.watch._newest.keys() == {"blog"}
 
 
 async def test_a_monitor_that_never_had_a_result_has_no_data_since_it_is_watched(
