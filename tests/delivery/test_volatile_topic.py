@@ -13,13 +13,16 @@ from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.kafka.clients import consumer, started, started_producer
 from monitor.delivery.kafka.topics import ensure_topics
 from monitor.delivery.kafka.volatile_topic import VolatileTopic
+from monitor.delivery.offsets import ends, has_more
 from monitor.delivery.retention import UntilStored
 from monitor.embedded.broker import Broker
 from monitor.runtime.progress import Progress
 
-RESULTS = 30_000
-BYTES = 6_700
+SMALL, LARGE = 9_600, 1_400  # results: the first ones fill the topic by number and by bytes, both at once
+SMALL_BYTES, LARGE_BYTES = 6_700, 100_000
+RUN = 50
 WINDOW = 5_000
+WINDOW_S = 0.1
 
 
 @pytest.mark.parametrize(
@@ -152,8 +155,8 @@ class Flow:
         self._progress = asyncio.Event()
 
     async def forward(self, producer: AIOKafkaProducer) -> None:
-        numbers = iter(range(RESULTS))
-        while run := list(itertools.islice(numbers, 500)):
+        numbers = iter(range(SMALL + LARGE))
+        while run := list(itertools.islice(numbers, RUN)):
             if self._log.exhausted:
                 await self._all_but(0)
                 self.most_memory = max(self.most_memory, self._process.memory_info().rss)
@@ -171,7 +174,7 @@ class Flow:
     async def _send(self, producer: AIOKafkaProducer, numbers: Iterable[int]) -> None:
         for number in numbers:
             batch = producer.create_batch()
-            value = b"%08d" % number + os.urandom(BYTES)
+            value = b"%08d" % number + os.urandom(SMALL_BYTES if number < SMALL else LARGE_BYTES)
             batch.append(key=b"site", value=value, timestamp=None)
             await (await producer.send_batch(batch, self._topic, partition=0))
             self._log.batches += 1
@@ -192,6 +195,14 @@ class Flow:
             self._progress.set()
             if records and epoch == self._log.epoch:
                 await consumer.commit({tp: batch[-1].offset + 1 for tp, batch in batches.items()})
+            if records and not has_more(consumer, ends(records)):
+                await self._fetch_nothing(consumer)
+
+    async def _fetch_nothing(self, consumer: AIOKafkaConsumer) -> None:
+        """Let some records come, as the ingest does: for each fetch, the broker looks at all batches."""
+        consumer.pause(*consumer.assignment())
+        await asyncio.sleep(WINDOW_S)
+        consumer.resume(*consumer.paused())
 
 
 @pytest.mark.timeout(600)
@@ -214,7 +225,7 @@ async def test_many_small_batches_and_200_megabytes_pass_in_little_memory(
     await close(sending)
     await close(receiving)
 
-    assert flow.stored == set(range(RESULTS))
+    assert flow.stored == set(range(SMALL + LARGE))
     assert log.epoch >= 2
     assert flow.most_memory < 250_000_000
     assert process.memory_info().rss < 250_000_000
