@@ -1,10 +1,14 @@
 # Everything that people and CI run. PYTHON names the interpreter of an environment with requirements-dev.txt.
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
+# With it, each of the many starts of the program in a test run compiles the program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: check format lint types imports test schemas requirements dist kafka-versions chaos simulation fuzz hostile mutants
 
-check: lint types imports test
+# Two at a time: the types take one core for a while.
+check:
+	$(MAKE) --no-print-directory --jobs 2 lint types imports test
 
 lint:
 	$(BIN)ruff format --check .
