@@ -17,7 +17,17 @@ from monitor.config.model import Config
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.incidents.store import locked
-from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
+from monitor.result import (
+    Attempt,
+    Certificate,
+    CheckResult,
+    DnsAnswer,
+    Evidence,
+    Phases,
+    Reason,
+    Tls,
+    result_id,
+)
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
@@ -180,7 +190,6 @@ def _result(site: Shop, at: float, now: float, chance: random.Random) -> CheckRe
     )
     if outage is None:
         return found
-    answered = Evidence({"Server": "nginx", "Retry-After": "60"}, "<h1>Service Unavailable</h1>")
     return msgspec.structs.replace(
         found,
         up=False,
@@ -188,7 +197,27 @@ def _result(site: Shop, at: float, now: float, chance: random.Random) -> CheckRe
         response_status=outage.status,
         reason=outage.reason,
         detail=outage.detail,
-        evidence=answered if outage.status else None,
+        evidence=_evidence(found, outage.status),
+    )
+
+
+def _evidence(found: CheckResult, status: int | None) -> Evidence:
+    """Return what a failed check has seen of a site that answers, or of one that does not."""
+    assert found.tls is not None  # noqa: S101 - each site has it
+    host = found.tls.alternatives
+    certificate = Certificate(
+        found.tls.sha256,
+        found.tls.subject,
+        found.tls.issuer,
+        found.timestamp - 20 * DAY_S,
+        found.certificate_expires_at,
+    )
+    return Evidence(
+        {"Server": "nginx", "Retry-After": "60"} if status else {},
+        "<h1>Service Unavailable</h1>" if status else "",
+        dns=(DnsAnswer(host, ("192.0.2.7", "192.0.2.8"), 60, "192.0.2.53:53"),),
+        addresses=(Attempt("192.0.2.7", "connected"), Attempt("192.0.2.8", "was not tried")),
+        certificates=(certificate,),
     )
 
 

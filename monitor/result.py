@@ -90,13 +90,60 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
     """Earliest expiry of the chain that was verified; null where none was."""
 
 
+class DnsAnswer(msgspec.Struct, frozen=True, gc=False):
+    """What DNS answered about the host of the last request, or of its proxy."""
+
+    host: str
+    addresses: tuple[str, ...] = ()
+    ttl_s: int | None = None
+    """The time to live, with that of its aliases; null where the system made the look-up."""
+    server: str | None = None
+    """Which answered; null where the system made the look-up."""
+    error: str | None = None
+    """Why there is no address."""
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """An address, and what became of the connection to it."""
+
+    address: str
+    outcome: str
+
+
+class Hop(msgspec.Struct, frozen=True, gc=False):
+    """One of several requests of a check."""
+
+    url: str
+    status: int | None
+    """Null without a response."""
+    ip: str | None
+
+
+class Certificate(msgspec.Struct, frozen=True, gc=False):
+    """A certificate that was presented; all but its fingerprint is empty where it cannot be read."""
+
+    sha256: str
+    """Of its DER, hex digits."""
+    subject: str = ""
+    issuer: str = ""
+    begins_at: float | None = None
+    expires_at: float | None = None
+
+
 class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """What a response that was not accepted looked like."""
+    """What a failed check has seen."""
 
     headers: dict[str, str]
-    """Credentials are masked; values of one name are joined by commas."""
+    """Of the response. Credentials are masked; values of one name are joined by commas."""
     body: str
-    """Its first 1,024 bytes as text."""
+    """The first 1,024 bytes of the response's body as text."""
+    dns: tuple[DnsAnswer, ...] = ()
+    addresses: tuple[Attempt, ...] = ()
+    """Those of the last request; empty where a kept connection was used."""
+    hops: tuple[Hop, ...] = ()
+    """The requests of a chain of redirects, the last one at the end; empty where there was one request."""
+    certificates: tuple[Certificate, ...] = ()
+    """The chain that was presented for the last request, the site's own first."""
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -2,13 +2,13 @@
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aiohttp.abc import ResolveResult
 
 from monitor.config.addresses import IPV4_MAPPED, PRIVATE, network
-from monitor.result import Reason
+from monitor.result import DnsAnswer, Reason
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -51,8 +51,16 @@ _MAX_ADDRESSES = 32
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
+class Answered(list[ResolveResult]):
+    """The addresses of a host, and the answers of DNS servers in which they are."""
+
+    answers: Sequence[DnsAnswer] = ()
+
+
 class NoAddressError(OSError):
     """The check can connect to no address of the host; `detail` is the cause, for a person."""
+
+    answered: Answered | None = None
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -68,10 +76,11 @@ class Denied:
         self._private = PRIVATE in written
         self._networks = tuple(map(network, sorted(written - {PRIVATE})))
 
+    def __bool__(self) -> bool:
+        return self._private or bool(self._networks)
+
     def denies(self, address: str) -> bool:
         """Return whether the address, or an IPv4 address that it leads to, is denied."""
-        if not (self._private or self._networks):
-            return False
         return any(
             (self._private and _is_private(form)) or any(form in each for each in self._networks)
             for form in _forms(ipaddress.ip_address(address))

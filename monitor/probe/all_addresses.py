@@ -8,10 +8,12 @@ from yarl import URL
 
 from monitor.config.model import Monitor
 from monitor.probe.addresses import OneAddress
+from monitor.probe.evidence import TEXT_LENGTH
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.probe.timing import Timing
-from monitor.result import CheckResult, OwnTroubleError
+from monitor.result import Attempt, CheckResult, Evidence, OwnTroubleError
+from monitor.runtime.text import quoted
 
 
 class AddressesProbe:
@@ -69,4 +71,9 @@ def _summary(results: Mapping[str | None, CheckResult]) -> CheckResult:
     if len(results) == 1:
         return first
     which = f"{len(failed)} of {len(results)} addresses failed ({', '.join(map(str, failed))})"
-    return msgspec.structs.replace(first, detail=f"{which}: {first.detail}")
+    attempts = tuple(
+        Attempt(str(address), "is up" if result.up else quoted(result.detail or "", TEXT_LENGTH))
+        for address, result in results.items()
+    )
+    evidence = msgspec.structs.replace(first.evidence or Evidence({}, ""), addresses=attempts)
+    return msgspec.structs.replace(first, detail=f"{which}: {first.detail}", evidence=evidence)

@@ -15,9 +15,9 @@ import dns.rcode
 from aiohttp.abc import AbstractResolver, ResolveResult
 from dns.rdatatype import AAAA, A, RdataType
 
-from monitor.probe.addresses import NoAddressError, resolved
+from monitor.probe.addresses import Answered, NoAddressError, resolved
 from monitor.probe.dns_exchange import ask
-from monitor.result import Reason
+from monitor.result import DnsAnswer, Reason
 
 # What `socket.getaddrinfo` takes and returns.
 GetAddrInfo = Callable[..., list[tuple[Any, Any, Any, Any, tuple[Any, ...]]]]
@@ -143,15 +143,26 @@ class DnsResolver(AbstractResolver):
         found = await asyncio.gather(
             *(self._find(host, kind) for kind in _TYPES[family]), return_exceptions=True
         )
-        addresses = [address for each in found if isinstance(each, list) for address in each]
-        if not addresses:
-            raise max((each for each in found if isinstance(each, BaseException)), key=_weight)
-        return [resolved(host, address, port) for address in addresses]
+        answers = [each for each in found if isinstance(each, DnsAnswer)]
+        answered = Answered(resolved(host, address, port) for each in answers for address in each.addresses)
+        errors = [
+            DnsAnswer(host, error=each.detail)
+            for each in found
+            if isinstance(each, NoAddressError)
+            and (each.reason is not Reason.DNS_NOT_FOUND or not answers)  # most hosts have no IPv6 address
+        ]
+        answered.answers = [*errors, *answers]
+        if answered:
+            return answered
+        error = max((each for each in found if isinstance(each, BaseException)), key=_weight)
+        if isinstance(error, NoAddressError):
+            error.answered = answered
+        raise error
 
     async def close(self) -> None:
         """Do nothing: each question has a connection of its own."""
 
-    async def _find(self, host: str, kind: RdataType) -> list[str]:
+    async def _find(self, host: str, kind: RdataType) -> DnsAnswer:
         try:
             question = dns.message.make_query(f"{host.rstrip('.')}.", kind)
         except dns.exception.DNSException:
@@ -170,12 +181,12 @@ class DnsResolver(AbstractResolver):
                 failure = error
         raise failure
 
-    async def _ask(self, server: str, question: dns.message.Message, host: str) -> list[str]:
+    async def _ask(self, server: str, question: dns.message.Message, host: str) -> DnsAnswer:
         place, _, port = server.rpartition(":")
         try:
             async with asyncio.timeout(self._answer_s):
                 response = await ask(place.strip("[]"), int(port), question)
-            return _addresses(response, server, host)
+            return _answer(response, server, host)
         except OSError as error:
             if isinstance(error, NoAddressError | TimeoutError) or error.errno in OWN_TROUBLE:
                 raise
@@ -187,17 +198,18 @@ class DnsResolver(AbstractResolver):
         raise NoAddressError(Reason.DNS_ERROR, trouble)
 
 
-def _addresses(response: dns.message.Message, server: str, host: str) -> list[str]:
+def _answer(response: dns.message.Message, server: str, host: str) -> DnsAnswer:
     assert isinstance(response, dns.message.QueryMessage)  # noqa: S101 - for the type checker
     code = response.rcode()
     if code == dns.rcode.NXDOMAIN:
         raise NoAddressError(Reason.DNS_NOT_FOUND, f"{server} answered that {host} does not exist")
     if code != dns.rcode.NOERROR:
         raise NoAddressError(Reason.DNS_ERROR, f"{server} answered {dns.rcode.to_text(code)} about {host}")
-    answer = response.resolve_chaining().answer
-    if answer is None:
+    chain = response.resolve_chaining()
+    if chain.answer is None:
         raise NoAddressError(Reason.DNS_NOT_FOUND, f"{server} has no address of {host}")
-    return [record.address for record in answer]
+    addresses = tuple(record.address for record in chain.answer)
+    return DnsAnswer(host, addresses, chain.minimum_ttl, server)
 
 
 def _weight(error: BaseException) -> int:

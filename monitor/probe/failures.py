@@ -15,7 +15,7 @@ from collections.abc import Set as AbstractSet
 
 from monitor.probe.addresses import NoAddressError
 from monitor.probe.dns import OWN_TROUBLE
-from monitor.probe.exchange.tls import SeenTls, seen_of_refused
+from monitor.probe.exchange.tls import presented_by_refused
 from monitor.probe.judging.expect import Failure
 from monitor.probe.timing import Phase
 from monitor.result import OwnTroubleError, Reason
@@ -54,13 +54,13 @@ _TIMEOUT = {
 
 
 class Failed(Exception):  # noqa: N818 - it is the check that failed
-    """A check is over, and this is why; `tls` is what a peer presented that was not accepted."""
+    """A check is over, and this is why; `presented` are the certificates of a peer that were not accepted."""
 
-    def __init__(self, reason: Reason, detail: str, tls: SeenTls | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, presented: tuple[bytes, ...] = ()) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-        self.tls = tls
+        self.presented = presented
 
 
 def timed_out(phase: Phase, timeout_s: float) -> Failure:
@@ -109,12 +109,17 @@ def connect_failed(error: OSError, ip: str, port: int) -> Failed:
     _raise_if_own_trouble(codes, error)
     if codes == {errno.EADDRNOTAVAIL} and ":" not in ip:
         raise OwnTroubleError("no local port left") from error
-    for code, (reason, did) in _CONNECT.items():
+    for code, (reason, what) in _CONNECT.items():
         if code in codes:
-            return Failed(reason, f"{ip} port {port} {did}")
+            return Failed(reason, f"{ip} port {port} {what}")
     return Failed(
         Reason.CONNECT_ERROR, f"{ip} port {port} could not be connected to: {quoted(str(error.strerror))}"
     )
+
+
+def did(code: int) -> str:
+    """Return what an address did that could not be connected to, by the number of the error."""
+    return _CONNECT[code][1] if code in _CONNECT else f"could not be connected to: {os.strerror(code)}"
 
 
 def handshake_failed(error: OSError) -> Failed:
@@ -122,7 +127,7 @@ def handshake_failed(error: OSError) -> Failed:
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _CERTIFICATE.get(error.verify_code, Reason.TLS_UNTRUSTED)
         detail = f"the certificate was not accepted: {quoted(error.verify_message)}"
-        return Failed(reason, detail, seen_of_refused(error))
+        return Failed(reason, detail, presented_by_refused(error))
     what = tls_trouble(error) if isinstance(error, ssl.SSLError) else "the connection was closed"
     return Failed(Reason.TLS_ERROR, f"the TLS handshake failed: {quoted(what)}")
 

@@ -11,9 +11,10 @@ from typing import Protocol
 
 from monitor.config.model import Monitor
 from monitor.config.sent_secrets import sent_secrets
+from monitor.probe.evidence import evidence_of
 from monitor.probe.exchange.connector import Network
 from monitor.probe.exchange.exchange import Exchange
-from monitor.probe.exchange.tls import TlsSettings
+from monitor.probe.exchange.tls import TlsSettings, seen_of_refused
 from monitor.probe.failures import Failed, timed_out
 from monitor.probe.judging.expect import MAX_DETAIL, Failure, Response
 from monitor.probe.judging.judge import Judge
@@ -93,8 +94,8 @@ class Probe:
         except TimeoutError:
             return timed_out(timing.phase, limit_s)
         except Failed as failed:
-            if failed.tls is not None:
-                seen.tls = failed.tls
+            if failed.presented:
+                timing.presented, seen.tls = failed.presented, seen_of_refused(failed.presented)
             return failed.reason, failed.detail
         except MemoryError as error:
             raise OwnTroubleError("no memory left") from error
@@ -113,8 +114,9 @@ class Probe:
             certificate_expires_at=seen.tls.certificate_expires_at,
         )
 
-    def _evidence(self, seen: Received) -> Evidence | None:
-        return seen.evidence(self._masking, keep_body=self._monitor.store_body != "never")
+    def _evidence(self, timing: Timing, seen: Received) -> Evidence | None:
+        keep_body = self._monitor.store_body != "never"
+        return evidence_of(timing, seen, self._public_url, self._masking, keep_body=keep_body)
 
     def _result(
         self, scheduled_at: float, timing: Timing, seen: Received, failure: Failure | None
@@ -154,5 +156,5 @@ class Probe:
             last_modified_at=seen.last_modified_at,
             certificate_expires_at=seen.tls.certificate_expires_at,
             tls=seen.tls.tls,
-            evidence=self._evidence(seen) if failure else None,
+            evidence=self._evidence(timing, seen) if failure else None,
         )

@@ -1,13 +1,10 @@
-"""What a check has received, its body as text, and what is kept of it when the check fails.
-
-Headers are kept without credentials.
-"""
+"""What a check has received, and its body as text."""
 
 import codecs
 import encodings
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -16,13 +13,8 @@ from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from monitor.config.public_url import MASK, is_secret_header, mask_urls
 from monitor.probe.exchange.tls import SeenTls
 from monitor.probe.masking import Masking
-from monitor.result import Evidence
-
-BODY_BYTES = 1_024
-HEADERS_LENGTH = 8_192  # characters of names and values
 
 _CHARSET = re.compile(r"""charset\s{0,9}=\s{0,9}["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
 # No text is written in these: they are slow, or decode to what no text may contain.
@@ -36,8 +28,6 @@ _MARKS = {
     "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
 _PIECE_BYTES = 16_384  # decoded at once; this may take 4 ms, and holds the interpreter's lock
-# A URL that was cut may have lost the @ that shows that it contains a password.
-_CUT_AUTHORITY = re.compile(r"://[^/?#\s\"'<>]*\Z")
 _LENGTH = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
 _MAX_DATE_LENGTH = 64
 _UNMASKED = Masking()
@@ -70,12 +60,6 @@ class Received:
         date = self.headers.get("Last-Modified", "")
         return _parsed_date(date) if 0 < len(date) <= _MAX_DATE_LENGTH else None
 
-    def evidence(self, masking: Masking, *, keep_body: bool) -> Evidence | None:
-        """Return what is kept of the response; `None` if there was none."""
-        if self.status is None:
-            return None
-        return evidence(self.headers.items(), self.body if keep_body else b"", self.charset, masking)
-
 
 @lru_cache(maxsize=4096)
 def _parsed_date(text: str) -> float | None:
@@ -84,36 +68,6 @@ def _parsed_date(text: str) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def evidence(
-    headers: Iterable[tuple[str, str]], body: bytes | bytearray, charset: str | None, masking: Masking
-) -> Evidence:
-    """Return what is kept, without secrets and in characters that PostgreSQL's `jsonb` accepts.
-
-    The header at the limit of all headers is cut, those after it are left out.
-    """
-    kept: dict[str, str] = {}
-    spelled: dict[str, str] = {}
-    left = HEADERS_LENGTH
-    for name, value in headers:
-        left -= len(name)
-        if left <= 0:
-            break
-        shown = MASK if is_secret_header(name) else _cut(masking.text(value), left)
-        left -= len(shown)
-        shown = _storable(mask_urls(shown))
-        as_before = spelled.setdefault(name.lower(), _storable(masking.line(name)))
-        kept[as_before] = f"{kept[as_before]}, {shown}" if as_before in kept else shown
-    return Evidence(kept, as_text(body[:BODY_BYTES], charset, 4 * BODY_BYTES, masking)[0])
-
-
-def _storable(text: str) -> str:
-    return as_text(text.encode("utf-8", "surrogateescape"), None, 4 * HEADERS_LENGTH)[0]
-
-
-def _cut(value: str, length: int) -> str:
-    return value if len(value) <= length else _CUT_AUTHORITY.sub("://", value[:length])
 
 
 def charset_in(content_type: str) -> str | None:

@@ -4,9 +4,14 @@ import time
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from aiohttp.abc import ResolveResult
+
 from monitor.probe.addresses import OneAddress
+from monitor.probe.exchange.request import Request
 from monitor.probe.exchange.tls import Peer
 from monitor.result import Phases
+
+_MAX_TRAIL = 10
 
 
 class Phase(IntEnum):
@@ -32,6 +37,15 @@ class Timing:
     hops: int = 0  # requests begun until now: one, and one for each redirect
     ip: str | None = None  # the peer, or the address that was tried last
     tls: Peer | None = None  # the last peer's
+    presented: tuple[bytes, ...] = ()  # the certificates of a peer that were not accepted
+    trail: tuple[tuple[Request, int, str | None], ...] = ()  # requests that led on; statuses and addresses
+    led_to: Request | None = None  # the request that the last of them led to
+    found: list[ResolveResult] | None = None  # for the last request, if its host was looked up
+    offered: list[str] | None = None  # the addresses of the last request that may be connected to
+    denied: list[str] | None = None  # the others
+    tried: dict[str, int | None] | None = (
+        None  # what became of each: 0 or an error; none: the first connected
+    )
     timestamp: float = field(default_factory=time.time)  # when the check started, Unix seconds
     began: float = field(default_factory=time.monotonic)
     response_time: float = 0.0  # seconds from the start to the end
@@ -45,7 +59,15 @@ class Timing:
         """Begin the check of another address, with the start and the look-up of this check."""
         other = Timing(one_address, timestamp=self.timestamp, began=self.began)
         other._spent[Phase.RESOLVE] = self._spent[Phase.RESOLVE]
+        other.found = self.found
         return other
+
+    def follow(self, request: Request, status: int, following: Request) -> None:
+        """Begin with what a response leads to; of many, the first are remembered."""
+        self.led_to = following
+        if len(self.trail) < _MAX_TRAIL:
+            self.trail += ((request, status, self.ip),)
+        self.found = self.offered = self.denied = self.tried = None
 
     def so_far(self) -> float:
         """Return the seconds since the check began."""

@@ -308,9 +308,14 @@ class PageReader:
             if len(rows) == limit:
                 break
             after = min(after, Place(start, 0))
-        return [
-            ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls")}) for row in rows
-        ]
+        return list(map(_result_row, rows))
+
+    async def last_failed(self, incident: Incident) -> ResultRow | None:
+        """Read the newest result in the time of an incident that was not up; `None` if it has none lately."""
+        until = time.time() if incident.ended_at is None else incident.ended_at
+        since = max(incident.started_at, until - partitions.MOST_DAYS * DAY_S)
+        found = await self._rows(sql.LAST_FAILED, incident.monitor, since, until)
+        return _result_row(found[0]) if found else None
 
     async def _starts(self, since: float, until: float) -> list[float]:
         if since > time.time() - partitions.MOST_DAYS * DAY_S:
@@ -331,6 +336,10 @@ class PageReader:
 
     async def _rows(self, query: str, *arguments: Any) -> Sequence[Any]:
         return await self._database.fetch(query, *arguments)
+
+
+def _result_row(row: Mapping[str, Any]) -> ResultRow:
+    return ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls")})
 
 
 def _json(text: str | None) -> Any:

@@ -110,15 +110,25 @@ SELECT id, incident_id, monitor, kind, change, at, reason, detail FROM health_ch
 WHERE id > $1 ORDER BY id LIMIT $2
 """
 
-RESULTS = """
+_RESULT = """
 SELECT id, timestamp, scheduled_at, location, up, coalesce(degraded, false) AS degraded, status, time, reason,
        detail, resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, host(ip) AS ip,
        evidence, tls,
        extract(epoch FROM certificate_expires_at)::float8 AS certificate_expires_at
 FROM (SELECT * FROM health_data UNION ALL SELECT * FROM health_failures) AS result
-WHERE monitor = $1 AND scheduled_at >= $2 AND scheduled_at <= $3 AND (scheduled_at, id) < ($3, $4)
+WHERE monitor = $1 AND scheduled_at >= $2 AND scheduled_at <= $3"""
+
+RESULTS = f"""{_RESULT} AND (scheduled_at, id) < ($3, $4)
 ORDER BY scheduled_at DESC, id DESC LIMIT $5
 """
+
+# In the time of an incident of one of several locations most results are good: no more are looked through.
+LAST_FAILED = f"""
+SELECT * FROM (
+    {_RESULT}
+    ORDER BY scheduled_at DESC, id DESC LIMIT 1000
+) AS latest WHERE NOT up LIMIT 1
+"""  # noqa: S608 - all of it is written here
 
 COURSE = """
 SELECT floor(scheduled_at / $4) * $4 AS at,

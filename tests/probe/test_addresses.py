@@ -159,6 +159,7 @@ def test_a_network_denies_nothing_else() -> None:
 
 def test_by_default_nothing_is_denied() -> None:
     assert not Denied([]).denies("127.0.0.1")
+    assert [bool(Denied(written)) for written in ([], ["private"], ["10.0.0.0/8"])] == [False, True, True]
 
 
 def finds(*addresses: str) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from monitor.config.model import Monitor
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.exchange.connector import Network
-from monitor.result import CheckResult, OwnTroubleError, Reason
+from monitor.result import Attempt, CheckResult, OwnTroubleError, Reason
 from tests.dns_server import Reply, StartDns, responding_with
 from tests.sites import Authority, Script, Site, answer, hang, in_time, ok, read_request, redirect
 
@@ -101,6 +101,15 @@ async def test_those_that_fail_are_named_with_the_reason_of_the_first(
         at(2),
     )
     assert result.detail == ("2 of 4 addresses failed (127.0.0.2, 127.0.0.3): status 500, expected 200-399")
+    assert result.evidence is not None
+    assert result.evidence.headers == {"Content-Length": "0"}
+    assert sorted(result.evidence.dns[0].addresses) == [at(1), at(2), at(3), at(4)]
+    assert result.evidence.addresses == (
+        Attempt(at(1), "is up"),
+        Attempt(at(2), "status 500, expected 200-399"),
+        Attempt(at(3), f"127.0.0.3 port {port} refused the connection"),
+        Attempt(at(4), "is up"),
+    )
 
 
 async def test_the_result_is_that_of_the_slowest(serve_at: ServeAt, check_all: CheckAll) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from monitor.config.public_url import MASK
 from monitor.config.reading.load import load
-from monitor.result import Evidence, Reason
+from monitor.result import Attempt, Evidence, Reason
 from tests.sites import Check, Script, Serve, answer, ok, redirect
 
+CONNECTED = (Attempt("127.0.0.1", "connected"),)
 PAGE = b'{"status": "ok", "text": "Welcome to the shop"}'
 
 
@@ -158,8 +159,8 @@ async def test_a_good_response_leaves_no_evidence(serve: Serve, check: Check) ->
     assert (await check(serve(answer(ok(PAGE))))).evidence is None
 
 
-async def test_a_failure_without_a_response_leaves_no_evidence(serve: Serve, check: Check) -> None:
-    assert (await check(serve(answer()))).evidence is None
+async def test_a_failure_without_a_response_leaves_none_of_it(serve: Serve, check: Check) -> None:
+    assert (await check(serve(answer()))).evidence == Evidence({}, "", addresses=CONNECTED)
 
 
 async def test_a_body_that_does_not_end_is_kept_as_evidence(serve: Serve, check: Check) -> None:
@@ -168,7 +169,7 @@ async def test_a_body_that_does_not_end_is_kept_as_evidence(serve: Serve, check:
     result = await check(site, timeout_s=1.0, store_body="on_failure")
 
     assert result.reason == Reason.BODY_TIMEOUT
-    assert result.evidence == Evidence({"Content-Length": "5"}, "hell")
+    assert result.evidence == Evidence({"Content-Length": "5"}, "hell", addresses=CONNECTED)
 
 
 async def test_the_redirect_too_many_is_kept_as_evidence(serve: Serve, check: Check) -> None:
@@ -176,7 +177,8 @@ async def test_the_redirect_too_many_is_kept_as_evidence(serve: Serve, check: Ch
 
     result = await check(site, max_redirects=1)
 
-    assert result.evidence == Evidence({"Location": "/a", "Content-Length": "0"}, "")
+    assert result.evidence is not None
+    assert (result.evidence.headers, result.evidence.body) == ({"Location": "/a", "Content-Length": "0"}, "")
 
 
 async def test_a_value_from_the_environment_is_not_shown_in_a_detail(

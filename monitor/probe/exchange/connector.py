@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache, partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohappyeyeballs
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -86,7 +86,7 @@ class Connector:
             OwnTroubleError: this machine cannot open one.
 
         """
-        found = await self._addresses(place, timing)
+        found = timing.offered = await self._addresses(place, timing)
         timing.enter(Phase.CONNECT)
         loop = asyncio.get_running_loop()
         make_wire = partial(Wire, loop, hold=hold)
@@ -99,16 +99,20 @@ class Connector:
                 timing.ip = sock.getpeername()[0]
                 _, wire = await loop.create_connection(make_wire, sock=sock)
         except OSError as error:
-            raise connect_failed(error, _without_zone(timing.ip), place.port) from None
+            timing.tried = timing.tried or {found[0]: error.errno}
+            raise connect_failed(error, without_zone(timing.ip), place.port) from None
+        except asyncio.CancelledError:
+            timing.tried = timing.tried or {found[0]: None}
+            raise
         finally:
-            timing.ip = _without_zone(timing.ip)
+            timing.ip = without_zone(timing.ip)
         wire.ip = timing.ip
         return wire
 
     async def _addresses(self, place: Place, timing: Timing) -> list[str]:
         one = timing.one_address
         if one is None or one.host != place.host:
-            return self._allowed(await self._look_up(place, timing))
+            return self._allowed(await self._look_up(place, timing), timing)
         if one.address is None:
             found = await self._look_up(place, timing)
             timing.enter(Phase.BETWEEN)
@@ -116,7 +120,7 @@ class Connector:
                 one.choose(found)
             except NoAddressError as error:
                 raise look_up_failed(error, place.host) from None
-        return self._allowed([one.resolved(place.port)])
+        return self._allowed([one.resolved(place.port)], timing)
 
     async def _look_up(self, place: Place, timing: Timing) -> list[ResolveResult]:
         host, port = place
@@ -126,9 +130,11 @@ class Connector:
             return self._of_family([resolved(host, host, port)], host)
         timing.enter(Phase.RESOLVE)
         try:
-            found = await self._resolver.resolve(host, port, self._family)
+            found = timing.found = await self._resolver.resolve(host, port, self._family)
         except OSError as error:
             error.__traceback__ = None  # its frames hold the future that holds it
+            if isinstance(error, NoAddressError):
+                timing.found = error.answered
             raise look_up_failed(error, host) from None
         except RuntimeError as error:  # there is no thread
             raise OwnTroubleError(str(error)) from error
@@ -141,10 +147,13 @@ class Connector:
             raise Failed(Reason.DNS_NOT_FOUND, f"DNS has no address of {quoted(host)}")
         return found
 
-    def _allowed(self, found: list[ResolveResult]) -> list[str]:
+    def _allowed(self, found: list[ResolveResult], timing: Timing) -> list[str]:
         """Leave out denied addresses. What remains is connected to as it is: no name is looked up again."""
         addresses = [each["host"] for each in found]
-        allowed = [each for each in addresses if not self._denied.denies(each)]
+        if not self._denied:
+            return addresses
+        timing.denied = [each for each in addresses if self._denied.denies(each)]
+        allowed = [each for each in addresses if each not in timing.denied]
         if not allowed:
             raise Failed(Reason.BLOCKED_ADDRESS, f"{', '.join(addresses)} must not be connected to")
         return allowed
@@ -185,18 +194,40 @@ async def open_tunnel(wire: Wire, request: Request) -> None:
         raise Failed(Reason.CONNECT_ERROR, f"the proxy answered {answer.code} to CONNECT")
 
 
+class _Connecting:
+    """What `start_connection` needs of the event loop: it notes what became of each address."""
+
+    def __init__(self, tried: dict[str, int | None]) -> None:
+        self._tried = tried
+        self._loop = asyncio.get_running_loop()
+
+    async def sock_connect(self, sock: socket.socket, place: tuple[str, int]) -> None:
+        try:
+            await self._loop.sock_connect(sock, place)
+        except OSError as error:
+            self._tried[place[0]] = error.errno
+            raise
+        self._tried[place[0]] = 0
+
+
 async def _first_to_answer(addresses: list[str], port: int, timing: Timing) -> socket.socket:
     """Return a socket connected to one of the addresses (RFC 8305)."""
     places: list[aiohappyeyeballs.AddrInfoType] = [
         (_family_of(each), socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (each, port)) for each in addresses
     ]
 
+    tried = timing.tried = {}
+
     def open_socket(place: tuple[Any, Any, int, str, Any]) -> socket.socket:
-        timing.ip = place[4][0]
+        timing.ip = address = place[4][0]
+        tried[address] = None
         return socket.socket(*place[:3])
 
     return await aiohappyeyeballs.start_connection(
-        places, happy_eyeballs_delay=_HAPPY_EYEBALLS_S, socket_factory=open_socket
+        places,
+        happy_eyeballs_delay=_HAPPY_EYEBALLS_S,
+        loop=cast("asyncio.AbstractEventLoop", _Connecting(tried)),
+        socket_factory=open_socket,
     )
 
 
@@ -204,7 +235,8 @@ def _family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _without_zone(address: str) -> str:
+def without_zone(address: str) -> str:
+    """Return an address without the interface that it may be of."""
     return address.partition("%")[0]
 
 

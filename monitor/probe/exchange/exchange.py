@@ -65,7 +65,11 @@ class Exchange:
                 if cookies := message.headers.getall("Set-Cookie", ()):
                     jar = jar or aiohttp.CookieJar(unsafe=True)
                     jar.update_cookies_from_headers(_acceptable(cookies, jar), request.url)
-                following = self._following(request, message, jar)
+                try:
+                    following = self._following(request, message, jar)
+                except ValueError:
+                    _note_head(message, seen, timing.hops - 1)
+                    raise unusable_url(redirected=True) from None
                 if following is None:
                     timing.enter(Phase.TRANSFER)
                     _note_head(message, seen, timing.hops - 1)
@@ -76,6 +80,7 @@ class Exchange:
             if timing.hops > self._monitor.max_redirects:
                 _note_head(message, seen, timing.hops - 1)
                 raise Failed(Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects")
+            timing.follow(request, message.code, following)
             request = following
 
     def close(self) -> None:
@@ -85,22 +90,24 @@ class Exchange:
     def _following(
         self, request: Request, message: RawResponseMessage, jar: aiohttp.CookieJar | None
     ) -> Request | None:
-        """Return the request that a redirect leads to."""
+        """Return the request that a redirect leads to.
+
+        Raises:
+            ValueError: there is none that could be sent.
+
+        """
         if not self._monitor.follow_redirects:
             return None
         location = message.headers.get("Location") or message.headers.get("URI") or ""
-        try:
-            leads_to = redirected(request, message.code, location)
-            if leads_to is None:
-                return None
-            method, url, target, with_body = leads_to
-            own = request.own and url.origin() == self._configured.first.url.origin()
-            cookies = jar.filter_cookies(url) if jar else None
-            return self._configured.request(
-                method, url, target, cookies, own=own, body=with_body and bool(request.body)
-            )
-        except ValueError:
-            raise unusable_url(redirected=True) from None
+        leads_to = redirected(request, message.code, location)
+        if leads_to is None:
+            return None
+        method, url, target, with_body = leads_to
+        own = request.own and url.origin() == self._configured.first.url.origin()
+        cookies = jar.filter_cookies(url) if jar else None
+        return self._configured.request(
+            method, url, target, cookies, own=own, body=with_body and bool(request.body)
+        )
 
     async def _send(
         self, request: Request, context: ssl.SSLContext | None, timing: Timing

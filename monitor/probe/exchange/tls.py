@@ -7,7 +7,7 @@ Certificates are in DER.
 import _ssl
 import ssl
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 from cryptography import x509
 
-from monitor.result import Tls
+from monitor.result import Certificate, Tls
 from monitor.runtime.byte_cache import ByteCache
 from monitor.runtime.files import check_pem
 from monitor.runtime.text import quoted
@@ -111,18 +111,26 @@ class Peer(ssl.SSLObject):
             refused.presented = _der(self._sslobj.get_unverified_chain())  # type: ignore[attr-defined]
             raise
 
+    def presented(self) -> tuple[bytes, ...]:
+        """Return the chain that an accepted peer presented."""
+        return _der(self._sslobj.get_unverified_chain())  # type: ignore[attr-defined]
+
     def seen(self) -> SeenTls:
         """Return what an accepted peer presented and agreed to."""
         verified = self.context.verify_mode is not ssl.CERT_NONE
-        chain = _der(self._sslobj.get_unverified_chain())  # type: ignore[attr-defined]
         trusted = _der(self._sslobj.get_verified_chain()) if verified else ()  # type: ignore[attr-defined]
         cipher = self.cipher()
-        return _described(chain, trusted, self.version() or "", cipher[0] if cipher else "")
+        return _described(self.presented(), trusted, self.version() or "", cipher[0] if cipher else "")
 
 
-def seen_of_refused(error: BaseException) -> SeenTls:
-    """Return what a peer presented that was not accepted; version and cipher stay empty."""
-    return _described(getattr(error, "presented", ()), (), "", "")
+def presented_by_refused(error: ssl.SSLCertVerificationError) -> tuple[bytes, ...]:
+    """Return the chain that a peer presented and that was not accepted."""
+    return getattr(error, "presented", ())
+
+
+def seen_of_refused(chain: tuple[bytes, ...]) -> SeenTls:
+    """Return what is in a chain that was not accepted; version and cipher stay empty."""
+    return _described(chain, (), "", "")
 
 
 def _der(chain: list[_ssl.Certificate] | None) -> tuple[bytes, ...]:
@@ -165,6 +173,23 @@ def names_of(der: bytes) -> tuple[str, str, str, str]:
         )
     except _UNREADABLE:
         return "", "", "", ""
+
+
+def certificates_in(chain: Sequence[bytes]) -> Iterator[Certificate]:
+    """Return what is in each certificate of a chain; names are cut and without control characters."""
+    for der in chain:
+        fingerprint = sha256(der).hexdigest()
+        try:
+            read = _read(der)
+            yield Certificate(
+                fingerprint,
+                _distinguished(read.subject),
+                _distinguished(read.issuer),
+                read.not_valid_before_utc.timestamp(),
+                read.not_valid_after_utc.timestamp(),
+            )
+        except _UNREADABLE:
+            yield Certificate(fingerprint)
 
 
 def _serial(number: int) -> str:

@@ -43,7 +43,7 @@ class Result(msgspec.Struct, frozen=True):
     certificate_expires_at: float | None
     tls: Tls | None
     evidence: Evidence | None
-    """The headers of a response that was not accepted, and the beginning of its body."""
+    """What a failed check has seen: the response, DNS, addresses, redirects, certificates."""
 
 
 class ResultList(msgspec.Struct, frozen=True):

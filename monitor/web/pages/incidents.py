@@ -15,6 +15,7 @@ from monitor.web.api.operations.parameters import MAX_LIMIT
 from monitor.web.clients.requests import form
 from monitor.web.pages.base import Pages, whole_number
 from monitor.web.pages.content.course import course_of
+from monitor.web.pages.content.results import shown_result
 from monitor.web.pages.content.timeline import PUBLIC_WORDS
 from monitor.web.pages.rendering import monitor_path
 from monitor.web.queries import Incident, PageReader, Place
@@ -95,12 +96,14 @@ class IncidentPages:
             incident, changes = await acts.incident_of(reader, number)
             acknowledged = await self._pages.running.alerts.acknowledgement(number)
             updates = (await self._pages.running.alerts.updates([number]))[number]
+            failed = await reader.last_failed(incident)
             return self._pages.render(
                 "incident.html",
                 "/incidents",
                 incident=incident,
                 course=course_of(incident, changes, acknowledged, updates),
                 deliveries=await reader.deliveries(incident),
+                failed=failed and shown_result(failed),
                 silences=_SILENCES_H,
                 is_public=incident.kind in PUBLIC_WORDS,
                 acknowledged=acknowledged,

@@ -9,10 +9,9 @@ from aiohttp import web
 
 from monitor.config.model import Monitor
 from monitor.domains.known import Domain
-from monitor.result import CheckResult, why
+from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S, duration
 from monitor.uptime.maintenance import intervals
-from monitor.uptime.sums import status_of
 from monitor.web.pages.asked_checks import AskedChecks
 from monitor.web.pages.base import Pages
 from monitor.web.pages.content.charts import Frame, phases_chart, response_chart
@@ -28,6 +27,7 @@ from monitor.web.pages.content.response_times import (
     shades_of,
     steps_of,
 )
+from monitor.web.pages.content.results import shown_result
 from monitor.web.pages.content.states import labels_of
 from monitor.web.pages.maintenance import maintenance_of
 from monitor.web.pages.overview import ordered_states, rows_of
@@ -92,7 +92,7 @@ class MonitorPage:
                 "orders": {},
                 "several": False,
                 **maintenance_of(monitor, made, now),
-                "results": list(map(_shown, results)),
+                "results": list(map(shown_result, results)),
                 "certificate": list(_certificate(results)),
                 "domain": list(_domain(self._pages.domain_of(name), now)),
                 "settings": in_words(monitor),
@@ -130,33 +130,6 @@ class MonitorPage:
             recent = await reader.sums([name], "hour", bounds(time.time()).first_hour, end * DAY_H)
             periods |= by_day(recent.get(name, {}))
         return lambda: steps_of(periods, shown.step_s)
-
-
-def _shown(result: ResultRow) -> dict[str, Any]:
-    return {
-        **result._asdict(),
-        "status": status_of(up=result.up, degraded=result.degraded),
-        "code": result.status,
-        "why": why(result.reason, result.detail),
-        "facts": [(name, value) for name, value in _details(result) if value],
-        "evidence": "\n".join(_evidence(result)),
-    }
-
-
-def _details(result: ResultRow) -> Iterator[tuple[str, str]]:
-    for phase in PHASES:
-        seconds = getattr(result, f"{phase}_s")
-        yield phase, "" if seconds is None else duration(seconds)
-    yield "redirects", str(result.redirects or "")
-    yield "from", result.location or ""
-    yield "to", str(result.ip or "")
-
-
-def _evidence(result: ResultRow) -> Iterator[str]:
-    if result.evidence:
-        yield from (f"{name}: {value}" for name, value in result.evidence["headers"].items())
-        yield ""
-        yield result.evidence["body"]
 
 
 def _facts(result: CheckResult) -> Iterator[Fact]:

@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import warnings
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,17 @@ import trustme
 
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
-from monitor.probe.exchange.tls import SeenTls, earliest_expiry, expires_at, names_of, seen_of_refused
+from monitor.probe.exchange.tls import (
+    SeenTls,
+    certificates_in,
+    earliest_expiry,
+    expires_at,
+    names_of,
+    presented_by_refused,
+    seen_of_refused,
+)
 from monitor.probe.probe import Probe
-from monitor.result import OwnTroubleError, Reason, Tls
+from monitor.result import Certificate, OwnTroubleError, Reason, Tls
 from tests.certificates import DAY, NOW, issue
 from tests.sites import Authority, Check, Serve, answer, hang, ok, redirect, tunnel
 
@@ -280,11 +289,9 @@ def test_the_expiry_of_a_certificate_is_read() -> None:
 
 
 def test_a_certificate_that_cannot_be_read_has_no_expiry() -> None:
-    refused = ssl.SSLCertVerificationError()
-    refused.presented = (b"",)  # type: ignore[attr-defined]
-
     assert expires_at(b"no certificate") is None
-    assert seen_of_refused(refused) == SeenTls(
+    assert list(certificates_in([b""])) == [Certificate(sha256(b"").hexdigest())]
+    assert seen_of_refused((b"",)) == SeenTls(
         None,
         Tls("", "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "", "", "", "", None),
     )
@@ -307,7 +314,8 @@ def test_a_serial_number_is_shown_in_whole_bytes(serial: int, digits: str) -> No
 
 
 def test_a_refusal_without_a_chain_shows_no_tls() -> None:
-    assert seen_of_refused(ssl.SSLCertVerificationError()) == SeenTls()
+    assert presented_by_refused(ssl.SSLCertVerificationError()) == ()
+    assert seen_of_refused(()) == SeenTls()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from monitor.probe.judging.judge import Judge
 from monitor.result import Reason, Tls
 from tests.certificates import Certificate, issue, serving
 from tests.probe.judging.test_expect import TLS
+from tests.probe.test_probe import checks, keeping
 from tests.sites import Check, Serve, answer, ok, redirect, tunnel
 
 
@@ -76,6 +77,15 @@ async def test_behind_a_proxy_the_tls_of_the_site_counts(
 
     assert secure.up
     assert (plain.response_status, plain.reason) == (200, Reason.TLS_POLICY)
+
+
+async def test_the_tls_of_a_kept_connection_counts(serve: Serve, encrypted: ssl.SSLContext) -> None:
+    expect = {"tls": "required", "certificate_issuer": "R3"}
+    url = serve(keeping([], 2), encrypted)
+
+    fresh, kept = await checks(url, 2, verify_tls=False, reuse_connection=True, expect=expect)
+
+    assert (fresh.up, kept.up, kept.phases.tls) == (True, True, None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.result import Evidence, Phases, Tls
+from monitor.result import Evidence, Hop, Phases, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.expiry import KeptDays, expire
 from monitor.storage.results import ResultStore
@@ -40,7 +40,7 @@ async def slots_of(api: Client, query: str) -> list[float]:
 
 async def test_a_result_has_all_that_was_found(api: Client, store: ResultStore) -> None:
     at = time.time() - 60
-    evidence = Evidence({"Server": "nginx"}, "<h1>oops</h1>")
+    evidence = Evidence({"Server": "nginx"}, "<h1>oops</h1>", hops=(Hop("https://a.test/", 500, None),))
     phases = Phases(resolve=0.005, transfer=0.1)
     await store.save([failed("shop", at, tls=TLS, evidence=evidence, ip="192.0.2.7", phases=phases)])
 
@@ -50,7 +50,14 @@ async def test_a_result_has_all_that_was_found(api: Client, store: ResultStore) 
     assert (result["status_code"], result["reason"], result["ip"]) == (500, "status", "192.0.2.7")
     assert (result["resolve_s"], result["connect_s"], result["transfer_s"]) == (0.005, None, 0.1)
     assert result["tls"] == msgspec.to_builtins(TLS)
-    assert result["evidence"] == {"headers": {"Server": "nginx"}, "body": "<h1>oops</h1>"}
+    assert result["evidence"] == {
+        "headers": {"Server": "nginx"},
+        "body": "<h1>oops</h1>",
+        "dns": [],
+        "addresses": [],
+        "hops": [{"url": "https://a.test/", "status": 500, "ip": None}],
+        "certificates": [],
+    }
 
 
 async def test_results_come_page_by_page_the_newest_first(api: Client, store: ResultStore) -> None:
@@ -139,7 +146,7 @@ async def test_failed_results_of_long_ago_are_in_pages_and_files(api: Client, st
     shown = [*first["results"], *second["results"], *third["results"]]
     assert [each["scheduled_at"] for each in shown] == kept
     assert third["next"] is None
-    assert shown[-1]["evidence"] == {"headers": {"Server": "nginx"}, "body": "<h1>oops</h1>"}
+    assert msgspec.convert(shown[-1]["evidence"], Evidence) == evidence
     lines = (await api(f"/monitors/shop/export?format=csv&since={slots[-1]}")).lines
     assert [float(line.split(",")[0]) for line in lines[1:]] == kept
 

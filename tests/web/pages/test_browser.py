@@ -14,7 +14,8 @@ import pytest
 
 from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
-from monitor.result import Evidence, Phases
+from monitor.probe.evidence import TEXT_LENGTH
+from monitor.result import Attempt, Certificate, DnsAnswer, Evidence, Hop, Phases
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.uptime.maintenance import MadeWindow
@@ -59,7 +60,14 @@ class World(NamedTuple):
 @pytest.fixture
 async def here(alert_store: AlertStore) -> AsyncIterator[World]:
     store, now = alert_store, time.time()
-    evidence = Evidence({HOSTILE: HOSTILE, "Server": "x"}, HOSTILE)
+    evidence = Evidence(
+        {HOSTILE: HOSTILE, "Server": "x"},
+        HOSTILE,
+        dns=(DnsAnswer(HOSTILE, (HOSTILE,), 60, HOSTILE), DnsAnswer(HOSTILE, error=HOSTILE)),
+        addresses=(Attempt(HOSTILE, HOSTILE),),
+        hops=(Hop(HOSTILE, 302, HOSTILE), Hop("http://a.test/" + "a" * TEXT_LENGTH, None, None)),
+        certificates=(Certificate("5f" * 32, HOSTILE, HOSTILE, 0.0, 1.0), Certificate("5f" * 32)),
+    )
     past = [result("fine", 1_200 * number, phases=TOOK) for number in range(1, 60)]
     slow = [result("slow", 60 * number, degraded=True, response_time=2.5) for number in range(1, 4)]
     hostile = outage(HOSTILE, evidence=evidence, detail=HOSTILE, ip="192.0.2.1")

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from monitor.alerts.decision import Delivery
 from monitor.alerts.message import Alert
 from monitor.alerts.store import AlertStore
-from monitor.result import CheckResult
+from monitor.result import Attempt, CheckResult, Evidence
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from tests.postgres import save
@@ -375,3 +376,43 @@ async def test_alerts_are_listed_with_their_outcome(alerts: AlertStore) -> None:
     ]
     assert '<td class="why">&lt;b&gt;</td>' in page.text
     assert [attempts for *_, attempts in found][1:] == [", 3 attempts", ""]
+
+
+async def test_an_incident_shows_what_its_latest_failed_check_saw(store: ResultStore) -> None:
+    early = Evidence({}, "", addresses=(Attempt("192.0.2.1", "did not answer"),))
+    late = Evidence({"Server": "nginx"}, "<b>gone", addresses=(Attempt("192.0.2.1", "connected"),))
+    first, *others = outage(detail="early", evidence=early)
+    others[-1] = msgspec.structs.replace(others[-1], detail="late", evidence=late)
+    elsewhere = [result(ago_s=ago_s, location="there") for ago_s in (300, 30)]
+    await store.save([first, *others, *elsewhere])
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = (await visitor.get("/incidents/1")).text
+
+    saw = page.partition("What the latest failed check saw")[2]
+    assert ": late</p>" in saw
+    assert "<dt>addresses</dt><dd>192.0.2.1: connected</dd>" in saw
+    assert "<pre>Server: nginx\n\n&lt;b&gt;gone</pre>" in saw
+    assert "did not answer" not in page
+
+
+async def test_an_incident_that_is_over_shows_its_own_failed_check(store: ResultStore) -> None:
+    await store.save([*ended("shop", 3_600), result(ago_s=60, up=False, detail="something else")])  # type: ignore[list-item]
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = (await visitor.get("/incidents/1")).text
+
+    assert ": status 503</p>" in page.partition("What the latest failed check saw")[2]
+    assert "something else" not in page
+
+
+async def test_an_incident_whose_results_are_gone_shows_none(store: ResultStore) -> None:
+    await store.save(outage())
+    async with store.database.transaction() as connection:
+        await connection.execute("DELETE FROM health_data")
+
+    async with site_of(configured("shop"), store) as visitor:
+        page = await visitor.get("/incidents/1")
+
+    assert page.status == 200
+    assert "What the latest failed check saw" not in page.text

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.domains.known import Domains
 from monitor.incidents.store import locked
-from monitor.result import Evidence, Tls
+from monitor.result import Attempt, Evidence, Tls
 from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
@@ -105,7 +105,8 @@ async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: R
 
 
 async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: ResultStore) -> None:
-    evidence = Evidence({"Server": SCRIPT, "Set-Cookie": "***"}, f"{SCRIPT} & gone")
+    seen = (Attempt("192.0.2.1", SCRIPT),)
+    evidence = Evidence({"Server": SCRIPT, "Set-Cookie": "***"}, f"{SCRIPT} & gone", addresses=seen)
     await store.save(outage(evidence=evidence, detail=SCRIPT))
 
     async with site_of(configured("shop"), store) as visitor:
@@ -115,6 +116,7 @@ async def test_an_outage_is_shaded_listed_and_has_its_evidence(store: ResultStor
     assert 'href="/incidents/1"' in page.text
     assert "ongoing" in page.text
     assert page.text.count("Server: &lt;script&gt;") == 4
+    assert page.text.count("<dt>addresses</dt><dd>192.0.2.1: &lt;script&gt;") == 4
     assert SCRIPT not in page.text
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from monitor.alerts.store import Acknowledged, Acknowledgement, IncidentUpdate, Silence
 from monitor.config.model import Monitor
-from monitor.result import Evidence, Tls
+from monitor.result import Attempt, Certificate, DnsAnswer, Evidence, Hop, Tls
 from monitor.runtime.text import DAY_S, HOUR_S, MINUTE_S
 from monitor.uptime.maintenance import MadeWindow
 from monitor.web.api.alerting import SilenceList
@@ -90,7 +90,25 @@ _RESULT = Result(
         serial_number="04a1",
         chain_expires_at=_AT + 71 * DAY_S,
     ),
-    evidence=Evidence({"Server": "nginx"}, "<h1>Service Unavailable</h1>"),
+    evidence=Evidence(
+        {"Server": "nginx"},
+        "<h1>Service Unavailable</h1>",
+        dns=(DnsAnswer("checkout.example", ("192.0.2.7",), 60, "192.0.2.53:53"),),
+        addresses=(Attempt("192.0.2.7", "connected"),),
+        hops=(
+            Hop("http://checkout.example/", 301, "192.0.2.7"),
+            Hop("https://checkout.example/", 503, "192.0.2.7"),
+        ),
+        certificates=(
+            Certificate(
+                "5f" * 32,
+                "CN=checkout.example",
+                "CN=Example Authority R3",
+                _AT - 19 * DAY_S,
+                _AT + 71 * DAY_S,
+            ),
+        ),
+    ),
 )
 _UPTIME = Uptime(
     monitor="Checkout",

@@ -70,7 +70,7 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
         if f"{{{name}}}" in operation.path
     ]
     example = EXAMPLES[operation.id]
-    shown = msgspec.to_builtins(example.answer)
+    shown = msgspec.json.decode(msgspec.json.encode(example.answer))
     contents: dict[str, Any] = {_JSON: {"schema": described[operation.gives], "example": shown}}
     if operation.columns:
         lines = table(example.rows, operation.columns).decode()

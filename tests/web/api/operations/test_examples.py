@@ -12,7 +12,7 @@ import pytest
 from monitor.alerts.decision import Delivery
 from monitor.alerts.message import Alert
 from monitor.alerts.store import AlertStore
-from monitor.result import CheckResult, Evidence, Tls
+from monitor.result import Attempt, Certificate, CheckResult, DnsAnswer, Evidence, Hop, Tls
 from monitor.storage.results import ResultStore
 from monitor.web.api.operations.examples import EXAMPLES, MONITOR
 from monitor.web.api.operations.operation import Operation
@@ -25,7 +25,14 @@ FOUND: Mapping[str, Any] = {
     "ip": "192.0.2.7",
     "http_version": "1.1",
     "tls": TLS,
-    "evidence": Evidence({"Server": "nginx"}, "gone"),
+    "evidence": Evidence(
+        {"Server": "nginx"},
+        "gone",
+        dns=(DnsAnswer("a.test", ("192.0.2.7",), 60, "192.0.2.53:53"),),
+        addresses=(Attempt("192.0.2.7", "connected"),),
+        hops=(Hop("https://a.test/", 503, "192.0.2.7"),),
+        certificates=(Certificate("5f", "CN=a", "CN=b", 1.0, 2.0),),
+    ),
 }
 
 
