@@ -39,7 +39,7 @@ class Token:
         self._lock = asyncio.Lock()
         self._access_token: str | None = None
         self._renew_at = self._expires_at = self._asked_at = float("-inf")
-        self._why = ""
+        self._why = "the request for one was given up"
 
     async def get(self, within_s: float) -> str:
         """Return an access token that is valid. At the end of its life, one check waits for a new one.

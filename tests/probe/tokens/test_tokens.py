@@ -287,6 +287,24 @@ async def test_a_token_server_that_hangs_is_left_and_not_asked_again_at_once(
     assert len(world.server.requests) == 2
 
 
+async def test_a_request_that_is_cancelled_leaves_the_next_one_free(world: World, serve: Serve) -> None:
+    world.server.may_answer.clear()
+    probe = world.probe(serve(answer(ok())))
+    checking = asyncio.create_task(probe.check(1.0))
+    await asyncio.to_thread(world.server.asked.wait)
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+    world.server.may_answer.set()
+
+    at_once = await probe.check(2.0)
+    world.clock.now += APART_S
+    later = await probe.check(3.0)
+
+    assert (at_once.detail or "").endswith(": the request for one was given up")
+    assert later.up
+
+
 @pytest.mark.parametrize(
     ("expires_in", "lasts_s"),
     [
