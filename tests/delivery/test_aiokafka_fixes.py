@@ -6,14 +6,17 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka.codec import lz4_encode
 from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from monitor.config.model import Config
 from monitor.delivery.kafka import clients
@@ -23,6 +26,8 @@ from monitor.delivery.kafka.clients import consumer, producer, started, started_
 from monitor.embedded.broker import Broker
 from tests.freeze import freeze
 from tests.stream import Stream, eventually
+
+HEADER_BYTES = 61  # of a batch
 
 
 @pytest.mark.parametrize("make", [producer, consumer])
@@ -312,3 +317,14 @@ async def test_a_connection_that_was_closed_a_moment_ago_is_an_error_of_kafka(br
     host, port = broker.bootstrap.split(":")
 
     await asyncio.to_thread(uvloop.run, closed_between(host, int(port)))
+
+
+def test_batches_are_compressed_with_the_level_that_takes_least() -> None:
+    def built(compression: int) -> bytes:
+        builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1 << 20)
+        for number in range(100):
+            builder.append(number, 0, b"shop", Path(__file__).read_bytes()[number * 50 :][:1_000], [])
+        return bytes(builder.build())[HEADER_BYTES:]
+
+    none, lz4 = 0, 3
+    assert built(lz4) == lz4_encode(built(none), 1) != lz4_encode(built(none), 9)
