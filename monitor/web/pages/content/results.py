@@ -45,7 +45,7 @@ def _seen(evidence: Evidence, at: float) -> Iterator[tuple[str, str]]:
 def _answer(answer: DnsAnswer) -> str:
     if answer.error is not None:
         return answer.error
-    of = f" ({answer.server}, for {duration(answer.ttl_s)})" if answer.server else ""
+    of = f" ({answer.server}, TTL {answer.ttl_s} s)" if answer.server else ""
     return f"{answer.host}: {', '.join(answer.addresses)}{of}"
 
 

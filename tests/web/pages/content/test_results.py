@@ -34,7 +34,7 @@ def test_what_a_failed_check_has_seen_is_told_line_by_line() -> None:
     assert facts(evidence, connect_s=0.02, location="here") == {
         "connect": "20 ms",
         "from": "here",
-        "DNS": "a.test: 192.0.2.1, 192.0.2.2 (192.0.2.53:53, for 1 min)\na.test: 192.0.2.1\n"
+        "DNS": "a.test: 192.0.2.1, 192.0.2.2 (192.0.2.53:53, TTL 60 s)\na.test: 192.0.2.1\n"
         "192.0.2.53:53 has no address of a.test",
         "addresses": "192.0.2.1: refused the connection\n192.0.2.2: connected",
         "requests": "http://a.test/: 301 (192.0.2.1)\nhttps://a.test/: no response",
