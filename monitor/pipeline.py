@@ -17,7 +17,7 @@ from monitor.alerts.own_trouble import Trouble, send_own_trouble, troubles_of
 from monitor.alerts.sender import retry_after_s, send_alerts
 from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
-from monitor.config.public_url import public_url
+from monitor.config.public_url import MASK, public_url
 from monitor.config.rules import EMBEDDED
 from monitor.delivery.dead_letters import set_aside
 from monitor.delivery.forwarder import Forwarder
@@ -141,6 +141,8 @@ async def _servers(config: Config, resources: AsyncExitStack) -> tuple[str, str,
     """
     database = config.pg_uri.get_secret_value()
     shown = public_url(database)
+    if shown == MASK:  # all of it came from a file or a variable; errors name the server, too
+        shown = server_of(database)
     if database == EMBEDDED:
         database = shown = await resources.enter_async_context(postgres(config.data_dir))
     kafka = config.kafka_bootstrap

@@ -80,6 +80,16 @@ def test_a_fresh_machine_stores_its_first_result(program: Start) -> None:
     assert "Traceback" not in monitor.printed()
 
 
+def test_of_an_address_from_a_file_the_server_is_logged(program: Start) -> None:
+    monitor = program(url_to_monitor=DOWN, pg_uri={"file": "pg_uri"})
+    (monitor.folder / "pg_uri").write_text("postgres://monitor:s3cret@127.0.0.1:1/secret")
+    monitor.start()
+
+    assert monitor.database() == "127.0.0.1:1"
+    assert monitor.stop() == 0
+    assert "secret" not in monitor.printed()
+
+
 def test_the_snippet_of_the_original_readme_works(program: Start) -> None:
     monitor = program(url_to_monitor=DOWN)
     began_at = time.time()
