@@ -4,7 +4,7 @@ BIN = $(dir $(PYTHON))
 # With it, each of the many starts of the program in a test run compiles the program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format lint types imports test schemas requirements dist kafka-versions chaos simulation fuzz hostile mutants
+.PHONY: check format lint types imports test test-pythons schemas requirements dist kafka-versions chaos simulation fuzz hostile mutants
 
 # Two at a time: the types take one core for a while.
 check:
@@ -26,6 +26,16 @@ imports:
 
 test:
 	$(PYTHON) -m pytest -n auto --dist worksteal -m "not kafka and not clients" --cov --cov-report=term-missing
+
+# The tests on each of these that is there, each in a new environment. With pyenv: PYENV_VERSION=3.12.1:3.13.0 make test-pythons
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+test-pythons:
+	@for python in $(PYTHONS); do \
+		$$python -c "" 2>/dev/null || { echo "no $$python here"; continue; }; \
+		echo "== $$($$python --version)"; \
+		rm -rf .pythons && $$python -m venv .pythons && .pythons/bin/pip install --quiet -r requirements-dev.txt && \
+		.pythons/bin/python -m pytest -n auto --dist worksteal -m "not kafka and not clients" $(TESTS) || exit 1; \
+	done
 
 # The committed JSON Schemas, from the code.
 schemas:
