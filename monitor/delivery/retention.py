@@ -93,7 +93,8 @@ class UntilStored:
     def __init__(self, topic: VolatileTopic) -> None:
         self._topic = topic
         self._sent_epoch = topic.epoch
-        self._unstored: dict[UUID, OutboxRow] = {}
+        self._unstored: dict[int, OutboxRow] = {}
+        """By the number of the result's id: a UUID is hashed and compared in Python."""
         self._unstored_bytes = 0
         self._never_stored: set[int] = set()
         self._drained = False
@@ -149,13 +150,13 @@ class UntilStored:
         self._never_stored.clear()
         for row in rows:
             try:
-                result_id = _decoder.decode(row.value).id
+                number = _decoder.decode(row.value).id.int
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 self._never_stored.add(row.seq)
                 continue
-            if result_id not in self._unstored:
+            if number not in self._unstored:
                 self._unstored_bytes += row.size
-            self._unstored[result_id] = row
+            self._unstored[number] = row
 
     def acknowledged(self, rows: Sequence[OutboxRow]) -> Collection[int]:
         self._topic.batches += 1
@@ -163,7 +164,7 @@ class UntilStored:
         return {row.seq for row in rows} & self._never_stored
 
     def stored(self, ids: Iterable[UUID]) -> Collection[int]:
-        rows = [row for row in (self._unstored.pop(result_id, None) for result_id in ids) if row]
+        rows = [row for row in (self._unstored.pop(result_id.int, None) for result_id in ids) if row]
         self._unstored_bytes -= sum(row.size for row in rows)
         return [row.seq for row in rows]
 

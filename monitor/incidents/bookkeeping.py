@@ -75,7 +75,8 @@ class _Batch:
         self._changes: list[tuple[str, Change]] = []
 
     async def enter(self, monitor: str, results: list[CheckResult], before: Health, rules: Rules) -> None:
-        results = in_order(results)
+        if len(results) > 1:
+            results = in_order(results)
         self._ledger.count_checks(monitor, results)
         observed = observe(before, results, rules, self._now)
         self._ledger.count_time(monitor, observed.superseded, rules.windows)
