@@ -104,7 +104,7 @@ def _outcome(tried: Mapping[str, int | None], address: str) -> str:
 def _hops(timing: Timing, seen: Received, public_url: str, masking: Masking) -> Iterator[Hop]:
     """Return the requests of a chain of redirects; the first URL may be shown as it is."""
     last = timing.led_to
-    if last is None:
+    if not last:
         return
     ip = timing.ip if timing.offered or seen.status is not None else None
     for request, status, of in (*timing.trail, (last, seen.status, ip)):
@@ -112,7 +112,8 @@ def _hops(timing: Timing, seen: Received, public_url: str, masking: Masking) -> 
             yield Hop(_cut(public_url, TEXT_LENGTH), status, of)
             public_url = ""
         else:
-            yield Hop(_text(f"{request.url.origin()}{request.target}", masking), status, of)
+            url = request if isinstance(request, str) else f"{request.url.origin()}{request.target}"
+            yield Hop(_text(url, masking), status, of)
 
 
 def _certificates(timing: Timing, masking: Masking) -> Iterator[Certificate]:

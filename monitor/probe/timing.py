@@ -39,7 +39,7 @@ class Timing:
     tls: Peer | None = None  # the last peer's
     presented: tuple[bytes, ...] = ()  # the certificates of a peer that were not accepted
     trail: tuple[tuple[Request, int, str | None], ...] = ()  # requests that led on; statuses and addresses
-    led_to: Request | None = None  # the request that the last of them led to
+    led_to: Request | str = ""  # what the last of them led to, as it is written if that is no request
     found: list[ResolveResult] | None = None  # for the last request, if its host was looked up
     offered: list[str] | None = None  # the addresses of the last request that may be connected to
     denied: list[str] | None = None  # the others
@@ -62,7 +62,7 @@ class Timing:
         other.found = self.found
         return other
 
-    def follow(self, request: Request, status: int, following: Request) -> None:
+    def follow(self, request: Request, status: int, following: Request | str) -> None:
         """Begin with what a response leads to; of many, the first are remembered."""
         self.led_to = following
         if len(self.trail) < _MAX_TRAIL:

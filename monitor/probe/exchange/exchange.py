@@ -68,7 +68,7 @@ class Exchange:
                 try:
                     following = self._following(request, message, jar)
                 except ValueError:
-                    _note_head(message, seen, timing.hops - 1)
+                    timing.follow(request, message.code, _location(message))
                     raise unusable_url(redirected=True) from None
                 if following is None:
                     timing.enter(Phase.TRANSFER)
@@ -98,8 +98,7 @@ class Exchange:
         """
         if not self._monitor.follow_redirects:
             return None
-        location = message.headers.get("Location") or message.headers.get("URI") or ""
-        leads_to = redirected(request, message.code, location)
+        leads_to = redirected(request, message.code, _location(message))
         if leads_to is None:
             return None
         method, url, target, with_body = leads_to
@@ -171,6 +170,10 @@ class Exchange:
             self._kept[key] = wire
         else:
             wire.abort()
+
+
+def _location(message: RawResponseMessage) -> str:
+    return message.headers.get("Location") or message.headers.get("URI") or ""
 
 
 def _acceptable(cookies: Sequence[str], jar: aiohttp.CookieJar) -> Sequence[str]:
