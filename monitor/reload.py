@@ -19,7 +19,7 @@ from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.probe.registration import RegisteredProbe
 from monitor.probe.tokens.authorized import AuthorizedProbe
-from monitor.probe.tokens.tokens import Tokens
+from monitor.probe.tokens.tokens import Token, Tokens
 from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import counted
 from monitor.runtime.waiting import StoppedError, unless_stopped
@@ -38,6 +38,8 @@ LIVE = (
     "connectivity_check",
     "status_page",
     "metrics_histograms",
+    "modules",
+    "probe_targets",
     "web_port_is_given",
 )
 
@@ -102,6 +104,7 @@ class Reload:
         self._tokens = Tokens(network)
         self._domains = domains or Domains()
         self._domains.follow(config.monitors)
+        self._kept_tokens = self._tokens_of_modules()
         self._include = config.include
         self._seen: _Signature = {path: _NEVER}  # when it was read last
         self._looked_at = self._seen  # at the last look
@@ -122,6 +125,11 @@ class Reload:
             return AuthorizedProbe(monitor, self._config.location, token, self._checker)
         probe = AddressesProbe if monitor.addresses == "all" else Probe
         return probe(monitor, self._config.location, self._network)
+
+    def _tokens_of_modules(self) -> list[Token]:
+        """Return the tokens that modules need; who keeps them keeps them from one probe to the next."""
+        modules = self._config.modules.values()
+        return [self._tokens.of(each, each.oauth2) for each in modules if each.oauth2 is not None]
 
     async def follow(self, schedule: Schedule, signals: Signals) -> None:
         """Look at the file each second, and read it at each SIGHUP, until the program ends.
@@ -179,6 +187,7 @@ class Reload:
         if change.needs_restart:
             log.warning("these keys take effect at the next start: %s", ", ".join(change.needs_restart))
         self._config = self._config.model_copy(update={key: getattr(config, key) for key in LIVE})
+        self._kept_tokens = self._tokens_of_modules()
         for take in self._on_taken:
             take(self._config)
 

@@ -12,9 +12,9 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -152,6 +152,18 @@ class _Entry:
             tasks.end(self.task)
 
 
+_CheckEntry: TypeAlias = Callable[[_Entry, "asyncio.Future[CheckResult]"], Coroutine[Any, Any, None]]
+
+
+async def _outcome(turn: "asyncio.Future[CheckResult]", within_s: float) -> CheckResult:
+    await asyncio.wait([turn], timeout=within_s)
+    if not turn.done():
+        raise TimeoutError
+    if turn.cancelled():
+        raise OwnTroubleError("the check was not made")
+    return turn.result()
+
+
 class Schedule:
     """Runs the checks of all monitors and puts each result into the queue.
 
@@ -173,9 +185,11 @@ class Schedule:
     ) -> None:
         self._queue = queue
         self._concurrent = Places(max_concurrent_checks)
+        self._others = Places(max(1, max_concurrent_checks // 2))
         self._max_checks_per_host = max_checks_per_host
         self._hosts: WeakValueDictionary[str, Places] = WeakValueDictionary()
         self._once = once
+        self._ending = False
         self._on_result = on_result
         self._result_log = result_log or ResultLog()
         self._shared = shared
@@ -203,6 +217,7 @@ class Schedule:
             failure = type(error), error, error.__traceback__
         if self._shared is not None:
             self._shared.on_missed = _nothing
+        self._ending = True
         for entry in self._entries.values():
             if not self._once:
                 entry.end(self._tasks)
@@ -218,13 +233,15 @@ class Schedule:
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
         """Check each of these soon (50 a second), then at its slots; shared checks are made at slots only."""
         for position, (monitor, checker) in enumerate(checkers):
-            host = urlsplit(monitor.url).hostname or ""
-            limit = self._hosts.setdefault(host, Places(self._max_checks_per_host))
-            entry = _Entry(monitor, checker, limit)
+            entry = _Entry(monitor, checker, self._limit_of(monitor))
             self._entries[monitor.name] = entry
             entry.task = self._tasks.start(
                 f"monitor {monitor.name}", self._watch(entry, position / RAMP_PER_S)
             )
+
+    def _limit_of(self, monitor: Monitor) -> Places:
+        host = urlsplit(monitor.url).hostname or ""
+        return self._hosts.setdefault(host, Places(self._max_checks_per_host))
 
     def remove(self, name: str) -> None:
         """Stop checking this monitor; the result of a check that runs now still counts."""
@@ -245,21 +262,39 @@ class Schedule:
         entry = self._entries[name]
         if entry.ending:
             raise OwnTroubleError("the program ends")
-        turn = entry.under_way or self._ask(entry)
+        turn = entry.under_way or self._ask(entry, self._check_beside)
         entry.recorded |= recorded
-        await asyncio.wait([turn], timeout=within_s)
-        if not turn.done():
-            raise TimeoutError
-        if turn.cancelled():
-            raise OwnTroubleError("the check was not made")
-        return turn.result()
+        return await _outcome(turn, within_s)
 
-    def _ask(self, entry: _Entry) -> "asyncio.Future[CheckResult]":
+    async def check_other(self, monitor: Monitor, checker: Checker, within_s: float) -> CheckResult:
+        """Check what is no monitor here, once, and close its checker; the result is for the caller alone.
+
+        The limits of concurrency hold; half of the places are never for such checks. Cancelling leaves the
+        check running.
+
+        Raises:
+            TimeoutError: there is no result yet.
+            OwnTroubleError: the check was not made.
+
+        """
+        if self._ending:
+            raise OwnTroubleError("the program ends")
+        entry = _Entry(monitor, checker, self._limit_of(monitor))
+        return await _outcome(self._ask(entry, self._check_other), within_s)
+
+    def _ask(self, entry: _Entry, check: _CheckEntry) -> "asyncio.Future[CheckResult]":
         turn = entry.take_turn(recorded=False)
         name = f"the check of {entry.monitor.name} that was asked for"
-        asked = self._tasks.start(name, self._check_beside(entry, turn))
+        asked = self._tasks.start(name, check(entry, turn))
         asked.add_done_callback(lambda _: turn.cancel())
         return turn
+
+    async def _check_other(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
+        try:
+            async with self._others:
+                await self._check_beside(entry, turn)
+        finally:
+            await entry.checker.close()
 
     async def _check_beside(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
         async with entry.limit, self._concurrent:

@@ -76,6 +76,12 @@ def test_histograms_are_by_something_else_without_a_restart() -> None:
     assert difference(Config(monitors=(SHOP,)), new) == Difference((), (), ())
 
 
+def test_modules_and_their_targets_need_no_restart() -> None:
+    new = Config(monitors=(SHOP,), modules={"http_2xx": MonitorSettings()}, probe_targets=("*",))
+
+    assert difference(Config(monitors=(SHOP,)), new) == Difference((), (), ())
+
+
 def test_what_own_connectivity_is_checked_by_changes_no_monitor_and_needs_no_restart() -> None:
     new = Config(monitors=(SHOP,), connectivity_check="1.1.1.1:53")
 

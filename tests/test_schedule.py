@@ -570,6 +570,73 @@ async def test_a_check_goes_on_when_its_asker_has_gone() -> None:
     assert len(site.started) == 2
 
 
+async def test_what_is_no_monitor_is_checked_for_the_asker_alone_and_its_checker_closed() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("other"))
+
+    async with make_schedule(queue) as schedule:
+        result = await schedule.check_other(site.monitor, site, 5)
+        await until(lambda: site.closed)
+        with pytest.raises(KeyError):
+            await schedule.check_now("other", 5)
+
+    assert (result.monitor, len(site.started)) == ("other", 1)
+    assert queue.empty()
+
+
+async def test_the_checker_of_what_is_no_monitor_is_closed_when_it_could_not_check() -> None:
+    site = Site(monitor("other"), OwnTroubleError("no free file handle"))
+
+    async with make_schedule(asyncio.Queue()) as schedule:
+        with pytest.raises(OwnTroubleError):
+            await schedule.check_other(site.monitor, site, 5)
+        await until(lambda: site.closed)
+
+
+async def test_what_is_no_monitor_shares_the_places_of_its_host() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    known, other = Site(monitor("known", 3_600, host="same")), Site(monitor("other", host="same"))
+    known.answers.clear()
+
+    async with make_schedule(queue, per_host=1) as schedule:
+        schedule.add([(known.monitor, known)])
+        await until(lambda: bool(known.started))
+        with pytest.raises(TimeoutError):
+            await schedule.check_other(other.monitor, other, 0.1)
+        assert not other.started
+        known.answers.set()
+        await until(lambda: bool(other.started))
+
+
+async def test_half_of_the_places_are_never_for_what_is_no_monitor() -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    others = [Site(monitor(f"other{number}")) for number in range(4)]
+    known = Site(monitor("known", 3_600))
+    for other in others:
+        other.answers.clear()
+
+    async with make_schedule(queue, concurrent=4) as schedule:
+        asked = [asyncio.create_task(schedule.check_other(each.monitor, each, 60)) for each in others]
+        await until(lambda: sum(bool(each.started) for each in others) == 2)
+        schedule.add([(known.monitor, known)])
+        await queue.get()
+        assert sum(bool(each.started) for each in others) == 2
+        for other in others:
+            other.answers.set()
+        await asyncio.gather(*asked)
+
+
+async def test_nothing_else_is_checked_when_the_program_ends() -> None:
+    site = Site(monitor("other"))
+
+    async with make_schedule(asyncio.Queue()) as schedule:
+        pass
+    with pytest.raises(OwnTroubleError):
+        await schedule.check_other(site.monitor, site, 5)
+
+    assert not site.started
+
+
 async def test_a_monitor_that_is_not_there_is_not_checked() -> None:
     async with make_schedule(asyncio.Queue()) as schedule:
         with pytest.raises(KeyError):

@@ -53,7 +53,7 @@ class Watched:
     web: str
     """The program's host and port."""
     exporter: str
-    """blackbox_exporter's host and port; its modules are named after the sites."""
+    """blackbox_exporter's host and port."""
     prometheus: Prometheus
 
     def wait_until_scraped(self) -> None:
@@ -63,6 +63,11 @@ class Watched:
     def wait_until_stored(self) -> None:
         """Wait until PostgreSQL has each site."""
         self.prometheus.wait_for(f"website_health_rows_stored_total > {2 * len(SITES)}")
+
+
+def module_of(name: str) -> str:
+    """Return the module of a site, in the program and in blackbox_exporter."""
+    return name.replace(" ", "_")
 
 
 def _slow(connection: socket, test_ended: threading.Event) -> None:
@@ -125,8 +130,8 @@ def _urls(serve: Serve, authority: Authority, folder: Path) -> dict[str, str]:
     }
 
 
-def _monitors(urls: Mapping[str, str], authority: Authority) -> list[Settings]:
-    """Write the program's side of it."""
+def _settings(authority: Authority) -> Modules:
+    """Write the program's side of it: how each site is checked, by its name."""
     own: dict[str, Settings] = {
         "slow": {"group": "shop", "labels": {"team": "web"}, "degraded_after_s": 1},
         "head only": {"method": "HEAD"},
@@ -139,11 +144,8 @@ def _monitors(urls: Mapping[str, str], authority: Authority) -> list[Settings]:
         "text unwanted": {"expect": {"body_not_regex": ["welcome"]}},
         "header missing": {"expect": {"header_regex": {"Server": "shop"}}},
     }
-    return [
-        {"name": name, "url": f"{url}/", "interval_s": 1, "timeout_s": 5, "ca_file": str(authority.file)}
-        | own.get(name, {})
-        for name, url in urls.items()
-    ]
+    common = {"interval_s": 1, "timeout_s": 5, "ca_file": str(authority.file)}
+    return {name: common | own.get(name, {}) for name in SITES}
 
 
 def _modules(urls: Mapping[str, str], authority: Authority) -> Modules:
@@ -168,7 +170,7 @@ def _modules(urls: Mapping[str, str], authority: Authority) -> Modules:
         "moved too often": {"valid_status_codes": [200]},
     }
     return {
-        name.replace(" ", "_"): {"prober": "http", "timeout": "5s", "http": http | own.get(name, {})}
+        module_of(name): {"prober": "http", "timeout": "5s", "http": http | own.get(name, {})}
         for name in urls
     }
 
@@ -182,7 +184,7 @@ def _scraping(urls: Mapping[str, str], web: str, exporter: str) -> Settings:
             "metrics_path": "/probe",
             "scrape_interval": "3s",
             "scrape_timeout": "3s",
-            "params": {"module": [name.replace(" ", "_")]},
+            "params": {"module": [module_of(name)]},
             "static_configs": [{"targets": [f"{url}/"]}],
             "relabel_configs": [
                 {"source_labels": ["__address__"], "target_label": "__param_target"},
@@ -212,8 +214,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     folder = tmp_path_factory.mktemp("prometheus")
     with sites() as serve, programs() as program:
         urls = _urls(serve, authority, folder)
+        settings = _settings(authority)
         running = program(
-            monitors=_monitors(urls, authority),
+            monitors=[{"name": name, "url": f"{urls[name]}/", **each} for name, each in settings.items()],
+            modules={module_of(name): each for name, each in settings.items()},
+            probe_targets=["127.0.0.0/8", "localhost"],
             defaults={"notify": {"channels": []}},
             alerts={"channels": {"chat": "json://127.0.0.1:1/"}},
             web_port=0,

@@ -5,6 +5,7 @@ Each mistake is a `ValueError` of the form `what is wrong; what is allowed`. Non
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import SecretStr, ValidationInfo
@@ -21,6 +22,8 @@ ENVIRONMENT: Literal["environment"] = "environment"
 MAX_URL_LENGTH = 8_192
 
 _DNS_PORT = 53
+_EVERY = "*"
+_BELOW_DOMAIN = "*."
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 # By ourselves: which brackets `urlsplit` takes changes with the release of Python.
 _WEB_ADDRESS = re.compile(r"(?P<scheme>[^:/?#]+)://(?P<place>[^/?#]+)")
@@ -187,6 +190,40 @@ def check_network(value: object) -> str:
         return str(network(string(value, "a network")))
     except ValueError:
         raise ValueError("not a network; must be an address, or a network such as 10.0.0.0/8") from None
+
+
+def check_target(value: object) -> str:
+    """Allow hosts, `*.` before a domain for all hosts below it, networks, and `*` for every host."""
+    written = string(value, "a host or a network")
+    if written == _EVERY:
+        return written
+    try:
+        return str(network(written))
+    except ValueError:
+        host = written.removeprefix(_BELOW_DOMAIN)
+    try:
+        check_host(host)
+    except ValueError:
+        allowed = 'must be HOST, *.DOMAIN, an address, a network such as 10.0.0.0/8, or "*"'
+        raise ValueError(f"not a host or a network; {allowed}") from None
+    return written.removesuffix(host) + host.encode("idna").decode().lower().rstrip(".")
+
+
+def is_target(host: str, targets: Iterable[str]) -> bool:
+    """Return whether a URL's host, without brackets and in IDNA, is one of those that `check_target` allows.
+
+    A network means addresses, no names: a name may lead anywhere.
+    """
+    host = host.lower().rstrip(".")
+    try:
+        address = network(host).network_address
+    except ValueError:
+        return any(each in (_EVERY, host) or _is_below(host, each) for each in targets)
+    return any(each == _EVERY or (_is_network(each) and address in network(each)) for each in targets)
+
+
+def _is_below(host: str, target: str) -> bool:
+    return target.startswith(_BELOW_DOMAIN) and host.endswith(target[1:])
 
 
 def check_connectivity_target(value: object) -> str:

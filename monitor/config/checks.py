@@ -118,6 +118,8 @@ def _settings(written: WrittenConfig) -> Iterator[tuple[GroupSettings, JsonPlace
     yield written.defaults, ("defaults",)
     for group, settings in written.groups.items():
         yield settings, ("groups", group)
+    for name, module in written.modules.items():
+        yield module, ("modules", name)
     for at, monitor in enumerate(written.monitors):
         yield monitor, ("monitors", at)
 

@@ -7,12 +7,12 @@ import socket
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr
 
 from monitor.config import values
-from monitor.config.addresses import ENVIRONMENT
+from monitor.config.addresses import ENVIRONMENT, is_target
 from monitor.config.alerts import Alerts, GroupSettings
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
@@ -177,6 +177,17 @@ class Monitor(MonitorSettings):
         """The URL without user, password, secret query values and values from the environment."""
         return public_url(self.url)
 
+    @classmethod
+    def with_settings(cls, settings: MonitorSettings, **own: Any) -> Self:
+        """Return one with these settings, and with some of its own; all of them are validated."""
+        chosen = {key: getattr(settings, key) for key in MonitorSettings.model_fields}
+        return cls.model_construct(set(cls.model_fields), **chosen | own)
+
+    def may_lead_to(self, host: str) -> bool:
+        """Return whether a redirect to this host is followed; its addresses may be denied even so."""
+        del host
+        return True
+
     def proxies(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the URLs of its proxies, with their passwords, by the scheme of what is asked for."""
         if self.proxy is None:
@@ -184,6 +195,17 @@ class Monitor(MonitorSettings):
         if self.proxy == ENVIRONMENT:
             return proxies_of(environ)
         return dict.fromkeys(("http", "https"), self.proxy.get_secret_value())
+
+
+class Target(Monitor):
+    """What `/probe` is asked for and is no monitor."""
+
+    targets: tuple[values.Target, ...]
+    """`probe_targets`, from which no redirect leads away."""
+
+    def may_lead_to(self, host: str) -> bool:
+        """Return whether a client could ask for this host as well."""
+        return is_target(host, self.targets)
 
 
 class StatusPage(Strict):
@@ -250,6 +272,10 @@ class Settings(Strict):
     """Networks of proxies in front of the web server, whose X-Forwarded-For names the client."""
     metrics_histograms: MetricsHistograms = "auto"
     """Whether histograms of checks are by monitor or by group; auto: by group with more than 500 monitors."""
+    modules: dict[values.Name, MonitorSettings] = {}
+    """By the name that `/probe?module=` asks for: any key of a monitor but name and url."""
+    probe_targets: Annotated[tuple[values.Target, ...], Many, OneOrMany()] = ()
+    """Hosts that `/probe` checks by `modules` without being monitors: HOST, *.DOMAIN, networks, "*"."""
     status_page: StatusPage = StatusPage()
     """What /status shows, also to those without the token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -99,6 +99,7 @@ DeniedAddresses = Annotated[str, PlainValidator(addresses.check_denied), WithJso
 WithoutProxy = Annotated[
     str, PlainValidator(addresses.check_without_proxy), WithJsonSchema({"type": "string"})
 ]
+Target = Annotated[str, PlainValidator(addresses.check_target), WithJsonSchema({"type": "string"})]
 Network = Annotated[str, PlainValidator(addresses.check_network), WithJsonSchema({"type": "string"})]
 StatusPattern = Annotated[
     str | int,

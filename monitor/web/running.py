@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from monitor.alerts.store import AlertStore
+from monitor.config.model import Monitor
 from monitor.domains.known import Domains
 from monitor.pipeline import Pipeline
 from monitor.reload import Reload
@@ -32,6 +33,8 @@ class Running:
     """The result is stored like those of all other checks."""
     probe: CheckNow
     """The result is only for the client that asks."""
+    probe_target: Callable[[Monitor, float], Awaitable[CheckResult]]
+    """The same, of what may be no monitor; raises what `Schedule.check_other` raises."""
     refresh: Callable[[], Awaitable[None]]
     """Reads what `measure` returns and what has to be waited for."""
     measure: Callable[[], list[Section]]
@@ -89,6 +92,7 @@ def running_program(
         alerts=pipeline.alerts,
         check_now=partial(schedule.check_now, recorded=True),
         probe=schedule.check_now,
+        probe_target=partial(_probe_target, schedule, reload),
         refresh=pipeline.ingest.counts.look,
         measure=lambda: measurements(pipeline, schedule, reload, sharing),
         domains=pipeline.domains,
@@ -96,6 +100,11 @@ def running_program(
         sharing=sharing,
         missing=lambda: [*_missing(pipeline.watch, pipeline.servers), *_unshared(sharing)],
     )
+
+
+async def _probe_target(schedule: Schedule, reload: Reload, target: Monitor, within_s: float) -> CheckResult:
+    ((_, checker),) = reload.checkers([target])
+    return await schedule.check_other(target, checker, within_s)
 
 
 def _unshared(sharing: Process | None) -> Iterator[str]:

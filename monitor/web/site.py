@@ -92,7 +92,7 @@ class Site:
 
     def follow(self, config: Config) -> None:
         self.checks.follow(config.monitors, config.metrics_histograms)
-        self._probe.follow(config.monitors)
+        self._probe.follow(config)
         self.pages.follow(config.monitors)
         self._status.settings = config.status_page
         self._status.page_url = page_url_of(config) or "http://localhost"

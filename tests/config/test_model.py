@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.config.model import BasicAuth, Config, Expect, Monitor
+from monitor.config.model import BasicAuth, Config, Expect, Monitor, MonitorSettings
 from monitor.config.reading.load import load
 from tests.config.conftest import Read
 
@@ -218,3 +218,23 @@ def test_a_runbook_is_for_people_and_not_masked(read: Read) -> None:
 
     assert runbook == "https://wiki.example/shop"
     assert msgspec.json.encode(runbook) == b'"https://wiki.example/shop"'
+
+
+def test_a_module_has_the_defaults_of_monitors_and_its_own_settings(read: Read) -> None:
+    config = read(
+        url_to_monitor="https://a.example/",
+        sleep_duration=30,
+        defaults={"timeout_s": 5, "method": "HEAD", "deny_addresses": "private"},
+        modules={"http_post": {"method": "post", "expect": {"status": "2xx"}}, "http_2xx": {}},
+    )
+
+    assert config.modules == {
+        "http_2xx": MonitorSettings(interval_s=30, timeout_s=5, method="HEAD", deny_addresses=("private",)),
+        "http_post": MonitorSettings(
+            interval_s=30,
+            timeout_s=5,
+            method="POST",
+            deny_addresses=("private",),
+            expect=Expect(status=("2xx",)),
+        ),
+    }

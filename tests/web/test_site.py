@@ -61,7 +61,8 @@ def sites(*names: str) -> list[dict[str, Any]]:
 
 
 def test_prometheus_sees_the_whole_way_from_the_check_to_the_row(program: Start, database: str) -> None:
-    monitor = program(pg_uri=database, monitors=sites("shop"))
+    probing = {"modules": {"http_2xx": {}}, "probe_targets": "127.0.0.1"}
+    monitor = program(pg_uri=database, monitors=sites("shop"), **probing)
     monitor.start()
     stored(database, 3)
 
@@ -97,9 +98,10 @@ def test_prometheus_sees_the_whole_way_from_the_check_to_the_row(program: Start,
         "website_health_slots_skipped_total",
     ):
         assert len(found[name]) == 1, name
-    status, text = get(monitor, "/probe?target=http://127.0.0.1:9&module=http_2xx")
-    assert status == 200
-    assert "\nprobe_success 0\n" in text
+    for target in ("shop", "http://127.0.0.1:9", "http://127.0.0.1:9/other"):
+        status, text = get(monitor, f"/probe?target={target}&module=http_2xx")
+        assert (status, "\nprobe_success 0\n" in text) == (200, True), target
+    assert get(monitor, "/probe?target=http://127.0.0.2:9&module=http_2xx")[0] == 404
     assert monitor.stop() == 0
 
 

@@ -113,7 +113,7 @@ class Visitor:
             return Answer(response.status, text, dict(response.headers))
 
 
-async def no_check(name: str, within_s: float) -> CheckResult:
+async def no_check(name: object, within_s: float) -> CheckResult:
     """Stand where the schedule is, where no check is asked for."""
     raise KeyError(name, within_s)
 
@@ -141,6 +141,7 @@ def running_on(database: Database, **parts: Any) -> Running:
         alerts=AlertStore(database),
         check_now=no_check,
         probe=no_check,
+        probe_target=no_check,
         refresh=nothing_to_refresh,
         measure=lambda: [Section("Checks", [Measurement("", "Checks made.", 7)])],
         missing=list,

@@ -31,6 +31,7 @@ MAX_MISTAKES = 100  # that are written out
 _MONITORS = frozenset(("monitors", "url_to_monitor"))
 # Pydantic would copy the default values for each monitor.
 _DEFAULTS = {key: getattr(MonitorSettings(), key) for key in MonitorSettings.model_fields}
+_ANY_URL = "https://example.org/"  # of a target of a module
 _GIVEN = set(Monitor.model_fields)  # one set for all monitors: each would take 2 KB
 
 
@@ -156,10 +157,18 @@ def _contradictions(
             yield from (((key,), text) for key, text in look(written))
     if wrong.isdisjoint({"monitors", "defaults"}):
         yield from label_mistakes(written)
-    if wrong.isdisjoint({*_MONITORS, "defaults"}):
-        for monitor, place, merged in monitors:
-            for key, text in monitor_mistakes(merged, monitor.model_fields_set, environ):
-                yield ((*place, key) if key in monitor.model_fields_set else ("defaults", key)), text
+    if written.probe_targets and not written.modules and wrong.isdisjoint({"probe_targets", "modules"}):
+        yield ("probe_targets",), "given without modules; must be together"
+    if wrong.isdisjoint({*_MONITORS, "modules", "defaults"}):
+        yield from _contradicting_settings([*monitors, *_placed_modules(written)], environ)
+
+
+def _contradicting_settings(
+    placed: Iterable[tuple[MonitorSettings, JsonPlace, Monitor]], environ: Mapping[str, str]
+) -> Iterator[PlacedMistake]:
+    for settings, place, merged in placed:
+        for key, text in monitor_mistakes(merged, settings.model_fields_set, environ):
+            yield ((*place, key) if key in settings.model_fields_set else ("defaults", key)), text
 
 
 def _dangling(
@@ -172,12 +181,34 @@ def _dangling(
 
 def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
     """Return the monitor with its defaults; its own keys win. All values are validated already."""
-    chosen: dict[str, Any] = {**_DEFAULTS, "interval_s": written.sleep_duration}
     group = monitor.group if "group" in monitor.model_fields_set else written.defaults.group
-    for settings in (written.defaults, written.groups.get(group or "", GroupSettings()), monitor):
-        chosen.update((key, getattr(settings, key)) for key in settings.model_fields_set)
+    chosen = _chosen(written, written.groups.get(group or "", GroupSettings()), monitor)
     chosen["name"] = _name(monitor.name, monitor.url)
     return Monitor.model_construct(_GIVEN, **chosen)
+
+
+def _chosen(written: WrittenConfig, *own: GroupSettings) -> dict[str, Any]:
+    """Return all values of a monitor: those of the last that has one, and `defaults`."""
+    chosen: dict[str, Any] = {**_DEFAULTS, "interval_s": written.sleep_duration}
+    for settings in (written.defaults, *own):
+        chosen.update((key, getattr(settings, key)) for key in settings.model_fields_set)
+    return chosen
+
+
+def _modules(written: WrittenConfig) -> dict[str, MonitorSettings]:
+    """Return the modules with their defaults."""
+    given = set(MonitorSettings.model_fields)
+    return {
+        name: MonitorSettings.model_construct(given, **_chosen(written, settings))
+        for name, settings in written.modules.items()
+    }
+
+
+def _placed_modules(written: WrittenConfig) -> Iterator[tuple[MonitorSettings, JsonPlace, Monitor]]:
+    """Return the modules as written, their places in the file, and a monitor with the settings of each."""
+    for name, settings in _modules(written).items():
+        merged = Monitor.with_settings(settings, name=name, url=_ANY_URL)
+        yield written.modules[name], ("modules", name), merged
 
 
 def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, JsonPlace]]:
@@ -190,7 +221,8 @@ def _monitors(written: WrittenConfig) -> Iterator[tuple[WrittenMonitor, JsonPlac
 
 def _effective(written: WrittenConfig, monitors: Sequence[_Placed]) -> Config:
     return Config.model_construct(
-        **{key: getattr(written, key) for key in Settings.model_fields},
+        **{key: getattr(written, key) for key in Settings.model_fields if key != "modules"},
+        modules=_modules(written),
         kafka_security_protocol=effective_protocol(written),
         retention_failures_days=effective_failures_days(written),
         monitors=tuple(merged for _, _, merged in monitors),

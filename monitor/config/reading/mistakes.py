@@ -36,6 +36,7 @@ _MODELS: dict[str | None, type[BaseModel]] = {
     None: WrittenConfig,
     "monitors": WrittenMonitor,
     "defaults": MonitorSettings,
+    "modules": MonitorSettings,
     "expect": Expect,
     "basic_auth": BasicAuth,
     "oauth2": OAuth2,
@@ -74,6 +75,8 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 def _unknown_key(place: JsonPlace) -> str:
     if place in {("defaults", "name"), ("defaults", "url")}:
         return "not a default; must be given in each monitor"
+    if place[0] == "modules" and place[2:] in {("name",), ("url",)}:
+        return "not of a module; the target of /probe is what has it"
     parent = next((step for step in reversed(place[:-1]) if isinstance(step, str) and step in _MODELS), None)
     keys = [field.alias or name for name, field in _MODELS[parent].model_fields.items()]
     nearest = difflib.get_close_matches(str(place[-1]), keys, n=1)

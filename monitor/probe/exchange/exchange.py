@@ -18,6 +18,7 @@ from monitor.probe.failures import Failed, unusable_url
 from monitor.probe.response import Received, charset_in
 from monitor.probe.timing import Phase, Timing
 from monitor.result import Reason
+from monitor.runtime.text import quoted
 
 MAX_COOKIES = 100  # of one check; the jar keeps 50 of a host
 MAX_COOKIES_LENGTH = 32_768  # of those of one response; to read them takes up to 6 ms
@@ -77,9 +78,9 @@ class Exchange:
                     return
             finally:
                 self._release(wire, (request.site, context))
-            if timing.hops > self._monitor.max_redirects:
+            if refusal := self._refusal(following, timing.hops):
                 _note_head(message, seen, timing.hops - 1)
-                raise Failed(Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects")
+                raise refusal
             timing.follow(request, message.code, following)
             request = following
 
@@ -107,6 +108,15 @@ class Exchange:
         return self._configured.request(
             method, url, target, cookies, own=own, body=with_body and bool(request.body)
         )
+
+    def _refusal(self, following: Request, requests: int) -> Failed | None:
+        """Return why a redirect is not followed after so many requests."""
+        if requests > self._monitor.max_redirects:
+            return Failed(Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects")
+        host = following.site.host
+        if not self._monitor.may_lead_to(host):
+            return Failed(Reason.BLOCKED_ADDRESS, f"a redirect to {quoted(host)}, which is no probe target")
+        return None
 
     async def _send(
         self, request: Request, context: ssl.SSLContext | None, timing: Timing

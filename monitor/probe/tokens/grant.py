@@ -8,7 +8,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 from pydantic import SecretStr
 
-from monitor.config.model import BasicAuth, Monitor, OAuth2
+from monitor.config.model import BasicAuth, Monitor, MonitorSettings, OAuth2
 from monitor.runtime.text import DAY_S, quoted
 
 LIMIT_S = 10.0
@@ -34,14 +34,14 @@ class NoTokenError(Exception):
     """There is no access token; the text says why, for a person."""
 
 
-def token_request(monitor: Monitor, oauth2: OAuth2) -> Monitor:
+def token_request(asking: MonitorSettings, oauth2: OAuth2) -> Monitor:
     """Return what asks for a token as a monitor that is checked once, with the connection of this one."""
     fields = {"grant_type": "client_credentials"}
     if oauth2.scopes:
         fields["scope"] = " ".join(oauth2.scopes)
     fields |= {name: value.get_secret_value() for name, value in oauth2.endpoint_params.items()}
     client, secret = oauth2.client_id, oauth2.client_secret.get_secret_value()
-    settings: dict[str, Any] = {key: getattr(monitor, key) for key in CONNECTION}
+    settings: dict[str, Any] = {key: getattr(asking, key) for key in CONNECTION}
     if oauth2.auth_method == "client_secret_post":
         fields |= {"client_id": client, "client_secret": secret}
     else:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from monitor.config.model import Monitor, OAuth2
+from monitor.config.model import Monitor, MonitorSettings, OAuth2
 from monitor.config.public_url import public_url
 from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.asking import ask
@@ -97,9 +97,9 @@ class Tokens:
         self._clock = clock
         self._tokens: WeakValueDictionary[object, Token] = WeakValueDictionary()
 
-    def of(self, monitor: Monitor, oauth2: OAuth2) -> Token:
+    def of(self, settings: MonitorSettings, oauth2: OAuth2) -> Token:
         """Return the token of a monitor: the same for all that ask for it in the same way."""
-        request = token_request(monitor, oauth2)
+        request = token_request(settings, oauth2)
         client = oauth2.token_url, oauth2.client_id, oauth2.client_secret, oauth2.auth_method
         connection = (getattr(request, key) for key in CONNECTION)
         token = Token(request, self._network, self._clock)

@@ -1,19 +1,17 @@
-"""`/probe`: a check of a configured monitor, made now, and answered as blackbox_exporter does."""
+"""`/probe`: a check of a monitor or by a module, made now, and answered as blackbox_exporter does."""
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from uuid import UUID
 
 from aiohttp import web
-from yarl import URL
 
-from monitor.config.model import Monitor
+from monitor.config.model import Config, Monitor
 from monitor.result import CheckResult, OwnTroubleError
 from monitor.web.metrics import blackbox
 from monitor.web.metrics.checks import DOMAIN_EXPIRY, domain_samples
 from monitor.web.metrics.exposition import MetricsText
+from monitor.web.metrics.targets import Targets
 from monitor.web.running import Program
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -22,46 +20,29 @@ _NO_HEADER_S = 120.0  # blackbox_exporter's
 
 
 class ProbePage:
-    """Checks only what is configured; the parameter `module` is accepted and has no effect."""
+    """Checks what is configured, and what the configuration allows to check by a module."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._targets: dict[str, list[Monitor]] = {}
+        self._targets = Targets()
 
-    def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Answer for these monitors, by name or URL; of several that fit, for the first."""
-        by_url: defaultdict[str, list[Monitor]] = defaultdict(list)
-        by_name = {}
-        for monitor in monitors:
-            by_name[monitor.name] = [monitor]
-            for url in {_same(monitor.url), _same(monitor.public_url)}:
-                by_url[url].append(monitor)
-        self._targets = by_url | by_name
-
-    def _monitor(self, target: str, hostname: str | None) -> Monitor:
-        found = self._targets.get(target) or self._targets.get(_same(target))
-        if not found:
-            raise web.HTTPNotFound(text="no monitor has this name or URL\n")
-        if hostname:  # blackbox_exporter would ask another virtual host of the target
-            found = [each for each in found if _host(each) == hostname.lower()]
-        if not found:
-            raise web.HTTPNotFound(text="no monitor of this name or URL sends this hostname as Host\n")
-        return found[0]
+    def follow(self, config: Config) -> None:
+        self._targets.follow(config)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/probe", self._probe)]
 
     async def _probe(self, request: web.Request) -> web.Response:
-        target = request.query.get("target")
-        if not target:
-            raise web.HTTPBadRequest(text="the parameter target is missing\n")
-        monitor = self._monitor(target, request.query.get("hostname"))
+        monitor, by_module = self._targets.asked(request.query)
         limit_s = _limit_s(request, monitor)
         if monitor.paused:
             return web.Response(text="# paused\n", headers={"Content-Type": _CONTENT_TYPE})
         began = time.perf_counter()
         try:
-            result = await self._program.running.probe(monitor.name, limit_s)
+            if by_module:
+                result = await self._program.running.probe_target(monitor, limit_s)
+            else:
+                result = await self._program.running.probe(monitor.name, limit_s)
         except TimeoutError:
             result = _nothing_seen(monitor, time.perf_counter() - began)
         except (KeyError, OwnTroubleError):
@@ -77,12 +58,6 @@ class ProbePage:
         )
 
 
-def _host(monitor: Monitor) -> str:
-    """Return what the first request has as its Host."""
-    given = {name.lower(): value for name, value in monitor.headers.items()}.get("host")
-    return (given.get_secret_value() if given else URL(monitor.url).host_port_subcomponent or "").lower()
-
-
 def _limit_s(request: web.Request, monitor: Monitor) -> float:
     """Return how long Prometheus waits, less the offset; if nothing is left, the timeout of the monitor."""
     header = request.headers.get("X-Prometheus-Scrape-Timeout-Seconds")
@@ -95,15 +70,6 @@ def _limit_s(request: web.Request, monitor: Monitor) -> float:
     if not math.isfinite(seconds):
         raise web.HTTPBadRequest(text="X-Prometheus-Scrape-Timeout-Seconds is no number\n")
     return seconds - _OFFSET_S if seconds > _OFFSET_S else monitor.timeout_s
-
-
-def _same(target: str) -> str:
-    """Return one text for all URLs that mean the same. The default scheme is that of blackbox_exporter."""
-    try:
-        url = URL(target if "://" in target else f"http://{target}")
-    except ValueError:
-        return target
-    return f"{url.scheme}://{url.user}:{url.password}@{url.host}:{url.port}{url.raw_path_qs}"
 
 
 def _nothing_seen(monitor: Monitor, seconds: float) -> CheckResult:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
-from monitor.config.model import Monitor
+from monitor.config.model import Monitor, Target
 from monitor.probe.exchange.connector import Network, begin_tls
 from monitor.probe.exchange.request import Configured, redirected, tunnel_to
 from monitor.probe.exchange.wire import Wire
@@ -224,3 +224,22 @@ async def test_a_name_that_tls_cannot_ask_for_cannot_be_used(serve: Serve, check
 async def test_a_connection_that_is_lost_before_the_handshake_is_a_tls_error() -> None:
     with pytest.raises(Failed, match="the TLS handshake failed: the connection was closed"):
         await begin_tls(Wire(asyncio.get_running_loop()), trusting(), "site.test", Timing())
+
+
+@pytest.mark.parametrize(("targets", "is_up"), [(("127.0.0.1/32",), False), (("*",), True)])
+async def test_no_redirect_leads_away_from_what_may_be_probed(
+    serve: Serve, targets: tuple[str, ...], is_up: bool
+) -> None:
+    elsewhere: list[bytes] = []
+    other = serve(noting(elsewhere, lambda _: ok())).replace("127.0.0.1", "localhost")
+    url = serve(answer(redirect(f"{other}/")))
+
+    async with Network(4) as network:
+        target = Target(name="target", url=url, targets=targets)
+        result = await Probe(target, "here", network).check(1000.0)
+
+    assert (result.up, len(elsewhere)) == (is_up, int(is_up))
+    assert is_up or (result.reason, result.detail) == (
+        "blocked_address",
+        "a redirect to localhost, which is no probe target",
+    )

@@ -1,6 +1,7 @@
 """Checks of sites that want an access token, and the requests for it."""
 
 import asyncio
+import json
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.model import Config, Monitor, OAuth2
+from monitor.config.model import Config, Monitor, MonitorSettings, OAuth2
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
@@ -29,6 +30,7 @@ from tests.sites import (
     redirect,
     tunnel,
 )
+from tests.test_schedule import make_schedule
 
 CLIENT_KEY = "correct horse & battery"
 
@@ -457,3 +459,35 @@ async def test_the_program_checks_its_monitors_with_tokens_that_they_share(
 
 async def test_a_probe_that_never_checked_closes(world: World) -> None:
     await world.probe("http://site.test/").close()
+
+
+async def _probed_twice(world: World, url: str, reload: Reload, module: MonitorSettings) -> None:
+    for _ in range(2):
+        target = Monitor.with_settings(module, name="target", url=url)
+        ((_, checker),) = reload.checkers([target])
+        assert (await checker.check(1.0)).up
+        await checker.close()
+        del checker
+    assert len(world.server.requests) == 1
+
+
+async def test_the_token_of_a_module_is_kept_from_one_probe_to_the_next(world: World, serve: Serve) -> None:
+    module = MonitorSettings(oauth2=world.oauth2())
+    reload = Reload(Config(monitors=(), modules={"api": module}), Path("config.json"), {}, world.network)
+
+    await _probed_twice(world, serve(world.server.site()), reload, module)
+
+
+async def test_the_token_of_a_module_that_is_new_is_kept_as_well(
+    world: World, serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "config.json"
+    client = {"token_url": world.token_url, "client_id": "shop:1", "client_secret": CLIENT_KEY}
+    monitor = {"url": "https://shop.example/", "paused": True}
+    path.write_text(json.dumps({"monitors": [monitor], "modules": {"api": {"oauth2": client}}}))
+    reload = Reload(Config(monitors=()), path, {}, world.network)
+    async with make_schedule(asyncio.Queue()) as schedule:
+        await reload.look(schedule, now=True)
+
+    await _probed_twice(world, serve(world.server.site()), reload, MonitorSettings(oauth2=world.oauth2()))

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from pydantic import SecretStr
 
-from monitor.config.model import Monitor
+from monitor.config.model import Expect, Monitor, MonitorSettings
 from monitor.domains.known import Key
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
@@ -67,7 +67,10 @@ class Asked:
 
     def check(self, of: Monitor, checker: Checker) -> None:
         self.schedule.add([(of, checker)])
-        self.probe.follow([of])
+        self.follow(of)
+
+    def follow(self, *monitors: Monitor) -> None:
+        self.probe.follow(ANYWHERE.model_copy(update={"monitors": monitors}))
 
 
 @pytest.fixture
@@ -162,7 +165,7 @@ async def test_the_hostname_chooses_between_virtual_hosts_of_a_url(
         for number, each in enumerate(hosts)
     ]
     ask.schedule.add([(each, Probe(each, "here", network)) for each in monitors])
-    ask.probe.follow(monitors)
+    ask.follow(*monitors)
     await until(lambda: len(asked) == len(monitors))
     asked.clear()
 
@@ -176,10 +179,28 @@ async def test_the_hostname_chooses_between_virtual_hosts_of_a_url(
     assert len(asked) == 5
 
 
+async def test_a_target_that_is_no_monitor_is_checked_by_a_module(
+    ask: Asked, serve: Serve, network: Network
+) -> None:
+    url = serve(answer(ok(b"welcome")))
+    config = {"modules": {"text": MonitorSettings(expect=Expect(body_regex=("welcome",)))}}
+    ask.probe.follow(ANYWHERE.model_copy(update=config | {"probe_targets": ("127.0.0.1/32",)}))
+
+    async def check(target: Monitor, within_s: float) -> CheckResult:
+        return await ask.schedule.check_other(target, Probe(target, "here", network), within_s)
+
+    ask.program.started = running_on(Database("postgresql://127.0.0.1:9/x"), probe_target=check)
+    found = await ask(url, module="text")
+
+    assert "probe_success 1\n" in found
+    assert "no module" in await ask(url, 400, module="other")
+    assert ask.queue.empty()
+
+
 async def test_of_several_monitors_with_one_url_the_first_is_checked(ask: Asked) -> None:
     first, second = (Site(Monitor(name=name, url="http://shop.example/")) for name in "ab")
     ask.schedule.add([(site.monitor, site) for site in (first, second)])
-    ask.probe.follow([first.monitor, second.monitor])
+    ask.follow(first.monitor, second.monitor)
     await until(lambda: bool(first.started and second.started))
 
     await ask("http://shop.example/")
@@ -201,7 +222,7 @@ async def test_a_removed_monitor_is_not_checked(ask: Asked) -> None:
 
     ask.schedule.remove("shop")
     await ask("shop", 503)
-    ask.probe.follow([])
+    ask.follow()
     await ask("shop", 404)
 
 
@@ -211,7 +232,7 @@ async def test_a_target_is_needed(ask: Asked, target: str | None) -> None:
 
 
 async def test_a_paused_monitor_is_not_checked_and_has_no_samples(ask: Asked) -> None:
-    ask.probe.follow([Monitor(name="shop", url="http://shop.example/", paused=True)])
+    ask.follow(Monitor(name="shop", url="http://shop.example/", paused=True))
 
     assert await ask("shop") == "# paused\n"
 
@@ -266,7 +287,7 @@ async def test_trouble_of_this_machine_is_no_site_s_fault(ask: Asked) -> None:
 
 
 async def test_a_machine_without_network_has_no_samples_of_a_site(ask: Asked) -> None:
-    ask.probe.follow([monitor("shop")])
+    ask.follow(monitor("shop"))
 
     async def offline(name: str, _: float) -> CheckResult:
         return result(monitor=name, up=None, reason="monitor_offline")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.program import until
 from tests.prometheus import Samples, get, promtool, samples
-from tests.watched_sites import JOBS, NOT_200, NOT_UP, SECURE, SITES, UNVERIFIED, Watched
+from tests.watched_sites import JOBS, NOT_200, NOT_UP, SECURE, SITES, UNVERIFIED, Watched, module_of
 
 pytestmark = pytest.mark.clients
 
@@ -23,9 +23,17 @@ OF_30_DAYS = (
 OWN = {"__name__", "job", "monitor", "group", "location", "team", "process"}
 
 
-def probed(address: str, watched: Watched, name: str, headers: Mapping[str, str] | None = None) -> Samples:
+def probed(
+    address: str,
+    watched: Watched,
+    name: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    path: str = "/",
+    by_module: bool = True,
+) -> Samples:
     """Probe a site as Prometheus does."""
-    query = {"target": f"{watched.urls[name]}/", "module": name.replace(" ", "_")}
+    query = {"target": f"{watched.urls[name]}{path}"} | ({"module": module_of(name)} if by_module else {})
     status, text = get(address, "/probe", query, headers)
     assert status == 200, text
     return samples(text)
@@ -56,8 +64,14 @@ def sites(series: Iterable[frozenset[tuple[str, str]]]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_blackbox_exporter_sees_the_same_values(watched: Watched, name: str) -> None:
-    ours, theirs = (probed(at, watched, name) for at in (watched.web, watched.exporter))
+@pytest.mark.parametrize(
+    ("path", "by_module"), [("/", False), ("/", True), ("/other", True)], ids=["monitor", "module", "target"]
+)
+def test_blackbox_exporter_sees_the_same_values(
+    watched: Watched, name: str, path: str, by_module: bool
+) -> None:
+    ours = probed(watched.web, watched, name, path=path, by_module=by_module)
+    theirs = probed(watched.exporter, watched, name, path=path)
 
     assert theirs.keys() - ours.keys() == set()
     for metric in theirs.keys() - TIMES:
@@ -206,7 +220,7 @@ def test_each_monitor_has_its_labels(watched: Watched) -> None:
 def test_promtool_finds_nothing_wrong_with_the_metrics(watched: Watched, path: str) -> None:
     watched.wait_until_scraped()
 
-    status, text = get(watched.web, path, {"target": "secure", "module": "any"})
+    status, text = get(watched.web, path, {"target": "secure", "module": "secure"})
 
     assert status == 200
     assert promtool("check", "metrics", text=text) == ""
