@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 
 from monitor.delivery.offsets import Offsets, is_forgotten
 from monitor.delivery.retention import UntilAcknowledged
@@ -156,6 +157,28 @@ async def test_only_the_commit_that_is_the_oldest_is_looked_for_and_not_at_once(
         assert await offsets.are_valid(consumer, [newer, older])
 
     assert asked == [older]
+
+
+NOT_LOADED_YET, NOT_THE_COORDINATOR = 14, 16
+
+
+async def test_what_a_coordinator_cannot_say_yet_is_not_forgotten(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition, errors = TopicPartition(stream.topic, 1), [NOT_LOADED_YET, NOT_THE_COORDINATOR]
+    async with member(stream) as consumer:
+        send = consumer._client.send
+
+        async def after_a_restart(node: int, request: object, **how: object) -> object:
+            if errors and isinstance(request, OffsetFetchRequest):
+                return OffsetFetchResponse_v3(0, [], errors.pop(0))
+            return await send(node, request, **how)
+
+        monkeypatch.setattr(consumer._client, "send", after_a_restart)
+        await Offsets(UntilAcknowledged()).commit(consumer, {partition: 5})
+
+        assert not await is_forgotten(consumer, partition)
+    assert errors == []
 
 
 @pytest.mark.usefixtures("at_once")
