@@ -40,6 +40,8 @@ _LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _TOGETHER = 200  # monitors that are looked at for missed slots, in a few milliseconds
 _DUE_S = 0.05  # after which each check has begun that is due now
 _REPEATED_SLOT_S = 0.001
+NOT_SET_S = 0.1  # a clock that was adjusted while a check was waited for may be off by this much
+SET_BACK_S = 10.0  # a check waits for a clock that was set back by up to this; then slots are repeated
 _ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much before itself
 
 
@@ -312,6 +314,8 @@ class Schedule:
                 now = time.time()
                 due_at = entry.next_slot(now)
                 await self._sleep(due_at - now)
+                while NOT_SET_S < (early_s := due_at - time.time()) <= SET_BACK_S:
+                    await self._sleep(early_s)
                 await self._check_at(entry, due_at)
         finally:
             await entry.free()

@@ -200,6 +200,26 @@ async def test_the_first_check_is_at_once_and_the_next_at_each_slot() -> None:
 
 
 @pytest.mark.parametrize(
+    ("set_back_s", "late_s"), [(3.0, 3.0), (10.0, 10.0), (-3.0, 0.0), (0.05, 0.0), (11.0, 0.0)]
+)
+async def test_a_check_waits_for_a_clock_that_was_set_back_a_little(
+    monkeypatch: pytest.MonkeyPatch, set_back_s: float, late_s: float
+) -> None:
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
+    site = Site(monitor("a", interval_s=3_600))
+    loop = asyncio.get_running_loop()
+
+    async with make_schedule(queue) as schedule:
+        schedule.add([(site.monitor, site)])
+        await take(queue, 1)
+        clocks = SimpleNamespace(time=lambda: NOW + loop.time() - set_back_s, monotonic=loop.time)
+        monkeypatch.setattr("monitor.schedule.time", clocks)
+        await take(queue, 1)
+
+    assert lateness_s(site)[1] == pytest.approx(late_s, abs=0.002)
+
+
+@pytest.mark.parametrize(
     ("signs", "settings", "waited"),
     [
         ("++++", {}, "mmm"),

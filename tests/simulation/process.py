@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from monitor.schedule import NOT_SET_S, SET_BACK_S
 from monitor.sharing.leader import assign
 from monitor.sharing.process import MISSED_S, Process, WhenAlone
 from tests.simulation.account import Account, Watched
@@ -138,7 +139,10 @@ class Simulated:
         self._after(slot - clock, partial(self._at_slot, monitor, slot))
 
     def _at_slot(self, monitor: Watched, slot: float) -> None:
-        if monitor in self._slots:
+        early_s = slot - self.clock
+        if NOT_SET_S < early_s <= SET_BACK_S:
+            self._after(early_s, partial(self._at_slot, monitor, slot))
+        elif monitor in self._slots:
             if self._room.take(monitor.name, slot, self._engine.now):
                 self._account.ran(monitor, slot, self.name)
             self._await_slot(monitor)
