@@ -32,6 +32,7 @@ _LOOK_S = 1.0
 _UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable
 _WARN_S = 60.0
 _WARN_OF_S = 300.0  # certificates in older results were looked at before, except in late results
+_WARN_AMONG = 5  # results of each monitor: most of those without a certificate never have one
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
 
 _T = TypeVar("_T")
@@ -132,7 +133,7 @@ class _Sender:
             https = [name for name, monitor in every if monitor.url.lower().startswith("https:")]
             seen = await self.store.chains(https, now - DAY_S)
         else:
-            seen = await self.store.chains([name for name, _ in every], now - _WARN_OF_S)
+            seen = await self.store.chains([name for name, _ in every], now - _WARN_OF_S, _WARN_AMONG)
         domains = domain_warnings(self.plan, self.store.domain_of, now)
         await self.store.add(chain(warnings(self.plan, seen, now), domains), now)
         if is_hourly:

@@ -132,13 +132,18 @@ WHERE due_at IS NULL AND created_at < extract(epoch FROM clock_timestamp()) - $1
              AND created_at > extract(epoch FROM clock_timestamp()) - 5 * $1)
 """
 
+# Among the newest $3 results of each monitor: without a limit, a site without TLS has all of them looked at.
 CHAINS = """
 SELECT newest.* FROM unnest($1::text[]) AS wanted (name)
 CROSS JOIN LATERAL (
     SELECT monitor, scheduled_at, extract(epoch FROM certificate_expires_at)::float8,
            tls->>'sha256', tls->>'subject'
-    FROM health_data WHERE monitor = wanted.name AND scheduled_at > $2
-      AND certificate_expires_at IS NOT NULL
+    FROM (
+        SELECT monitor, scheduled_at, certificate_expires_at, tls FROM health_data
+        WHERE monitor = wanted.name AND scheduled_at > $2
+        ORDER BY scheduled_at DESC LIMIT $3
+    ) AS latest
+    WHERE certificate_expires_at IS NOT NULL
     ORDER BY scheduled_at DESC LIMIT 1
 ) AS newest
 """

@@ -169,9 +169,15 @@ class AlertStore:
             rows = await self.database.fetch(sql.WAITING)
             self.counts.note_waiting({channel: Waiting(*facts) for channel, *facts in rows})
 
-    async def chains(self, monitors: Sequence[str], since: float) -> list[SeenChain]:
-        """Return the certificate chains that the newest checks after `since` saw."""
-        return [SeenChain(*row) for row in await self.database.fetch(sql.CHAINS, monitors, since)]
+    async def chains(
+        self, monitors: Sequence[str], since: float, among: int | None = None
+    ) -> list[SeenChain]:
+        """Return the certificate chains that the newest checks after `since` saw.
+
+        Of each monitor, those of all its checks, or `among` so many of the newest.
+        """
+        rows = await self.database.fetch(sql.CHAINS, monitors, since, among)
+        return [SeenChain(*row) for row in rows]
 
     async def acknowledge(self, incident_id: int, who: str, why: str, now: float) -> bool:
         """Stop reminders and escalation of an incident; false if it is not open, or is acknowledged."""

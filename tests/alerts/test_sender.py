@@ -270,7 +270,8 @@ async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned
 
     async with sending(alert_store, settings, clock):
         await settings.change(with_hook)
-        await store.save([result(seen_at, certificate_expires_at=NOW + 6.5 * 86_400)])
+        failed = [result(seen_at + n, certificate_expires_at=None) for n in range(1, 5)]
+        await store.save([result(seen_at, certificate_expires_at=NOW + 6.5 * 86_400), *failed])
         clock.now += step_s
         await eventually("it is sent", book.deliveries)
         await eventually("it was sent", book.all_done)

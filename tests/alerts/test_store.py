@@ -292,6 +292,8 @@ async def test_the_newest_certificates_are_found(alert_store: AlertStore, store:
     found = await alert_store.chains(["shop", "old", "other"], NOW - 86_400)
 
     assert found == [SeenChain("shop", NOW - 30, NOW + 2, None, None)]
+    assert await alert_store.chains(["shop"], NOW - 86_400, among=2) == found
+    assert await alert_store.chains(["shop"], NOW - 86_400, among=1) == []
 
 
 async def test_a_claim_has_the_alert_as_it_was(alert_store: AlertStore) -> None:
