@@ -7,7 +7,7 @@ is the assignment. What is in these bytes is decided elsewhere: see the room `sh
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -39,7 +39,7 @@ class Group:
 
     `prepare` makes the topic. `open_consumer` makes a consumer, not started, with this one assignor.
     `announce` returns the bytes to join with. `assign` gets the bytes of all members, by their ids, and
-    returns those for all: it does not raise. `received` gets them. `answered` is called whenever the
+    returns those for all. `received` gets them. `answered` is called whenever the
     coordinator answers, `refused` when the cluster does not let us have the topic or the group.
     """
 
@@ -54,19 +54,27 @@ class Group:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     kafka: Availability = field(default_factory=partial(Availability, "Kafka"))
     is_refused: bool = False
+    bug: Exception | None = None
+    """What `announce`, `assign` or `received` raised."""
     _consumer: Any = None
     _is_joining: bool = True
     _delays_s: Iterator[float] = field(default_factory=partial(delays, last_s=_LAST_DELAY_S))
 
     async def run(self) -> None:
-        """Take part until `stop` is set, then leave the group. While that cannot be, try again."""
+        """Take part until `stop` is set, then leave the group. While that cannot be, try again.
+
+        A bug in what the group asks for ends it at once, and is raised.
+        """
         with suppress(StoppedError):
             while True:
                 try:
                     await self._take_part()
                 except (KafkaError, OSError) as error:
-                    self._note(error)
+                    if self.bug is None:
+                        self._note(error)
                     await pause(self.stop, next(self._delays_s))
+        if self.bug is not None:
+            raise self.bug
 
     async def _take_part(self) -> None:
         await unless_stopped(self.stop, self.prepare(), _PREPARE_S)
@@ -134,15 +142,28 @@ class Assignor:
         self._group = group
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        return ConsumerProtocolMemberMetadata(_VERSION, list(topics), self._group.announcement())
+        with self._noticing_bugs():
+            return ConsumerProtocolMemberMetadata(_VERSION, list(topics), self._group.announcement())
 
     def assign(
         self, _: object, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Return the same for all members; nobody gets partitions, as there is nothing to read."""
         announced = {member: each.user_data or b"" for member, each in members.items()}  # Kafka allows null
-        assignment = self._group.assign(announced)
+        with self._noticing_bugs():
+            assignment = self._group.assign(announced)
         return dict.fromkeys(members, ConsumerProtocolMemberAssignment(_VERSION, [], assignment))
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        self._group.take(assignment.user_data or b"")
+        with self._noticing_bugs():
+            self._group.take(assignment.user_data or b"")
+
+    @contextmanager
+    def _noticing_bugs(self) -> Iterator[None]:
+        """End the group with what the block raises: aiokafka would make an error of Kafka of it."""
+        try:
+            yield
+        except Exception as bug:
+            self._group.bug = bug
+            self._group.stop.set()
+            raise

@@ -215,6 +215,23 @@ async def test_what_the_cluster_refuses_is_logged_once_and_tried_again(
     assert not one.group.is_refused
 
 
+class BugError(Exception):
+    """What a bug raises."""
+
+
+@pytest.mark.parametrize("where", ["announce", "assign", "received"])
+async def test_a_bug_is_no_refusal_of_kafka_and_ends_the_group(config: Config, where: str) -> None:
+    def fails(*_: object) -> bytes:
+        raise BugError
+
+    one = Member(config, b"one")
+    setattr(one.group, where, fails)
+
+    with pytest.raises(BugError):
+        await one.group.run()
+    assert one.refusals == 0
+
+
 async def test_a_broker_that_is_not_there_is_no_refusal_and_is_logged_once(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
