@@ -16,7 +16,15 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import SecretStr
 
 from monitor.config.public_url import MASK
-from monitor.probe.evidence import BODY_BYTES, HEADERS_LENGTH, MAX_CERTIFICATES, TEXT_LENGTH, evidence_of
+from monitor.probe.addresses import Answered
+from monitor.probe.evidence import (
+    BODY_BYTES,
+    HEADERS_LENGTH,
+    MAX_ADDRESSES,
+    MAX_CERTIFICATES,
+    TEXT_LENGTH,
+    evidence_of,
+)
 from monitor.probe.exchange.connector import Network
 from monitor.probe.masking import Masking
 from monitor.probe.response import Received
@@ -278,6 +286,25 @@ async def test_a_kept_connection_has_no_look_up_and_no_addresses(serve: Serve) -
 
     assert of(fresh).addresses == (Attempt("127.0.0.1", "connected"),)
     assert of(kept_one).addresses == ()
+
+
+def test_what_others_name_is_kept_up_to_a_limit_and_without_secrets() -> None:
+    addresses = [f"192.0.2.{number}" for number in range(MAX_ADDRESSES + 1)]
+    timing = Timing(offered=addresses, presented=(issue("CN=s3cret-1").der,), found=Answered())
+    timing.found.answers = [  # type: ignore[union-attr]
+        DnsAnswer("s3cret-1.test", tuple(addresses)),
+        DnsAnswer("b.test", error="no s3cret-1"),
+    ]
+
+    evidence = evidence_of(timing, Received(), "", Masking(["s3cret-1"]), keep_body=True)
+
+    assert evidence is not None
+    assert evidence.dns == (
+        DnsAnswer(f"{MASK}.test", tuple(addresses[:-1])),
+        DnsAnswer("b.test", error=f"no {MASK}"),
+    )
+    assert [each.address for each in evidence.addresses] == addresses[:-1]
+    assert [(each.subject, each.issuer) for each in evidence.certificates] == [(f"CN={MASK}", f"CN={MASK}")]
 
 
 def test_nothing_that_was_seen_leaves_no_evidence() -> None:
