@@ -49,7 +49,7 @@ async def add(connection: Any, table: str, day: int) -> None:
 async def create(connection: Any, table: str, name: str, *more: str) -> None:
     """Create a table that can become a partition; `more` is what it has besides."""
     like = f"LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED"
-    await connection.execute(f"CREATE TABLE {name} ({' '.join((like, *more))})")
+    await connection.execute(f"CREATE TABLE {name} ({', '.join((like, *more))})")
     await connection.execute(_USE_LZ4.format(name=name))
 
 
