@@ -21,6 +21,7 @@ from monitor.incidents.rules import MonitorRules, Rules
 from monitor.incidents.store import State, StoredChange
 from monitor.result import CheckResult
 from monitor.runtime.text import DAY_S, HOUR_S
+from monitor.storage.database import OWN_PLANS
 from monitor.storage.results import Enter
 from monitor.uptime import store as uptime_store
 from monitor.uptime.ledger import Ledger
@@ -80,6 +81,8 @@ class _Batch:
         self._ledger.count_checks(monitor, results)
         observed = observe(before, results, rules, self._now)
         self._ledger.count_time(monitor, observed.superseded, rules.windows)
+        if observed.late or observed.rechecks:
+            await self._connection.execute(OWN_PLANS)  # for what reads days
         if observed.late:
             await self._insert_late(monitor, observed.late, rules)
         health, changes = observed.health, observed.changes

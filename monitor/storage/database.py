@@ -34,9 +34,13 @@ _SETTINGS = {
     "lock_timeout": "10s",
     "statement_timeout": f"{_COMMAND_S}s",
     "idle_in_transaction_session_timeout": "60s",
-    # A plan that suits all time ranges opens and locks each day that there is.
     "plan_cache_mode": "force_custom_plan",
 }
+
+# A plan that suits all time ranges opens and locks each day that there is. So each use of a statement gets a
+# plan of its own, except in a transaction that begins with `REUSE_PLANS`.
+REUSE_PLANS = "SET LOCAL plan_cache_mode = auto"
+OWN_PLANS = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 # What the errors of a pooler leave out: what to do.
 _REMEDIES = {

@@ -16,13 +16,26 @@ from monitor.storage.database import Database
 from monitor.storage.expiry import KeptDays, expire
 from monitor.storage.partitions import MOST_DAYS
 from monitor.storage.results import ResultStore, is_any_stored, stored
-from monitor.web.queries import PageReader, Place
-from tests.storage.test_expiry import FAILED, expired, on
+from monitor.web.queries import Incident, PageReader, Place
+from tests.storage.test_expiry import FAILED, NOW, expired, on
 from tests.storage.test_results import query
 
 A_DAY = 4  # locks: of the table and its three indexes
 OTHERS = 50  # of what the statements of a transaction use besides
 TRIES = 7  # after five, PostgreSQL looks for a plan that suits all arguments
+
+AN_HOUR = Incident(
+    id=1,
+    monitor="shop",
+    kind="down",
+    started_at=on(2).scheduled_at,
+    noticed_at=on(2).scheduled_at,
+    ended_at=on(1.96).scheduled_at,
+    past=False,
+    reason=None,
+    detail=None,
+    locations=(),
+)
 
 # Failed results of each day, in the table where they would be after 90 days.
 FILL = """
@@ -73,7 +86,8 @@ async def counting(database: str) -> AsyncIterator[Counting]:
 async def test_no_statement_locks_more_days_than_it_reads(counting: Counting, database: str) -> None:
     await query(database, FILL % 400)
     reader, now = PageReader(counting), time.time()
-    store = ResultStore(counting, Bookkeeping(MonitorRules(), 90).open_books)
+    bookkeeping = Bookkeeping(MonitorRules(), 90, clock=lambda: NOW + DAY_S)
+    store = ResultStore(counting, bookkeeping.open_books)
     most: dict[str, int] = {}
 
     for at in range(TRIES):
@@ -89,6 +103,7 @@ async def test_no_statement_locks_more_days_than_it_reads(counting: Counting, da
             "a day of results": reader.results("shop", now - DAY_S, Place(), 50),
             "chains": AlertStore(counting).chains(["shop"], now - DAY_S),
             "all results": reader.results("shop", 0, Place(), 1_000),
+            "last failed result": reader.last_failed(AN_HOUR),
             "upkeep": store.maintain(),
         }.items():
             counting.most = 0
