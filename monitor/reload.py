@@ -18,6 +18,7 @@ from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
 from monitor.probe.registration import RegisteredProbe
+from monitor.probe.steps.probe import StepsProbe
 from monitor.probe.tokens.authorized import AuthorizedProbe
 from monitor.probe.tokens.tokens import Token, Tokens
 from monitor.runtime.process.signals import Signals
@@ -123,8 +124,7 @@ class Reload:
         if monitor.oauth2 is not None:
             token = self._tokens.of(monitor, monitor.oauth2)
             return AuthorizedProbe(monitor, self._config.location, token, self._checker)
-        probe = AddressesProbe if monitor.addresses == "all" else Probe
-        return probe(monitor, self._config.location, self._network)
+        return _probe_of(monitor)(monitor, self._config.location, self._network)
 
     def _tokens_of_modules(self) -> list[Token]:
         """Return the tokens that modules need; who keeps them keeps them from one probe to the next."""
@@ -199,6 +199,12 @@ class Reload:
                 status = path.stat()
                 found[path] = status.st_mtime_ns, status.st_size, status.st_ino
         return found
+
+
+def _probe_of(monitor: Monitor) -> Callable[[Monitor, str, Network], Checker]:
+    if monitor.steps:
+        return StepsProbe
+    return AddressesProbe if monitor.addresses == "all" else Probe
 
 
 def log_monitors(monitors: Iterable[Monitor]) -> None:

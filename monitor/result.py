@@ -146,6 +146,18 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     """The chain that was presented for the last request, the site's own first."""
 
 
+class StepResult(msgspec.Struct, frozen=True, gc=False):
+    """What one step of a check found."""
+
+    name: str
+    status: int | None
+    """The status code of its final response; null: no response."""
+    seconds: float
+    phases: Phases
+    reason: str | None
+    """Why it has failed; null where it has not."""
+
+
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One check of one monitor, as it travels through Kafka; the field names are the message's."""
 
@@ -183,6 +195,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Earliest expiry of the chain that was presented, verified or not."""
     tls: Tls | None = None
     evidence: Evidence | None = None
+    steps: tuple[StepResult, ...] | None = None
+    """Those that ran, in their order; null where the monitor has none."""
 
 
 class OriginalResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

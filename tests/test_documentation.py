@@ -30,8 +30,10 @@ from monitor.config.model import (
     Monitor,
     MonitorSettings,
     OAuth2,
+    Save,
     Settings,
     StatusPage,
+    Step,
     Target,
     Window,
     WrittenConfig,
@@ -249,7 +251,7 @@ def test_contributing_fits_one_screen() -> None:
     assert len(text_of("CONTRIBUTING.md").splitlines()) <= 45
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/alerts.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/alerts.md", "docs/checks.md"])
 def test_a_whole_configuration_is_valid(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"(?ms)^```json\n(\{\n.*?)^```$", text_of(page))
     for name in re.findall(r"/run/secrets/([\w-]+)", "".join(blocks)):
@@ -259,7 +261,7 @@ def test_a_whole_configuration_is_valid(page: str, tmp_path: Path) -> None:
     for block in blocks:
         path = tmp_path / "config.json"
         path.write_text(block.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
-        load(path, {"PG_PASSWORD": "1", "MAIL_PASSWORD": "2"})
+        load(path, {"PG_PASSWORD": "1", "MAIL_PASSWORD": "2", "SHOP_PASSWORD": "3"})
 
 
 # The sections whose tables list the keys of these parts of the configuration.
@@ -270,6 +272,8 @@ TABLES: Mapping[type[BaseModel], tuple[str, str]] = {
     OAuth2: ("docs/configuration.md", "Keys of `oauth2`"),
     Window: ("docs/configuration.md", "Keys of `window`"),
     Expect: ("docs/checks.md", "Expectations"),
+    Step: ("docs/checks.md", "A step"),
+    Save: ("docs/checks.md", "A saved value"),
     Alerts: ("docs/alerts.md", "`alerts`"),
     MassOutageSettings: ("docs/alerts.md", "`mass_outage`"),
     Webhook: ("docs/alerts.md", "A webhook"),
@@ -287,6 +291,10 @@ DEPENDS = {
     (WrittenMonitor, "name"): "the URL",
     (WrittenMonitor, "interval_s"): "`sleep_duration`",
     (WrittenMonitor, "quorum"): "half, rounded up",
+    (Step, "method"): "`GET`, with a body `POST`",
+    (Step, "follow_redirects"): "that of the monitor",
+    (Step, "timeout_s"): "what is left",
+    (Step, "expect"): "that of the monitor",
     (Alerts, "page_url"): "from `web_host` and `web_port`",
     (Notify, "channels"): "all",
 }

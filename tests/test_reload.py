@@ -11,10 +11,14 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config.alerts import Maintenance, Notify
-from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Window, WrittenConfig
+from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Step, Window, WrittenConfig
 from monitor.config.public_url import Expanded
 from monitor.config.reading.load import load
+from monitor.probe.all_addresses import AddressesProbe
+from monitor.probe.connectivity import GuardedProbe
 from monitor.probe.exchange.connector import Network
+from monitor.probe.probe import Probe
+from monitor.probe.steps.probe import StepsProbe
 from monitor.reload import Difference, Reload, difference
 from monitor.runtime.process.signals import Signals
 from tests.clock import NeverWaiting
@@ -97,6 +101,25 @@ def test_a_monitor_that_asks_other_dns_servers_or_other_addresses_is_a_change() 
         changed = SHOP.model_copy(update={key: value})
 
         assert difference(Config(monitors=(SHOP,)), Config(monitors=(changed,))).added == (changed,)
+
+
+async def test_each_monitor_gets_the_checker_that_it_needs(tmp_path: Path) -> None:
+    step = Step(name="first", url=SHOP.url)
+    monitors = (
+        SHOP,
+        SHOP.model_copy(update={"addresses": "all"}),
+        SHOP.model_copy(update={"steps": (step,)}),
+        SHOP.model_copy(update={"paused": True}),
+    )
+    async with Network(1) as network:
+        reload = Reload(Config(monitors=monitors), tmp_path, {}, network)
+        checkers = [checker for _, checker in reload.checkers(monitors)]
+
+        assert [type(each._checker) for each in checkers if isinstance(each, GuardedProbe)] == [
+            Probe,
+            AddressesProbe,
+            StepsProbe,
+        ]
 
 
 async def test_a_change_of_the_file_is_taken_within_2_s(

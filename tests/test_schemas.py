@@ -57,6 +57,26 @@ GOOD: list[dict[str, Any]] = [
         "web_port": None,
     },
     {
+        "monitors": [
+            {
+                "steps": [
+                    {
+                        "name": "a",
+                        "url": "https://a.example/",
+                        "save": {"b": {"header": "B", "regex": "(b)"}},
+                    },
+                    {"name": "b", "url": "https://a.example/?b={{b}}", "json": {"b": ["{{b}}", 1]}},
+                    {
+                        "name": "c",
+                        "url": "${URL}",
+                        "form": {"c": {"file": "secret"}},
+                        "expect": {"status": 302},
+                    },
+                ]
+            }
+        ]
+    },
+    {
         "url_to_monitor": "https://a.example/",
         "monitors": [
             {
@@ -110,6 +130,7 @@ def test_what_the_program_accepts_the_schema_accepts(document: dict[str, Any], t
         "nothing_to_monitor",
         "secret_is_a_number",
         "status_illegal",
+        "steps_illegal",
         "too_small_and_too_large",
         "unknown_choice",
         "unknown_key",

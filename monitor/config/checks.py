@@ -35,17 +35,15 @@ def monitor_mistakes(
     `given` are the keys that are not defaults.
     """
     yield from _number_mistakes(monitor)
-    yield from _tls_mistakes(monitor.expect)
+    yield from tls_mistakes(monitor.expect)
     if monitor.proxy == ENVIRONMENT:
         yield from _environment_mistakes(environ)
     yield from _credential_mistakes(monitor)
     wants_domain = monitor.min_domain_days is not None
     if wants_domain and registered_domain(monitor.url) is None and "min_domain_days" in given:
         yield "min_domain_days", "the host of the URL has no registered domain; must be left out, or null"
-    if monitor.addresses == "all" and monitor.proxy is not None:
-        yield "addresses", 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
-    if monitor.addresses == "all" and monitor.reuse_connection:
-        yield "addresses", 'is "all" beside reuse_connection; must be "any", or reuse_connection false'
+    if monitor.addresses == "all":
+        yield from (("addresses", text) for text in _not_of_all_addresses(monitor))
     if monitor.client_cert is None:
         if monitor.client_key is not None:
             yield "client_key", "given without client_cert; must be together"
@@ -54,6 +52,15 @@ def monitor_mistakes(
         check_pair(monitor.client_cert, monitor.client_key or monitor.client_cert)
     except ValueError as error:
         yield "client_cert", str(error)
+
+
+def _not_of_all_addresses(monitor: Monitor) -> Iterator[str]:
+    if monitor.proxy is not None:
+        yield 'is "all" beside a proxy, which chooses the address; must be "any", or proxy null'
+    if monitor.reuse_connection:
+        yield 'is "all" beside reuse_connection; must be "any", or reuse_connection false'
+    if monitor.steps:
+        yield 'is "all" beside steps; must be "any", or url in the place of steps'
 
 
 def _number_mistakes(monitor: Monitor) -> Iterator[tuple[str, str]]:
@@ -82,7 +89,8 @@ def _environment_mistakes(environ: Mapping[str, str]) -> Iterator[tuple[str, str
             yield "proxy", f"what {scheme.upper()}_PROXY names cannot be used: {error}"
 
 
-def _tls_mistakes(expect: Expect) -> Iterator[tuple[str, str]]:
+def tls_mistakes(expect: Expect) -> Iterator[tuple[str, str]]:
+    """Return what is expected of TLS and cannot hold together; the key is always `expect`."""
     for key in ("min_tls_version", "certificate_issuer", "certificate_sha256"):
         if expect.tls == "forbidden" and getattr(expect, key):
             yield "expect", f'tls is "forbidden" beside {key}; must be one of the two'
@@ -164,6 +172,7 @@ _TAKEN = frozenset(
         "phase",
         "reason",
         "result",
+        "step",
         "version",
         "cipher",
         "fingerprint_sha256",

@@ -22,9 +22,16 @@ _SHOWS_SYNTAX = {"invalid perl operator", "invalid escape sequence"}
 
 _REGEX = "a regular expression of RE2, which has no look-around and no back-references"
 
-_OPTIONS = re2.Options()
-_OPTIONS.never_capture = True
-_OPTIONS.log_errors = False
+
+def _options(*, never_capture: bool) -> Any:
+    options = re2.Options()
+    options.never_capture = never_capture
+    options.log_errors = False
+    return options
+
+
+_OPTIONS = _options(never_capture=True)
+_CAPTURING = _options(never_capture=False)
 
 
 class Pattern(Protocol):
@@ -38,6 +45,28 @@ class Pattern(Protocol):
         """Return whether UTF-8 text has it; invalid bytes match nothing."""
 
 
+class Match(Protocol):
+    """What a capturing expression has found."""
+
+    def group(self, number: int) -> bytes | None:
+        """Return what the group has matched, if it has."""
+
+
+class CapturingPattern(Protocol):
+    """A compiled regular expression that knows what its groups have matched."""
+
+    @property
+    def programsize(self) -> int:
+        """How many instructions it has."""
+
+    @property
+    def groups(self) -> int:
+        """How many groups it has."""
+
+    def search(self, text: bytes) -> Match | None:
+        """Return the first match in UTF-8 text; invalid bytes match nothing."""
+
+
 def compile_pattern(pattern: str) -> Pattern:
     """Return the compiled regular expression.
 
@@ -45,8 +74,22 @@ def compile_pattern(pattern: str) -> Pattern:
         ValueError: the text says what is wrong, without showing the expression.
 
     """
+    return cast("Pattern", _compiled(pattern, _OPTIONS))
+
+
+def compile_capturing(pattern: str) -> CapturingPattern:
+    """Return the compiled regular expression, which keeps what its groups match.
+
+    Raises:
+        ValueError: the text says what is wrong, without showing the expression.
+
+    """
+    return cast("CapturingPattern", _compiled(pattern, _CAPTURING))
+
+
+def _compiled(pattern: str, options: Any) -> Any:
     try:
-        compiled = cast("Pattern", re2.compile(pattern, _OPTIONS))
+        compiled = re2.compile(pattern, options)
     except re2.error as error:
         what, _, where = error.args[0].decode("utf-8", "replace").partition(": ")
         mistake = f"{quoted(where)} is not supported" if what in _SHOWS_SYNTAX else what
@@ -63,6 +106,14 @@ def check_regex(pattern: object) -> str:
         compile_pattern(written)
     except ValueError as error:
         raise ValueError(f"{error}; must be {_REGEX}") from error
+    return written
+
+
+def check_capturing_regex(pattern: object) -> str:
+    """Allow what RE2 compiles, with one group; what came from the environment stays marked as such."""
+    written = check_regex(pattern)
+    if compile_capturing(written).groups != 1:
+        raise ValueError("not one group in parentheses; must have one, and may have groups like (?:…)")
     return written
 
 

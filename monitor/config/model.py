@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from monitor.config import values
 from monitor.config.addresses import ENVIRONMENT, is_target
@@ -23,6 +24,9 @@ SLEEP_DURATION_S = 60.0
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 MetricsHistograms = Literal["auto", "monitor", "group", "none"]
+
+
+_SOURCES = ("json", "header", "body_regex", "cookie")  # of saved values
 
 
 class BasicAuth(Strict):
@@ -90,6 +94,72 @@ with warnings.catch_warnings():
         """A regular expression that must be found in the issuer of the server's own certificate."""
         certificate_sha256: Annotated[tuple[values.Fingerprint, ...], Many, OneOrMany()] = ()
         """SHA-256 fingerprints, one of which the server's own certificate must have; hex digits."""
+
+    class Save(Strict):
+        """Where a value is in a response: just one of `json`, `header`, `body_regex` and `cookie`."""
+
+        model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in _SOURCES]})
+
+        json: values.JmesPath | None = None  # type: ignore[assignment]
+        """JMESPath expression that returns a string, a number or true or false."""
+        header: values.HeaderName | None = None
+        """Name of a header."""
+        regex: values.CapturingRegex | None = None
+        """Regular expression with one group: the part of the header that is saved; by default all of it."""
+        body_regex: values.CapturingRegex | None = None
+        """Regular expression with one group: the part of the body that is saved."""
+        cookie: values.Name | None = None
+        """Name of a cookie that the check has got."""
+
+        @model_validator(mode="after")
+        def _has_one_source(self) -> Self:
+            given = [key for key in _SOURCES if getattr(self, key) is not None]
+            if len(given) != 1:
+                raise ValueError(
+                    f"has {' and '.join(given) or 'none'}; must have one of {', '.join(_SOURCES)}"
+                )
+            if self.regex is not None and self.header is None:
+                raise ValueError("has a regex without a header; must have both, or body_regex")
+            return self
+
+    class Step(Strict):
+        """One request of a check that has several."""
+
+        name: values.Name
+        """Unique among the steps of the monitor."""
+        url: Annotated[values.StepUrl, Field(repr=False)]
+        """http:// or https:// URL; after its host, {{NAME}} stands for a value that was saved."""
+        method: values.Method | None = None
+        """By default GET, and POST with a body."""
+        headers: dict[values.HeaderName, values.HeaderValue] = {}
+        """Request headers, beside those of the monitor."""
+        body: values.Secret | None = None
+        """The request's body."""
+        json: values.SecretJson | None = None  # type: ignore[assignment]
+        """The request's body, as JSON."""
+        form: dict[str, values.Secret] = {}
+        """The request's body, as the fields of a form."""
+        follow_redirects: bool | None = None
+        """By default that of the monitor."""
+        timeout_s: Duration | None = None
+        """The longest that the step may take; by default what is left of the monitor's."""
+        expect: Expect | None = None
+        """By default that of the monitor."""
+        save: dict[values.ValueName, Save] = {}
+        """By name: values of the response, for later steps."""
+        always: bool = False
+        """Whether it also runs after a step that failed."""
+
+        @property
+        def public_url(self) -> str:
+            """The URL without user, password, secret query values and values from the environment."""
+            return public_url(self.url)
+
+        @property
+        def asked_method(self) -> str:
+            """The method: as it is written, else by whether there is a body."""
+            has_body = bool(self.body or self.json or self.form)
+            return self.method or ("POST" if has_body else "GET")
 
 
 class MonitorSettings(GroupSettings):
@@ -170,7 +240,8 @@ class Monitor(MonitorSettings):
 
     name: values.Name
     url: Annotated[values.Url, Field(repr=False)]
-    """As configured, with its secret parts: for the request only."""
+    """As configured, with its secret parts: for the request only. With steps, that of the first one."""
+    steps: Annotated[tuple[Step, ...], Many] = ()
 
     @property
     def public_url(self) -> str:
@@ -195,6 +266,11 @@ class Monitor(MonitorSettings):
         if self.proxy == ENVIRONMENT:
             return proxies_of(environ)
         return dict.fromkeys(("http", "https"), self.proxy.get_secret_value())
+
+    @property
+    def asks_json(self) -> bool:
+        """Whether something is expected of JSON."""
+        return bool(self.expect.json) or any(step.expect and step.expect.json for step in self.steps)
 
 
 class Target(Monitor):
@@ -310,9 +386,29 @@ class Config(Settings):
 class WrittenMonitor(MonitorSettings):
     """A monitor as the file has it."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["url"]}, {"required": ["steps"]}]})
+
     name: values.Name | None = None
     """By default the URL; no two monitors share one."""
-    url: Annotated[values.Url, Field(repr=False)]
+    steps: Annotated[tuple[Step, ...], Many, values.AFewSteps] = ()
+    """Requests in their order, instead of `url`; they share cookies and what they save."""
+    url: Annotated[values.Url | None, Field(repr=False, validate_default=True)] = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_instead_of_steps(cls, url: str | None, others: ValidationInfo) -> str | None:
+        """Refuse both, and neither; `steps` with mistakes are not among the others."""
+        has_steps = bool(others.data.get("steps", True))
+        if url is not None and has_steps and "steps" in others.data:
+            raise ValueError("given beside steps; must be one of the two")
+        if url is None and not has_steps:
+            raise PydanticCustomError("missing_url", "missing")
+        return url
+
+    @property
+    def first_url(self) -> str:
+        """The URL of the first request."""
+        return self.url or self.steps[0].url
 
 
 class WrittenConfig(Settings):
@@ -326,7 +422,7 @@ class WrittenConfig(Settings):
     """Seconds from the start of one check to the start of the next, where a monitor has no `interval_s`."""
     monitors: Annotated[tuple[WrittenMonitor, ...], Many] = ()
     defaults: MonitorSettings = MonitorSettings()
-    """Any key of a monitor but name and url, for all monitors."""
+    """Any key of a monitor but name, url and steps, for all monitors."""
     kafka_security_protocol: SecurityProtocol | None = None
     """By default SSL when `kafka_ssl_dir` has its three files, else PLAINTEXT."""
     retention_failures_days: Days | None = None

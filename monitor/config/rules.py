@@ -18,6 +18,7 @@ from monitor.config.public_url import Expanded
 EMBEDDED = "embedded"
 MAX_NAME_LENGTH = 200
 FINGERPRINT = "[0-9A-Fa-f]{64}|(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}"
+MAX_STEPS = 20
 
 _MAX_SECRET_BYTES = 1_000_000
 _MAX_TOPIC_LENGTH = 249 - len(".dead")
@@ -154,6 +155,13 @@ def check_not_empty(many: tuple[Any, ...]) -> tuple[Any, ...]:
     if not many:
         raise ValueError("an empty list; must have one or more")
     return many
+
+
+def check_number_of_steps(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Allow as many steps as one check may have."""
+    if not 1 <= len(steps) <= MAX_STEPS:
+        raise ValueError(f"{len(steps)} steps; must be 1 to {MAX_STEPS}")
+    return steps
 
 
 def absolute_path(value: object, context: ValidationInfo) -> Path:

@@ -8,12 +8,12 @@ import os
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from urllib.parse import unquote, unquote_plus
 
 from pydantic import SecretStr
 
-from monitor.config.model import Monitor
+from monitor.config.model import Monitor, Step
 from monitor.config.public_url import Expanded, is_secret_header, names_a_secret, secret_values, user_info
 
 MAX_FIELDS = 100  # of a body, that are secrets
@@ -45,6 +45,18 @@ def _sent(monitor: Monitor, environ: Mapping[str, str]) -> Iterator[str]:
         yield from _in_header(name, value)
     if monitor.body is not None:
         yield from _in_body(monitor.body.get_secret_value())
+    yield from chain.from_iterable(map(_in_step, monitor.steps))
+
+
+def _in_step(step: Step) -> Iterator[str]:
+    yield from _in_url(step.url)
+    for name, value in step.headers.items():
+        yield from _in_header(name, value)
+    for body in (step.body, step.json):
+        if body is not None:
+            yield from _in_body(body.get_secret_value())
+    for name, value in step.form.items():
+        yield from _in_parameter(name, value.get_secret_value())
 
 
 def _in_url(url: str) -> Iterator[str]:

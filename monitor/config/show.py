@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from monitor.config.model import Config
+from monitor.config.model import Config, Monitor
 from monitor.config.public_url import MASK, public_text, public_url
 
 _INTERNAL = frozenset({"web_port_is_given"})
+_OF_STEPS = frozenset({"url", "method", "body"})  # nobody may write them beside steps
+_NO_STEPS = frozenset({"steps"})
 _FIRST = ("name", "url")
 
 
@@ -23,9 +25,12 @@ def shown(config: Config) -> dict[str, Any]:
 
 
 def _members(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    left_out = _INTERNAL
+    if isinstance(model, Monitor):
+        left_out = _OF_STEPS if model.steps else _NO_STEPS
     for key in sorted(type(model).model_fields, key=lambda key: key not in _FIRST):
         value = getattr(model, key)
-        if value is not None and key not in _INTERNAL:
+        if value is not None and key not in left_out:
             yield key, _shown(value)
 
 

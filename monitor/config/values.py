@@ -21,6 +21,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from monitor.config import addresses, expressions, files, rules
 from monitor.config.apprise import check_apprise_url
+from monitor.config.steps import bodies, templates
 
 
 class Strict(BaseModel):
@@ -64,9 +65,11 @@ _FILE_SCHEMA = {
 }
 _SECRET_SCHEMA = {"anyOf": [{"type": "string"}, _FILE_SCHEMA]}
 _KEY_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, _FILE_SCHEMA]}
+_ANY_JSON: dict[str, Any] = {}
 _URL_SCHEMA = {"type": "string", "pattern": rf"^[Hh][Tt][Tt][Pp][Ss]?://.|{_FROM_ENVIRONMENT}"}
 
 NotEmpty = AfterValidator(rules.check_not_empty)
+AFewSteps = AfterValidator(rules.check_number_of_steps)
 Many = Field(strict=False)  # a JSON list becomes a tuple
 Duration = Annotated[float, Field(ge=0.001, le=31_536_000)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
@@ -87,9 +90,14 @@ Fingerprint = Annotated[
     PlainValidator(rules.check_fingerprint),
     WithJsonSchema({"type": "string", "pattern": f"^(?:{rules.FINGERPRINT})$|{_FROM_ENVIRONMENT}"}),
 ]
+CapturingRegex = Annotated[
+    str, PlainValidator(expressions.check_capturing_regex), WithJsonSchema({"type": "string"})
+]
 JmesPath = Annotated[str, PlainValidator(expressions.check_jmespath), WithJsonSchema({"type": "string"})]
 Url = Annotated[str, PlainValidator(addresses.check_url), WithJsonSchema(_URL_SCHEMA)]
 RdapServer = Annotated[str, PlainValidator(addresses.check_rdap_server), WithJsonSchema(_URL_SCHEMA)]
+StepUrl = Annotated[str, PlainValidator(templates.check_step_url), WithJsonSchema(_URL_SCHEMA)]
+ValueName = Annotated[str, AfterValidator(templates.check_value_name)]
 Link = Annotated[str, PlainValidator(addresses.check_link), WithJsonSchema(_URL_SCHEMA)]
 ConnectivityTarget = Annotated[
     str, PlainValidator(addresses.check_connectivity_target), WithJsonSchema({"type": "string"})
@@ -129,6 +137,7 @@ FilePath = Annotated[Path, PlainValidator(rules.absolute_path), WithJsonSchema({
 ExistingFile = Annotated[FilePath, AfterValidator(rules.check_pem_file)]
 AuthoritiesFile = Annotated[FilePath, AfterValidator(files.check_authorities)]
 Secret = Annotated[SecretStr, BeforeValidator(rules.read_secret), WithJsonSchema(_SECRET_SCHEMA)]
+SecretJson = Annotated[SecretStr, PlainValidator(bodies.read_json), WithJsonSchema(_ANY_JSON)]
 Key = Annotated[Secret, _about_secret(rules.check_key), WithJsonSchema(_KEY_SCHEMA)]
 HeaderValue = Annotated[Secret, _about_secret(rules.check_header_value)]
 Token = Annotated[Key, _about_secret(rules.check_header_value)]

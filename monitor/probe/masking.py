@@ -5,6 +5,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from monitor.config.public_url import MASK
@@ -12,6 +13,7 @@ from monitor.config.public_url import MASK
 MIN_LENGTH = 6  # characters of a secret that is masked, and of the beginning of one
 MAX_LENGTH = 65_536  # characters of a secret that are masked; what is stored has no more by default
 
+_SAFE_IN_HTML = (re.compile("[<>&]"), re.compile("[<>&='+]"))  # that Go and Java escape in JSON
 _HEX = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -24,7 +26,13 @@ class Masking:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         long = (secret[:MAX_LENGTH] for secret in secrets if len(secret) >= MIN_LENGTH)
         forms = {form for secret in long for form in _forms(secret)}
-        self._forms = sorted((form for form in forms if len(form) >= MIN_LENGTH), key=len, reverse=True)
+        self._forms = _longest_first(form for form in forms if len(form) >= MIN_LENGTH)
+
+    def with_more(self, secrets: Iterable[str]) -> "Masking":
+        """Return what replaces these secrets as well."""
+        both = Masking(secrets)
+        both._forms = _longest_first({*self._forms, *both._forms})
+        return both
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
@@ -38,6 +46,17 @@ class Masking:
             text = text.replace(form.lower(), MASK)
         return self.text(text)
 
+    def within(self, value: Any) -> Any:
+        """Return what JSON can be, without the secrets in its texts."""
+        match value:
+            case str():
+                return self.line(value)
+            case dict():
+                return {self.line(key): self.within(each) for key, each in value.items()}
+            case list() | tuple():
+                return [self.within(each) for each in value]
+        return value
+
     def _without_beginning(self, text: str) -> str:
         end = text.rstrip("\N{REPLACEMENT CHARACTER}")  # where a character was cut
         for form in self._forms:
@@ -49,6 +68,10 @@ class Masking:
         return text
 
 
+def _longest_first(forms: Iterable[str]) -> list[str]:
+    return sorted(forms, key=len, reverse=True)
+
+
 def _forms(secret: str) -> Iterator[str]:
     content = secret.encode("utf-8", "surrogatepass")
     for encoded in (*_in_base64(content), b64encode(content).decode()):
@@ -56,6 +79,7 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (secret, html.escape(secret), html.escape(secret, quote=False))
     for each in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
         yield from (each[1:-1], each[1:-1].replace("/", "\\/"))
+        yield from (sign.sub(lambda found: f"\\u{ord(found[0]):04x}", each[1:-1]) for sign in _SAFE_IN_HTML)
     for each in (quote(content, ""), quote(content), quote_plus(content)):
         yield from (each, _HEX.sub(lambda code: code[0].lower(), each))
 

@@ -9,6 +9,8 @@ import asyncio
 import ssl
 from typing import Protocol
 
+from aiohttp import CookieJar
+
 from monitor.config.model import Monitor
 from monitor.config.sent_secrets import sent_secrets
 from monitor.probe.evidence import evidence_of
@@ -40,6 +42,14 @@ class Checker(Protocol):
         """Close what was opened for the checks, without the network."""
 
 
+def slowness(monitor: Monitor, seconds: float) -> str | None:
+    """Return why a response that took so long is degraded, if it is."""
+    slow_s = monitor.degraded_after_s
+    if slow_s is None or seconds <= slow_s:
+        return None
+    return f"took {seconds:.3f} s, degraded after {slow_s:g} s"
+
+
 class Probe:
     """Checks the URL of one monitor."""
 
@@ -53,6 +63,17 @@ class Probe:
         self._tls = TlsSettings(monitor.verify_tls, monitor.ca_file, monitor.client_cert, monitor.client_key)
         self._tls_elsewhere = self._tls._replace(client_cert=None, client_key=None)
         self._exchange = Exchange(monitor, network.connector(monitor), network.environ)
+
+    def ask(self, monitor: Monitor, jar: CookieJar, masking: Masking) -> None:
+        """Send another request from now on; all else that `monitor` says must be as before.
+
+        Raises:
+            ValueError: it cannot be sent.
+
+        """
+        self._exchange.ask(monitor, jar)
+        self._monitor, self._masking = monitor, masking
+        self._public_url = monitor.public_url
 
     async def check(
         self, scheduled_at: float, timing: Timing | None = None, seen: Received | None = None
@@ -71,7 +92,7 @@ class Probe:
             seen.tls = timing.tls.seen()
         if failure is None:
             failure = await self._judge.judge(self._response(timing, seen))
-        return self._result(scheduled_at, timing, seen, failure)
+        return self.result(scheduled_at, timing, seen, failure)
 
     async def close(self) -> None:
         self._exchange.close()
@@ -118,15 +139,13 @@ class Probe:
         keep_body = self._monitor.store_body != "never"
         return evidence_of(timing, seen, self._public_url, self._masking, keep_body=keep_body)
 
-    def _result(
+    def result(
         self, scheduled_at: float, timing: Timing, seen: Received, failure: Failure | None
     ) -> CheckResult:
+        """Return the result of a check that has ended, for this reason if it has failed."""
         monitor = self._monitor
         reason, detail = (failure[0], quoted(failure[1], MAX_DETAIL)) if failure else (None, None)
-        slow_s = monitor.degraded_after_s
-        slow = failure is None and slow_s is not None and timing.response_time > slow_s
-        if slow:
-            detail = f"took {timing.response_time:.3f} s, degraded after {slow_s:g} s"
+        slow = None if failure else slowness(monitor, timing.response_time)
         text, cut = "", False
         if monitor.store_body == "always":
             text, cut = as_text(seen.body, seen.charset, monitor.store_body_bytes, self._masking)
@@ -143,9 +162,9 @@ class Probe:
             process=PROCESS,
             number=next_number(),
             up=failure is None,
-            degraded=slow,
+            degraded=slow is not None,
             reason=reason,
-            detail=detail and self._masking.line(detail),
+            detail=slow or (detail and self._masking.line(detail)),
             phases=timing.phases(),
             redirects=max(0, timing.hops - 1) if seen.redirects is None else seen.redirects,
             http_version=seen.version,

@@ -7,7 +7,7 @@ from pathlib import PurePath
 import msgspec
 from pydantic import BaseModel, SecretStr
 
-from monitor.config.model import Monitor
+from monitor.config.model import Monitor, Step
 from monitor.config.public_url import MASK, public_text
 
 SHARDS = 64
@@ -44,7 +44,7 @@ def _hash(texts: Iterable[bytes]) -> int:
 
 def _public(value: object) -> object:
     match value:
-        case Monitor():
+        case Monitor() | Step():
             return {**_settings(value), "url": value.public_url}
         case BaseModel():
             return _settings(value)

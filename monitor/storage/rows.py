@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.result import CheckResult
+from monitor.result import CheckResult, StepResult
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -16,7 +16,7 @@ COLUMNS = (
     *("timestamp", "data", "status", "time", "result_id", "monitor", "url", "location", "scheduled_at"),
     *("up", "reason", "detail", "resolve_s", "connect_s", "tls_s", "processing_s", "transfer_s"),
     *("redirects", "http_version", "ip", "body_bytes", "body_truncated", "certificate_expires_at"),
-    *("degraded", "tls", "evidence"),
+    *("degraded", "tls", "evidence", "steps"),
 )
 
 # Each parameter is one column of all rows: an array travels and is planned once, whatever its length.
@@ -24,12 +24,13 @@ _INSERT = """
 INSERT INTO health_data (
     timestamp, data, status, time, result_id, monitor, url, location, scheduled_at, up, reason, detail,
     resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, ip, body_bytes,
-    body_truncated, certificate_expires_at, degraded, tls, evidence)
+    body_truncated, certificate_expires_at, degraded, tls, evidence, steps)
 SELECT * FROM unnest(
     $1::float8[], $2::text[], $3::int[], $4::float8[], $5::uuid[], $6::text[], $7::text[], $8::text[],
     $9::float8[], $10::bool[], $11::text[], $12::text[],
     $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::float8[], $18::int[], $19::text[],
-    $20::inet[], $21::bigint[], $22::bool[], $23::timestamptz[], $24::bool[], $25::jsonb[], $26::jsonb[])
+    $20::inet[], $21::bigint[], $22::bool[], $23::timestamptz[], $24::bool[], $25::jsonb[], $26::jsonb[],
+    $27::jsonb[])
 ON CONFLICT DO NOTHING RETURNING monitor, scheduled_at, result_id
 """
 
@@ -84,10 +85,11 @@ def row(result: CheckResult) -> tuple[Any, ...]:
         result.degraded,
         _json(result.tls),
         _json(result.evidence),
+        _json(result.steps),
     )
 
 
-def _json(part: msgspec.Struct | None) -> str | None:
+def _json(part: msgspec.Struct | tuple[StepResult, ...] | None) -> str | None:
     return None if part is None else msgspec.json.encode(part).decode()
 
 

@@ -142,6 +142,7 @@ class ResultRow(NamedTuple):
     evidence: Mapping[str, Any] | None
     tls: Mapping[str, Any] | None
     certificate_expires_at: float | None
+    steps: Sequence[Mapping[str, Any]] | None
 
 
 class Step(NamedTuple):
@@ -339,7 +340,7 @@ class PageReader:
 
 
 def _result_row(row: Mapping[str, Any]) -> ResultRow:
-    return ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls")})
+    return ResultRow(**dict(row) | {name: _json(row[name]) for name in ("evidence", "tls", "steps")})
 
 
 def _json(text: str | None) -> Any:

@@ -114,7 +114,7 @@ _RESULT = """
 SELECT id, timestamp, scheduled_at, location, up, coalesce(degraded, false) AS degraded, status, time, reason,
        detail, resolve_s, connect_s, tls_s, processing_s, transfer_s, redirects, http_version, host(ip) AS ip,
        evidence, tls,
-       extract(epoch FROM certificate_expires_at)::float8 AS certificate_expires_at
+       extract(epoch FROM certificate_expires_at)::float8 AS certificate_expires_at, steps
 FROM (SELECT * FROM health_data UNION ALL SELECT * FROM health_failures) AS result
 WHERE monitor = $1 AND scheduled_at >= $2 AND scheduled_at <= $3"""
 

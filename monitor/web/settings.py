@@ -6,20 +6,36 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, SecretStr
 
-from monitor.config.model import Expect, Monitor
+from monitor.config.model import Expect, Monitor, Step
 from monitor.config.public_url import MASK, public_text
 from monitor.runtime.text import duration
 
 _UNSET: tuple[Any, ...] = (None, [], {})
 _OPEN = {"status", "tls", "min_tls_version"}  # expectations that are no patterns
+_PATTERNS = ("json", "regex", "body_regex")
 _SHOWN_ABOVE = ("name", "url", "labels", "runbook")
 
 
 def settings_of(monitor: Monitor) -> dict[str, Any]:
     """Return all settings as the API has them; patterns are masked, too, as they may have secrets."""
     settings = {name: _masked(value) for name, value in monitor}
-    headers = dict.fromkeys(monitor.headers, MASK)
-    return settings | {"url": monitor.public_url, "headers": headers, "expect": _expectations(monitor.expect)}
+    return settings | _public(monitor) | {"steps": [_step(step) for step in monitor.steps]}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    saved = {
+        name: {key: MASK if value and key in _PATTERNS else value for key, value in save}
+        for name, save in step.save.items()
+    }
+    return {name: _masked(value) for name, value in step} | _public(step) | {"save": saved}
+
+
+def _public(owner: Monitor | Step) -> dict[str, Any]:
+    return {
+        "url": owner.public_url,
+        "headers": dict.fromkeys(owner.headers, MASK),
+        "expect": None if owner.expect is None else _expectations(owner.expect),
+    }
 
 
 def _expectations(expect: Expect) -> dict[str, Any]:
@@ -63,10 +79,23 @@ def in_words(monitor: Monitor) -> list[Setting]:
     """Return the settings that are set, but for those at the top of each monitor's page."""
     shown = settings_of(monitor)
     expect = shown.pop("expect")
+    del shown["steps"]
+    if monitor.steps:
+        del shown["method"]
     return [
+        *(Setting(f"step {step.name}", _step_in_words(step), is_default=False) for step in monitor.steps),
         *_in_words(monitor, {name: value for name, value in shown.items() if name not in _SHOWN_ABOVE}),
         *_in_words(monitor.expect, expect, "expected "),
     ]
+
+
+def _step_in_words(step: Step) -> str:
+    words = [f"{step.asked_method} {step.public_url}"]
+    if step.save:
+        words.append(f"saves {', '.join(step.save)}")
+    if step.always:
+        words.append("always")
+    return ", ".join(words)
 
 
 def _in_words(owner: BaseModel, settings: Mapping[str, Any], prefix: str = "") -> Iterator[Setting]:

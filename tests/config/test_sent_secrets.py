@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from monitor.config.model import Monitor
+from monitor.config.public_url import Expanded
 from monitor.config.sent_secrets import sent_secrets
 from tests.config.conftest import Read
 
@@ -77,6 +78,24 @@ def test_what_came_from_the_environment_or_a_file_is_a_secret_wherever_it_is(
         "from file",
         "a third and fourth",
     }
+
+
+@pytest.mark.parametrize(
+    ("step", "secrets"),
+    [
+        ({"url": f"{SITE}?token=abc"}, {"abc"}),
+        ({"headers": {"X-Api-Key": "key"}}, {"key"}),
+        ({"body": "password=x"}, {"password=x", "x"}),
+        ({"json": {"password": "x", "a": "b"}}, {'{"password": "x", "a": "b"}', "x"}),
+        ({"form": {"password": "p&q", "user": "me"}}, {"p&q"}),
+        ({"form": {"user": Expanded("me", ((0, 2),))}}, {"me"}),
+        ({"json": [Expanded("env", ((0, 3),))]}, {"env", '["env"]'}),
+    ],
+)
+def test_steps_have_secrets_as_well(step: dict[str, Any], secrets: set[str]) -> None:
+    steps = [{"name": "first", "url": SITE, **step}]
+
+    assert sent_secrets(Monitor.model_validate({"name": "site", "url": SITE, "steps": steps})) == secrets
 
 
 @given(url=st.text(alphabet="ab:@/?#[]%=&;.\u2100", max_size=40))

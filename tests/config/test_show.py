@@ -47,6 +47,14 @@ SECRETS: dict[str, Any] = {
             },
         },
         {"url": "https://blog.example/", "bearer_token": "s3cret", "name": "blog", "proxy": "environment"},
+        {
+            "steps": [
+                {"name": "a", "url": "https://ada:s3cret@shop.example/${SECRET}", "body": "s3cret"},
+                {"name": "b", "url": "https://shop.example/?token=s3cret", "json": {"a": "s3cret"}},
+                {"name": "c", "url": "https://shop.example/", "form": {"a": "s3cret"}},
+            ],
+            "proxy": "environment",
+        },
     ],
 }
 
@@ -75,6 +83,13 @@ def test_no_secret_is_shown(read: Read, tmp_path: Path) -> None:
         "auth_method": "client_secret_basic",
         "endpoint_params": {"audience": "***"},
     }
+    steps = found["monitors"][3]["steps"]
+    assert [step["url"] for step in steps] == [
+        "https://shop.example/***",
+        "https://shop.example/?token=***",
+        "https://shop.example/",
+    ]
+    assert [steps[0]["body"], steps[1]["json"], steps[2]["form"]] == ["***", "***", {"a": "***"}]
     assert shop["maintenance"][0]["starts_at"] == "2026-12-01T02:00:00+01:00"
 
 
@@ -91,7 +106,7 @@ def test_every_key_that_has_a_value_is_shown_with_the_names_first(read: Read) ->
     (monitor,) = found["monitors"]
     assert set(monitor) == {
         key for key in Monitor.model_fields if getattr(config.monitors[0], key) is not None
-    }
+    } - {"steps"}
     assert list(monitor)[:2] == ["name", "url"]
     assert (monitor["timeout_s"], monitor["group"], monitor["interval_s"]) == (5, "web", 60)
     assert found["pg_uri"] == "embedded"
@@ -105,7 +120,14 @@ def test_what_is_shown_is_a_configuration_that_means_the_same(read: Read, tmp_pa
                 "url": "https://a.example/",
                 "window": {"of": 5, "bad": 3},
                 "resolver": "9.9.9.9:53",
-            }
+            },
+            {
+                "name": "b",
+                "steps": [
+                    {"name": "c", "url": "https://b.example/", "save": {"d": {"json": "d"}}},
+                    {"name": "e", "url": "https://b.example/{{d}}", "always": True},
+                ],
+            },
         ],
         groups={},
         web_port=9,

@@ -185,3 +185,24 @@ async def test_a_secret_in_a_redirect_is_neither_in_the_detail_nor_in_the_eviden
     assert f"{MASK}.invalid" in followed.detail
     assert kept.evidence is not None
     assert kept.evidence.headers["Location"] == f"http://S3cret-bearer.invalid/{MASK}"
+
+
+def test_more_secrets_are_masked_beside_the_first_ones() -> None:
+    first = Masking(["s3cret-one"])
+    both = first.with_more(["s3cret-one-more"])
+
+    assert both.text("s3cret-one s3cret-one-more") == f"{MASK} {MASK}"
+    assert first.text("s3cret-one-more") == f"{MASK}-more"
+
+
+def test_secrets_are_masked_wherever_they_are_in_a_document() -> None:
+    document = {"S3cret-one": ["a s3cret-one", 1, None], "b": ({"c": "s3cret-o"},)}
+
+    shown = Masking(["S3cret-one", "s3cret-one"]).within(document)
+
+    assert shown == {MASK: [f"a {MASK}", 1, None], "b": [{"c": MASK}]}
+
+
+@pytest.mark.parametrize("written", [r"to\u0026ken+/==", r"to\u0026ken\u002b/\u003d\u003d"])
+def test_a_secret_is_found_in_json_that_is_safe_in_html(written: str) -> None:
+    assert Masking(["to&ken+/=="]).text(f'{{"token": "{written}"}}') == f'{{"token": "{MASK}"}}'

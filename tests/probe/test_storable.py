@@ -54,7 +54,7 @@ async def recorded(name: bytes, header: bytes, body: bytes, charset: str, detail
     monitor = Monitor(name="site", url="http://site.test/", store_body_bytes=100_000)
     async with Network(1) as network:
         probe = Probe(monitor, "here", network)
-        return probe._result(1_760_000_000.0, Timing(), received, (Reason.STATUS, detail))
+        return probe.result(1_760_000_000.0, Timing(), received, (Reason.STATUS, detail))
 
 
 def texts(value: Any) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.config.model import Expect, Monitor
+from monitor.config.model import Expect, Monitor, Step
 from monitor.config.public_url import Expanded
 from monitor.sharing.shards import SHARDS, configuration_hashes, shard_of
 
@@ -34,6 +34,7 @@ def test_the_names_of_many_monitors_fill_all_shards_alike() -> None:
         {"expect": Expect(body_regex=("up",))},
         {"ca_file": Path("/etc/ca.pem")},
         {"proxy": SecretStr("http://proxy.example")},
+        {"steps": (Step(name="a", url="http://a.example/"),)},
     ],
 )
 def test_another_way_to_check_changes_the_hash_of_the_shard_alone(change: dict[str, object]) -> None:
@@ -54,6 +55,10 @@ def test_a_monitor_more_changes_the_hash_of_its_shard() -> None:
         ({"bearer_token": SecretStr("one")}, {"bearer_token": SecretStr("two")}),
         ({"headers": {"Cookie": SecretStr("one")}}, {"headers": {"Cookie": SecretStr("two")}}),
         ({"expect": Expect(body_regex=(OLD,))}, {"expect": Expect(body_regex=(NEW,))}),
+        (
+            {"steps": (Step(name="a", url="http://a.example/?token=1", body=SecretStr("1")),)},
+            {"steps": (Step(name="a", url="http://a.example/?token=2", body=SecretStr("2")),)},
+        ),
     ],
 )
 def test_another_secret_does_not_show(before: dict[str, object], after: dict[str, object]) -> None:

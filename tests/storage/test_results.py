@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, decode, result_id
+from monitor.result import CheckResult, Evidence, Phases, Reason, StepResult, Tls, decode, result_id
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import Database, RefusedError
 from monitor.storage.results import Enter, ResultStore, stored
@@ -77,14 +77,16 @@ async def test_every_field_of_a_result_has_its_column(database: str, store: Resu
         degraded=True,
         tls=Tls("TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=a", "CN=b", "a, b", "01", 1_900_000_000.0),
         evidence=Evidence({"Server": "a"}, "Not Ü"),
+        steps=(StepResult("log in", 403, 0.25, Phases(connect=0.125), "status"),),
     )
 
     assert await store.save([whole]) == 1
 
     (row,) = await query(database, "SELECT * FROM health_data")
-    *others, tls, evidence = tuple(row)[1:]
+    *others, tls, evidence, steps = tuple(row)[1:]
     assert msgspec.json.decode(tls, type=Tls) == whole.tls
     assert msgspec.json.decode(evidence, type=Evidence) == whole.evidence
+    assert msgspec.json.decode(steps, type=tuple[StepResult, ...]) == whole.steps
     assert tuple(others) == (
         whole.timestamp,
         "<html>ä</html>",

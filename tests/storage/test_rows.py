@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from monitor.result import Evidence, Phases, Tls
+from monitor.result import Evidence, Phases, StepResult, Tls
 from monitor.storage.database import RefusedError
 from monitor.storage.results import ResultStore
 from tests.storage.test_results import SLOT, count, query, result, slots
@@ -23,6 +23,7 @@ WHOLE = result(
     degraded=True,
     tls=Tls("TLS 1.3", "TLS_AES_256_GCM_SHA384", "ab", "CN=a", "CN=b", "a, b", "01", None),
     evidence=Evidence({"Server": "a"}, "Not Ü"),
+    steps=(StepResult("log in", 403, 0.25, Phases(), "status"),),
 )
 
 

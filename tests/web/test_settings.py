@@ -112,3 +112,35 @@ def test_people_read_what_is_set(tmp_path: Path) -> None:
     assert usual["max body bytes"] == "1,048,576"
     assert "hidden" not in str(settings)
     assert "None" not in str(settings)
+
+
+STEPS = """{"monitors": [{"name": "login", "steps": [
+    {"name": "form", "url": "https://me:hidden-1@shop.example/", "headers": {"X-Key": "hidden-2"},
+     "json": "hidden-3",
+     "expect": {"body_regex": "hidden-4"}, "save": {"csrf": {"header": "X-Csrf", "regex": "(hidden-5)"}}},
+    {"name": "log in", "url": "https://shop.example/?token={{csrf}}", "always": true}
+]}]}"""
+
+
+def test_steps_are_shown_without_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(STEPS, encoding="utf-8")
+    (monitor,) = load(file, {}).monitors
+
+    settings = msgspec.json.decode(msgspec.json.encode(settings_of(monitor)))
+    words = {each.label: each.text for each in in_words(monitor)}
+
+    assert "hidden" not in str(settings) + str(words)
+    form, log_in = settings["steps"]
+    assert (form["headers"], form["json"], form["expect"]["body_regex"]) == ({"X-Key": MASK}, MASK, [MASK])
+    assert form["save"]["csrf"] == {
+        "json": None,
+        "header": "X-Csrf",
+        "regex": MASK,
+        "body_regex": None,
+        "cookie": None,
+    }
+    assert (log_in["url"], log_in["expect"]) == (f"https://shop.example/?token={MASK}", None)
+    assert words["step form"] == "POST https://shop.example/, saves csrf"
+    assert words["step log in"] == f"GET https://shop.example/?token={MASK}, always"
+    assert "method" not in words

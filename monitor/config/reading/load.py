@@ -24,6 +24,7 @@ from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.reading.mistakes import line, place_of, sentence
 from monitor.config.reading.pieces import Pieces
 from monitor.config.rules import MAX_NAME_LENGTH
+from monitor.config.steps.mistakes import step_mistakes
 
 MAX_MONITORS = 100_000
 MAX_MISTAKES = 100  # that are written out
@@ -134,8 +135,10 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[PlacedMistake]:
     for at, monitor in enumerate(monitors if isinstance(monitors, list) else []):
         if isinstance(monitor, dict):
             name = monitor.get("name")
-            key = "url" if name is None else "name"
-            named.append((("monitors", at, key), name, monitor.get("url")))
+            key = next(
+                key for key in ("name", "url", "steps") if monitor.get(key) is not None or key == "steps"
+            )
+            named.append((("monitors", at, key), name, monitor.get("url", _first_url(monitor.get("steps")))))
     seen = set()
     for place, name, url in named:
         if isinstance(url, str) and len(url) <= MAX_URL_LENGTH and isinstance(name, str | None):
@@ -143,6 +146,13 @@ def _names_in_use_twice(document: dict[str, Any]) -> Iterator[PlacedMistake]:
             if effective in seen:
                 yield place, "another monitor has this name; must be unique, give it a name of its own"
             seen.add(effective)
+
+
+def _first_url(steps: object) -> object:
+    match steps:
+        case [{"url": url}, *_]:
+            return url
+    return None
 
 
 def _contradictions(
@@ -169,6 +179,8 @@ def _contradicting_settings(
     for settings, place, merged in placed:
         for key, text in monitor_mistakes(merged, settings.model_fields_set, environ):
             yield ((*place, key) if key in settings.model_fields_set else ("defaults", key)), text
+        if isinstance(settings, WrittenMonitor):
+            yield from (((*place, *at), text) for at, text in step_mistakes(settings, merged))
 
 
 def _dangling(
@@ -183,7 +195,8 @@ def _merged(monitor: WrittenMonitor, written: WrittenConfig) -> Monitor:
     """Return the monitor with its defaults; its own keys win. All values are validated already."""
     group = monitor.group if "group" in monitor.model_fields_set else written.defaults.group
     chosen = _chosen(written, written.groups.get(group or "", GroupSettings()), monitor)
-    chosen["name"] = _name(monitor.name, monitor.url)
+    chosen["url"] = monitor.first_url
+    chosen["name"] = _name(monitor.name, monitor.first_url)
     return Monitor.model_construct(_GIVEN, **chosen)
 
 

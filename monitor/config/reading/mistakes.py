@@ -23,7 +23,9 @@ from monitor.config.model import (
     Expect,
     MonitorSettings,
     OAuth2,
+    Save,
     StatusPage,
+    Step,
     Window,
     WrittenConfig,
     WrittenMonitor,
@@ -38,6 +40,8 @@ _MODELS: dict[str | None, type[BaseModel]] = {
     "defaults": MonitorSettings,
     "modules": MonitorSettings,
     "expect": Expect,
+    "steps": Step,
+    "save": Save,
     "basic_auth": BasicAuth,
     "oauth2": OAuth2,
     "window": Window,
@@ -62,6 +66,7 @@ _ALLOWED = {
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "missing; must be given",
+    "missing_url": lambda _: "missing; must be given, or steps",
     "literal_error": lambda limit: f"not one of the choices; must be {limit['expected']}",
     "greater_than": lambda limit: f"too small; must be greater than {limit['gt']:g}",
     "greater_than_equal": lambda limit: f"too small; must be at least {limit['ge']:.12g}",
@@ -73,7 +78,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _unknown_key(place: JsonPlace) -> str:
-    if place in {("defaults", "name"), ("defaults", "url")}:
+    if place in {("defaults", "name"), ("defaults", "url"), ("defaults", "steps")}:
         return "not a default; must be given in each monitor"
     if place[0] == "modules" and place[2:] in {("name",), ("url",)}:
         return "not of a module; the target of /probe is what has it"
@@ -105,7 +110,7 @@ def place_of(error: ErrorDetails, document: Any) -> JsonPlace:
         inside = inside or (isinstance(document, list) and isinstance(step, int))
         if inside:
             document = document[step]
-        if inside or (error["type"] == "missing" and step is error["loc"][-1]):
+        if inside or (error["type"].startswith("missing") and step is error["loc"][-1]):
             place.append(step)
     return tuple(place)
 

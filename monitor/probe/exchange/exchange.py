@@ -36,9 +36,21 @@ class Exchange:
         self, monitor: Monitor, connector: Connector, environ: Mapping[str, str] = os.environ
     ) -> None:
         self._monitor = monitor
+        self._environ = environ
         self._configured = Configured(monitor, environ)
         self._connector = connector
+        self._jar: aiohttp.CookieJar | None = None
         self._kept: dict[_Key, Wire] = {}
+
+    def ask(self, monitor: Monitor, jar: aiohttp.CookieJar) -> None:
+        """Send another request from now on, with the cookies of the jar and into it.
+
+        Raises:
+            ValueError: it cannot be sent.
+
+        """
+        self._configured = Configured(monitor, self._environ, jar)
+        self._monitor, self._jar = monitor, jar
 
     @property
     def is_secure(self) -> bool:
@@ -58,13 +70,14 @@ class Exchange:
 
         """
         request = self._configured.first
-        jar: aiohttp.CookieJar | None = None
+        jar = self._jar
         while True:
             context = context_for(request.own) if request.secure else None
             wire, message = await self._send(request, context, timing)
             try:
                 if cookies := message.headers.getall("Set-Cookie", ()):
-                    jar = jar or aiohttp.CookieJar(unsafe=True)
+                    if jar is None:
+                        jar = aiohttp.CookieJar(unsafe=True)
                     jar.update_cookies_from_headers(_acceptable(cookies, jar), request.url)
                 try:
                     following = self._following(request, message, jar)

@@ -14,6 +14,7 @@ from http.cookies import Morsel
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from aiohttp import CookieJar
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -79,7 +80,9 @@ class Request(NamedTuple):
 class Configured:
     """What the requests of one monitor have in common; `environ` may name its proxies."""
 
-    def __init__(self, monitor: Monitor, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, monitor: Monitor, environ: Mapping[str, str] = os.environ, jar: CookieJar | None = None
+    ) -> None:
         url = URL(monitor.url)
         self._headers = _headers(monitor, url)
         self._body = monitor.body.get_secret_value().encode() if monitor.body else b""
@@ -89,7 +92,9 @@ class Configured:
         further = no_proxy_of(environ) if monitor.proxy == ENVIRONMENT else ()
         self._without_proxy = WithoutProxy((*monitor.no_proxy, *further))
         target = _target(_encoded(monitor.url.partition(":")[2]))
-        self.first = self.request(monitor.method, url.with_user(None).with_fragment(None), target, own=True)
+        url = url.with_user(None).with_fragment(None)
+        cookies = jar.filter_cookies(url) if jar else None
+        self.first = self.request(monitor.method, url, target, cookies, own=True)
 
     def request(
         self,
@@ -110,7 +115,7 @@ class Configured:
         content = self._body if own and body else b""
         headers = CIMultiDict({"Host": url.host_port_subcomponent or ""})
         for name, value in self._headers.items():
-            if own or _is_harmless(name.lower()):
+            if own or is_harmless(name.lower()):
                 headers[name] = value
         _add_credentials(headers, url)
         headers.setdefault("Accept", "*/*")
@@ -287,5 +292,6 @@ def _basic(username: str, password: str) -> str:
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
 
 
-def _is_harmless(header: str) -> bool:
+def is_harmless(header: str) -> bool:
+    """Return whether other origins may get a header of this name, in small letters."""
     return header in _HARMLESS or header.startswith("accept-")

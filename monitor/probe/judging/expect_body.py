@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from types import NoneType
+from typing import Any
 
 import jmespath  # type: ignore[import-untyped]
 import msgspec
@@ -14,8 +15,8 @@ MAX_JSON_VALUES = 100_000
 """Parsing them takes up to 15 ms, during which no other thread runs."""
 
 # Measured: an expression takes up to 6 us for each element of a list, whose two bytes are "1,".
-_EFFORT = 200
-_DECODING = 10  # some charsets take 200 ns for a byte that is none of theirs
+JSON_EFFORT = 200
+DECODING_EFFORT = 10  # some charsets take 200 ns for a byte that is none of theirs
 # What an expression can raise on values that it was not written for.
 _UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError)
 # What an expression can return instead of `true`, beside numbers.
@@ -31,7 +32,7 @@ def body_has(pattern: str) -> Expectation:
         if compiled.search(response.text) is None:
             yield _undecided(pattern) if response.truncated else (Reason.BODY, detail)
 
-    return Expectation(judge, _DECODING + compiled.programsize)
+    return Expectation(judge, DECODING_EFFORT + compiled.programsize)
 
 
 def body_lacks(pattern: str) -> Expectation:
@@ -45,7 +46,7 @@ def body_lacks(pattern: str) -> Expectation:
         elif response.truncated:
             yield _undecided(pattern)
 
-    return Expectation(judge, _DECODING + compiled.programsize)
+    return Expectation(judge, DECODING_EFFORT + compiled.programsize)
 
 
 def body_ends(response: Response) -> Iterable[Failure]:
@@ -57,6 +58,48 @@ def body_ends(response: Response) -> Iterable[Failure]:
 
 def _undecided(pattern: str) -> Failure:
     return Reason.BODY_TOO_LARGE, f'the part of the body that was read does not match "{shown(pattern)}"'
+
+
+class NoJsonError(Exception):
+    """There is no JSON to look at; `failure` is why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure[1])
+        self.failure = failure
+
+
+def document_in(response: Response) -> Any:
+    """Return the JSON of the body.
+
+    Raises:
+        NoJsonError: there is none, or it is too large.
+
+    """
+    undecidable = _undecidable(response)
+    if undecidable is not None:
+        raise NoJsonError(undecidable)
+    try:
+        return msgspec.json.decode(response.text.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.MsgspecError, RecursionError):
+        raise NoJsonError((Reason.JSON, "the body is not JSON, or nested too deeply")) from None
+
+
+def found_in(document: Any, expression: Any, written: str) -> Any:
+    """Return what a compiled JMESPath expression finds; `written` is what to call it.
+
+    Raises:
+        NoJsonError: the expression cannot be applied to this document.
+
+    """
+    try:
+        return expression.search(document)
+    except _UNFIT:
+        raise NoJsonError((Reason.JSON, f"{written} does not fit this JSON")) from None
+
+
+def kind_of(found: Any) -> str:
+    """Return what an expression has found, in words."""
+    return _KINDS.get(type(found), "a number")
 
 
 def _undecidable(response: Response) -> Failure | None:
@@ -74,22 +117,18 @@ def json_is_true(expressions: Sequence[str]) -> Expectation:
     compiled = [(shown(each), jmespath.compile(each)) for each in expressions]
 
     def judge(response: Response) -> Iterable[Failure]:
-        undecidable = _undecidable(response)
-        if undecidable is not None:
-            yield undecidable
-            return
         try:
-            document = msgspec.json.decode(response.text.removeprefix(b"\xef\xbb\xbf"))
-        except (msgspec.MsgspecError, RecursionError):
-            yield Reason.JSON, "the body is not JSON, or nested too deeply"
+            document = document_in(response)
+        except NoJsonError as error:
+            yield error.failure
             return
         for written, expression in compiled:
             try:
-                found = expression.search(document)
-            except _UNFIT:
-                yield Reason.JSON, f"{written} does not fit this JSON"
+                found = found_in(document, expression, written)
+            except NoJsonError as error:
+                yield error.failure
             else:
                 if found is not True:
-                    yield Reason.JSON, f"{written} is {_KINDS.get(type(found), 'a number')}, expected true"
+                    yield Reason.JSON, f"{written} is {kind_of(found)}, expected true"
 
-    return Expectation(judge, _EFFORT * len(compiled))
+    return Expectation(judge, JSON_EFFORT * len(compiled))

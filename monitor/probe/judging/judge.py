@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from typing import TypeVar
 
 from monitor.config.model import Expect
 from monitor.probe.judging.expect import (
@@ -27,7 +28,9 @@ from monitor.probe.judging.expect_tls import (
 from monitor.result import OwnTroubleError
 
 # RE2 takes up to 20 ns for a step, so that the event loop is blocked for 10 ms at most.
-_STEPS_ON_LOOP = 500_000
+STEPS_ON_LOOP = 500_000
+
+T = TypeVar("T")
 
 
 class Judge:
@@ -49,9 +52,9 @@ class Judge:
             OwnTroubleError: there is no thread left.
 
         """
-        if self._effort * _size(response) <= _STEPS_ON_LOOP:
+        if self._effort * size_of(response) <= STEPS_ON_LOOP:
             return judged(self._expectations, response)
-        return await _in_thread(lambda: judged(self._expectations, response))
+        return await in_thread(lambda: judged(self._expectations, response))
 
 
 def _compiled(expect: Expect) -> list[Expectation]:
@@ -87,13 +90,20 @@ def _of_tls(expect: Expect) -> Iterator[Expectation]:
         yield certificate_is_one_of(expect.certificate_sha256)
 
 
-def _size(response: Response) -> int:
+def size_of(response: Response) -> int:
+    """Return how much expressions may go through: the body, and headers of which something is asked."""
     headers = sum(len(value) for values in response.headers.values() for value in values)
     return len(response.body) + headers + (len(response.tls.issuer) if response.tls else 0)
 
 
-async def _in_thread(work: Callable[[], Failure | None]) -> Failure | None:
-    outcome: Future[Failure | None] = Future()
+async def in_thread(work: Callable[[], T]) -> T:
+    """Return what a thread of its own has found out. Cancelling leaves the thread running.
+
+    Raises:
+        OwnTroubleError: there is no thread left.
+
+    """
+    outcome: Future[T] = Future()
     outcome.set_running_or_notify_cancel()
 
     def run() -> None:

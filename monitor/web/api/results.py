@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.result import CheckResult, Evidence, Tls
+from monitor.result import CheckResult, Evidence, StepResult, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.database import StoreUnavailableError
 from monitor.uptime.sums import Status, status_of
@@ -44,6 +44,8 @@ class Result(msgspec.Struct, frozen=True):
     tls: Tls | None
     evidence: Evidence | None
     """What a failed check has seen: the response, DNS, addresses, redirects, certificates."""
+    steps: Sequence[StepResult] | None
+    """What each step found, for a monitor that has steps."""
 
 
 class ResultList(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class ResultList(msgspec.Struct, frozen=True):
     next: str | None
 
 
-_COLUMNS = columns(Result, without=("tls", "evidence"))
+_COLUMNS = columns(Result, without=("tls", "evidence", "steps"))
 
 
 class ApiResults:
@@ -69,7 +71,7 @@ class ApiResults:
                 "/monitors/{name}/results",
                 "Results of a monitor, the newest first",
                 "Those whose slots lie from `since` until `until`, page by page. As CSV they are without "
-                "`tls` and `evidence`.",
+                "`tls`, `evidence` and `steps`.",
                 self._list,
                 ResultList,
                 (SINCE, UNTIL, LIMIT, PLACE_CURSOR),
@@ -183,6 +185,7 @@ def _result(
         certificate_expires_at=found.certificate_expires_at,
         tls=msgspec.convert(found.tls, Tls | None),
         evidence=msgspec.convert(found.evidence, Evidence | None),
+        steps=msgspec.convert(found.steps, Sequence[StepResult] | None),
     )
 
 

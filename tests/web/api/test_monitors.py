@@ -164,6 +164,7 @@ async def test_a_check_now(api: Client) -> None:
         "certificate_expires_at": None,
         "tls": None,
         "evidence": None,
+        "steps": None,
     }
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.result import Evidence, Hop, Phases, Tls
+from monitor.result import Evidence, Hop, Phases, StepResult, Tls
 from monitor.runtime.text import DAY_S
 from monitor.storage.expiry import KeptDays, expire
 from monitor.storage.results import ResultStore
@@ -42,7 +42,10 @@ async def test_a_result_has_all_that_was_found(api: Client, store: ResultStore) 
     at = time.time() - 60
     evidence = Evidence({"Server": "nginx"}, "<h1>oops</h1>", hops=(Hop("https://a.test/", 500, None),))
     phases = Phases(resolve=0.005, transfer=0.1)
-    await store.save([failed("shop", at, tls=TLS, evidence=evidence, ip="192.0.2.7", phases=phases)])
+    steps = (StepResult("log in", 403, 0.25, phases, "status"),)
+    await store.save(
+        [failed("shop", at, tls=TLS, evidence=evidence, ip="192.0.2.7", phases=phases, steps=steps)]
+    )
 
     (result,) = (await api("/monitors/shop/results")).json["results"]
 
@@ -50,6 +53,7 @@ async def test_a_result_has_all_that_was_found(api: Client, store: ResultStore) 
     assert (result["status_code"], result["reason"], result["ip"]) == (500, "status", "192.0.2.7")
     assert (result["resolve_s"], result["connect_s"], result["transfer_s"]) == (0.005, None, 0.1)
     assert result["tls"] == msgspec.to_builtins(TLS)
+    assert result["steps"] == msgspec.to_builtins(list(steps))
     assert result["evidence"] == {
         "headers": {"Server": "nginx"},
         "body": "<h1>oops</h1>",

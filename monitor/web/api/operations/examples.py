@@ -109,6 +109,7 @@ _RESULT = Result(
             ),
         ),
     ),
+    steps=None,
 )
 _UPTIME = Uptime(
     monitor="Checkout",
