@@ -441,7 +441,9 @@ def test_each_metric_is_explained_and_none_is_invented(program: Start) -> None:
     named = set(
         re.findall(r"`((?:website_health|config|probe|blackbox_exporter)_\w+)", text_of("docs/metrics.md"))
     )
-    monitor = program(monitors=[{"name": "shop", "url": "http://127.0.0.1:9/", "interval_s": 1}])
+    step = {"name": "in", "url": "http://127.0.0.1:9/"}
+    shop = {"name": "shop", "url": "http://127.0.0.1:9/", "interval_s": 1}
+    monitor = program(monitors=[shop, {"name": "login", "steps": [step], "interval_s": 1}])
     monitor.start()
     url = monitor.prints(r"web: (http://\S+)/")[1]
 

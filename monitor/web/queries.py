@@ -335,6 +335,15 @@ class PageReader:
             for at, p50, p95, p99, slowest, *phases in map(tuple, rows)
         ]
 
+    async def step_times(
+        self, monitor: str, since: float, until: float, step_s: float
+    ) -> dict[float, dict[str, float]]:
+        """Read how long each step of good checks took on average, by step of time and name."""
+        found: defaultdict[float, dict[str, float]] = defaultdict(dict)
+        for at, name, seconds in map(tuple, await self._rows(sql.STEPS, monitor, since, until, step_s)):
+            found[at][name] = seconds
+        return dict(sorted(found.items()))
+
     async def _rows(self, query: str, *arguments: Any) -> Sequence[Any]:
         return await self._database.fetch(query, *arguments)
 

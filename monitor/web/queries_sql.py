@@ -130,6 +130,13 @@ SELECT * FROM (
 ) AS latest WHERE NOT up LIMIT 1
 """  # noqa: S608 - all of it is written here
 
+STEPS = """
+SELECT floor(scheduled_at / $4) * $4 AS at, step ->> 'name', avg((step ->> 'seconds')::float8)
+FROM health_data CROSS JOIN LATERAL jsonb_array_elements(steps) AS step
+WHERE monitor = $1 AND scheduled_at >= $2 AND scheduled_at < $3 AND up
+GROUP BY 1, 2
+"""
+
 COURSE = """
 SELECT floor(scheduled_at / $4) * $4 AS at,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY time), percentile_cont(0.95) WITHIN GROUP (ORDER BY time),

@@ -25,7 +25,7 @@ class StepRequest:
         self._step = step
         start = beginning(step.url)
         self._origin = URL(start).origin()
-        settings = {"url": start, **_settings(monitor, step), **_at(monitor, start)}
+        settings = {"url": start, **settings_of(monitor, step), **_at(monitor, start)}
         settings["headers"] |= _content_type(step)
         self.monitor = monitor.model_copy(update=settings)
         """What is the same in each check."""
@@ -57,7 +57,7 @@ class StepRequest:
         return self.monitor.model_copy(update=changes)
 
 
-def _settings(monitor: Monitor, step: Step) -> dict[str, Any]:
+def settings_of(monitor: Monitor, step: Step) -> dict[str, Any]:
     """Return the settings of the step, which are those of the monitor where it has none."""
     return {
         "steps": (),

@@ -17,7 +17,7 @@ from monitor.domains.known import Domain, expiry_of
 from monitor.result import CheckResult, Reason
 from monitor.sharing.shards import SHARDS, shard_of
 from monitor.uptime.sums import status_of
-from monitor.web.metrics import blackbox, histograms
+from monitor.web.metrics import blackbox, histograms, steps
 from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels
 from monitor.web.metrics.histograms import Durations, kept_by
 from monitor.web.orders import NO_ORDERS, Orders
@@ -43,6 +43,7 @@ _FAMILIES = (
     Family(CHECKS, "counter", "All checks, by what they found."),
     Family(FAILURES, "counter", "All checks that were not up, by reason; a series begins with its first."),
     Family(REASONS, "counter", "All checks of all monitors that were not up, by reason, from 0 on."),
+    steps.FAMILY,
     *histograms.FAMILIES,
 )
 _RESULTS = ("up", "degraded", "down", "unknown")
@@ -164,6 +165,7 @@ class CheckMetrics:
         yield await _page(latest, _write_gauges)
         yield await _page(latest, _write_phases)
         yield await _page(latest, _write_tls)
+        yield await _page([each for each in latest if each.result.steps], _write_steps)
         yield await _page(monitors, self._write_orders)
         yield await _page(monitors, _write_counts)
         yield await _page(list(self._durations.values()), _write_durations)
@@ -219,7 +221,10 @@ def _write_checked_at(latest: Sequence[_Latest], page: MetricsText) -> None:
 
 
 def _write_gauges(latest: Sequence[_Latest], page: MetricsText) -> None:
-    gauges = [blackbox.gauges(each.result, each.monitor, each.monitor.timeout_s) for each in latest]
+    gauges = [
+        blackbox.gauges(each.result, steps.shown(each.result, each.monitor), each.monitor.timeout_s)
+        for each in latest
+    ]
     columns = [(name, "") for name in gauges[0]]
     page.add_rows(columns, [each.common for each in latest], [each.values() for each in gauges])
 
@@ -232,6 +237,11 @@ def _write_phases(latest: Sequence[_Latest], page: MetricsText) -> None:
 def _write_tls(latest: Sequence[_Latest], page: MetricsText) -> None:
     for each in latest:
         page.add(blackbox.tls_labels(each.result), each.common)
+
+
+def _write_steps(latest: Sequence[_Latest], page: MetricsText) -> None:
+    for each in latest:
+        page.add(steps.samples(each.result), each.common)
 
 
 def _write_counts(monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:

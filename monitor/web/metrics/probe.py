@@ -8,7 +8,7 @@ from aiohttp import web
 
 from monitor.config.model import Config, Monitor
 from monitor.result import CheckResult, OwnTroubleError
-from monitor.web.metrics import blackbox
+from monitor.web.metrics import blackbox, steps
 from monitor.web.metrics.checks import DOMAIN_EXPIRY, domain_samples
 from monitor.web.metrics.exposition import MetricsText
 from monitor.web.metrics.targets import Targets
@@ -49,9 +49,10 @@ class ProbePage:
             raise web.HTTPServiceUnavailable(text="the check could not be made\n") from None
         if result.up is None:
             raise web.HTTPServiceUnavailable(text="this machine has no network\n")
-        page = MetricsText((*blackbox.FAMILIES, DOMAIN_EXPIRY))
+        page = MetricsText((*blackbox.FAMILIES, steps.FAMILY, DOMAIN_EXPIRY))
         timeout_s = min(limit_s, monitor.timeout_s)
-        page.add(blackbox.samples(result, monitor, timeout_s))
+        page.add(blackbox.samples(result, steps.shown(result, monitor), timeout_s))
+        page.add(steps.samples(result))
         page.add(domain_samples(self._program.running.domains.of(monitor.name), time.time()))
         return web.Response(
             body=b"".join(page.parts(openmetrics=False)), headers={"Content-Type": _CONTENT_TYPE}

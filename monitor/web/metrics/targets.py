@@ -31,7 +31,7 @@ class Targets:
         """Find these monitors, by name or URL, and what the modules may be used for."""
         by_url: defaultdict[str, list[Monitor]] = defaultdict(list)
         by_name = {}
-        for monitor in config.monitors:
+        for monitor in sorted(config.monitors, key=lambda each: len(each.steps)):
             by_name[monitor.name] = [monitor]
             for url in {_same(monitor.url), _same(monitor.public_url)}:
                 by_url[url].append(monitor)
@@ -41,14 +41,14 @@ class Targets:
     def asked(self, query: Mapping[str, str]) -> tuple[Monitor, bool]:
         """Return what the parameters ask for, and whether a module says how it is checked.
 
-        Of several monitors that fit, it is the first.
+        Of several monitors that fit, it is the first, if there is one the first without steps.
         """
         target, hostname, module = query.get("target"), query.get("hostname", ""), query.get("module")
         if not target:
             raise web.HTTPBadRequest(text="the parameter target is missing\n")
         found = self._monitors.get(target) or self._monitors.get(_same(target)) or []
         sending = [each for each in found if not hostname or _host(each) == hostname.lower()]
-        if not self._modules or (found and not module):
+        if not self._modules or (found and not module) or (sending and sending[0].steps):
             return _first(found, sending), False
         settings = self._modules.get(module or _DEFAULT_MODULE)
         if settings is None:
@@ -100,7 +100,8 @@ def _sent_as(hostname: str, settings: MonitorSettings) -> dict[str, Any]:
 
 def _host(monitor: Monitor) -> str:
     """Return what the first request has as its Host."""
-    given = {name.lower(): value for name, value in monitor.headers.items()}.get("host")
+    headers = monitor.headers | (monitor.steps[0].headers if monitor.steps else {})
+    given = {name.lower(): value for name, value in headers.items()}.get("host")
     return (given.get_secret_value() if given else URL(monitor.url).host_port_subcomponent or "").lower()
 
 

@@ -14,10 +14,10 @@ from monitor.runtime.text import DAY_S, duration
 from monitor.uptime.maintenance import intervals
 from monitor.web.pages.asked_checks import AskedChecks
 from monitor.web.pages.base import Pages
-from monitor.web.pages.content.charts import Frame, phases_chart, response_chart
+from monitor.web.pages.content.charts import Frame, response_chart, stacked_chart
 from monitor.web.pages.content.history import DAY_H, bounds
 from monitor.web.pages.content.response_times import (
-    PHASES,
+    PHASE_LAYERS,
     RANGES,
     by_day,
     frame_of,
@@ -25,9 +25,11 @@ from monitor.web.pages.content.response_times import (
     range_of,
     response_points,
     shades_of,
+    step_layers,
+    step_points,
     steps_of,
 )
-from monitor.web.pages.content.results import shown_result
+from monitor.web.pages.content.results import shown_result, step_in_words
 from monitor.web.pages.content.states import labels_of
 from monitor.web.pages.maintenance import maintenance_of
 from monitor.web.pages.overview import ordered_states, rows_of
@@ -71,6 +73,8 @@ class MonitorPage:
         outages = await reader.incidents([name], shown.since, shown.until, limit=_SHADES, while_flapping=True)
         made = await reader.maintenance(shown.since, math.inf)
         make_steps = await self._steps(reader, name, asked, shown)
+        layers = step_layers(monitor, RANGES[asked])
+        times = await reader.step_times(name, shown.since, shown.until, shown.step_s) if layers else {}
 
         def context() -> dict[str, Any]:
             *steps, whole = make_steps()
@@ -86,8 +90,10 @@ class MonitorPage:
                 "ranges": RANGES,
                 "range": asked,
                 "response_chart": response_chart(response_points(steps), _LINES, shades, shown),
-                "phases_chart": phases_chart(phase_points(steps), PHASES, shades, shown),
-                "phase_names": PHASES,
+                "phases_chart": stacked_chart("phases", phase_points(steps), PHASE_LAYERS, shades, shown),
+                "phase_layers": PHASE_LAYERS,
+                "steps_chart": stacked_chart("steps", step_points(times, layers), layers, shades, shown),
+                "step_layers": layers,
                 "incidents": incidents,
                 "orders": {},
                 "several": False,
@@ -138,6 +144,8 @@ def _facts(result: CheckResult) -> Iterator[Fact]:
     yield "response time", duration(result.response_time)
     yield "code", "-" if result.response_status is None else str(result.response_status)
     yield "address", result.ip or "-"
+    for step in result.steps or ():
+        yield f"step {step.name}", step_in_words(step.status, step.seconds)
 
 
 def _domain(domain: Domain | None, now: float) -> Iterator[Fact]:

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config.model import Expect, Monitor
+from monitor.config.model import Expect, Monitor, Step
 from monitor.domains.known import Domain
-from monitor.result import CheckResult, Evidence, Phases, Reason
+from monitor.result import CheckResult, Evidence, Phases, Reason, StepResult
 from monitor.sharing.shards import shard_of
 from monitor.web.metrics.blackbox import FAMILIES, samples
 from monitor.web.metrics.checks import CheckMetrics
@@ -103,6 +103,24 @@ async def test_the_latest_check_is_not_exported_where_another_process_makes_the_
     assert value(found, "probe_success", monitor=BLOG.name) is None
     assert value(found, "website_health_last_check_timestamp_seconds", monitor=BLOG.name) is None
     assert value(found, "website_health_checks_total", monitor=BLOG.name, result="up") == 1
+
+
+async def test_the_steps_of_the_latest_check_are_exported() -> None:
+    step = Step(name="in", url="http://shop.test/", expect=Expect(json=("ok",)))
+    shop = SHOP.model_copy(update={"steps": (step,)})
+    steps = [StepResult(name, 200, 0.25, Phases(), None) for name in ("in", 'o"ut')]
+    made = metrics(shop, BLOG, results=[of_shop(steps=tuple(steps)), result(monitor=BLOG.name)])
+
+    found = await series(made)
+
+    durations = {
+        dict(labels)["step"]: (seconds, dict(labels)["monitor"])
+        for (name, labels), seconds in found.items()
+        if name == "website_health_step_duration_seconds"
+    }
+    assert durations == {"in": (0.25, "shop"), 'o"ut': (0.25, "shop")}
+    assert value(found, "probe_failed_due_to_cel", monitor="shop") == 0
+    assert value(found, "probe_failed_due_to_cel", monitor=BLOG.name) is None
 
 
 async def test_a_metric_without_a_sample_is_not_mentioned() -> None:

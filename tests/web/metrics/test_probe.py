@@ -13,10 +13,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from pydantic import SecretStr
 
-from monitor.config.model import Expect, Monitor, MonitorSettings
+from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Step
 from monitor.domains.known import Key
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe
+from monitor.probe.steps.probe import StepsProbe
 from monitor.result import CheckResult, Message, OwnTroubleError
 from monitor.schedule import Schedule
 from monitor.storage.database import Database
@@ -206,6 +207,36 @@ async def test_of_several_monitors_with_one_url_the_first_is_checked(ask: Asked)
     await ask("http://shop.example/")
 
     assert (len(first.started), len(second.started)) == (2, 1)
+
+
+async def test_steps_are_made_one_after_the_other_and_timed(
+    ask: Asked, serve: Serve, network: Network
+) -> None:
+    url = serve(answer(ok(b"welcome")))
+    steps = [{"name": 'log "in"', "url": url}, {"name": "account", "url": url}]
+    login = Monitor.model_validate({"name": "login", "url": url, "steps": steps, "interval_s": 3_600})
+    ask.check(login, StepsProbe(login, "here", network))
+
+    found = await ask.series("login")
+
+    first, second = (
+        found[f'website_health_step_duration_seconds step="{name}"'] for name in ('log "in"', "account")
+    )
+    assert found["probe_success"] == 1
+    assert first + second == pytest.approx(found["probe_duration_seconds"])
+
+
+async def test_a_url_is_that_of_a_monitor_without_steps_if_there_is_one(ask: Asked) -> None:
+    step = Step(name="first", url="http://shop.example/", headers={"Host": SecretStr("a.example")})
+    plain = Monitor(name="plain", url="http://shop.example/")
+    login = Monitor(name="login", url="http://shop.example/", steps=(step,))
+
+    modules = {"http_2xx": MonitorSettings()}
+    ask.probe.follow(Config(monitors=(login, plain), modules=modules))
+    asked = {"target": "http://shop.example/"}
+
+    assert ask.probe._targets.asked(asked) == (plain, False)
+    assert ask.probe._targets.asked(asked | {"hostname": "a.example", "module": "http_2xx"}) == (login, False)
 
 
 @pytest.mark.parametrize("target", ["other", "http://shop.example/other", "http://[", "http://127.0.0.1:9/"])

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.domains.known import Domains
 from monitor.incidents.store import locked
-from monitor.result import Attempt, Evidence, Tls
+from monitor.result import Attempt, CheckResult, Evidence, StepResult, Tls
 from monitor.result import Phases as Took
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
@@ -70,6 +70,38 @@ async def test_each_range_has_its_charts(store: ResultStore, asked: str) -> None
     assert "p50 250 ms" in page.text or "p95 2" in page.text
     assert 'class="transfer"' in page.text
     assert "No data in this range" not in page.text
+
+
+STEPS = [{"name": name, "url": "https://shop.example/"} for name in ("form", "log <in>", "out")]
+
+
+def stepped(ago_s: float, *seconds: float, **more: Any) -> CheckResult:
+    steps = (StepResult(step["name"], 200, s, Took(), None) for step, s in zip(STEPS, seconds, strict=False))
+    return result("login", ago_s, steps=tuple(steps), **more)
+
+
+@pytest.mark.parametrize(("asked", "is_shown"), [("3h", True), ("24h", True), ("7d", False)])
+async def test_steps_are_stacked_as_long_as_there_are_single_results(
+    store: ResultStore, asked: str, is_shown: bool
+) -> None:
+    failed = stepped(50, 9.0, up=False, reason="status")
+    await store.save([stepped(60, 0.02, 0.04, 0.03), failed])
+
+    async with site_of(configured({"name": "login", "steps": STEPS}), store) as visitor:
+        page = await visitor.get(f"/monitors/login?range={asked}")
+
+    keys = '<span class="key step1">form</span> <span class="key step2">log &lt;in&gt;</span>'
+    assert (keys in page.text) is is_shown
+    assert ("form 20 ms, log &lt;in&gt; 40 ms, out 30 ms" in page.text) is is_shown
+    assert ('<rect class="step3"' in page.text) is is_shown
+    assert "<dt>step log &lt;in&gt;</dt><dd>200, 40 ms</dd>" in page.text
+
+
+async def test_a_monitor_without_steps_has_no_chart_of_them(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        page = await visitor.get("/monitors/shop")
+
+    assert '"Steps;' not in page.text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from monitor.alerts.store import AlertStore, Silence
 from monitor.config.model import Config
+from monitor.result import Phases, StepResult
 from monitor.runtime.progress import Availability
 from monitor.storage.database import Database
 from monitor.web.pages.base import Pages
@@ -76,7 +77,9 @@ async def test_what_the_alerts_know_of_the_database_is_said_too() -> None:
 
 
 async def test_a_monitor_s_page_shows_its_last_check_and_its_settings() -> None:
-    seen = [result("shop", **DOWN | {"response_status": None, "ip": "192.0.2.1"}), result("blog")]
+    steps = (StepResult("log in", None, 0.25, Phases(), "connect_refused"),)
+    failed = DOWN | {"response_status": None, "ip": "192.0.2.1", "steps": steps}
+    seen = [result("shop", **failed), result("blog")]
 
     async with site_of(world(), result_store(AWAY), seen=seen) as visitor:
         shop, blog, new, resting = [
@@ -85,6 +88,7 @@ async def test_a_monitor_s_page_shows_its_last_check_and_its_settings() -> None:
 
     assert "<dt>checked at</dt><dd><time datetime=" in shop
     assert re.search("<dt>code</dt><dd>-</dd>.*<dt>address</dt><dd>192.0.2.1</dd>", shop, re.DOTALL)
+    assert "<dt>step log in</dt><dd>no response, 250 ms</dd>" in shop
     assert "<p>status 503</p>" in shop
     assert "<dt>code</dt><dd>200</dd>" in blog
     assert "<dt>address</dt><dd>-</dd>" in blog

@@ -140,27 +140,34 @@ def response_chart(
     return _chart("response times", points, names, shades, frame, top, lines)
 
 
-def phases_chart(
-    points: Sequence[ChartPoint], names: Sequence[str], shades: Iterable[Shade], frame: Frame
+class Layer(NamedTuple):
+    """One of the parts that are stacked; `style` is the class of its colour."""
+
+    name: str
+    style: str
+
+
+def stacked_chart(
+    what: str, points: Sequence[ChartPoint], layers: Sequence[Layer], shades: Iterable[Shade], frame: Frame
 ) -> Markup:
-    """Draw a column for each step, in which the named parts are stacked."""
+    """Draw a column for each step, in which the parts are stacked."""
     top = _ceiling(sum(value or 0 for value in point.values) for point in points)
-    columns = _joined(_columns(points, names, frame, top))
-    return _chart("phases", points, names, shades, frame, top, columns)
+    columns = _joined(_columns(points, [layer.style for layer in layers], frame, top))
+    return _chart(what, points, [layer.name for layer in layers], shades, frame, top, columns)
 
 
 def _columns(
-    points: Sequence[ChartPoint], names: Sequence[str], frame: Frame, top: float
+    points: Sequence[ChartPoint], styles: Sequence[str], frame: Frame, top: float
 ) -> Iterator[Markup]:
     for point in points:
         left, right = frame.x(point.at), frame.x(point.at + frame.step_s)
         base = 0.0
-        for name, value in zip(names, point.values, strict=True):
+        for style, value in zip(styles, point.values, strict=True):
             if value:
                 upper, lower = frame.y(base + value, top), frame.y(base, top)
                 yield Markup(
                     '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
-                ).format(name, left, upper, max(0.5, right - left), lower - upper)
+                ).format(style, left, upper, max(0.5, right - left), lower - upper)
                 base += value
 
 

@@ -1,17 +1,20 @@
 """A monitor's response times and phases, in one of the time ranges that its page offers. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from monitor.config.model import Monitor
 from monitor.runtime.text import DAY_S, HOUR_S, duration
 from monitor.uptime.maintenance import Interval
 from monitor.uptime.sums import Sums, percentile
-from monitor.web.pages.content.charts import ChartPoint, ChartState, Frame, Shade
+from monitor.web.pages.content.charts import ChartPoint, ChartState, Frame, Layer, Shade
 from monitor.web.pages.content.history import DAY_H, ByPeriod, times
 from monitor.web.queries import Incident, Step
 
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
+PHASE_LAYERS = tuple(Layer(phase, phase) for phase in PHASES)
+_COLOURS = ("step1", "step2", "step3", "step4", "step5", "step6", "step7")
 _POINTS = 60
 _STATES: dict[str, ChartState] = {"down": "down", "partial": "degraded", "degraded": "degraded"}
 
@@ -86,6 +89,19 @@ def response_points(found: Iterable[Step]) -> list[ChartPoint]:
 
 def phase_points(found: Iterable[Step]) -> list[ChartPoint]:
     return [ChartPoint(step.at, tuple(step.phases)) for step in found if step.at is not None]
+
+
+def step_layers(monitor: Monitor, asked: Range) -> list[Layer]:
+    """Return the layers of the steps of a check; none for a long range: only single results have steps.
+
+    Beside each other, two have different colours.
+    """
+    steps = monitor.steps if asked.length_s <= DAY_S else ()
+    return [Layer(step.name, _COLOURS[position % len(_COLOURS)]) for position, step in enumerate(steps)]
+
+
+def step_points(found: Mapping[float, Mapping[str, float]], layers: Sequence[Layer]) -> list[ChartPoint]:
+    return [ChartPoint(at, tuple(times.get(layer.name) for layer in layers)) for at, times in found.items()]
 
 
 def shades_of(incidents: Iterable[Incident], maintenance: Iterable[Interval], now: float) -> list[Shade]:

@@ -30,9 +30,16 @@ def _measured(result: ResultRow) -> Iterator[tuple[str, str]]:
     for phase in PHASES:
         seconds = getattr(result, f"{phase}_s")
         yield phase, "" if seconds is None else duration(seconds)
+    for step in result.steps or ():
+        yield f"step {step['name']}", step_in_words(step["status"], step["seconds"])
     yield "redirects", str(result.redirects or "")
     yield "from", result.location or ""
     yield "to", str(result.ip or "")
+
+
+def step_in_words(status: int | None, seconds: float) -> str:
+    """Return the outcome of one of the steps of a check."""
+    return f"{'no response' if status is None else status}, {duration(seconds)}"
 
 
 def _seen(evidence: Evidence, at: float) -> Iterator[tuple[str, str]]:

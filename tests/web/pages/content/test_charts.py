@@ -9,16 +9,18 @@ from monitor.web.pages.content.charts import (
     Bar,
     ChartPoint,
     Frame,
+    Layer,
     Shade,
-    phases_chart,
     response_chart,
     sparkline,
+    stacked_chart,
     uptime_bars,
 )
 
 HOUR_S = 3_600.0
 DAY = Frame(since=0.0, until=24 * HOUR_S, step_s=HOUR_S)
 NAMES = ("p50", "p95", "max")
+TLS = Layer("tls", "tls")
 
 
 def drawn(chart: Markup, tag: str, name: str | None = None) -> list[ET.Element]:
@@ -78,9 +80,9 @@ def test_a_moment_of_an_outage_shows_that_too() -> None:
 
 def test_a_chart_without_data_says_so() -> None:
     assert "No data in this range." in response_chart([], NAMES, [], DAY)
-    assert "No data in this range." in phases_chart([], NAMES, [], DAY)
-    assert "No data in this range." in phases_chart([ChartPoint(0.0, (None,))], ["tls"], [], DAY)
-    assert "No data" not in phases_chart([ChartPoint(0.0, (0.1,))], ["tls"], [], DAY)
+    assert "No data in this range." in stacked_chart("phases", [], [], [], DAY)
+    assert "No data in this range." in stacked_chart("phases", [ChartPoint(0.0, (None,))], [TLS], [], DAY)
+    assert "No data" not in stacked_chart("phases", [ChartPoint(0.0, (0.1,))], [TLS], [], DAY)
 
 
 def test_a_line_breaks_where_spans_of_time_are_missing() -> None:
@@ -113,14 +115,17 @@ def test_an_outage_is_shaded_from_its_beginning_to_its_end() -> None:
     assert float(shade.attrib["width"]) == pytest.approx(DAY.x(12 * HOUR_S) - DAY.x(6 * HOUR_S), abs=0.1)
 
 
-def test_phases_stand_upon_each_other() -> None:
-    chart = phases_chart([ChartPoint(0.0, (0.5, None, 0.25))], ("resolve", "connect", "tls"), [], DAY)
+def test_layers_stand_upon_each_other() -> None:
+    layers = (Layer("look <up>", "resolve"), Layer("connect", "connect"), TLS)
+
+    chart = stacked_chart("phases", [ChartPoint(0.0, (0.5, None, 0.25))], layers, [], DAY)
 
     (lower,), (upper,) = drawn(chart, "rect", "resolve"), drawn(chart, "rect", "tls")
     assert float(upper.attrib["y"]) + float(upper.attrib["height"]) == pytest.approx(
         float(lower.attrib["y"]), abs=0.1
     )
     assert not drawn(chart, "rect", "connect")
+    assert titles(chart, "moment") == ["00:00 UTC: look <up> 500 ms, tls 250 ms"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """How response times went."""
 
+from itertools import pairwise
+
 import pytest
 
+from monitor.config.model import Monitor, Step
 from monitor.uptime.sums import BUCKETS, Sums, bucket
 from monitor.web.pages.content.response_times import (
     RANGES,
@@ -10,6 +13,8 @@ from monitor.web.pages.content.response_times import (
     phase_points,
     response_points,
     shades_of,
+    step_layers,
+    step_points,
     steps_of,
 )
 from monitor.web.queries import Incident, IncidentKind
@@ -25,6 +30,19 @@ def sums(seconds: float, checks: int) -> Sums:
 
 def incident(kind: IncidentKind, since: float, until: float | None) -> Incident:
     return Incident(1, "shop", kind, since, since, until, False, None, None, ())  # noqa: FBT003
+
+
+def test_steps_beside_each_other_have_different_colours_and_are_in_their_order() -> None:
+    steps = tuple(Step(name=str(number), url="http://shop.example/") for number in range(20))
+    monitor = Monitor(name="shop", url="http://shop.example/", steps=steps)
+
+    layers = step_layers(monitor, RANGES["24h"])
+    (point,) = step_points({60.0: {"1": 0.5, "other": 9.0, "0": 0.25}}, layers)
+
+    assert [layer.name for layer in layers] == [step.name for step in steps]
+    assert all(one.style != other.style for one, other in pairwise(layers))
+    assert (point.at, point.values) == (60.0, (0.25, 0.5, *[None] * 18))
+    assert step_layers(monitor, RANGES["7d"]) == []
 
 
 @pytest.mark.parametrize("name", RANGES)
