@@ -30,6 +30,7 @@ _USER_AGENT = "website-health-monitor/0.1"
 _HARMLESS = ("accept", "user-agent")  # these headers, and those that begin with Accept-
 _LENGTHLESS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # without a body, these say nothing about its length
 _WITH_TYPE = {"PATCH", "POST", "PUT"}
+_OF_A_BODY = ("Content-Encoding", "Content-Language", "Content-Length", "Content-Type")
 _BODYLESS = {"CONNECT", "HEAD"}
 _SEE_OTHER = 303
 _REWRITTEN = {301, 302}  # a POST becomes a GET
@@ -122,7 +123,7 @@ class Configured:
         headers.setdefault("Accept-Encoding", ACCEPTED)
         if cookies:
             headers["Cookie"] = _with_cookies(headers.get("Cookie", ""), cookies)
-        _describe_body(headers, method, content)
+        _describe_body(headers, method, content, is_left_out=len(content) < len(self._body))
         secure, site = url.scheme == "https", _place(url)
         proxy = self._proxies.get(url.scheme)
         if proxy is not None and self._without_proxy.has(*site):
@@ -239,7 +240,9 @@ def _add_proxy_credentials(headers: CIMultiDict[str], proxy: Proxy) -> None:
         headers["Proxy-Authorization"] = proxy.credentials
 
 
-def _describe_body(headers: CIMultiDict[str], method: str, content: bytes) -> None:
+def _describe_body(headers: CIMultiDict[str], method: str, content: bytes, *, is_left_out: bool) -> None:
+    for name in _OF_A_BODY if is_left_out else ():
+        headers.popall(name, None)
     if content or method not in _LENGTHLESS:
         headers.setdefault("Content-Length", str(len(content)))
     if content or method in _WITH_TYPE:

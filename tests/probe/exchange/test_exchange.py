@@ -66,6 +66,16 @@ def test_cookies_of_the_check_replace_those_that_are_configured() -> None:
     assert b"ookie: a=1; b=3\r\n" in request.head
 
 
+def test_a_request_that_leaves_out_the_body_does_not_describe_it() -> None:
+    headers = {name: SecretStr("a") for name in ("content-type", "Content-Language", "X-Content")}
+    site = configured(method="POST", body=SecretStr("abc"), headers=headers)
+
+    request = site.request("GET", URL("http://site.test/"), "/", own=True, body=False)
+
+    assert (request.body, b"ontent-" in request.head.replace(b"X-Content: a", b"")) == (b"", False)
+    assert b"X-Content: a" in request.head
+
+
 @pytest.mark.parametrize(
     "location", ["http:///page", " \x12http:///page", "https:?page", "ftp://site.test/", "http://["]
 )
