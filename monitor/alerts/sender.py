@@ -130,7 +130,7 @@ class _Sender:
         is_hourly = _is_due(self.tidied_at, HOUR_S, now)
         every = self.plan.monitors.items()
         if is_hourly:  # a day of results without any certificate takes long to go through
-            https = [name for name, monitor in every if monitor.url.lower().startswith("https:")]
+            https = [name for name, monitor in every if monitor.has_https]
             seen = await self.store.chains(https, now - DAY_S)
         else:
             seen = await self.store.chains([name for name, _ in every], now - _WARN_OF_S, _WARN_AMONG)

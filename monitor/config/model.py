@@ -268,6 +268,12 @@ class Monitor(MonitorSettings):
         return dict.fromkeys(("http", "https"), self.proxy.get_secret_value())
 
     @property
+    def has_https(self) -> bool:
+        """Whether some request is made with TLS, also without a redirect."""
+        urls = (self.url, *(step.url for step in self.steps))
+        return any(url.lower().startswith("https:") for url in urls)
+
+    @property
     def asks_json(self) -> bool:
         """Whether something is expected of JSON."""
         return bool(self.expect.json) or any(step.expect and step.expect.json for step in self.steps)

@@ -245,14 +245,23 @@ async def test_domains_are_warned_of_once(
     assert sorted(titles(receiver)) == ["shop is down", "shop: the domain shop.example expires in 6 d"]
 
 
+HTTPS = {"url": "https://shop.example/"}
+
+
 @pytest.mark.parametrize(
-    ("url", "seen_at", "step_s"),
+    ("settings", "seen_at", "step_s"),
     [
-        ("https://shop.example/", NOW + 30, 60),
-        pytest.param("http://shop.example/", NOW + 30, 60, id="behind-a-redirect"),
-        pytest.param("https://shop.example/", NOW - 100, -60, id="clock-set-back"),
-        pytest.param("https://shop.example/", NOW - 1_000, 3_600, id="late"),
-        pytest.param("https://shop.example/", NOW - 5_000, -3_600, id="late-and-clock-set-back"),
+        (HTTPS, NOW + 30, 60),
+        pytest.param({"url": "http://shop.example/"}, NOW + 30, 60, id="behind-a-redirect"),
+        pytest.param(HTTPS, NOW - 100, -60, id="clock-set-back"),
+        pytest.param(HTTPS, NOW - 1_000, 3_600, id="late"),
+        pytest.param(HTTPS, NOW - 5_000, -3_600, id="late-and-clock-set-back"),
+        pytest.param(
+            {"url": "http://shop.example/", "steps": [{"name": "pay", **HTTPS}]},
+            NOW - 1_000,
+            3_600,
+            id="late-in-a-step",
+        ),
     ],
 )
 async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned_of(
@@ -260,16 +269,16 @@ async def test_a_certificate_that_is_first_seen_while_the_program_runs_is_warned
     store: ResultStore,
     book: Book,
     receiver: HttpReceiver,
-    url: str,
+    settings: dict[str, Any],
     seen_at: float,
     step_s: float,
 ) -> None:
     clock = Clock(NOW)
-    with_hook = config({"hook": hook(receiver)}, monitor("shop", url=url))
-    settings = Settings(with_hook)
+    with_hook = config({"hook": hook(receiver)}, monitor("shop", **settings))
+    taken = Settings(with_hook)
 
-    async with sending(alert_store, settings, clock):
-        await settings.change(with_hook)
+    async with sending(alert_store, taken, clock):
+        await taken.change(with_hook)
         failed = [result(seen_at + n, certificate_expires_at=None) for n in range(1, 5)]
         await store.save([result(seen_at, certificate_expires_at=NOW + 6.5 * 86_400), *failed])
         clock.now += step_s
