@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 import trustme
 
+from tests.probe.steps.shop import CSRF, PHRASE, SESSION, Shop, log_in
 from tests.program import ROOT, Program, Start, until
 from tests.sites import Serve, answer, hang, ok
 
@@ -155,6 +156,35 @@ def test_once_checks_through_the_whole_pipeline_and_prints_a_table(program: Star
     assert "refused the connection" in printed
     assert "off" not in printed
     assert [row["monitor"] for row in rows(database)] == ["gone"]
+
+
+def test_a_login_is_checked_and_nothing_secret_of_it_leaves_the_check(
+    program: Start, database: str, serve: Serve
+) -> None:
+    place = serve(Shop().script)
+    account = {
+        "name": "account",
+        "url": f"{place}/account?by={{{{csrf}}}}",
+        "expect": {"body_regex": "Hello"},
+    }
+    save = {"session": {"cookie": "session"}}
+    monitor = program(
+        pg_uri=database, monitors=[{"name": "login", "steps": [*log_in(place, save=save), account]}]
+    )
+
+    code, printed = monitor.run("--once")
+
+    assert (code, "login" in printed) == (0, True)
+    (row,) = rows(database)
+    assert (row["up"], row["status"], row["data"]) == (True, 200, "Hello Ada, *** ***")
+    assert row["url"] == f"{place}/account?by=***"
+    assert [(step["name"], step["status"]) for step in json.loads(row["steps"])] == [
+        ("form", 200),
+        ("log in", 302),
+        ("account", 200),
+    ]
+    monitor.prints("Message produced from URL health monitor")
+    assert not [secret for secret in (CSRF, SESSION, PHRASE) if secret in f"{tuple(row)}{monitor.printed()}"]
 
 
 def test_once_gives_up_when_there_is_no_kafka(program: Start, database: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import strategies as st
 
-from monitor.result import CheckResult, Evidence, InvalidMessageError, Phases, Tls, decode, encode
+from monitor.result import CheckResult, Evidence, InvalidMessageError, Phases, StepResult, Tls, decode, encode
 from monitor.storage.results import ResultStore, stored
 from tests.fuzz.damage import damage, texts, values
 from tests.postgres import result_store
@@ -51,6 +51,7 @@ def good_result(body: str) -> CheckResult:
         certificate_expires_at=1_800_000_000.0,
         tls=Tls("TLS 1.3", "TLS_AES_256_GCM_SHA384", "00", "CN=a", "CN=b", "a, b", "1", 1_800_000_000.0),
         evidence=Evidence({"Server": "x"}, body[:9]),
+        steps=(StepResult("log in", 500, 0.25, Phases(connect=0.2), "status"),),
     )
 
 

@@ -13,6 +13,7 @@ CSRF = "csrf+Token/42=="
 SESSION = "session-of-ada-1"
 BEARER = "bearer-9f8e7d6c"
 PHRASE = "correct horse & battery"
+SAVE_CSRF = {"csrf": {"body_regex": 'name="csrf" value="([^"]+)"'}}
 
 
 @dataclass
@@ -76,3 +77,12 @@ class Shop:
 
 def _status(code: int) -> bytes:
     return f"HTTP/1.1 {code} No\r\nContent-Length: 2\r\n\r\nno".encode()
+
+
+def log_in(place: str, **more: object) -> list[dict[str, object]]:
+    """Return the steps of somebody who logs in; the second one has what is given, too."""
+    form = {"user": "ada", "password": PHRASE, "csrf": "{{csrf}}"}
+    return [
+        {"name": "form", "url": f"{place}/login", "save": SAVE_CSRF},
+        {"name": "log in", "url": f"{place}/login", "form": form, "follow_redirects": False, **more},
+    ]

@@ -13,18 +13,8 @@ from monitor.probe.exchange.connector import Network
 from monitor.probe.steps.probe import StepsProbe
 from monitor.result import OwnTroubleError, Reason, decode, encode
 from tests.probe.steps.conftest import Walk
-from tests.probe.steps.shop import BEARER, CSRF, PHRASE, SESSION, Shop
+from tests.probe.steps.shop import BEARER, CSRF, PHRASE, SAVE_CSRF, SESSION, Shop, log_in
 from tests.sites import Authority, Serve, answer, closed_port, hang, no_file_descriptor, ok, redirect
-
-SAVE_CSRF = {"csrf": {"body_regex": 'name="csrf" value="([^"]+)"'}}
-
-
-def log_in(place: str, **more: object) -> list[dict[str, object]]:
-    form = {"user": "ada", "password": PHRASE, "csrf": "{{csrf}}"}
-    return [
-        {"name": "form", "url": f"{place}/login", "save": SAVE_CSRF},
-        {"name": "log in", "url": f"{place}/login", "form": form, "follow_redirects": False, **more},
-    ]
 
 
 async def test_a_login_is_proven_by_the_page_behind_it(place: str, shop: Shop, walk: Walk) -> None:
