@@ -43,7 +43,7 @@ class AuthorizedProbe:
             return self._not_authorized(scheduled_at, str(error), began_at, time.monotonic() - began)
         checker = await self._checker_with(access_token)
         result = await checker.check(scheduled_at)
-        if result.response_status == _UNAUTHORIZED:
+        if _UNAUTHORIZED in {result.response_status, *(step.status for step in result.steps or ())}:
             self._token.refused(access_token)
         return result
 

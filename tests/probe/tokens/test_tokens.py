@@ -14,6 +14,7 @@ from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import Connectivity, GuardedProbe
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
+from monitor.probe.steps.probe import StepsProbe
 from monitor.probe.tokens.authorized import AuthorizedProbe
 from monitor.probe.tokens.tokens import APART_S, Tokens
 from monitor.reload import Reload
@@ -354,6 +355,32 @@ async def test_after_401_the_next_check_has_a_new_token(world: World, serve: Ser
     assert (refused.reason, refused.response_status) == (Reason.STATUS, 401)
     assert again.up
     assert len(world.server.requests) == 2
+
+
+async def test_401_to_any_step_counts(world: World, serve: Serve) -> None:
+    requests: list[bytes] = []
+    url = serve(world.server.site(requests))
+    steps = ({"name": "orders", "url": url}, {"name": "log out", "url": serve(answer(ok())), "always": True})
+    settings = {"name": "site", "url": url, "steps": steps, "oauth2": world.oauth2()}
+    monitor = Monitor.model_validate(settings)
+    assert monitor.oauth2
+    probe = AuthorizedProbe(
+        monitor,
+        "here",
+        world.tokens.of(monitor, monitor.oauth2),
+        lambda each: StepsProbe(each, "here", world.network),
+    )
+
+    first = await probe.check(1.0)
+    world.server.newest = "revoked"
+    world.clock.now += APART_S
+    refused = await probe.check(2.0)
+    again = await probe.check(3.0)
+    await probe.close()
+
+    assert (first.up, refused.up, again.up) == (True, False, True)
+    assert [step.status for step in refused.steps or ()] == [401, 200]
+    assert b"Bearer token-2" in requests[-1]
 
 
 async def test_a_site_that_refuses_each_token_does_not_flood_the_token_server(
