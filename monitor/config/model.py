@@ -355,7 +355,7 @@ class Settings(Strict):
     metrics_histograms: MetricsHistograms = "auto"
     """Whether histograms of checks are by monitor or by group; auto: by group with more than 500 monitors."""
     modules: dict[values.Name, MonitorSettings] = {}
-    """By the name that `/probe?module=` asks for: any key of a monitor but name and url."""
+    """By the name that `/probe?module=` asks for: any key of a monitor but name, url and steps."""
     probe_targets: Annotated[tuple[values.Target, ...], Many, OneOrMany()] = ()
     """Hosts that `/probe` checks by `modules` without being monitors: HOST, *.DOMAIN, networks, "*"."""
     status_page: StatusPage = StatusPage()

@@ -80,7 +80,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 def _unknown_key(place: JsonPlace) -> str:
     if place in {("defaults", "name"), ("defaults", "url"), ("defaults", "steps")}:
         return "not a default; must be given in each monitor"
-    if place[0] == "modules" and place[2:] in {("name",), ("url",)}:
+    if place[0] == "modules" and place[2:] in {("name",), ("url",), ("steps",)}:
         return "not of a module; the target of /probe is what has it"
     parent = next((step for step in reversed(place[:-1]) if isinstance(step, str) and step in _MODELS), None)
     keys = [field.alias or name for name, field in _MODELS[parent].model_fields.items()]

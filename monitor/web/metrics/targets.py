@@ -48,11 +48,9 @@ class Targets:
             raise web.HTTPBadRequest(text="the parameter target is missing\n")
         found = self._monitors.get(target) or self._monitors.get(_same(target)) or []
         sending = [each for each in found if not hostname or _host(each) == hostname.lower()]
-        if not self._modules or (found and not module) or (sending and sending[0].steps):
+        settings = None if found and not module else self._module(module or _DEFAULT_MODULE)
+        if settings is None or (sending and sending[0].steps):
             return _first(found, sending), False
-        settings = self._modules.get(module or _DEFAULT_MODULE)
-        if settings is None:
-            raise web.HTTPBadRequest(text="there is no module of this name\n")
         own = _sent_as(hostname, settings)
         if sending:
             first = sending[0]
@@ -61,6 +59,12 @@ class Targets:
         url = self._allowed(found[0].url if found else _url(target), hostname)
         own |= {"name": quoted(public_url(url)), "url": url, "targets": self._patterns}
         return Target.with_settings(settings, **own), True
+
+    def _module(self, name: str) -> MonitorSettings | None:
+        """Return what a module says; `None` where there are no modules."""
+        if self._modules and name not in self._modules:
+            raise web.HTTPBadRequest(text="there is no module of this name\n")
+        return self._modules.get(name)
 
     def _allowed(self, url: str, hostname: str) -> str:
         """Return a URL if anybody may ask its host for this virtual host."""

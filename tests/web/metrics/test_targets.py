@@ -18,6 +18,11 @@ MONITORS: list[dict[str, Any]] = [
     {"name": "shop", "url": "https://shop.example/?key=s3cret", "headers": {"X-Own": "own"}},
     {"name": "blog", "url": "https://shop.example/blog", "headers": {"Host": "blog.example"}},
     {"name": "old", "url": "https://old.example/", "paused": True},
+    {
+        "name": "login",
+        "url": "https://login.example/",
+        "steps": [{"name": "log in", "url": "https://login.example/"}],
+    },
 ]
 OPEN = ["*.test", "10.0.0.0/8"]
 
@@ -62,9 +67,15 @@ def test_without_modules_the_parameter_means_nothing(module: str) -> None:
     assert refused(config, target="a.test", module=module) == (404, "no monitor has this name or URL")
 
 
-@pytest.mark.parametrize("target", ["shop", "a.test", "b.example"])
+@pytest.mark.parametrize("target", ["shop", "login", "a.test", "b.example"])
 def test_a_module_that_is_not_there_is_refused(target: str) -> None:
     assert refused(target=target, module="http_3xx") == (400, "there is no module of this name")
+
+
+def test_a_monitor_with_steps_is_checked_by_them() -> None:
+    monitor, by_module = asked(target="login", module="http_post")
+
+    assert (monitor.name, monitor.method, by_module) == ("login", "GET", False)
 
 
 def test_a_module_of_this_name_is_the_default_for_what_is_no_monitor() -> None:
