@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from monitor.sharing.assignment import Assignment
 
-TOLERATED_S = 6.0
+TOLERATED_S = 7.0
 """Configurations may differ for so long: not all processes read a new file at the same time.
 
-Together with a rebalance it is less than the time that is caught up with, so nothing is missed meanwhile.
+A round that waits for one that stands still takes 6 s. Together with that it is less than the time that is
+caught up with, so nothing is missed meanwhile.
 """
 
 
@@ -16,7 +17,7 @@ class Differences:
 
     def __init__(self) -> None:
         self.lasting: frozenset[int] = frozenset()
-        """Those that have differed for 6 s."""
+        """Those that have differed for 7 s."""
         self._since_s: dict[int, float] = {}
 
     def note(self, differing: Sequence[int], monotonic_s: float) -> bool:

@@ -297,7 +297,7 @@ class Process:
 
     @property
     def differing(self) -> list[int]:
-        """The shards that this process checks as well: their owner has had another configuration for 6 s."""
+        """The shards that this process checks as well: their owner has had another configuration for 7 s."""
         return sorted(self._differences.lasting)
 
 

@@ -53,6 +53,21 @@ def test_a_file_that_all_read_within_seconds_makes_no_double_check(pair: tuple[P
     assert not other.take(FOREIGN, NOW + 29.0, 30.0)
 
 
+def test_a_file_that_is_read_while_one_stands_still_makes_no_double_check(
+    pair: tuple[Process, Process],
+) -> None:
+    owner, other = pair
+    ticked(other, 1.0, 10.0)
+
+    other.configure(NEW)
+    owner.configure(NEW)
+    ticked(other, 10.0, 16.0)  # for as long the group waits for the one that stands still
+    joined(owner, other, at_s=16.5)
+    ticked(other, 17.0, 30.0)
+
+    assert other.differing == []
+
+
 def test_what_the_owner_checks_otherwise_for_long_is_checked_here_too(pair: tuple[Process, Process]) -> None:
     owner, other = pair
     ticked(other, 1.0, 10.0)

@@ -377,12 +377,12 @@ class TestShown:
     def test_an_owner_with_another_configuration_matters_not_to_one_that_leaves(self) -> None:
         one = taking(owned((-50, "b")))
         one.configure((1,) * SHARDS)
-        ticked(one, 0.0, 6.0)
+        ticked(one, 0.0, 7.0)
         assert len(one.differing) == 64
-        assert one.take(SHOP, NOW + 6, 6.0)
+        assert one.take(SHOP, NOW + 7, 7.0)
 
         one.leave()
-        assert not one.take(SHOP, NOW + 7, 7.0)
+        assert not one.take(SHOP, NOW + 8, 8.0)
 
 
 @pytest.mark.parametrize("share", [1, 2, 3, 7, 64, 70])

@@ -117,7 +117,7 @@ PARTS: Mapping[str, Part] = {
     "other configurations": Part(
         "files that differ for up to 30 s", lambda: patch.object(differences, "TOLERATED_S", math.inf)
     ),
-    "six seconds of them": Part(
+    "seven seconds of them": Part(
         "all read a new file within 3 s", lambda: patch.object(differences, "TOLERATED_S", 0.0)
     ),
     "the same bytes for a second": Part(
