@@ -262,7 +262,7 @@ async def test_the_api_shows_what_is_ordered_and_ends_it(alerts: AlertStore) -> 
     assert shop["maintenance_until_at"] == pytest.approx(time.time() + HOUR_S, abs=30)
     assert (shop["silence"]["monitor"], shop["silence"]["who"]) == ("shop", "Ada")
     assert (shop["acknowledged"]["incident"], shop["acknowledged"]["why"]) == (1, "a new <disk>")
-    assert {**shop, "settings": one["settings"]} == one
+    assert {**shop, "domain": None, "settings": one["settings"]} == one
     at = shop["acknowledged"]["at"]
     assert {each["id"]: each["acknowledged_at"] for each in incidents} == {1: at, 2: None}
     assert incident["acknowledged_at"] == at

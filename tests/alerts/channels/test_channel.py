@@ -139,8 +139,8 @@ async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> 
         await channel.send(1, compose(event, [subject(ended_at=NOW)], NOW))
 
     looks = [json.loads(body)["type"] for _, body in receiver.requests]
-    alerts, own = ["failure", "success", "warning", "failure", "failure", "warning"], ["failure", "success"]
-    assert looks == [*alerts, *own, "info"]
+    incidents, expiring = ["failure", "success", "warning", "failure", "failure"], ["warning", "warning"]
+    assert looks == [*incidents, *expiring, "failure", "success", "info"]
 
 
 async def test_mails_do_not_wait_for_each_other(mail_server: MailServer) -> None:
