@@ -1,5 +1,6 @@
 """The program as `pip` installs it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,7 +8,9 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from venv import EnvBuilder
 
 import pytest
@@ -37,6 +40,14 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree / "dist"
 
 
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Outside of `tmp_path`: each run of pytest that begins shuts that to other users, as PostgreSQL's."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "data"
+
+
 def files_of(folder: Path) -> set[str]:
     return {
         path.relative_to(folder.parent).as_posix()
@@ -61,7 +72,7 @@ def test_the_distributions_have_every_file_of_the_program(distributions: Path) -
 
 
 @pytest.mark.timeout(600)
-def test_the_installed_program_is_the_same(distributions: Path, tmp_path: Path) -> None:
+def test_the_installed_program_is_the_same(distributions: Path, tmp_path: Path, data_dir: Path) -> None:
     """In an environment of its own, which borrows the libraries of this one."""
     (wheel,) = distributions.glob("*.whl")
     EnvBuilder(symlinks=True).create(tmp_path / "venv")
@@ -69,9 +80,9 @@ def test_the_installed_program_is_the_same(distributions: Path, tmp_path: Path) 
     pip = [sys.executable, "-m", "pip", "--python", str(tmp_path / "venv/bin/python"), "install", "-q"]
     subprocess.run([*pip, "--no-index", "--no-deps", "--no-compile", str(wheel)], check=True)
     (libraries / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
-    (tmp_path / "config.json").write_text(
-        '{"monitors": [{"name": "down", "url": "http://127.0.0.1:1/"}], "web_port": 0}'
-    )
+    monitors = [{"name": "down", "url": "http://127.0.0.1:1/"}]
+    written = {"monitors": monitors, "web_port": 0, "data_dir": str(data_dir)}
+    (tmp_path / "config.json").write_text(json.dumps(written))
 
     def run(*arguments: str) -> tuple[int, str]:
         environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
