@@ -91,9 +91,9 @@ class Exchange:
                     return
             finally:
                 self._release(wire, (request.site, context))
-            if refusal := self._refusal(following, timing.hops):
+            if not self._leads_on(following, timing.hops):
                 _note_head(message, seen, timing.hops - 1)
-                raise refusal
+                raise self._refusal(following, timing.hops)
             timing.follow(request, message.code, following)
             request = following
 
@@ -122,14 +122,15 @@ class Exchange:
             method, url, target, cookies, own=own, body=with_body and bool(request.body)
         )
 
-    def _refusal(self, following: Request, requests: int) -> Failed | None:
+    def _leads_on(self, following: Request, requests: int) -> bool:
+        return requests <= self._monitor.max_redirects and self._monitor.may_lead_to(following.site.host)
+
+    def _refusal(self, following: Request, requests: int) -> Failed:
         """Return why a redirect is not followed after so many requests."""
         if requests > self._monitor.max_redirects:
             return Failed(Reason.TOO_MANY_REDIRECTS, f"more than {self._monitor.max_redirects} redirects")
-        host = following.site.host
-        if not self._monitor.may_lead_to(host):
-            return Failed(Reason.BLOCKED_ADDRESS, f"a redirect to {quoted(host)}, which is no probe target")
-        return None
+        host = quoted(following.site.host)
+        return Failed(Reason.BLOCKED_ADDRESS, f"a redirect to {host}, which is no probe target")
 
     async def _send(
         self, request: Request, context: ssl.SSLContext | None, timing: Timing
