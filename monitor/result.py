@@ -301,5 +301,5 @@ def decode(value: bytes) -> CheckResult:
         url="",
         location="",
         scheduled_at=original.timestamp,
-        up=original.response_status is not None and 200 <= original.response_status < 400,  # noqa: PLR2004
+        up=original.response_status is not None and 200 <= original.response_status < 400,  # noqa: PLR2004 - statuses of HTTP
     )

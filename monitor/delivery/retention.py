@@ -64,7 +64,7 @@ class UntilAcknowledged:
     def room_rows(self, wanted: int) -> int:
         return wanted
 
-    async def must_restart(self, _progress: Progress, *, is_sending: bool) -> bool:  # noqa: ARG002
+    async def must_restart(self, _progress: Progress, *, is_sending: bool) -> bool:  # noqa: ARG002 - one of the ways to retain
         return False
 
     def sending(self, rows: Iterable[OutboxRow]) -> None:

@@ -69,7 +69,7 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
 
 async def leave(consumer: Any, limit_s: float) -> None:
     """Let a consumer leave its group, whatever it waits for; to be closed after that."""
-    coordinator = consumer._coordinator  # noqa: SLF001 - as the docstring above says
+    coordinator = consumer._coordinator  # noqa: SLF001 - a consumer does not show its membership
     if coordinator is None or not coordinator.member_id:
         return
     request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
@@ -77,7 +77,7 @@ async def leave(consumer: Any, limit_s: float) -> None:
     with suppress(KafkaError, TimeoutError):
         async with asyncio.timeout(limit_s):
             # Not over the connection on which an answer to the last request is awaited: it would be next.
-            await consumer._client.send(coordinator.coordinator_id, request)  # noqa: SLF001
+            await consumer._client.send(coordinator.coordinator_id, request)  # noqa: SLF001 - no public way
 
 
 async def _end(client: Any, stopping: asyncio.Future[None]) -> None:

@@ -228,4 +228,4 @@ def _is_there_before_start(request: web.Request) -> bool:
 
 def whole_number(text: str, least: int = 1) -> int:
     """Return the number, at least `least`; a text that is no number counts as `least`."""
-    return max(least, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else least  # noqa: PLR2004
+    return max(least, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else least  # noqa: PLR2004 - digits
