@@ -49,13 +49,17 @@ class Reach:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return what a run of pytest gets: nothing of a run of pytest or coverage around this one."""
+    """Return what a run of pytest gets: nothing of a run of pytest or coverage around this one.
+
+    It compiles to no file: a mutant as long and, to the second, as old as its source would not be read.
+    """
     ours = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("COV", "PYTEST_CURRENT_TEST", "PYTEST_XDIST"))
     }
-    return ours | {"PYTHONPATH": str(Path(__file__).parent), OUTCOMES: str(folder / "outcomes"), **more}
+    set_here = {"PYTHONPATH": str(Path(__file__).parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    return ours | set_here | {OUTCOMES: str(folder / "outcomes"), **more}
 
 
 def copy(root: Path, to: Path) -> None:

@@ -80,7 +80,7 @@ def _run(folder: Path, tests: Sequence[str], took_s: Mapping[str, float]) -> Run
     (folder / "outcomes").write_text("")
     times = [took_s.get(test, 1.0) for test in tests]
     limits = f"--timeout={min(120, 30 + 10 * max(times)):.0f}", "--hypothesis-seed=0"
-    environ = environment(folder, PYTHONDONTWRITEBYTECODE="1")
+    environ = environment(folder)
     with (folder / "printed").open("w") as printed:
         process = subprocess.Popen(
             [*RUN, "-x", *limits, f"@{folder / 'tests'}"],
