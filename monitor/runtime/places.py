@@ -34,7 +34,7 @@ class Places:
             raise
 
     def _leave(self) -> None:
-        """Give the place to the one who waits longest."""
+        """Hand the place over to the one who waits longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -68,7 +68,7 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
 
 
 async def leave(consumer: Any, limit_s: float) -> None:
-    """Let a consumer leave its group, whatever it waits for; to be closed after that."""
+    """Send that a consumer leaves its group, whatever it waits for; close it after that."""
     coordinator = consumer._coordinator  # noqa: SLF001 - a consumer does not show its membership
     if coordinator is None or not coordinator.member_id:
         return
