@@ -84,8 +84,9 @@ class Saves:
         for name, source in self._sources.items():
             try:
                 written = source.find(response, cookies)
-                value = html.unescape(written) if is_html and source.reason is Reason.BODY else written
-                saved.secrets.update((written, value))
+                saved.secrets.add(written)
+                value = _unescaped(written) if is_html and source.reason is Reason.BODY else written
+                saved.secrets.add(value)
                 saved.values[name] = _checked(value, source.reason)
             except (_NothingError, NoJsonError) as error:
                 reason, detail = error.failure
@@ -93,6 +94,13 @@ class Saves:
                     failure=saved.failure or (reason, f"nothing to save as {name}: {detail}")
                 )
         return saved
+
+
+def _unescaped(written: str) -> str:
+    try:
+        return html.unescape(written)
+    except ValueError:  # Python reads no number of thousands of digits
+        raise _NothingError(Reason.BODY, "it has a character reference that no character has") from None
 
 
 def _checked(value: str, reason: Reason) -> str:

@@ -73,6 +73,15 @@ async def test_why_nothing_is_saved(save: dict[str, Any], body: bytes, reason: R
     assert (found.values, found.failure) == ({}, (reason, f"nothing to save as it: {why}"))
 
 
+async def test_a_page_cannot_have_a_number_that_python_does_not_read() -> None:
+    written = "&#" + "9" * 5_000 + ";"
+
+    found = await saved({"body_regex": "(&#.+)"}, written.encode(), ("Content-Type", "text/html"))
+
+    why = "nothing to save as it: it has a character reference that no character has"
+    assert found == Saved({}, {written}, (Reason.BODY, why))
+
+
 async def test_what_is_beyond_the_part_that_was_read_is_not_decided() -> None:
     for save in ({"body_regex": "(b)"}, {"json": "a"}):
         found = await saved(save, b'{"a":', truncated=True)
