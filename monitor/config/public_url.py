@@ -4,6 +4,7 @@ A URL loses its user, password and secret query values; URLs and texts lose what
 """
 
 import re
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Self
 from urllib.parse import unquote_plus
@@ -39,7 +40,8 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("apikey", "password", "secret", "sessionid", "signature", "token")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#]*)=(?P<value>[^&;#]*)")
+# A name without a value matches, too, so that no place is searched twice.
+_PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#]*)(?:=(?P<value>[^&;#]*))?")
 
 _USER = re.compile(r"[^:/?#]+://(?P<user>[^/?#]*)@")
 _USER_ANYWHERE = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")
@@ -80,7 +82,13 @@ def user_info(url: str) -> str:
 
 def secret_values(url: str) -> list[str]:
     """Return the values of the URL's parameters that are probably secrets, as they are written."""
-    return [each["value"] for each in _PARAMETER.finditer(url) if names_a_secret(unquote_plus(each["name"]))]
+    return [each["value"] for each in _secret_parameters(url)]
+
+
+def _secret_parameters(url: str, begin: int = 0) -> Iterator[re.Match[str]]:
+    for each in _PARAMETER.finditer(url, begin):
+        if each["value"] is not None and names_a_secret(unquote_plus(each["name"])):
+            yield each
 
 
 def public_text(text: str) -> str:
@@ -108,10 +116,9 @@ def public_url(url: str) -> str:
     masked = bytearray(len(url))
     for start, end in url.spans if isinstance(url, Expanded) else ():
         masked[start:end] = b"\1" * (end - start)
-    for parameter in _PARAMETER.finditer(url, rest):
-        if names_a_secret(unquote_plus(parameter["name"])):
-            start, end = parameter.span("value")
-            masked[start:end] = b"\1" * (end - start)
+    for parameter in _secret_parameters(url, rest):
+        start, end = parameter.span("value")
+        masked[start:end] = b"\1" * (end - start)
     shown = [at for at in range(len(url)) if not authority <= at < shown_from]
     return "".join(
         MASK if hidden else "".join(url[at] for at in places)

@@ -13,7 +13,7 @@ from yarl import URL
 from monitor.config.model import Monitor, Step
 from monitor.config.steps.bodies import form_text, in_json
 from monitor.config.steps.templates import beginning, filled, filled_url, names_in
-from monitor.probe.exchange.request import is_harmless
+from monitor.probe.exchange.request import MAX_LOCATION, is_harmless
 
 _CREDENTIALS = ("basic_auth", "bearer_token", "client_cert", "client_key")
 
@@ -37,11 +37,13 @@ class StepRequest:
         """Return what is to be asked, with a response within so many seconds.
 
         Raises:
-            ValueError: with these values, the URL leads to another origin.
+            ValueError: with these values, the URL is too long or leads to another origin.
 
         """
         step = self._step
         url = filled_url(step.url, values)
+        if len(url) > MAX_LOCATION:
+            raise ValueError("too long")
         if URL(url).origin() != self._origin:
             raise ValueError("another origin")
         own = {

@@ -211,6 +211,18 @@ async def test_no_site_chooses_where_the_next_step_goes(
     assert len(shop.requests) == 1
 
 
+async def test_a_url_that_values_make_too_long_is_not_asked(place: str, shop: Shop, walk: Walk) -> None:
+    shop.pages["/start"] = ok(b"/" + b"?" * 16_383)
+
+    result = await walk(
+        {"name": "start", "url": f"{place}/start", "save": {"next": {"body_regex": "(.+)"}}},
+        {"name": "next", "url": f"{place}{{{{next}}}}"},
+    )
+
+    assert result.reason == Reason.PROTOCOL_ERROR
+    assert len(shop.requests) == 1
+
+
 async def test_a_value_cannot_end_a_header(place: str, shop: Shop, walk: Walk) -> None:
     shop.pages["/start"] = ok(b'{"value": "a\\r\\nX-Evil: 1"}')
 
