@@ -13,6 +13,7 @@ from monitor.config.public_url import Expanded
 from monitor.config.rules import string
 
 _MARK = re.compile(r"\{\{(?:\s*(?P<name>[A-Za-z_][A-Za-z0-9_-]*)\s*\}\})?")
+_ENDS_BEFORE_A_PORT = re.compile(r"[^:]+://[^/?#]*:\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -99,11 +100,17 @@ def check_step_url(value: object) -> str:
     url = string(value, "a URL")
     if names_in(url):
         try:
-            check_url(beginning(url))
+            _check_place(beginning(url))
         except ValueError as error:
             raise ValueError("a saved value in the scheme, host or port; must come after them") from error
     check_url("".join("/" if part.is_name else part.text for part in parts_of(url)))
     return url
+
+
+def _check_place(url: str) -> None:
+    check_url(url)
+    if _ENDS_BEFORE_A_PORT.match(url):  # or before a password
+        raise ValueError("no port")
 
 
 def check_value_name(name: str) -> str:

@@ -90,7 +90,9 @@ def test_the_beginning_of_a_url_keeps_what_came_from_the_environment_marked() ->
     [
         ("{{v}}", "a saved value in the scheme, host or port; must come after them"),
         ("https://{{v}}/", "a saved value in the scheme, host or port; must come after them"),
-        ("https://x.example:{{v}}/a b", "a space or a control character in the URL; must be http://HOST or"),
+        ("https://x.example:{{v}}/", "a saved value in the scheme, host or port; must come after them"),
+        ("https://user:{{v}}@x.example/", "a saved value in the scheme, host or port; must come after them"),
+        ("https://x.example{{v}}/a b", "a space or a control character in the URL; must be http://HOST or"),
         ("ftp://x.example/", "not such a URL; must be http://HOST or https://HOST"),
         (5, "is a number; must be a URL"),
     ],
@@ -100,7 +102,9 @@ def test_a_url_that_cannot_be_one_is_refused(url: object, mistake: str) -> None:
         check_step_url(url)
 
 
-@pytest.mark.parametrize("url", ["https://x.example{{path}}", "http://x.example:81/?a={{ b }}"])
+@pytest.mark.parametrize(
+    "url", ["https://x.example{{path}}", "http://x.example:81/?a={{ b }}", "https://x.example/a:{{b}}"]
+)
 def test_values_may_stand_after_the_host(url: str) -> None:
     assert check_step_url(url) == url
 
