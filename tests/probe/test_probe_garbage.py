@@ -15,7 +15,9 @@ import uvloop
 from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
+from monitor.probe.steps.probe import StepsProbe
 from monitor.result import Reason
+from tests.probe.steps.shop import Shop, log_in
 from tests.probe.test_probe import keeping
 from tests.sites import Authority, Serve, answer, closed_port, ok, redirect
 
@@ -41,7 +43,8 @@ async def close_connections() -> None:
 async def garbage(url: str, reason: Reason | None, settings: dict[str, Any]) -> int:
     """Count the objects that are left to the garbage collector by checks that end for this reason."""
     async with Network(1) as network:
-        probe = Probe(Monitor(name="site", url=url, **settings), "here", network)
+        monitor = Monitor.model_validate({"name": "site", "url": url, **settings})
+        probe = (StepsProbe if monitor.steps else Probe)(monitor, "here", network)
         await probe.check(0.0)
         await close_connections()
         found: Counter[str | None] = Counter()
@@ -96,3 +99,22 @@ def test_a_check_with_tls_leaves_no_garbage(
     settings = {"ca_file": authority.file} if trusted else {}
 
     assert uvloop.run(garbage(url, reason, settings)) < CHECKS
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ({"url": "/account"}, None),
+        ({"url": "/none"}, Reason.STATUS),
+        ({"url": "/account", "save": {"it": {"json": "it"}}}, Reason.JSON),
+        ({"url": "/account", "headers": {"X-Lines": "{{page}}"}}, Reason.PROTOCOL_ERROR),
+    ],
+)
+def test_a_check_of_several_steps_leaves_no_garbage(
+    serve: Serve, last: dict[str, Any], reason: Reason | None
+) -> None:
+    place = serve(Shop(pages={"/lines": ok(b"a\nb")}).script)
+    lines = {"name": "lines", "url": f"{place}/lines", "save": {"page": {"body_regex": "(?s)(.+)"}}}
+    steps = [*log_in(place), lines, last | {"name": "last", "url": f"{place}{last['url']}"}]
+
+    assert uvloop.run(garbage(place, reason, {"steps": steps})) < CHECKS
