@@ -144,11 +144,13 @@ def _events(answer: Any) -> Iterator[dict[str, Any]]:
 
 
 def _instant(written: object) -> float | None:
+    """Return an instant to the second; `None` for one outside of the years 1 to 9999 in UTC, too."""
     try:
         date = datetime.fromisoformat(written)  # type: ignore[arg-type]  # what is no text is caught
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError):
+        date = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return date.replace(microsecond=0).timestamp()
 
 
 def _seconds(retry_after: str, now: float) -> float:

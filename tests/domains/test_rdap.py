@@ -36,6 +36,7 @@ def events(*written: Any) -> bytes:
         (events("2027-01-15T09:00:00.000+01:00"), NOW),
         (events("2027-01-15T08:00:00"), NOW),
         (events("2028-01-01T00:00:00Z", "soon", 7, "2027-01-15T08:00:00Z"), NOW),
+        (events("9999-12-31T23:59:59.9999999Z"), 253_402_300_799.0),
     ],
 )
 def test_the_event_of_the_expiry_has_its_date(body: bytes, expires_at: float) -> None:
@@ -56,6 +57,7 @@ def test_the_event_of_the_expiry_has_its_date(body: bytes, expires_at: float) ->
         b'{"events": [{"eventAction": "registrar expiration", "eventDate": "2027-01-15T08:00:00Z"}]}',
         b'{"events": [{"eventAction": "expiration"}]}',
         events("REDACTED FOR PRIVACY", None, "10000-01-01T00:00:00Z"),
+        events("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"),
     ],
 )
 def test_an_answer_without_a_date_says_nothing(body: bytes) -> None:
