@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from monitor.config.public_url import MASK
+from monitor.runtime.text import quoted
 
 MIN_LENGTH = 6  # characters of a secret that is masked, and of the beginning of one
 MAX_LENGTH = 65_536  # characters of a secret that are masked; what is stored has no more by default
@@ -18,7 +19,7 @@ _HEX = re.compile(r"%[0-9A-F]{2}")
 
 
 class Masking:
-    """Replaces secrets in texts: as they are, in base64, percent-encoded, and escaped for JSON and HTML.
+    """Replaces secrets in texts: as they are, quoted, in base64, percent-encoded, escaped for JSON and HTML.
 
     A text may have been cut: the beginning of a secret at its end is replaced, too.
     """
@@ -76,7 +77,7 @@ def _forms(secret: str) -> Iterator[str]:
     content = secret.encode("utf-8", "surrogatepass")
     for encoded in (*_in_base64(content), b64encode(content).decode()):
         yield from (encoded, encoded.translate(str.maketrans("+/", "-_")))
-    yield from (secret, html.escape(secret), html.escape(secret, quote=False))
+    yield from (secret, quoted(secret, MAX_LENGTH), html.escape(secret), html.escape(secret, quote=False))
     for each in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
         yield from (each[1:-1], each[1:-1].replace("/", "\\/"))
         yield from (sign.sub(lambda found: f"\\u{ord(found[0]):04x}", each[1:-1]) for sign in _SAFE_IN_HTML)

@@ -410,6 +410,15 @@ async def test_a_token_that_a_site_sends_back_is_masked(world: World, serve: Ser
     assert result.response_data == "welcome, ***"
 
 
+async def test_a_secret_with_spaces_is_masked_where_they_are_one(world: World, serve: Serve) -> None:
+    key = CLIENT_KEY.replace(" ", "  ")
+    world.server.instead = answered(401, error=f"{key} is wrong")
+
+    result = await world.check(serve(answer(ok())), world.oauth2(client_secret=key))
+
+    assert (result.detail or "").endswith(": the answer was 401: *** is wrong")
+
+
 async def test_no_token_goes_to_where_a_redirect_leads(world: World, serve: Serve) -> None:
     requests: list[bytes] = []
     elsewhere = serve(world.server.site(requests))
