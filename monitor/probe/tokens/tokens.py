@@ -1,6 +1,7 @@
 """The access tokens of all monitors: those that ask the same server for the same share one."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from weakref import WeakValueDictionary
@@ -20,6 +21,7 @@ from monitor.probe.tokens.grant import (
     refusal,
     token_request,
 )
+from monitor.result import OwnTroubleError
 
 APART_S = 10.0
 """From the end of one request for a token to the start of the next."""
@@ -38,7 +40,8 @@ class Token:
         self._masking = Masking(sent_secrets(request, network.environ))
         self._lock = asyncio.Lock()
         self._access_token: str | None = None
-        self._renew_at = self._expires_at = self._asked_at = float("-inf")
+        self._renew_at = self._expires_at = self._asked_at = -math.inf
+        self._waited_s = math.inf  # until the last request was given up
         self._why = "the request for one was given up"
 
     async def get(self, within_s: float) -> str:
@@ -59,24 +62,32 @@ class Token:
     def refused(self, access_token: str) -> None:
         """Use this token no more: a site does not take it."""
         if access_token == self._access_token:
-            self._access_token, self._renew_at = None, float("-inf")
+            self._access_token, self._renew_at = None, -math.inf
             self._why = f"the site refused the last one less than {APART_S:g} s ago"
 
     async def _renew(self, within_s: float) -> None:
         try:
             async with asyncio.timeout(within_s), self._lock:
-                if self._clock() >= max(self._renew_at, self._asked_at + APART_S):
+                if self._may_ask(within_s):
                     await self._ask()
         except TimeoutError:
-            self._why = f"no answer within {within_s:g} s"
+            self._waited_s, self._why = within_s, f"no answer within {within_s:g} s"
         except NoTokenError as error:
             self._why = self._masking.line(str(error))
+
+    def _may_ask(self, within_s: float) -> bool:
+        now = self._clock()
+        return now >= self._renew_at and (now >= self._asked_at + APART_S or within_s > self._waited_s)
 
     async def _ask(self) -> None:
         try:
             received, trouble = await ask(self._request, self._network)
+        except OwnTroubleError:
+            self._waited_s = 0.0
+            raise
         finally:
             self._asked_at = self._clock()
+        self._waited_s = math.inf
         if received.status not in {None, _GOOD}:
             raise NoTokenError(refusal(received.status, received.body))
         if trouble is not None:

@@ -290,6 +290,40 @@ async def test_a_token_server_that_hangs_is_left_and_not_asked_again_at_once(
     assert len(world.server.requests) == 2
 
 
+async def test_a_check_with_more_time_asks_again_at_once(world: World, serve: Serve) -> None:
+    site = serve(answer(ok()))
+    world.server.may_answer.clear()
+    short = asyncio.create_task(world.check(site, timeout_s=0.2))
+    await asyncio.to_thread(world.server.asked.wait)
+    long = asyncio.create_task(world.check(site, timeout_s=60))
+    given_up = await short
+    world.server.may_answer.set()
+
+    assert given_up.reason == Reason.AUTH_ERROR
+    assert (await long).up
+    assert len(world.server.requests) == 2
+
+
+async def test_a_check_that_waited_less_lets_nobody_ask_again_after_an_answer(
+    world: World, serve: Serve
+) -> None:
+    site = serve(answer(ok()))
+    world.server.instead = answered(503)
+    world.server.may_answer.clear()
+    long = asyncio.create_task(world.check(site, timeout_s=60))
+    await asyncio.to_thread(world.server.asked.wait)
+    short = await world.check(site, timeout_s=0.2)
+    world.server.may_answer.set()
+    await long
+    again = await world.check(site, timeout_s=60)
+
+    assert [each.detail for each in (short, again)] == [
+        f"no access token from {world.token_url}: {why}"
+        for why in ("no answer within 0.2 s", "the answer was 503")
+    ]
+    assert len(world.server.requests) == 1
+
+
 async def test_a_request_that_is_cancelled_leaves_the_next_one_free(world: World, serve: Serve) -> None:
     world.server.may_answer.clear()
     probe = world.probe(serve(answer(ok())))
@@ -467,6 +501,8 @@ async def test_own_trouble_is_no_error_of_authorization(world: World, serve: Ser
 
     with no_file_descriptor(), pytest.raises(OwnTroubleError):
         await probe.check(1.0)
+
+    assert (await probe.check(2.0)).up
 
 
 async def test_without_a_network_a_token_that_cannot_be_had_says_nothing_of_the_site(
