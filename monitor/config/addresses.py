@@ -20,6 +20,8 @@ ENVIRONMENT: Literal["environment"] = "environment"
 """In place of a proxy: those that the environment names."""
 
 MAX_URL_LENGTH = 8_192
+MAX_RDAP_SERVER_LENGTH = 500
+"""It is part of a key, of which PostgreSQL takes 2,704 bytes."""
 
 _DNS_PORT = 53
 _EVERY = "*"
@@ -89,6 +91,8 @@ def check_url(value: object) -> str:
 def check_rdap_server(value: object) -> str:
     """Allow URLs below which a path can be added, without secrets: they are shown."""
     url = check_url(value)
+    if len(url) > MAX_RDAP_SERVER_LENGTH:
+        raise ValueError(f"too long; must be at most {MAX_RDAP_SERVER_LENGTH} characters")
     if any(sign in url for sign in "@?#"):
         raise ValueError("a user or a query in the URL; must be http://HOST/PATH or https://HOST/PATH")
     return str(url)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from monitor.config.addresses import MAX_RDAP_SERVER_LENGTH, check_rdap_server
 from monitor.config.model import Monitor
 from monitor.domains.known import Domain, Domains, Key
 from monitor.domains.registries import KEPT_S, Registries
@@ -239,6 +240,19 @@ async def test_one_look_asks_about_fifty_domains(world: World) -> None:
     await watch.look()
 
     assert (asked_first, len(set(world.asked))) == (50, 51)
+
+
+async def test_a_domain_can_have_the_longest_server(world: World) -> None:
+    domain = ".".join(["a" * 63] * 3 + ["b" * 57, "com"])
+    letters = "".join(map(chr, range(0x4E00, 0x5200)))
+    server = f"{world.registry.url}/{letters}"[:MAX_RDAP_SERVER_LENGTH]
+    domains, watch = world.process(
+        monitor("shop", f"https://{domain}/", rdap_server=check_rdap_server(server))
+    )
+
+    await watch.look()
+
+    assert "does not know it (404)" in (known(domains).why or "")
 
 
 async def test_nobody_is_asked_where_nothing_is_watched(world: World) -> None:
