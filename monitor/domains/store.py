@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from monitor.domains.known import Key
+from monitor.runtime.text import DAY_S
 from monitor.storage.database import Database
 
 LEASE_S = 300.0
 """Whoever claims a domain has so long to ask about it."""
-FORGOTTEN_S = 30 * 86_400.0
+FORGOTTEN_S = 30.0 * DAY_S
 """A domain that nobody has asked about for so long is forgotten."""
 
 _ADD = """
@@ -22,11 +23,13 @@ SELECT domain, server, expires_at, seen_at, asked_at, why
 FROM health_domains JOIN unnest($1::text[], $2::text[]) AS wanted (domain, server) USING (domain, server)
 """
 
+# What is due later than any request lets it be was written before the clock was set back.
 _CLAIM = """
 WITH mine AS (
     SELECT domain, server FROM health_domains
     JOIN unnest($1::text[], $2::text[]) AS wanted (domain, server) USING (domain, server)
-    WHERE due_at <= extract(epoch FROM clock_timestamp())
+    CROSS JOIN extract(epoch FROM clock_timestamp()) AS now
+    WHERE due_at <= now OR due_at > now + $4
     ORDER BY due_at LIMIT 1 FOR UPDATE OF health_domains SKIP LOCKED
 )
 UPDATE health_domains AS claimed SET due_at = extract(epoch FROM clock_timestamp()) + $3
@@ -75,7 +78,7 @@ class DomainStore:
 
     async def claim(self, keys: Iterable[Key]) -> Key | None:
         """Return one of these that is due; no other process gets it before the lease ends."""
-        rows = await self._database.fetch(_CLAIM, *_columns(keys), LEASE_S)
+        rows = await self._database.fetch(_CLAIM, *_columns(keys), LEASE_S, DAY_S)
         return Key(*rows[0]) if rows else None
 
     async def save(self, key: Key, expires_at: float | None, why: str | None, again_s: float) -> None:

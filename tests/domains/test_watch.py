@@ -106,6 +106,17 @@ async def test_a_domain_is_asked_about_once_a_day(world: World, caplog: pytest.L
     assert "the domain shop.com expires at 2027-03-01 00:00:00 UTC" in caplog.text
 
 
+async def test_a_domain_is_asked_about_again_when_the_clock_of_the_database_is_set_back(world: World) -> None:
+    _, watch = world.process(monitor("shop"))
+    await watch.look()
+
+    await world.later(-MARGIN_S)
+    await watch.look()
+    await watch.look()
+
+    assert world.asked == ["shop.com"] * 2
+
+
 async def test_only_one_of_several_processes_asks_and_all_know(world: World) -> None:
     processes = [world.process(monitor("shop")) for _ in range(3)]
 
