@@ -52,6 +52,7 @@ _MAX_QUEUED = 1_000
 _RESOURCES_S = 2.0  # of the grace, for closing what the stages used
 _UPKEEP_S = HOUR_S
 _UPKEEP_RETRY_S = 30.0
+_EXPIRY_RETRY_S = 600.0  # each time, all may wait for two seconds
 
 
 @dataclass(kw_only=True, slots=True)
@@ -233,8 +234,8 @@ async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
     ingesting = stages.start("the ingest", running.ingest.run())
     config, store = running.config, running.store
     kept = KeptDays(config.retention_days, config.retention_failures_days, config.retention_body_days)
-    running.run_beside("the upkeep", _every_hour(partial(_keep_up, store)))
-    running.run_beside("the expiry", _every_hour(partial(expire, store.database, kept)))
+    running.run_beside("the upkeep", _every_hour(partial(_keep_up, store), _UPKEEP_RETRY_S))
+    running.run_beside("the expiry", _every_hour(partial(expire, store.database, kept), _EXPIRY_RETRY_S))
     yield
     await running.queue.put(None)
     await asyncio.wait([forwarding], timeout=running.left_s)
@@ -269,13 +270,13 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
     stages.end(sending)
 
 
-async def _every_hour(step: Callable[[], Awaitable[None]]) -> None:
+async def _every_hour(step: Callable[[], Awaitable[None]], retry_s: float) -> None:
     while True:
         try:
             await step()
             await asyncio.sleep(_UPKEEP_S)
         except StoreUnavailableError:
-            await asyncio.sleep(_UPKEEP_RETRY_S)
+            await asyncio.sleep(retry_s)
 
 
 async def _keep_up(store: ResultStore) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from monitor.runtime.text import DAY_S, counted
 from monitor.storage import partitions
-from monitor.storage.database import Database
+from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.partitions import DATA, FAILURES
 
 _LOCK = 0x6865616C746A
@@ -70,6 +70,14 @@ async def expire(database: Database, kept: KeptDays) -> None:
         StoreUnavailableError: the database is unavailable, or others use it for long; try again later.
 
     """
+    try:
+        await _expire(database, kept)
+    except StoreUnavailableError as error:
+        _log.info("what is too old is removed later: %s", error)
+        raise
+
+
+async def _expire(database: Database, kept: KeptDays) -> None:
     drop_failures = _Removal(FAILURES, kept.failures, partial(_drop, FAILURES), "failed results dropped")
     drop_rows = partial(_drop_rows, failures_from=drop_failures.first_kept)
     await _carry_out(database, _Removal(DATA, kept.rows, drop_rows, "results dropped"))

@@ -236,7 +236,7 @@ async def test_a_day_that_another_process_has_removed_is_left_alone(
 
 @pytest.mark.parametrize("kept", [KeptDays(3, 90, None), KeptDays(90, 90, 3)])
 async def test_what_cannot_be_done_now_is_done_wholly_later(
-    database: str, store: ResultStore, kept: KeptDays
+    database: str, store: ResultStore, caplog: pytest.LogCaptureFixture, kept: KeptDays
 ) -> None:
     await store.save([on(4, **FAILED), on(4.1)])
     before = await query(database, ROWS.format("health_data"))
@@ -244,8 +244,10 @@ async def test_what_cannot_be_done_now_is_done_wholly_later(
     async with reader.transaction():
         await reader.fetch("SELECT FROM health_data")
 
-        with pytest.raises(StoreUnavailableError):
+        with caplog.at_level("INFO"), pytest.raises(StoreUnavailableError) as error:
             await expire(store.database, kept)
+
+    assert caplog.messages == [f"what is too old is removed later: {error.value}"]
 
     assert await query(database, ROWS.format("health_data")) == before
     assert await ids(database, "health_failures") == []
