@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import SecretStr, ValidationInfo
+from yarl import URL
 
 from monitor.config.rules import EMBEDDED, read_secret, string
 
@@ -207,10 +208,11 @@ def check_target(value: object) -> str:
         host = written.removeprefix(_BELOW_DOMAIN)
     try:
         check_host(host)
+        sent = URL.build(scheme="http", host=host).raw_host or ""
     except ValueError:
         allowed = 'must be HOST, *.DOMAIN, an address, a network such as 10.0.0.0/8, or "*"'
         raise ValueError(f"not a host or a network; {allowed}") from None
-    return written.removesuffix(host) + host.encode("idna").decode().lower().rstrip(".")
+    return written.removesuffix(host) + sent.rstrip(".")
 
 
 def is_target(host: str, targets: Iterable[str]) -> bool:

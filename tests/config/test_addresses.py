@@ -41,6 +41,7 @@ def test_what_is_denied_is_written_in_one_way(written: str, taken: str) -> None:
         ("*.Shop.example", ["a.shop.example", "a.b.shop.example"], ["shop.example", "ashop.example"]),
         ("bücher.example", ["xn--bcher-kva.example"], ["bucher.example"]),
         ("*.bücher.example.", ["a.xn--bcher-kva.example"], ["xn--bcher-kva.example"]),
+        ("straße.example", ["xn--strae-oqa.example"], ["strasse.example"]),
         ("10.0.0.0/8", ["10.1.2.3", "::ffff:10.1.2.3"], ["11.0.0.1", "10.example", "fd00::1", ""]),
         ("10.0.0.1", ["10.0.0.1"], ["10.0.0.2", "10.0.0.1.example"]),
         ("fd00::/8", ["fd00::1"], ["fe80::1", "10.0.0.1"]),
