@@ -271,8 +271,8 @@ class Schedule:
     async def check_other(self, monitor: Monitor, checker: Checker, within_s: float) -> CheckResult:
         """Check what is no monitor here, once, and close its checker; the result is for the caller alone.
 
-        The limits of concurrency hold; half of the places are never for such checks. Cancelling leaves the
-        check running.
+        The limits of concurrency hold; half of the places are never for such checks. A check that has not
+        begun when the caller leaves is not made; one that runs finishes.
 
         Raises:
             TimeoutError: there is no result yet.
@@ -282,19 +282,26 @@ class Schedule:
         if self._ending:
             raise OwnTroubleError("the program ends")
         entry = _Entry(monitor, checker, self._limit_of(monitor))
-        return await _outcome(self._ask(entry, self._check_other), within_s)
+        turn = self._ask(entry, self._check_other)
+        try:
+            return await _outcome(turn, within_s)
+        finally:
+            entry.end(self._tasks)
 
     def _ask(self, entry: _Entry, check: _CheckEntry) -> "asyncio.Future[CheckResult]":
         turn = entry.take_turn(recorded=False)
         name = f"the check of {entry.monitor.name} that was asked for"
         asked = self._tasks.start(name, check(entry, turn))
         asked.add_done_callback(lambda _: turn.cancel())
+        entry.task = entry.task or asked
         return turn
 
     async def _check_other(self, entry: _Entry, turn: "asyncio.Future[CheckResult]") -> None:
         try:
-            async with self._others:
-                await self._check_beside(entry, turn)
+            async with self._others, entry.limit, self._concurrent:
+                entry.checking = True
+                if result := await self._result(entry, round(time.time(), 6)):
+                    entry.settle(turn, result)
         finally:
             await entry.checker.close()
 

@@ -625,7 +625,38 @@ async def test_what_is_no_monitor_shares_the_places_of_its_host() -> None:
             await schedule.check_other(other.monitor, other, 0.1)
         assert not other.started
         known.answers.set()
-        await until(lambda: bool(other.started))
+        await schedule.check_other(other.monitor, other, 5)
+
+    assert len(other.started) == 1
+
+
+async def test_a_check_that_has_not_begun_when_its_asker_leaves_is_not_made() -> None:
+    known, other = Site(monitor("known", 3_600, host="same")), Site(monitor("other", host="same"))
+    known.answers.clear()
+
+    async with make_schedule(asyncio.Queue(), per_host=1) as schedule:
+        schedule.add([(known.monitor, known)])
+        await until(lambda: bool(known.started))
+        with pytest.raises(TimeoutError):
+            await schedule.check_other(other.monitor, other, 0.1)
+        await until(lambda: other.closed)
+        known.answers.set()
+
+    assert not other.started
+
+
+async def test_a_check_that_has_begun_when_its_asker_leaves_is_finished() -> None:
+    other = Site(monitor("other"))
+    other.answers.clear()
+
+    async with make_schedule(asyncio.Queue()) as schedule:
+        with pytest.raises(TimeoutError):
+            await schedule.check_other(other.monitor, other, 0.1)
+        assert not other.closed
+        other.answers.set()
+        await until(lambda: other.closed)
+
+    assert len(other.started) == 1
 
 
 async def test_half_of_the_places_are_never_for_what_is_no_monitor() -> None:
