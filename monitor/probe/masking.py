@@ -5,6 +5,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -37,15 +38,21 @@ class Masking:
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
+        if len(text) < MIN_LENGTH:
+            return text
         for form in self._forms:
             text = text.replace(form, MASK)
         return self._without_beginning(text)
 
     def line(self, text: str) -> str:
         """Return a line without the secrets, also where they are in small letters, as in names of hosts."""
-        for form in self._forms:
-            text = text.replace(form.lower(), MASK)
+        for form in self._in_small_letters:
+            text = text.replace(form, MASK)
         return self.text(text)
+
+    @cached_property
+    def _in_small_letters(self) -> list[str]:
+        return _longest_first({form.lower() for form in self._forms})
 
     def within(self, value: Any) -> Any:
         """Return what JSON can be, without the secrets in its texts."""
