@@ -15,7 +15,25 @@ from monitor.runtime.text import quoted
 MIN_LENGTH = 6  # characters of a secret that is masked, and of the beginning of one
 MAX_LENGTH = 65_536  # characters of a secret that are masked; what is stored has no more by default
 
-_SAFE_IN_HTML = (re.compile("[<>&]"), re.compile("[<>&='+]"))  # that Go and Java escape in JSON
+# What Go, Java and .NET escape in JSON, and how.
+_SAFE_IN_HTML = tuple(
+    [(sign, code.format(ord(sign))) for sign in signs]
+    for signs, code in (("<>&", "\\u{:04x}"), ("<>&='+", "\\u{:04x}"), ("<>&'+`", "\\u{:04X}"))
+)
+# What frameworks escape in HTML beside <, > and &: none, Python, Java, PHP, Jinja, Go.
+_IN_HTML = tuple(
+    list(zip("\"'+", escaped, strict=False))
+    for escaped in (
+        (),
+        ("&quot;", "&#x27;"),
+        ("&quot;", "&#39;"),
+        ("&quot;", "&#039;"),
+        ("&#34;", "&#39;"),
+        ("&#34;", "&#39;", "&#43;"),
+    )
+)
+# What is not percent-encoded: nothing, in a path, by JavaScript's encodeURIComponent and by its encodeURI.
+_IN_URLS = ("", "/", "!'()*", "!#$&'()*+,/:;=?@")
 _HEX = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -84,12 +102,19 @@ def _forms(secret: str) -> Iterator[str]:
     content = secret.encode("utf-8", "surrogatepass")
     for encoded in (*_in_base64(content), b64encode(content).decode()):
         yield from (encoded, encoded.translate(str.maketrans("+/", "-_")))
-    yield from (secret, quoted(secret, MAX_LENGTH), html.escape(secret), html.escape(secret, quote=False))
+    yield from (secret, quoted(secret, MAX_LENGTH))
+    yield from (_escaped(html.escape(secret, quote=False), signs) for signs in _IN_HTML)
     for each in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
         yield from (each[1:-1], each[1:-1].replace("/", "\\/"))
-        yield from (sign.sub(lambda found: f"\\u{ord(found[0]):04x}", each[1:-1]) for sign in _SAFE_IN_HTML)
-    for each in (quote(content, ""), quote(content), quote_plus(content)):
+        yield from (_escaped(each[1:-1], signs) for signs in _SAFE_IN_HTML)
+    for each in (quote_plus(content), *(quote(content, safe) for safe in _IN_URLS)):
         yield from (each, _HEX.sub(lambda code: code[0].lower(), each))
+
+
+def _escaped(text: str, signs: Iterable[tuple[str, str]]) -> str:
+    for sign, escaped in signs:
+        text = text.replace(sign, escaped)
+    return text
 
 
 def _in_base64(content: bytes) -> Iterator[str]:

@@ -40,9 +40,16 @@ def small_hex(text: str) -> str:
         json.dumps,
         lambda secret: json.dumps(secret, ensure_ascii=False).replace("/", r"\/"),
         html.escape,
+        lambda secret: html.escape(secret).replace("&#x27;", "&#39;"),
+        lambda secret: html.escape(secret).replace("&#x27;", "&#039;"),
+        lambda secret: html.escape(secret).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        lambda secret: quote(secret, "!'()*~"),
+        lambda secret: quote(secret, "!#$&'()*+,/:;=?@~"),
     ],
 )
-@pytest.mark.parametrize("secret", ["s3cret-value", "ü/ü&<p>\"a's s+?>", "\\n\n\x7fabc", "''''''\0"])
+@pytest.mark.parametrize(
+    "secret", ["s3cret-value", "(a b/c='d';*)", "ü/ü&<p>\"a's s+?>", "\\n\n\x7fabc", "''''''\0"]
+)
 def test_no_form_of_a_secret_is_left(secret: str, encoded: Callable[[str], str]) -> None:
     form = encoded(secret)
 
@@ -214,6 +221,13 @@ def test_secrets_are_masked_wherever_they_are_in_a_document() -> None:
     assert shown == {MASK: [f"a {MASK}", 1, None], "b": [{"c": MASK}]}
 
 
-@pytest.mark.parametrize("written", [r"to\u0026ken+/==", r"to\u0026ken\u002b/\u003d\u003d"])
+@pytest.mark.parametrize(
+    "written",
+    [r"to\u0026ken+/==", r"to\u0026ken\u002b/\u003d\u003d", r"to\u0026ken\u002B/=="],
+)
 def test_a_secret_is_found_in_json_that_is_safe_in_html(written: str) -> None:
     assert Masking(["to&ken+/=="]).text(f'{{"token": "{written}"}}') == f'{{"token": "{MASK}"}}'
+
+
+def test_a_secret_is_found_in_a_page_that_is_made_by_go() -> None:
+    assert Masking(["to'ken+/=="]).text("to&#39;ken&#43;/==") == MASK
