@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationInfo
 from yarl import URL
@@ -81,6 +82,11 @@ def _web_address(value: str, *schemes: str) -> str:
     if match is None or match["scheme"].lower() not in schemes:
         raise ValueError(f"not such a URL; must be {allowed}")
     port_of(match["place"].rpartition("@")[2])
+    try:
+        urlsplit(value), URL(value)
+    except ValueError:
+        encoded = "must be percent-encoded, as %5B is for ["
+        raise ValueError(f"a user or password that cannot be read; {encoded}") from None
     return value
 
 

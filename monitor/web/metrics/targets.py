@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -122,7 +121,6 @@ def _url(target: str) -> str:
     url = _with_scheme(target)
     try:
         check_url(url)
-        urlsplit(url), URL(url)
     except ValueError:
         raise web.HTTPNotFound(text="no monitor has this name or URL, and it is no URL either\n") from None
     return url
