@@ -76,8 +76,7 @@ class Token:
             self._why = self._masking.line(str(error))
 
     def _may_ask(self, within_s: float) -> bool:
-        now = self._clock()
-        return now >= self._renew_at and (now >= self._asked_at + APART_S or within_s > self._waited_s)
+        return self._clock() >= self._asked_at + APART_S or within_s > self._waited_s
 
     async def _ask(self) -> None:
         try:
