@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from monitor.config.addresses import MAX_RDAP_SERVER_LENGTH, check_rdap_server
 from monitor.config.model import Monitor
 from monitor.domains.known import Domain, Domains, Key
+from monitor.domains.rdap import Answer
 from monitor.domains.registries import KEPT_S, Registries
 from monitor.domains.store import LEASE_S, DomainStore
 from monitor.domains.watch import DomainWatch
@@ -115,6 +117,36 @@ async def test_a_domain_is_asked_about_again_when_the_clock_of_the_database_is_s
     await watch.look()
 
     assert world.asked == ["shop.com"] * 2
+
+
+async def test_what_is_known_is_read_before_anybody_is_asked(world: World) -> None:
+    await world.process(monitor("shop"))[1].look()
+    domains = Domains()
+    domains.follow([monitor("shop"), monitor("other", "https://other.com/")])
+    known_when_asked: list[float | None] = []
+
+    async def fetch(request: Monitor) -> Answer:
+        known_when_asked.append(known(domains).expires_at)
+        return await world.fetch(request)
+
+    await DomainWatch(domains, DomainStore(world.database), world.registries(), fetch, apart_s=0).look()
+
+    assert known_when_asked == [EXPIRES_AT]
+
+
+async def test_requests_are_apart(world: World) -> None:
+    domains = Domains()
+    domains.follow([monitor("shop"), monitor("other", "https://other.com/")])
+    store = DomainStore(world.database)
+    asked_at: list[float] = []
+
+    async def fetch(request: Monitor) -> Answer:
+        asked_at.append(time.monotonic())
+        return await world.fetch(request)
+
+    await DomainWatch(domains, store, world.registries(), fetch, apart_s=0.2).look()
+
+    assert asked_at[1] - asked_at[0] >= 0.2
 
 
 async def test_only_one_of_several_processes_asks_and_all_know(world: World) -> None:

@@ -135,6 +135,24 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(world: World, ser
     assert len(world.server.requests) == 2
 
 
+async def test_what_checked_with_an_old_token_is_closed(world: World, serve: Serve) -> None:
+    closed: list[Probe] = []
+
+    class Noted(Probe):
+        async def close(self) -> None:
+            closed.append(self)
+            await super().close()
+
+    site = Monitor(name="site", url=serve(world.server.site()), oauth2=world.oauth2())
+    token = world.tokens.of(site, world.oauth2())
+    probe = AuthorizedProbe(site, "here", token, lambda each: Noted(each, "here", world.network))
+    world.probes.append(probe)
+    for number in range(2):
+        await probe.check(1.0)
+        assert len(closed) == number
+        world.clock.now += 3_600
+
+
 async def test_monitors_that_share_a_token_wait_for_one_request(world: World, serve: Serve) -> None:
     site = serve(world.server.site())
     world.server.may_answer.clear()
@@ -236,6 +254,7 @@ def gives(token: object, kind: object = "Bearer") -> bytes:
         (gives(7), "the answer has no access_token that can be sent"),
         (ok(b"<html>"), "the answer has no access_token that can be sent"),
         (ok(b"[" * 65_000), "the answer has no access_token that can be sent"),
+        (gives("x", " " * 65_536), "the answer has no access_token that can be sent"),
         (ok(b'"' + b"x" * 100_000), "the answer has no access_token that can be sent"),
         (gives("x", "mac"), "the token is not of the type Bearer: mac"),
         (gives("x", 7), "the token is not of the type Bearer: 7"),
