@@ -3,7 +3,6 @@
 The first step that fails ends the check, but for the steps that run always.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -78,7 +77,6 @@ class _Course:
         self._masking = masking
         self._jar = CookieJar(unsafe=True)
         self._values: dict[str, str] = {}
-        self._began = time.monotonic()
         self._ran: list[tuple[str, CheckResult]] = []
         self._failed: tuple[str, CheckResult] | None = None
 
@@ -86,10 +84,11 @@ class _Course:
         """Return whether the step runs: after one that failed, if it should, and has what it needs for it."""
         if self._failed is None:
             return True
-        return each.step.always and self._left_s() > 0 and each.request.names <= self._values.keys()
+        return each.step.always and self._left_s() >= _LEAST_S and each.request.names <= self._values.keys()
 
     def _left_s(self) -> float:
-        return self._monitor.timeout_s - (time.monotonic() - self._began)
+        """Return what the sites have left of `timeout_s`, of which reading their values takes nothing."""
+        return self._monitor.timeout_s - sum(result.response_time for _, result in self._ran)
 
     async def run(self, each: _ReadyStep) -> None:
         timing, seen = Timing(), Received()

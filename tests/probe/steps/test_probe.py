@@ -248,6 +248,23 @@ async def test_timeout_s_is_for_all_steps(place: str, serve: Serve, walk: Walk) 
     assert [each.name for each in result.steps] == ["fast", "slow"]
 
 
+async def test_the_time_to_find_a_value_is_not_that_of_the_site(place: str, shop: Shop) -> None:
+    shop.pages["/list"] = ok(f"[{'1,' * 50_000}1]".encode())
+    save = {f"value{number}": {"json": "length([?@ == `1`])"} for number in range(6)}
+    steps = [
+        {"name": "list", "url": f"{place}/list", "save": save},
+        {"name": "token", "url": f"{place}/token"},
+    ]
+    monitor = Monitor.model_validate({"name": "site", "url": place, "steps": steps, "timeout_s": 1.0})
+
+    async with Network(1) as network:
+        probe = StepsProbe(monitor, "here", network)
+        result = await probe.check(0.0)
+        await probe.close()
+
+    assert (result.reason, result.detail) == (None, None)
+
+
 async def test_a_step_has_a_time_limit_of_its_own(place: str, serve: Serve, shop: Shop, walk: Walk) -> None:
     result = await walk(
         {"name": "slow", "url": serve(hang), "timeout_s": 0.1},
