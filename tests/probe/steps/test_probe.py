@@ -1,5 +1,6 @@
 """A check of several requests, against a shop where people log in."""
 
+import base64
 import threading
 from datetime import UTC, datetime, timedelta
 from socket import socket
@@ -157,6 +158,26 @@ async def test_a_value_that_is_missing_is_a_failure_with_its_evidence(place: str
     assert "access_token" in result.evidence.body
     assert result.steps is not None
     assert result.steps[0].reason == "json"
+
+
+async def test_what_was_expected_in_vain_is_the_reason_before_what_is_missing(place: str, walk: Walk) -> None:
+    save = {"id": {"json": "id"}}
+
+    result = await walk({"name": "in", "url": f"{place}/none", "save": save})
+
+    assert (result.reason, result.detail) == (Reason.STATUS, 'step "in": status 404, expected 200-399')
+
+
+async def test_what_a_saved_value_contains_is_masked_too(place: str, shop: Shop, walk: Walk) -> None:
+    shop.pages["/start"] = ok(base64.b64encode(b"ada:s3cret-phrase"))
+    shop.pages["/echo"] = ok(b"it is s3cret-phrase")
+
+    result = await walk(
+        {"name": "start", "url": f"{place}/start", "save": {"basic": {"body_regex": "(.+)"}}},
+        {"name": "echo", "url": f"{place}/echo", "headers": {"Authorization": "Basic {{basic}}"}},
+    )
+
+    assert result.response_data == "it is ***"
 
 
 async def test_values_are_filled_into_headers_json_and_paths(place: str, shop: Shop, walk: Walk) -> None:
