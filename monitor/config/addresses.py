@@ -43,12 +43,17 @@ def check_host(host: str) -> str:
         ipaddress.ip_address(host)
     except ValueError:
         try:
-            ascii_host = host.encode("idna").decode()
-        except UnicodeError:
+            ascii_host = _in_ascii(host)
+        except ValueError:
             ascii_host = ""
         if not _HOST.fullmatch(ascii_host):
             raise ValueError("not a host; must be a name or an IP address") from None
     return host
+
+
+def _in_ascii(host: str) -> str:
+    """Return a name as requests have it."""
+    return URL.build(scheme="http", host=host).raw_host or ""
 
 
 def port_of(address: str) -> int | None:
@@ -214,7 +219,7 @@ def check_target(value: object) -> str:
         host = written.removeprefix(_BELOW_DOMAIN)
     try:
         check_host(host)
-        sent = URL.build(scheme="http", host=host).raw_host or ""
+        sent = _in_ascii(host)
     except ValueError:
         allowed = 'must be HOST, *.DOMAIN, an address, a network such as 10.0.0.0/8, or "*"'
         raise ValueError(f"not a host or a network; {allowed}") from None

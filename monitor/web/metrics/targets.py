@@ -132,4 +132,4 @@ def _same(target: str) -> str:
         url = URL(_with_scheme(target))
     except ValueError:
         return target
-    return f"{url.scheme}://{url.user}:{url.password}@{url.host}:{url.port}{url.raw_path_qs}"
+    return f"{url.scheme}://{url.user}:{url.password}@{url.raw_host}:{url.port}{url.raw_path_qs}"

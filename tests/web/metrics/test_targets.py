@@ -91,6 +91,7 @@ def test_a_module_of_this_name_is_the_default_for_what_is_no_monitor() -> None:
         ("a.test", "http://a.test"),
         ("a.test:8080/x?u=https://b.example/", "http://a.test:8080/x?u=https://b.example/"),
         ("HTTPS://A.test/", "HTTPS://A.test/"),
+        ("xn--a.test", "http://xn--a.test"),
         ("10.1.2.3:9090", "http://10.1.2.3:9090"),
         ("http://me:s3cret@a.test/", "http://me:s3cret@a.test/"),
     ],
@@ -152,7 +153,9 @@ def test_a_hostname_that_nobody_may_ask_for_is_refused(hostname: str) -> None:
     assert refused(target="10.0.0.1", module="http_2xx", hostname=hostname)[0] == 404
 
 
-@pytest.mark.parametrize("hostname", ["a.test/", "a.test\r\nX: y", "a b", "user@a.test", "a.test:99999"])
+@pytest.mark.parametrize(
+    "hostname", ["a.test/", "a.test\r\nX: y", "a b", "user@a.test", "a.test:99999", "a\u200db.test"]
+)
 def test_a_hostname_that_is_none_is_refused(hostname: str) -> None:
     status, text = refused(target="10.0.0.1", module="http_2xx", hostname=hostname)
 
