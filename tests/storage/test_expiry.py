@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -10,13 +11,20 @@ import pytest
 
 from monitor.result import CheckResult, Evidence, Phases, Reason, Tls, result_id
 from monitor.runtime.text import DAY_S
+from monitor.storage import expiry
 from monitor.storage.database import Database, StoreUnavailableError
 from monitor.storage.expiry import KeptDays, _carry_out, _Removal, expire
 from monitor.storage.partitions import DATA, name_of
 from monitor.storage.results import ResultStore
 from monitor.web.queries import PageReader, Place
+from tests.postgres import result_store
 from tests.storage.test_results import query, result
+from tests.stream import eventually
 
+WAITING = (
+    "SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE datname = current_database() AND NOT granted"
+)
 NOW = int(time.time() // DAY_S) * DAY_S + DAY_S / 2
 BODY = "<p>Not found.</p>" * 400
 EVIDENCE = Evidence({"Server": "nginx"}, "<p>Not found.</p>")
@@ -95,6 +103,15 @@ async def test_failed_results_outlive_the_others_with_all_that_was_found(
     shown = await PageReader(store.database).results("shop", 0, Place(), 10)
     assert [row.scheduled_at for row in shown] == [NOW - 2 * DAY_S, failed.scheduled_at]
     assert msgspec.convert(shown[1].evidence, Evidence) == EVIDENCE
+
+
+async def test_failed_results_of_their_first_kept_day_stay(database: str, store: ResultStore) -> None:
+    first, before = on(8, **FAILED), on(9, **FAILED)
+    await store.save([first, before])
+
+    await expire(store.database, KeptDays(3, 8, None))
+
+    assert await ids(database, "health_failures") == [first.id]
 
 
 async def test_failed_results_are_dropped_when_they_are_too_old(
@@ -232,6 +249,70 @@ async def test_a_day_that_another_process_has_removed_is_left_alone(
         await _carry_out(store.database, _Removal(DATA, 3, remove_both, "results dropped"))
 
     assert caplog.messages == ["1 day of results dropped, older than 3 d"]
+
+
+async def test_a_day_is_worked_off_with_patience_for_its_rows_but_not_for_others(
+    database: str, store: ResultStore
+) -> None:
+    await store.save([on(4)])
+    limits: list[str] = []
+
+    async def note(connection: Any, _day: int) -> None:
+        limits.extend([await connection.fetchval(f"SHOW {of}_timeout") for of in ("lock", "statement")])
+
+    removal = _Removal(DATA, 3, note, "results dropped")
+    reader = await asyncpg.connect(database)
+    async with reader.transaction():
+        await reader.fetch("SELECT FROM health_data")
+        with pytest.raises(StoreUnavailableError):
+            await _carry_out(store.database, removal)
+        assert limits == []
+    await reader.close()
+
+    await _carry_out(store.database, removal)
+
+    assert limits == ["2s", "1h"]
+
+
+@pytest.mark.parametrize("kept", [KeptDays(3, 90, None), KeptDays(90, 90, 3)])
+async def test_a_failed_result_that_comes_while_its_day_is_copied_is_not_lost(
+    database: str, store: ResultStore, monkeypatch: pytest.MonkeyPatch, kept: KeptDays
+) -> None:
+    late = on(4.1, **FAILED)
+    await store.save([on(4, **FAILED)])
+    other = result_store(database)
+
+    async def save() -> None:
+        while True:
+            with suppress(StoreUnavailableError):
+                await other.save([late])
+                break
+
+    copy = expiry._copy
+
+    async def saved_or_waits() -> object:
+        return saving[0].done() or await query(database, WAITING)
+
+    async def copy_slowly(*arguments: Any) -> None:
+        await copy(*arguments)
+        saving.append(asyncio.create_task(save()))
+        await eventually("the other saved or waits", saved_or_waits)
+
+    saving: list[asyncio.Task[None]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(expiry, "_copy", copy_slowly)
+        with suppress(StoreUnavailableError):
+            await expire(store.database, kept)
+    await saving[0]
+    await expire(store.database, kept)
+
+    (rows,) = await query(
+        database,
+        "SELECT count(DISTINCT result_id) FROM"
+        " (SELECT * FROM health_data UNION ALL SELECT * FROM health_failures) AS result",
+    )
+    assert rows[0] == 2
+    await other.database.close()
 
 
 @pytest.mark.parametrize("kept", [KeptDays(3, 90, None), KeptDays(90, 90, 3)])
