@@ -302,6 +302,41 @@ async def test_a_client_that_does_not_come_to_start_leaves_nothing_behind(
     assert others() == set()
 
 
+async def test_a_start_that_is_given_up_while_it_learns_of_the_cluster_leaves_no_connection(
+    embedded_config: Config, broker: Broker
+) -> None:
+    host, port = broker.bootstrap.split(":")
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection(host, int(port))
+        requests.write(await frame(reader))
+        writer.write(await frame(answers))
+        await frame(reader)
+        asked.set()
+        assert await reader.read() == b""
+        closed.set()
+        for each in (requests, writer):
+            each.close()
+
+    async with await asyncio.start_server(answer_once, "127.0.0.1", 0) as server:
+        client = consumer(embedded_config, f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        starting = asyncio.create_task(client.start())
+        await asked.wait()
+
+        starting.cancel()
+        await asyncio.wait([starting])
+        await close(client)
+
+        async with asyncio.timeout(60):
+            await closed.wait()
+
+
+async def frame(reader: asyncio.StreamReader) -> bytes:
+    size = await reader.readexactly(4)
+    return size + await reader.readexactly(int.from_bytes(size))
+
+
 async def closed_between(host: str, port: int) -> None:
     """Send a request to a connection that has answered one, and was closed a moment ago."""
     connection = await create_conn(host, port, client_id=CLIENT_ID)

@@ -4,8 +4,9 @@
   is cancelled. So this is the one place that knows the private parts of its clients.
 - `send`: in uvloop, a write to a connection that has just been closed raises a `RuntimeError`, where aiokafka
   expects an `OSError` (its issue 1038). The task that keeps a client's metadata up to date ended by that,
-  unseen: the client would never have learned of a new leader. So `send` of all connections is replaced when
-  this module is imported.
+  unseen: the client would never have learned of a new leader. And a start that is given up while it asks for
+  the cluster leaves the connection open that is for this question alone. So `send` of all connections is
+  replaced when this module is imported.
 - `stop_heartbeats`: a member that joins again as soon as it has joined cancels its heartbeats before they
   begin. aiokafka takes that for a cancellation of the task that keeps it in the group: the member stays out,
   unseen until the next fetch, which is cancelled then. So this replaces a method of all coordinators.
@@ -35,6 +36,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import LeaveGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.diagnosis import diagnosis
@@ -129,18 +131,22 @@ def _look_at(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def send(connection: Any, *request: Any, **how: Any) -> Any:
-    """Send a request.
+def send(connection: Any, request: Any, **how: Any) -> Any:
+    """Send a request. A connection on which nobody waits for the cluster any more is closed.
 
     Raises:
         KafkaConnectionError: the connection is closed.
 
     """
     try:
-        return _send(connection, *request, **how)
+        sending = _send(connection, request, **how)
     except RuntimeError as error:
         connection.close(reason=CloseReason.CONNECTION_BROKEN)
         raise KafkaConnectionError(f"{connection.host}:{connection.port}: closed") from error
+    if isinstance(request, MetadataRequest):
+        *_, answer = connection._requests[-1]  # noqa: SLF001 - there is no public way to it
+        answer.add_done_callback(lambda _: answer.cancelled() and connection.close())
+    return sending
 
 
 AIOKafkaConnection.send = send
