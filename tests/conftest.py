@@ -27,8 +27,8 @@ pytest_plugins = [
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Most tests wait for servers most of the time: two workers keep a core busy."""
-    return 2 * (os.cpu_count() or 1)
+    """Most tests wait for servers most of the time: five workers keep two cores busy."""
+    return 5 * (os.cpu_count() or 1) // 2
 
 
 @pytest.hookimpl(trylast=True)
