@@ -21,6 +21,7 @@ from tests.hostile import (
     neighbours,
     receivers,
     responses,
+    steps,
     tokens,
 )
 from tests.hostile.cases import Case
@@ -47,6 +48,7 @@ SHORT = (
     "secret: the whole request",
     "TLS: expired",
     "token server: sends the secret back",
+    "steps: a value that is sent back",
     "TLS: 200 names",
     "TLS: plain text",
     "DNS: over TCP: 4,000 addresses of long names",
@@ -76,7 +78,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def all_cases() -> dict[str, Case]:
-    sites = (responses, encrypted, authorization, names)
+    sites = (responses, encrypted, authorization, steps, names)
     modules = (*sites, receivers, clients, tokens, machine, neighbours, files)
     found = [case for module in modules for case in module.cases()]
     assert len(found) == len(set(map(str, found)))

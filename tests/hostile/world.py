@@ -151,7 +151,8 @@ class World:
     def hostile(self, case: Case, url: str) -> dict[str, Any]:
         """Return the monitor of a site with this URL."""
         usual = {"timeout_s": TIMEOUT_S, "ca_file": str(self.program.folder / files.CA)}
-        return {"name": str(case), "url": f"{url}/", **usual, **placed(case.settings, url)}
+        place = {} if "steps" in case.settings else {"url": f"{url}/"}
+        return {"name": str(case), **place, **usual, **placed(case.settings, url)}
 
     def _ask(self, case: Case) -> str:
         assert case.client
