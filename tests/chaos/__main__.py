@@ -18,10 +18,10 @@ from typing import Any
 
 from tests.apache_kafka import resolve
 from tests.chaos.account import Account, Row, account
-from tests.chaos.clock import LIBRARY, Clock
+from tests.chaos.clock import Clock
 from tests.chaos.cluster import Cluster, Network
 from tests.chaos.disk import Disk
-from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_CLOCK, NEED_DISKS, SHORT, can_mix
+from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_DISKS, SHORT, can_mix
 from tests.chaos.incidents import Comparison, compare
 from tests.chaos.report import Recovery, measures, report
 from tests.chaos.starvation import Starvation
@@ -60,9 +60,6 @@ def faults(chosen: argparse.Namespace) -> list[str]:
     if os.getuid() != 0 and NEED_DISKS & set(names):
         print("full disks are left out: only root can mount them")
         impossible |= NEED_DISKS
-    if LIBRARY is None and NEED_CLOCK & set(names):
-        print("the clock is left alone: that needs Debian's package faketime")
-        impossible |= NEED_CLOCK
     if chosen.brokers < 3:
         impossible |= NEED_BROKERS
     return [name for name in names if name not in impossible]
@@ -219,11 +216,7 @@ async def build(stack: AsyncExitStack, seed: int, brokers: int, names: set[str])
         postgres.sql(f"CREATE TABLESPACE small LOCATION '{postgres.directory}/small'")
     postgres.sql(f"CREATE DATABASE chaos {'TABLESPACE small' if with_disks else ''}")
     program, second, clock = Program(folders[1], {}), Program(folders[2], {}), Clock(folders[1])
-    program.script = ("-m", "tests.chaos.watched", str(folders[1] / "stalls"))
-    if (
-        NEED_CLOCK & names
-    ):  # each look at a clock that can be set takes several times as long, now and then milliseconds
-        program.environ = clock.environ
+    program.script = clock.script("tests.chaos.watched", str(folders[1] / "stalls"))
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     starvation = stack.enter_context(Starvation(program))
     world = World(program, second, kafka, network, postgres, "chaos", chance, clock, starvation, disks=disks)

@@ -50,7 +50,6 @@ FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in _TOUCHED}
 
 NEED_DISKS = {"fill_outbox_disk", "fill_postgres_disk"}
 NEED_BROKERS = {"kill_leader", "freeze_leader"}
-NEED_CLOCK = {"set_clock"}
 
 # One of each kind, none that lasts.
 SHORT = (

@@ -1,5 +1,5 @@
 from tests.chaos.account import Row, account
-from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_CLOCK, NEED_DISKS, SHORT, can_mix
+from tests.chaos.faults import FAULTS, NEED_BROKERS, NEED_DISKS, SHORT, can_mix
 from tests.chaos.site import Outage
 
 ANSWERED = {"shop": [100.0, 101.0, 102.0], "blog": [100.5]}
@@ -70,4 +70,4 @@ def test_faults_that_touch_the_same_do_not_mix() -> None:
 
 
 def test_all_chosen_faults_exist() -> None:
-    assert {*SHORT, *NEED_BROKERS, *NEED_CLOCK, *NEED_DISKS} <= FAULTS.keys()
+    assert {*SHORT, *NEED_BROKERS, *NEED_DISKS} <= FAULTS.keys()

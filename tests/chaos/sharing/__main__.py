@@ -124,7 +124,7 @@ def set_clocks(location: Location) -> None:
     for program, offset_s in zip(location.programs, (-1.5, 0, 1.5), strict=True):
         clock = Clock(program.folder)
         clock.set(offset_s)
-        program.environ = clock.environ
+        program.script = clock.script("main")
 
 
 async def judged(
