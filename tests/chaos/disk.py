@@ -1,10 +1,13 @@
 """Small disks that can be full."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_ZEROS = bytes(1 << 20)
 
 
 class Disk:
@@ -22,9 +25,7 @@ class Disk:
         ballast = self.path / "ballast"
         with ballast.open("wb") as file:
             space = os.statvfs(self.path)
-            taken = space.f_bavail * space.f_frsize - left_bytes
-            if taken > 0:
-                os.posix_fallocate(file.fileno(), 0, taken)
+            _write(file.fileno(), space.f_bavail * space.f_frsize - left_bytes)
         try:
             yield
         finally:
@@ -32,3 +33,13 @@ class Disk:
 
     def unmount(self) -> None:
         subprocess.run(["umount", "--lazy", self.path], check=True)
+
+
+def _write(file: int, size: int) -> None:
+    """Write so much, or less: the program writes at the same time, and may have filled the disk itself."""
+    try:
+        while size > 0:
+            size -= os.write(file, _ZEROS[:size])
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
