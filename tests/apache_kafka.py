@@ -183,7 +183,7 @@ class ApacheKafka:
 
     def _answers(self) -> bool:
         with (
-            suppress(OSError),
+            suppress(OSError, struct.error),  # a part of an answer is none
             socket.create_connection(("127.0.0.1", self._ports["PLAINTEXT"]), 1) as client,
         ):
             client.sendall(_WHICH_BROKERS)
