@@ -23,23 +23,22 @@ from monitor.config.alerts import (
     Notify,
     Webhook,
 )
+from monitor.config.expect import Expect
 from monitor.config.model import (
     BasicAuth,
     Config,
-    Expect,
     Monitor,
     MonitorSettings,
     OAuth2,
-    Save,
     Settings,
     StatusPage,
-    Step,
     Target,
     Window,
     WrittenConfig,
     WrittenMonitor,
 )
 from monitor.config.reading.load import load
+from monitor.config.steps.step import Save, Step
 from monitor.config.values import Strict
 from monitor.result import Reason
 from monitor.web.metrics.blackbox import FAMILIES

@@ -11,9 +11,11 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config.alerts import Maintenance, Notify
-from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Step, Window, WrittenConfig
+from monitor.config.expect import Expect
+from monitor.config.model import Config, Monitor, MonitorSettings, Window, WrittenConfig
 from monitor.config.public_url import Expanded
 from monitor.config.reading.load import load
+from monitor.config.steps.step import Step
 from monitor.probe.all_addresses import AddressesProbe
 from monitor.probe.connectivity import GuardedProbe
 from monitor.probe.exchange.connector import Network

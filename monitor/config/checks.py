@@ -14,8 +14,9 @@ from pathlib import Path
 
 from monitor.config.addresses import ENVIRONMENT, check_proxy
 from monitor.config.alerts import GroupSettings, Notify
+from monitor.config.expect import Expect
 from monitor.config.files import check_authorities, check_certificate, check_pair
-from monitor.config.model import Expect, Monitor, SecurityProtocol, Settings, WrittenConfig
+from monitor.config.model import Monitor, SecurityProtocol, Settings, WrittenConfig
 from monitor.config.public_url import user_info
 from monitor.config.reading.document import JsonPlace, PlacedMistake
 from monitor.config.rules import EMBEDDED

@@ -4,19 +4,20 @@ Times are seconds. The descriptions are those of the JSON Schema.
 """
 
 import socket
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from monitor.config import values
 from monitor.config.addresses import ENVIRONMENT, is_target
 from monitor.config.alerts import Alerts, GroupSettings
+from monitor.config.expect import Expect
 from monitor.config.public_url import public_url
 from monitor.config.rules import EMBEDDED
+from monitor.config.steps.step import Step
 from monitor.config.values import Count, Days, Duration, Many, OneOrMany, Size, Strict
 from monitor.runtime.hosts.proxies import proxies_of
 
@@ -24,9 +25,6 @@ SLEEP_DURATION_S = 60.0
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 MetricsHistograms = Literal["auto", "monitor", "group", "none"]
-
-
-_SOURCES = ("json", "header", "body_regex", "cookie")  # of saved values
 
 
 class BasicAuth(Strict):
@@ -58,108 +56,6 @@ class Window(Strict):
     """How many of the last checks count."""
     bad: Annotated[int, Field(ge=1, le=100)]
     """How many of them must have failed."""
-
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", UserWarning)  # pydantic's own deprecated `json` gives way to the key
-
-    class Expect(Strict):
-        """What must hold, all at once, for a response to be up."""
-
-        status: Annotated[tuple[values.StatusPattern, ...], Many, OneOrMany(), values.NotEmpty] = ("200-399",)
-        """Codes (200), ranges ("200-399") and classes ("2xx")."""
-        body_regex: Annotated[tuple[values.Regex, ...], Many, OneOrMany()] = ()
-        """Regular expressions that must be found in the body."""
-        body_not_regex: Annotated[tuple[values.Regex, ...], Many, OneOrMany()] = ()
-        """Regular expressions that must not be found in the body."""
-        body_complete: bool = False
-        """Whether the body must end within `max_body_bytes`."""
-        header_regex: dict[values.HeaderName, values.Regexes] = {}
-        """By header name: regular expressions, each of which must be found in one of its values."""
-        header_regex_if_present: dict[values.HeaderName, values.Regexes] = {}
-        """The same, of a header that may be missing."""
-        header_not_regex: dict[values.HeaderName, values.Regexes] = {}
-        """By header name: regular expressions that must be found in none of its values."""
-        json: Annotated[tuple[values.JmesPath, ...], Many, OneOrMany()] = ()  # type: ignore[assignment]
-        """JMESPath expressions that must be true of the body."""
-        max_response_time_s: Duration | None = None
-        """The longest response time that is still up."""
-        min_certificate_days: Annotated[float, Field(ge=0, le=36_500)] | None = None
-        """The days for which the server's certificates must still be valid."""
-        tls: Literal["required", "forbidden"] | None = None
-        """Whether the last request must be made with TLS, or must not."""
-        min_tls_version: Literal["1.2", "1.3"] | None = None
-        """The lowest version of TLS that may be agreed on; older ones than 1.2 are never offered."""
-        certificate_issuer: values.Regex | None = None
-        """A regular expression that must be found in the issuer of the server's own certificate."""
-        certificate_sha256: Annotated[tuple[values.Fingerprint, ...], Many, OneOrMany()] = ()
-        """SHA-256 fingerprints, one of which the server's own certificate must have; hex digits."""
-
-    class Save(Strict):
-        """Where a value is in a response: just one of `json`, `header`, `body_regex` and `cookie`."""
-
-        model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in _SOURCES]})
-
-        json: values.JmesPath | None = None  # type: ignore[assignment]
-        """JMESPath expression that returns a string, a number or true or false."""
-        header: values.HeaderName | None = None
-        """Name of a header."""
-        regex: values.CapturingRegex | None = None
-        """Regular expression with one group: the part of the header that is saved; by default all of it."""
-        body_regex: values.CapturingRegex | None = None
-        """Regular expression with one group: the part of the body that is saved."""
-        cookie: values.Name | None = None
-        """Name of a cookie that the check has got."""
-
-        @model_validator(mode="after")
-        def _has_one_source(self) -> Self:
-            given = [key for key in _SOURCES if getattr(self, key) is not None]
-            if len(given) != 1:
-                raise ValueError(
-                    f"has {' and '.join(given) or 'none'}; must have one of {', '.join(_SOURCES)}"
-                )
-            if self.regex is not None and self.header is None:
-                raise ValueError("has a regex without a header; must have both, or body_regex")
-            return self
-
-    class Step(Strict):
-        """One request of a check that has several."""
-
-        name: values.Name
-        """Unique among the steps of the monitor."""
-        url: Annotated[values.StepUrl, Field(repr=False)]
-        """http:// or https:// URL; after its host, {{NAME}} stands for a value that was saved."""
-        method: values.Method | None = None
-        """By default GET, and POST with a body."""
-        headers: dict[values.HeaderName, values.HeaderValue] = {}
-        """Request headers, beside those of the monitor."""
-        body: values.Secret | None = None
-        """The request's body."""
-        json: values.SecretJson | None = None  # type: ignore[assignment]
-        """The request's body, as JSON."""
-        form: dict[str, values.Secret] = {}
-        """The request's body, as the fields of a form."""
-        follow_redirects: bool | None = None
-        """By default that of the monitor."""
-        timeout_s: Duration | None = None
-        """The longest that the step may take; by default what is left of the monitor's."""
-        expect: Expect | None = None
-        """By default that of the monitor."""
-        save: dict[values.ValueName, Save] = {}
-        """By name: values of the response, for later steps."""
-        always: bool = False
-        """Whether it also runs after a step that failed."""
-
-        @property
-        def public_url(self) -> str:
-            """The URL without user, password, secret query values and values from the environment."""
-            return public_url(self.url)
-
-        @property
-        def asked_method(self) -> str:
-            """The method: as it is written, else by whether there is a body."""
-            has_body = bool(self.body or self.json or self.form)
-            return self.method or ("POST" if has_body else "GET")
 
 
 class MonitorSettings(GroupSettings):

@@ -13,8 +13,9 @@ from urllib.parse import unquote, unquote_plus
 
 from pydantic import SecretStr
 
-from monitor.config.model import Monitor, Step
+from monitor.config.model import Monitor
 from monitor.config.public_url import Expanded, is_secret_header, names_a_secret, secret_values, user_info
+from monitor.config.steps.step import Step
 
 MAX_FIELDS = 100  # of a body, that are secrets
 

@@ -7,8 +7,9 @@ from pathlib import PurePath
 import msgspec
 from pydantic import BaseModel, SecretStr
 
-from monitor.config.model import Monitor, Step
+from monitor.config.model import Monitor
 from monitor.config.public_url import MASK, public_text
+from monitor.config.steps.step import Step
 
 SHARDS = 64
 _SALT = (

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, SecretStr
 
-from monitor.config.model import Expect, Monitor, Step
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
 from monitor.config.public_url import MASK, public_text
+from monitor.config.steps.step import Step
 from monitor.runtime.text import duration
 
 _UNSET: tuple[Any, ...] = (None, [], {})

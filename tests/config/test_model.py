@@ -5,7 +5,8 @@ import msgspec
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.config.model import BasicAuth, Config, Expect, Monitor, MonitorSettings
+from monitor.config.expect import Expect
+from monitor.config.model import BasicAuth, Config, Monitor, MonitorSettings
 from monitor.config.reading.load import load
 from tests.config.conftest import Read
 

@@ -18,7 +18,8 @@ import brotli
 import uvloop
 from hypothesis import strategies as st
 
-from monitor.config.model import Expect, Monitor
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult, decode, encode

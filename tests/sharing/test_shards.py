@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.config.model import Expect, Monitor, Step
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
 from monitor.config.public_url import Expanded
+from monitor.config.steps.step import Step
 from monitor.sharing.shards import SHARDS, configuration_hashes, shard_of
 
 BEFORE = Monitor(name="a", url="http://a.example/")

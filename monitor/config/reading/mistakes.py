@@ -18,20 +18,19 @@ from monitor.config.alerts import (
     Notify,
     Webhook,
 )
+from monitor.config.expect import Expect
 from monitor.config.model import (
     BasicAuth,
-    Expect,
     MonitorSettings,
     OAuth2,
-    Save,
     StatusPage,
-    Step,
     Window,
     WrittenConfig,
     WrittenMonitor,
 )
 from monitor.config.reading.document import JsonPlace
 from monitor.config.rules import kind
+from monitor.config.steps.step import Save, Step
 from monitor.runtime.text import printable
 
 _MODELS: dict[str | None, type[BaseModel]] = {

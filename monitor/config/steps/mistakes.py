@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from monitor.config.checks import tls_mistakes
-from monitor.config.model import Monitor, Step, WrittenMonitor
+from monitor.config.model import Monitor, WrittenMonitor
 from monitor.config.reading.document import JsonPlace, PlacedMistake
+from monitor.config.steps.step import Step
 from monitor.config.steps.templates import names_in
 
 MAX_VALUES = 20

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
-from monitor.config.model import Expect
+from monitor.config.expect import Expect
 from monitor.probe.judging.expect import (
     Expectation,
     Failure,

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import CookieJar
 
-from monitor.config.model import Monitor, Step
+from monitor.config.model import Monitor
 from monitor.config.sent_secrets import sent_secrets
+from monitor.config.steps.step import Step
 from monitor.probe.exchange.connector import Network
 from monitor.probe.judging.expect import MAX_DETAIL
 from monitor.probe.masking import Masking

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import SecretStr
 from yarl import URL
 
-from monitor.config.model import Monitor, Step
+from monitor.config.model import Monitor
 from monitor.config.steps.bodies import form_text, in_json
+from monitor.config.steps.step import Step
 from monitor.config.steps.templates import beginning, filled, filled_url, names_in
 from monitor.probe.exchange.request import MAX_LOCATION, is_harmless
 

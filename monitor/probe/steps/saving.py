@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import CookieJar
 
 from monitor.config.expressions import CapturingPattern, compile_capturing
-from monitor.config.model import Save
+from monitor.config.steps.step import Save
 from monitor.probe.judging.expect import Failure, Response, shown
 from monitor.probe.judging.expect_body import (
     DECODING_EFFORT,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import ip_address
 
-from monitor.config.model import Expect, Monitor
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
 from monitor.probe.exchange.request import REDIRECTS
 from monitor.probe.judging.expect import Response, status_in
 from monitor.result import CheckResult, Reason, Tls

@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.config.model import Expect
+from monitor.config.expect import Expect
 from monitor.probe.judging.expect import (
     MAX_DETAIL,
     Response,

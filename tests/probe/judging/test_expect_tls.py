@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.config.model import Expect
+from monitor.config.expect import Expect
 from monitor.probe.judging.expect import Response
 from monitor.probe.judging.judge import Judge
 from monitor.result import Reason, Tls

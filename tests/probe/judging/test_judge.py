@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config.model import Expect
+from monitor.config.expect import Expect
 from monitor.probe.judging.expect import Failure, Response, judged
 from monitor.probe.judging.expect_body import MAX_JSON_VALUES, json_is_true
 from monitor.probe.judging.judge import Judge

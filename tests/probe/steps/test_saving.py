@@ -6,7 +6,7 @@ import pytest
 from aiohttp import CookieJar
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from monitor.config.model import Save
+from monitor.config.steps.step import Save
 from monitor.probe.response import Received, charset_in
 from monitor.probe.steps.saving import MAX_LENGTH, Saved, Saves
 from monitor.result import Reason

@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from monitor.config.model import Expect, Monitor
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
 from monitor.result import CheckResult, Phases, Tls
 from monitor.web.metrics.blackbox import FAMILIES, fnv1a, samples, standard_name
 

@@ -11,7 +11,9 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from monitor.config.model import Expect, Monitor, Step
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
+from monitor.config.steps.step import Step
 from monitor.domains.known import Domain
 from monitor.result import CheckResult, Evidence, Phases, Reason, StepResult
 from monitor.sharing.shards import shard_of

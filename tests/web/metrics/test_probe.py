@@ -13,7 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from pydantic import SecretStr
 
-from monitor.config.model import Config, Expect, Monitor, MonitorSettings, Step
+from monitor.config.expect import Expect
+from monitor.config.model import Config, Monitor, MonitorSettings
+from monitor.config.steps.step import Step
 from monitor.domains.known import Key
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Checker, Probe

@@ -2,7 +2,9 @@
 
 import pytest
 
-from monitor.config.model import Expect, Monitor, Step
+from monitor.config.expect import Expect
+from monitor.config.model import Monitor
+from monitor.config.steps.step import Step
 from monitor.result import Phases, StepResult
 from monitor.web.metrics.blackbox import gauges
 from monitor.web.metrics.steps import shown

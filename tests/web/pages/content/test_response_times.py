@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from monitor.config.model import Monitor, Step
+from monitor.config.model import Monitor
+from monitor.config.steps.step import Step
 from monitor.uptime.sums import BUCKETS, Sums, bucket
 from monitor.web.pages.content.response_times import (
     RANGES,
