@@ -652,6 +652,7 @@ async def test_a_check_that_has_begun_when_its_asker_leaves_is_finished() -> Non
     async with make_schedule(asyncio.Queue()) as schedule:
         with pytest.raises(TimeoutError):
             await schedule.check_other(other.monitor, other, 0.1)
+        await asyncio.sleep(1)
         assert not other.closed
         other.answers.set()
         await until(lambda: other.closed)

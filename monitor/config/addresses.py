@@ -88,7 +88,8 @@ def _web_address(value: str, *schemes: str) -> str:
         raise ValueError(f"not such a URL; must be {allowed}")
     port_of(match["place"].rpartition("@")[2])
     try:
-        urlsplit(value), URL(value)
+        urlsplit(value)
+        URL(value)
     except ValueError:
         encoded = "must be percent-encoded, as %5B is for ["
         raise ValueError(f"a user or password that cannot be read; {encoded}") from None

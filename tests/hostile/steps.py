@@ -57,7 +57,7 @@ def _rows() -> dict[str, Row]:
         "one that climbs to another host": Row(ok(b"../../@127.0.0.2:1/"), BODY, IN_PATH, (None,)),
         "one of 16 kB in a path": Row(ok(b"/" * 16_384), BODY, IN_PATH, (UNUSABLE,)),
         "one of 16 kB in a form": Row(ok(b"&" * 16_384), BODY, IN_FORM, (None,)),
-        "half a surrogate": Row(ok(b'{"value": "\\ud800"}'), JSON, IN_HEADER, ("json", UNUSABLE)),
+        "half a surrogate": Row(ok(b'{"value": "\\ud800"}'), JSON, IN_HEADER, ("json",)),
         "a huge number": Row(ok(b'{"value": 1' + b"0" * 5_000 + b"}"), JSON, IN_HEADER, ("json",)),
         "a reference of 100,000 digits": Row(
             ok(b"&#" + b"9" * 100_000 + b";", html), BODY, IN_PATH, ("body",)
@@ -73,9 +73,7 @@ def _rows() -> dict[str, Row]:
             ok(b"", f"Set-Cookie: value={SECRET}; Domain=example.org"), COOKIE, IN_PATH, ("header",)
         ),
         "a redirect to itself": Row(redirect("/first"), BODY, IN_PATH, ("too_many_redirects",)),
-        "a body without end": Row(
-            flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536), BODY, IN_PATH, ("body_too_large", "body")
-        ),
+        "a body without end": Row(flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536), BODY, IN_PATH, ("body",)),
     }
 
 
