@@ -9,6 +9,7 @@ const isChanged = (field) => field.options
 
 // A renewal must not disturb somebody who types, chooses or reads details; what was typed or chosen has to stay until it is sent.
 let checking = false;
+let checked = 0;
 const busy = () => checking || document.activeElement?.closest(FIELDS) || document.querySelector("#main details[open]:not([data-open]), #main .chosen")
   || [...document.querySelectorAll(FIELDS)].some(isChanged);
 
@@ -74,6 +75,12 @@ function moveTicks({ since, until, step }, ticks) {
 localize(document);
 if (zone !== "UTC") document.getElementById("zone").textContent = `Times are those of ${zone}; point at one for UTC.`;
 
+// What became of a check, and only this page knows, stays until the server knows more.
+function keepAnswer(renewed) {
+  const here = document.querySelector(".answer[data-before]");
+  if (here && renewed?.textContent === here.dataset.before) renewed.replaceWith(here);
+}
+
 let waiting = false;
 
 async function renew() {
@@ -81,12 +88,14 @@ async function renew() {
   waiting = true;
   await new Promise((done) => setTimeout(done, 300));
   waiting = false;
+  const known = checked;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (busy()) return;
+    if (busy() || checked > known) return; // a page from before a check's end does not have its answer
     localize(fresh);
+    keepAnswer(fresh.querySelector(".answer"));
     const focused = same(document.activeElement);
     document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
     hide();
@@ -221,17 +230,20 @@ document.addEventListener("submit", async (event) => {
   const button = event.target.querySelector("button");
   const answer = document.querySelector(".answer");
   checking = button.disabled = true;
+  answer.dataset.before ??= answer.textContent;
   answer.textContent = `Checking, for ${dataset.limit} at most …`;
   try {
     const page = await fetch(action, { method: "POST", headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
     localize(fresh);
-    const outcome = fresh.querySelector(".answer") ?? fresh.querySelector("h1");
-    answer.replaceChildren(...outcome.childNodes);
+    const outcome = fresh.querySelector(".answer");
+    answer.replaceChildren(...(outcome ?? fresh.querySelector("h1")).childNodes);
+    if (outcome) delete answer.dataset.before;
   } catch {
     answer.textContent = "No answer from this page's server: the check may have been made or not.";
   }
   checking = button.disabled = false;
+  checked += 1;
   button.focus();
   renew();
 });

@@ -364,6 +364,30 @@ async def test_a_check_answers_on_the_page_without_a_new_one(here: World) -> Non
         shown.troubles = [each for each in shown.troubles if "ERR_FAILED" not in each]
 
 
+async def test_a_check_without_an_answer_stays_on_the_page_until_there_is_one(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/monitors/fine")
+        await shown.live()
+        await shown.page.route("**/check*", lambda route: route.abort())
+        await shown.page.get_by_role("button", name="Check now").click()
+        await shown.page.locator(".answer", has_text="No answer").wait_for()
+        for monitor in ("new", "slow"):
+            await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+            await save(here.database, outage(monitor))
+            await shown.page.locator("h1:not([data-old])").wait_for()
+            assert (await shown.page.locator(".answer").inner_text()).startswith("No answer")
+        await shown.page.route("**/check*", _lost)
+        await shown.page.get_by_role("button", name="Check now").click()
+        await shown.page.locator(".answer", has_text="Not checked").wait_for()
+        shown.troubles = [each for each in shown.troubles if "ERR_FAILED" not in each]
+
+
+async def _lost(route: Any) -> None:
+    """Let the check be made, but lose what is said of it."""
+    await route.fetch()
+    await route.abort()
+
+
 async def test_a_check_that_takes_long_says_so(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/monitors/fine")
