@@ -81,12 +81,16 @@ def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: f
 
 
 def retrace(health: Health, results: Iterable[CheckResult], rules: Rules) -> tuple[Health, list[Change]]:
-    """Go through a part of the past, in the order of its slots; return how it ends, and its outages."""
+    """Go through a part of the past, in the order of its slots.
+
+    Returns how it ends, and the ends of its outages.
+    """
     course = _Course(health, rules, now=math.inf)
     for result in results:
         course.apply(result)
     seen = course.observed()
-    return seen.health, [change for change in seen.changes if change.kind is not Kind.FLAPPING]
+    ends = [each for each in seen.changes if each.kind is not Kind.FLAPPING and each.change != "changed"]
+    return seen.health, ends
 
 
 def _kind(down: int, bad: int, enough: int) -> Kind | None:

@@ -66,6 +66,14 @@ async def test_a_late_pass_ends_an_open_incident(database: str) -> None:
     assert await changes(database) == [("down", "opened", 3), ("down", "resolved", 5)]
 
 
+async def test_another_reason_in_the_past_of_an_outage_is_not_its_end(database: str) -> None:
+    long = checks("+" + 70 * "t"), checks(10 * "-", first=71)
+
+    await save(database, *long, [check(75.5, "-"), *checks("++", first=81)])
+
+    assert await incidents(database) == [("down", 1, 81, False)]
+
+
 async def test_an_alert_is_not_taken_back(database: str) -> None:
     await save(database, checks("+- --"), [check(2)])
     assert await incidents(database) == [("down", 1, None, False)]
