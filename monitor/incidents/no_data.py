@@ -132,7 +132,7 @@ class NoDataWatch:
         newest, patience_s = self._newest, self._rules.no_data_after_s
         deadlines = {
             name: deadline
-            for name, since_at in checked_since.items()
+            for name, since_at in self._rules.judged_since.items()
             if newest.get(name, -math.inf) < (deadline := read.at - patience_s[name])
             and max(since_at, self._uninterrupted_since) < deadline
             and is_ours(name)

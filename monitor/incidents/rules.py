@@ -72,12 +72,19 @@ class MonitorRules:
         """How old a newest slot may be: three intervals, and the time that a check may take."""
         self.checked_since: dict[str, float] = {}
         """Since when each monitor that is not paused is to be checked, by this process's clock."""
+        self.judged_since: dict[str, float] = {}
+        """Since when a result of each of these is due within that time: it may have been longer before."""
         self.follow(monitors)
 
     def follow(self, monitors: Iterable[Monitor]) -> None:
-        """Use a new configuration; a monitor that was checked before keeps its `checked_since`."""
+        """Use a new configuration.
+
+        A monitor that was checked before keeps its `checked_since`, and also its `judged_since`, unless its
+        results are due sooner now.
+        """
         self._monitors = list(monitors)
         self._rules = self._rules_by_monitor()
+        before_s = self.no_data_after_s
         self.no_data_after_s = {
             monitor.name: REACH * monitor.interval_s + monitor.timeout_s for monitor in self._monitors
         }
@@ -86,6 +93,12 @@ class MonitorRules:
             monitor.name: self.checked_since.get(monitor.name, now)
             for monitor in self._monitors
             if not monitor.paused
+        }
+        self.judged_since = {
+            name: now
+            if self.no_data_after_s[name] < before_s.get(name, 0.0)
+            else self.judged_since.get(name, since_at)
+            for name, since_at in self.checked_since.items()
         }
 
     async def read_windows(self, connection: Any) -> None:

@@ -79,8 +79,8 @@ class Process:
             self.clock.advance(LOOK_S)
 
 
-def monitor(name: str, *, paused: bool = False) -> Monitor:
-    return Monitor.model_validate({"name": name, "url": "https://shop.example/", "paused": paused})
+def monitor(name: str, **settings: object) -> Monitor:
+    return Monitor.model_validate({"name": name, "url": "https://shop.example/", **settings})
 
 
 async def changes(database: str) -> list[tuple[str, str, str]]:
@@ -124,6 +124,23 @@ async def test_an_incident_says_that_the_results_cannot_be_stored(database: str,
         ("cafe", "no result for 3 intervals"),
         ("shop", "no result for 3 intervals that can be stored: invalid byte sequence\ufffd"),
     ]
+
+
+async def test_a_shorter_interval_is_waited_for_from_the_change_on(database: str, stream: Stream) -> None:
+    process = Process(database, stream, "shop")
+    hourly, often = monitor("shop", interval_s=3_600), monitor("shop")
+    async with process.reading() as consumer:
+        process.rules.follow([hourly])
+        await process.store.save([check(0)])
+        await process.look_for(consumer, 3_000)
+
+        process.rules.follow([often])
+        await process.look_for(consumer, PATIENCE_S / 2)
+        process.rules.follow([often])
+        await process.look_for(consumer, PATIENCE_S / 2)
+        assert await changes(database) == []
+        await process.look_for(consumer, 4 * LOOK_S)
+        assert await changes(database) == [("shop", "no_data", "opened")]
 
 
 async def test_results_that_come_are_data(database: str, stream: Stream) -> None:
