@@ -32,7 +32,7 @@ class Decision:
     """Changes that need no further decision."""
     deliveries: list[Delivery] = field(default_factory=list)
     notified: dict[tuple[int, str], Notified] = field(default_factory=dict)
-    """By incident and channel; of one that was alerted before, only `reminded_at` is stored."""
+    """By incident and channel, as it is from now on."""
 
 
 def decide(plan: Plan, situation: Situation) -> Decision:
@@ -252,8 +252,19 @@ class _Deciding:
         for channel in channels:
             self.decision.deliveries.append(Delivery(channel, f"{event} {about}", subject, alert))
             if event in {"opened", "escalation", "reminder"}:
-                notified = Notified(channel, now, now, together)
-                self.decision.notified |= {(incident.id, channel): notified for incident in incidents}
+                self._note(event, incidents, channel, together)
+
+    def _note(
+        self, event: Event, incidents: Sequence[IncidentRow], channel: str, together: int | None
+    ) -> None:
+        """Note when the channel was alerted; the time until an escalation goes on after a reminder."""
+        now = self._situation.now
+        for incident in incidents:
+            notified = Notified(channel, now, now, together)
+            if event == "reminder":
+                its = self._situation.notified[incident.id]
+                notified = next(each._replace(reminded_at=now) for each in its if each.channel == channel)
+            self.decision.notified[incident.id, channel] = notified
 
     def _among(self, incidents: Sequence[IncidentRow]) -> str:
         """Return of how many monitors these are, and of which group if all are of one."""

@@ -60,7 +60,8 @@ ON CONFLICT (about, channel) DO NOTHING
 STORE_NOTIFIED = """
 INSERT INTO health_told (incident_id, channel, told_at, reminded_at, together)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::float8[], $5::bigint[])
-ON CONFLICT (incident_id, channel) DO UPDATE SET reminded_at = excluded.reminded_at
+ON CONFLICT (incident_id, channel) DO UPDATE
+SET told_at = excluded.told_at, reminded_at = excluded.reminded_at, together = excluded.together
 """
 
 # The clock is the database's, so that processes agree on who holds a delivery, whatever their clocks say. A

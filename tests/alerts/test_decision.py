@@ -286,7 +286,7 @@ def test_reminders_come_at_their_time() -> None:
         ("mail", f"reminder 1 {NOW}", "incident 1")
     ]
     assert decision.deliveries[0].alert.title == "shop has been down for 2 min 10 s"
-    assert decision.notified == {(1, "mail"): Notified("mail", NOW, NOW, None)}
+    assert decision.notified == {(1, "mail"): Notified("mail", NOW - 3_600, NOW, None)}
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,29 @@ async def test_the_newest_certificates_are_found(alert_store: AlertStore, store:
     assert await alert_store.chains(["shop"], NOW - 86_400, among=1) == []
 
 
+async def test_an_escalation_counts_from_the_alert_of_what_the_outage_became(
+    alert_store: AlertStore, book: Book
+) -> None:
+    notify = {"channels": "mail", "escalate_after_s": 600, "escalate_to": "boss"}
+    escalating = plan(monitor("shop", notify=notify), channels=("mail", "boss"), mass_outage={"at_least": 1})
+    partial = await book.opened("shop", "partial")
+    await alert_store.decide(escalating, NOW, decide)
+    await book.resolved(partial, NOW + 550)
+    down = await book.opened("shop", noticed_at=NOW + 550)
+    await alert_store.silence(Silence("shop", NOW + 580, NOW, "ann", "known"))
+
+    counts = [await alert_store.decide(escalating, NOW + each, decide) for each in (550, 580, 1_179, 1_180)]
+
+    assert counts == [0, 1, 0, 1]
+    titles = ["shop is down from some locations", "shop is down", "shop has been down for 12 min 40 s"]
+    assert [each["title"] for each in await book.deliveries()] == titles
+    told = await book.connection.fetch("SELECT channel, told_at, reminded_at, together FROM health_told")
+    assert sorted(map(tuple, told))[-2:] == [
+        ("mail", NOW, NOW, partial),
+        ("mail", NOW + 580, NOW + 580, down),
+    ]
+
+
 async def test_a_claim_has_the_alert_as_it_was(alert_store: AlertStore) -> None:
     await alert_store.add([delivery()], NOW)
 
