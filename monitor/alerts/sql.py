@@ -50,10 +50,15 @@ DOWN_OR_PARTIAL = (
 
 DECIDED = "UPDATE health_changes SET decided_at = $2 WHERE id = ANY($1)"
 
+# Nobody needs a reminder of what they do not have yet: they would all come at once.
 DELIVER = """
 INSERT INTO health_deliveries (channel, about, subject, alert, created_at, due_at)
 SELECT channel, about, subject, alert::jsonb, $5, extract(epoch FROM clock_timestamp())
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS delivery (channel, about, subject, alert)
+WHERE about NOT LIKE 'reminder %' OR NOT EXISTS (
+    SELECT FROM health_deliveries AS waiting
+    WHERE waiting.channel = delivery.channel AND waiting.subject = delivery.subject
+      AND waiting.due_at IS NOT NULL)
 ON CONFLICT (about, channel) DO NOTHING
 """
 

@@ -319,6 +319,28 @@ async def test_an_escalation_counts_from_the_alert_of_what_the_outage_became(
     ]
 
 
+async def test_there_is_no_reminder_of_what_still_waits(alert_store: AlertStore, book: Book) -> None:
+    reminded = plan(
+        monitor("shop", notify={"remind_every_s": 60}), monitor("blog"), channels=("mail", "chat")
+    )
+    await book.opened("shop")
+    await alert_store.decide(reminded, NOW, decide)
+    (mail,) = await alert_store.claim(["mail"])
+    await alert_store.mark_sent(mail)
+    await book.opened("blog")
+
+    for each in (60, 119, 120):
+        await alert_store.decide(reminded, NOW + each, decide)
+
+    assert await book.outcome() == [
+        ("mail", "shop is down", "sent"),
+        ("chat", "shop is down", "waits"),
+        ("mail", "blog is down", "waits"),
+        ("chat", "blog is down", "waits"),
+        ("mail", "shop has been down for 3 min 10 s", "waits"),
+    ]
+
+
 async def test_a_claim_has_the_alert_as_it_was(alert_store: AlertStore) -> None:
     await alert_store.add([delivery()], NOW)
 
