@@ -5,11 +5,14 @@ from monitor.config.model import Monitor
 
 
 def is_held(change: UndecidedChange, plan: Plan, situation: Situation) -> bool:
-    """Return whether no alert of the change may be sent now; an ended incident is judged by its own time."""
+    """Return whether no alert of the change may be sent now.
+
+    An ended incident is judged by its own time: when it was opened, or began, and when it ended.
+    """
     incident = change.incident
     is_over = incident.ended_at is not None
-    at = change.at if is_over else situation.now
-    instants = (incident.started_at, at) if change.change == "past" else (at,)
+    first_at = incident.started_at if change.change == "past" else change.at
+    instants = (situation.now,) if incident.ended_at is None else (first_at, incident.ended_at)
     return (
         all(plan.in_maintenance(incident.monitor, each, situation.made_windows) for each in instants)
         or is_silenced(incident.monitor, situation)
@@ -29,13 +32,17 @@ def waits_for_dependency(
     dependencies = plan.dependencies_of(incident.monitor)
     if not dependencies:
         return False
-    at = opened.at if opened and incident.ended_at is not None else situation.now
+    instants: tuple[float, ...] = (situation.now,)
+    if opened is not None and incident.ended_at is not None:
+        instants = (opened.at, incident.ended_at)
     settling_s = _settling_s(plan.monitors[incident.monitor])
-    if any(
-        each.kind == "down" and _covers(each, at, settling_s)
+    outages = [
+        each
         for parent in dependencies
         for each in situation.by_monitor.get(parent, ())
-    ):
+        if each.kind == "down"
+    ]
+    if all(any(_covers(each, at, settling_s) for each in outages) for at in instants):
         return True
     is_news = opened is not None and incident.ended_at is None
     return is_news and any(_is_uncertain(parent, incident, plan, situation) for parent in dependencies)

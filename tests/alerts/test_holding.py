@@ -35,6 +35,14 @@ def test_what_began_and_ended_in_maintenance_is_never_sent() -> None:
     assert (decision.deliveries, decision.decided) == ([], {10, 11})
 
 
+def test_what_began_in_maintenance_and_outlasted_it_is_sent_also_when_it_is_over_by_then() -> None:
+    maintained = plan(monitor("shop", maintenance=WINDOW), channels=("mail",))
+    over = incident(started_at=NOW - 50, ended_at=ENDS_AT)
+    changes = change(over, at=NOW - 30), change(over, "resolved")
+
+    assert outcome(maintained, situation(*changes, now=ENDS_AT + 1_000)) == [("mail", "shop was down")]
+
+
 def test_a_past_incident_in_maintenance_is_not_sent() -> None:
     maintained = plan(monitor("shop", maintenance=WINDOW))
     past = change(incident(started_at=NOW - 50, ended_at=NOW + 50), "past")
@@ -140,6 +148,15 @@ def test_a_child_that_recovered_with_its_parent_is_never_sent() -> None:
     decision = decide(BOTH, situation(*changes, incidents=(parent,)))
 
     assert (decision.deliveries, decision.decided) == ([], {20, 21})
+
+
+def test_a_child_that_was_down_for_longer_than_its_parent_is_alerted_of_also_when_it_is_over() -> None:
+    parent = incident(1, "gateway", started_at=NOW - 900, ended_at=NOW - 500)
+    child = incident(2, "shop", started_at=NOW - 850, ended_at=NOW - 310)
+
+    found = outcome(BOTH, situation(change(child, at=NOW - 700), incidents=(parent,)))
+
+    assert found == [("mail", "shop was down")]
 
 
 def test_a_child_that_was_down_before_its_parent_is_alerted_of() -> None:
