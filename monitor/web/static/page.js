@@ -105,13 +105,29 @@ async function renew() {
   }
 }
 
-if (live) {
-  const events = new EventSource("/events");
-  for (const name of ["hello", "change", "status"]) events.addEventListener(name, renew);
-  events.onopen = () => { live.textContent = "live"; };
-  events.onerror = () => { live.textContent = "connection lost, trying again"; };
+const isSeen = () => document.visibilityState === "visible";
+let events;
+
+// A browser has six connections to a server, for all its pages: those that nobody sees leave them to others.
+function listen() {
+  events?.close();
+  if (!live || !isSeen()) return;
+  const stream = events = new EventSource("/events");
+  for (const name of ["hello", "change", "status"]) stream.addEventListener(name, renew);
+  stream.onopen = () => { live.textContent = "live"; };
+  stream.onerror = () => {
+    live.textContent = "connection lost, trying again";
+    const isRefused = stream.readyState === EventSource.CLOSED; // then the browser does not try again
+    if (isRefused) setTimeout(() => { if (stream === events) listen(); }, 5_000);
+  };
 }
-setInterval(() => { if (document.visibilityState === "visible") renew(); }, 30_000);
+
+listen();
+document.addEventListener("visibilitychange", () => {
+  listen();
+  if (isSeen()) renew();
+});
+setInterval(() => { if (isSeen()) renew(); }, 30_000);
 
 // What bars and charts show is at the cursor, or above the finger: the nearest moment, also between two of them.
 const tip = document.body.appendChild(document.createElement("div"));

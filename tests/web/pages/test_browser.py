@@ -207,6 +207,41 @@ async def test_a_site_that_goes_down_is_seen_without_a_reload(here: World) -> No
         assert await shown.page.evaluate("window.isOld")
 
 
+HIDE = """
+Object.defineProperty(document, "visibilityState", { configurable: true, value: "hidden" });
+document.dispatchEvent(new Event("visibilitychange"));
+"""
+SEE = "delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'));"
+
+
+async def test_more_pages_than_a_browser_has_connections_can_be_open(here: World) -> None:
+    context = await here.browser.new_context()
+    for _ in range(7):
+        shown = Window(await context.new_page(), here.url)
+        await shown.open("/")
+        await shown.live()
+        await shown.page.evaluate(HIDE)
+    await context.close()
+
+
+async def test_a_page_that_is_seen_again_is_renewed(here: World) -> None:
+    async with here.window() as shown:
+        for path, asked in (("/", "/events"), ("/status", "/status")):
+            await shown.open(path)
+            await shown.page.evaluate(HIDE)
+            async with shown.page.expect_request(here.url + asked):
+                await shown.page.evaluate(SEE)
+
+
+async def test_a_page_whose_stream_of_news_was_refused_asks_for_it_again(here: World) -> None:
+    async with here.window() as shown:
+        await shown.page.route("**/events", lambda route: route.fulfill(status=503), times=1)
+        await shown.open("/")
+        await shown.page.locator("#live", has_text="connection lost").wait_for()
+        await shown.live()
+        shown.troubles = [each for each in shown.troubles if "503" not in each]
+
+
 async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/")
