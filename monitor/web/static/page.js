@@ -260,6 +260,6 @@ document.addEventListener("submit", async (event) => {
   }
   checking = button.disabled = false;
   checked += 1;
-  button.focus();
+  if (document.activeElement === document.body) button.focus({ preventScroll: true }); // else the reader has gone on
   renew();
 });

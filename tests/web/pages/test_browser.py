@@ -431,8 +431,10 @@ async def test_a_check_that_takes_long_says_so(here: World) -> None:
         await shown.page.get_by_role("button", name="Check now").click()
         await shown.page.locator(".answer", has_text="Checking, for 15 s at most").wait_for()
         assert await shown.page.get_by_role("button", name="Check now").is_disabled()
+        await shown.page.get_by_role("link", name="7d").focus()
         held.set()
         await shown.page.locator(".answer", has_text="Not checked").wait_for()
+        assert await shown.focused() == "7d"
 
 
 async def _later(route: Any, held: asyncio.Event) -> None:
