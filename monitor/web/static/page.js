@@ -9,15 +9,23 @@ const isChanged = (field) => field.options
 
 // A renewal must not disturb somebody who types, chooses or reads details; what was typed or chosen has to stay until it is sent.
 let checking = false;
+const main = document.getElementById("main");
 let checked = 0;
 const busy = () => checking || document.activeElement?.closest(FIELDS) || document.querySelector("#main details[open]:not([data-open]), #main .chosen")
   || [...document.querySelectorAll(FIELDS)].some(isChanged);
 
-// Returns a selector that finds the focused element in the renewed page: a link, a button of a form, or what has a label.
-function same(element) {
+// Returns what finds the focused element in the renewed page: a link, a button of a form, what opens something, or what has a label.
+function finder(element) {
+  if (!main.contains(element)) return () => null;
+  if (element.matches("summary")) {
+    const same = () => [...main.querySelectorAll("summary")].filter(({ textContent }) => textContent === element.textContent);
+    const at = same().indexOf(element);
+    return () => same()[at];
+  }
   const by = (name, owner, inside = "") =>
-    owner?.hasAttribute(name) && `#main [${name}="${CSS.escape(owner.getAttribute(name))}"]${inside}`;
-  return by("href", element) || by("action", element?.form, " button") || by("aria-label", element);
+    owner?.hasAttribute(name) && `[${name}="${CSS.escape(owner.getAttribute(name))}"]${inside}`;
+  const selector = by("href", element) || by("action", element.form, " button") || by("aria-label", element);
+  return () => selector && main.querySelector(selector);
 }
 
 // Shows times in the reader's own zone; what was there, in UTC, is what one reads when pointing at one.
@@ -96,10 +104,10 @@ async function renew() {
     if (busy() || checked > known) return; // a page from before a check's end does not have its answer
     localize(fresh);
     keepAnswer(fresh.querySelector(".answer"));
-    const focused = same(document.activeElement);
-    document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
+    const find = finder(document.activeElement);
+    main.replaceChildren(...fresh.getElementById("main").childNodes);
     hide();
-    if (focused) document.querySelector(focused)?.focus({ preventScroll: true }); // the reader may have scrolled on
+    find()?.focus({ preventScroll: true }); // the reader may have scrolled on
   } catch {
     // The event stream shows that the connection is lost; `hello` renews the page when it is back.
   }

@@ -482,13 +482,20 @@ async def test_the_keyboard_reaches_everything_and_is_never_caught(here: World) 
 
 @pytest.mark.parametrize(
     "place",
-    ["a[href]", "[action$=end] button", "[aria-label^=Phases]", "[aria-label^=Lat]"],
+    [
+        "main a[href]",
+        "main [action$=end] button",
+        "main [aria-label^=Phases]",
+        "main [aria-label^=Lat]",
+        "main .results summary >> nth=3",
+        "header a[href='/']",
+    ],
 )
 async def test_what_has_the_keyboard_keeps_it_when_the_page_is_renewed(here: World, place: str) -> None:
     async with here.window() as shown:
-        await shown.open("/monitors/fine?range=24h")
+        await shown.open("/" if "header" in place else "/monitors/fine?range=24h")
         await shown.live()
-        focused = shown.page.locator(f"main {place}").first
+        focused = shown.page.locator(place).first
         await focused.focus()
         text = await shown.focused()
         await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
