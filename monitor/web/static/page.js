@@ -7,12 +7,13 @@ const isChanged = (field) => field.options
   ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected))
   : field.value !== field.defaultValue;
 
-// A renewal must not disturb somebody who types, chooses or reads details; what was typed or chosen has to stay until it is sent.
+// A renewal must not disturb somebody who types, chooses, reads details, or marks or presses something; what was typed or chosen has to
+// stay until it is sent.
 let checking = false;
 const main = document.getElementById("main");
-let checked = 0;
-const busy = () => checking || document.activeElement?.closest(FIELDS) || document.querySelector("#main details[open]:not([data-open]), #main .chosen")
-  || [...document.querySelectorAll(FIELDS)].some(isChanged);
+const busy = () => checking || document.activeElement?.closest(FIELDS)
+  || document.querySelector("#main details[open]:not([data-open]), #main .chosen, #main :active")
+  || (!getSelection().isCollapsed && main.contains(getSelection().anchorNode)) || [...document.querySelectorAll(FIELDS)].some(isChanged);
 
 // Returns what finds the focused element in the renewed page: a link, a button of a form, what opens something, or what has a label.
 function finder(element) {
@@ -89,28 +90,55 @@ function keepAnswer(renewed) {
   if (here && renewed?.textContent === here.dataset.before) renewed.replaceWith(here);
 }
 
+// Says whether what one reads is how things are: news have to come in, renewals have to succeed, and nothing may hold them back.
+const fresh = { news: "", trouble: "", held: "" };
+
+function note(changes) {
+  Object.assign(fresh, changes);
+  const text = fresh.held || fresh.trouble || fresh.news;
+  if (live && live.textContent !== text) live.textContent = text;
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const LOST = "connection lost, trying again";
 let waiting = false;
+let asked = 0;
+let newest = 0;
 
 async function renew() {
   if (waiting) return;
   waiting = true;
-  await new Promise((done) => setTimeout(done, 300));
-  waiting = false;
-  const known = checked;
-  try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (busy() || checked > known) return; // a page from before a check's end does not have its answer
-    localize(fresh);
-    keepAnswer(fresh.querySelector(".answer"));
-    const find = finder(document.activeElement);
-    main.replaceChildren(...fresh.getElementById("main").childNodes);
-    hide();
-    find()?.focus({ preventScroll: true }); // the reader may have scrolled on
-  } catch {
-    // The event stream shows that the connection is lost; `hello` renews the page when it is back.
+  await pause(300);
+  for (let rounds = 1; busy(); rounds += 1) {
+    if (rounds > 10 && !checking) note({ held: "not renewed while you read or type" });
+    await pause(300);
   }
+  note({ held: "" });
+  waiting = false;
+  const turn = asked += 1;
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(25_000) });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (turn < newest) return; // what is here was asked for later
+    if (busy()) renew();
+    else if (answer.ok) replace(page);
+    else if (!main.querySelector(".problem-page")) note({ trouble: `not renewed: ${page.querySelector("h1")?.textContent || answer.status}` });
+    newest = turn;
+  } catch {
+    note({ trouble: LOST });
+  }
+}
+
+function replace(page) {
+  localize(page);
+  keepAnswer(page.querySelector(".answer"));
+  const find = finder(document.activeElement);
+  main.replaceChildren(...page.getElementById("main").childNodes);
+  document.querySelector("footer time").replaceWith(page.querySelector("footer time"));
+  document.title = page.title;
+  hide();
+  note({ trouble: "" });
+  find()?.focus({ preventScroll: true }); // the reader may have scrolled on
 }
 
 const isSeen = () => document.visibilityState === "visible";
@@ -119,12 +147,13 @@ let events;
 // A browser has six connections to a server, for all its pages: those that nobody sees leave them to others.
 function listen() {
   events?.close();
+  note({ news: "" });
   if (!live || !isSeen()) return;
   const stream = events = new EventSource("/events");
   for (const name of ["hello", "change", "status"]) stream.addEventListener(name, renew);
-  stream.onopen = () => { live.textContent = "live"; };
+  stream.addEventListener("hello", () => note({ news: "live" }));
   stream.onerror = () => {
-    live.textContent = "connection lost, trying again";
+    note({ news: LOST });
     const isRefused = stream.readyState === EventSource.CLOSED; // then the browser does not try again
     if (isRefused) setTimeout(() => { if (stream === events) listen(); }, 5_000);
   };
@@ -267,7 +296,7 @@ document.addEventListener("submit", async (event) => {
     answer.textContent = "No answer from this page's server: the check may have been made or not.";
   }
   checking = button.disabled = false;
-  checked += 1;
+  newest = asked += 1; // a page that was asked for before does not have its answer
   if (document.activeElement === document.body) button.focus({ preventScroll: true }); // else the reader has gone on
   renew();
 });

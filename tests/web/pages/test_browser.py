@@ -266,6 +266,120 @@ async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
         await shown.page.get_by_text("No monitor matches.").wait_for()
 
 
+@pytest.mark.parametrize(
+    ("hold", "let_go"),
+    [
+        ("document.querySelector('details').open = true", "document.querySelector('details').open = false"),
+        ("getSelection().selectAllChildren(document.querySelector('h1'))", "getSelection().empty()"),
+    ],
+)
+async def test_a_page_that_is_held_back_says_so_and_is_renewed_afterwards(
+    here: World, hold: str, let_go: str
+) -> None:
+    async with here.window() as shown:
+        await shown.open("/")
+        await shown.live()
+        await shown.page.evaluate(hold)
+        await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+        await save(here.database, outage("new"))
+        await shown.page.locator("#live", has_text="not renewed while you read or type").wait_for()
+        assert await shown.page.locator("h1[data-old]").count() == 1
+        await shown.page.evaluate(let_go)
+        await shown.page.locator("h1", has_text="new").wait_for()
+        await shown.live()
+
+
+async def test_what_is_pressed_stays_until_it_is_let_go(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/")
+        await shown.live()
+        await shown.page.get_by_role("link", name="slow").hover()
+        await shown.page.mouse.down()
+        await save(here.database, outage("new"))
+        await shown.page.locator("#live", has_text="not renewed").wait_for()
+        await shown.page.mouse.up()
+        await shown.page.wait_for_url("**/monitors/slow")
+
+
+RENEW = SEE
+
+
+async def test_a_page_that_cannot_be_renewed_says_why(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/incidents")
+        await shown.live()
+        for spoil, said in (
+            (_unavailable, "not renewed: PostgreSQL is unavailable"),
+            (_bare, "not renewed: 502"),
+            (_aborted, "connection lost"),
+        ):
+            await shown.page.route("**/incidents", spoil)
+            await shown.page.evaluate(RENEW)
+            await shown.page.locator("#live", has_text=said).wait_for()
+            assert await shown.page.locator("h1").inner_text() == "Incidents"
+        await shown.page.unroute_all()
+        await shown.page.evaluate(RENEW)
+        await shown.live()
+        shown.troubles.clear()
+
+
+async def _unavailable(route: Any) -> None:
+    await route.fulfill(status=503, body="<h1>PostgreSQL is unavailable</h1>", content_type="text/html")
+
+
+async def _bare(route: Any) -> None:
+    await route.fulfill(status=502, body="")
+
+
+async def _aborted(route: Any) -> None:
+    await route.abort()
+
+
+async def test_a_renewed_page_says_when_it_was_made_and_has_its_title(here: World) -> None:
+    async with here.window(timezone_id="Asia/Tokyo") as shown:
+        await shown.open("/incidents/1")
+        await shown.live()
+        await shown.page.evaluate(
+            "document.title = document.querySelector('footer time').textContent = 'old'"
+        )
+        await shown.page.evaluate(RENEW)
+        made = shown.page.locator("footer time", has_text=f"{datetime.now(ZoneInfo('Asia/Tokyo')):%Y}")
+        await made.wait_for()
+        assert await shown.page.title() == "Incident of gone - website health"
+
+
+async def test_an_older_page_does_not_come_after_a_newer_one(here: World) -> None:
+    asked, held = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        old = await route.fetch()
+        asked.set()
+        await held.wait()
+        await route.fulfill(response=old)
+
+    async with here.window() as shown:
+        await shown.open("/")
+        await shown.live()
+        await shown.page.route(f"{here.url}/", hold, times=1)
+        await shown.page.evaluate(RENEW)
+        await asyncio.wait_for(asked.wait(), 60)
+        await save(here.database, outage("new"))
+        await shown.page.locator("h1", has_text="new").wait_for()
+        await shown.page.evaluate(WATCH)
+        held.set()
+        await shown.page.evaluate(RENEW)
+        await shown.page.locator("h1:not([data-old])").wait_for()
+        assert await shown.page.evaluate("window.isOlder") is False
+
+
+WATCH = """
+document.querySelector("h1").dataset.old = "";
+window.isOlder = false;
+new MutationObserver(() => { window.isOlder ||= !document.querySelector("h1").textContent.includes("new"); })
+    .observe(document.querySelector("main"), { childList: true });
+"""
+
+
 async def test_a_filter_that_is_set_does_not_stop_the_news(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/?label=team%3Dweb")
