@@ -12,7 +12,7 @@ const isChanged = (field) => field.options
 let checking = false;
 const main = document.getElementById("main");
 const busy = () => checking || document.activeElement?.closest(FIELDS)
-  || document.querySelector("#main details[open]:not([data-open]), #main .chosen, #main :active")
+  || document.querySelector("#main details[open]:not([data-open]), #main .chosen, #main .sent, #main :active")
   || (!getSelection().isCollapsed && main.contains(getSelection().anchorNode)) || [...document.querySelectorAll(FIELDS)].some(isChanged);
 
 // Returns what finds the focused element in the renewed page: a link, a button of a form, what opens something, or what has a label.
@@ -269,10 +269,19 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("focusout", hide);
 
 // A time that is typed is one of the reader's zone, too; what is sent is in UTC.
-document.addEventListener("submit", (event) => {
-  for (const field of event.target.querySelectorAll("[type=datetime-local]")) {
-    if (field.value) field.value = new Date(field.value).toISOString().slice(0, 16);
+document.addEventListener("formdata", ({ target, formData }) => {
+  for (const { name, value } of target.querySelectorAll("[type=datetime-local]")) {
+    if (value) formData.set(name, new Date(value).toISOString().slice(0, 16));
   }
+});
+
+// A form that orders something is sent once, however often its button is pressed; again when the browser has stopped that.
+document.addEventListener("submit", (event) => {
+  const { method, classList } = event.target;
+  if (method !== "post" || classList.contains("check")) return;
+  if (classList.contains("sent")) event.preventDefault();
+  classList.add("sent");
+  setTimeout(() => classList.remove("sent"), 10_000);
 });
 
 // A check takes as long as its site does: what becomes of it is said without a new page.

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -559,15 +559,58 @@ async def _later(route: Any, held: asyncio.Event) -> None:
 async def test_maintenance_is_planned_in_the_reader_s_time(here: World) -> None:
     async with here.window(timezone_id="Asia/Tokyo") as shown:
         await shown.open("/monitors/slow")
-        await shown.page.get_by_text("Maintenance", exact=True).click()
-        await shown.page.get_by_label("Who", exact=True).fill("Ada")
-        await shown.page.get_by_label("Why", exact=True).fill("a new disk")
-        tomorrow = datetime.now(UTC).date() + timedelta(days=2)
-        await shown.page.get_by_label("From, else now").fill(f"{tomorrow}T12:00")
+        day = await _plan(shown)
         await shown.page.get_by_role("button", name="Begin maintenance").click()
         await shown.page.get_by_text("(Ada: a new disk)").wait_for()
         begins = shown.page.locator("form.act time").first
-        assert await begins.get_attribute("datetime") == f"{tomorrow}T03:00:00+00:00"
+        assert await begins.get_attribute("datetime") == f"{day}T03:00:00+00:00"
+
+
+async def _plan(shown: Window) -> date:
+    """Fill the form for maintenance in two days at noon, up to the key that sends it."""
+    await shown.page.get_by_text("Maintenance", exact=True).click()
+    await shown.page.get_by_label("Who", exact=True).fill("Ada")
+    await shown.page.get_by_label("Why", exact=True).fill("a new disk")
+    day = datetime.now(UTC).date() + timedelta(days=2)
+    await shown.page.get_by_label("From, else now").fill(f"{day}T12:00")
+    return day
+
+
+async def test_a_form_that_orders_something_is_sent_once(here: World) -> None:
+    first, held = asyncio.Event(), asyncio.Event()
+    sent: list[str] = []
+
+    async def hold(route: Any) -> None:
+        sent.append(route.request.post_data)
+        first.set()
+        await held.wait()
+        await route.continue_()
+
+    async with here.window(timezone_id="Asia/Tokyo") as shown:
+        await shown.open("/monitors/slow")
+        await shown.page.route("**/maintenance", lambda route: asyncio.create_task(hold(route)))
+        day = await _plan(shown)
+        await shown.page.keyboard.press("Enter")
+        await asyncio.wait_for(first.wait(), 60)
+        await shown.page.keyboard.press("Enter")
+        held.set()
+        await shown.page.get_by_text("(Ada: a new disk)").wait_for()
+    assert [f"{day}T03%3A00" in each for each in sent] == [True]
+
+
+async def test_a_form_that_the_browser_stopped_can_be_sent_again(here: World) -> None:
+    async with here.window(timezone_id="Asia/Tokyo") as shown:
+        await shown.page.clock.install()
+        await shown.open("/monitors/slow")
+        await shown.page.route("**/maintenance", lambda route: route.abort("aborted"), times=1)
+        day = await _plan(shown)
+        async with shown.page.expect_event("requestfailed"):
+            await shown.page.keyboard.press("Enter")
+        await shown.page.clock.fast_forward(10_000)
+        await shown.page.keyboard.press("Enter")
+        await shown.page.get_by_text("(Ada: a new disk)").wait_for()
+        begins = shown.page.locator("form.act time").first
+        assert await begins.get_attribute("datetime") == f"{day}T03:00:00+00:00"
 
 
 async def test_the_keyboard_reaches_everything_and_is_never_caught(here: World) -> None:
