@@ -43,8 +43,8 @@ class ServiceManager:
         loop.call_later(every_s, self._feed, loop, every_s)
 
     def _send(self, state: str) -> None:
-        """Send it; a manager that does not take it now is not waited for."""
+        """Send it; a manager that does not take it now is not waited for, nor is a file handle."""
         if self._address:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):
+            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(0)
                 sender.sendto(state.encode(), self._address)

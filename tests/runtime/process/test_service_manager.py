@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -83,6 +84,26 @@ def test_a_manager_that_reads_nothing_is_not_waited_for(manager: Manager) -> Non
     tell = "import os, monitor.runtime.process.service_manager as it; it.ServiceManager(os.environ).ready()"
     environ = {**os.environ, "NOTIFY_SOCKET": manager.socket.getsockname()}
     subprocess.run([sys.executable, "-c", tell], env=environ, check=True, timeout=60)
+
+
+def test_the_watchdog_is_fed_again_when_there_are_file_handles_again(manager: Manager) -> None:
+    service = ServiceManager({"NOTIFY_SOCKET": manager.socket.getsockname(), **WATCHED})
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def run_out_of_file_handles() -> None:
+        with service.running():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, allowed[1]))
+            await asyncio.sleep(0.002)
+            resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+            await asyncio.sleep(0.0015)
+
+    with asyncio.Runner(loop_factory=NeverWaiting) as runner:
+        try:
+            runner.run(run_out_of_file_handles())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+
+    assert [manager.reads() for _ in range(4)] == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 async def test_what_is_ready_later_says_so_later(manager: Manager) -> None:
