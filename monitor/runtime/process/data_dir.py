@@ -32,8 +32,7 @@ def locked(data_dir: Path) -> Iterator[None]:
     lock = _open(data_dir)
     umask = os.umask(_OTHERS)
     try:
-        os.ftruncate(lock, 0)
-        os.write(lock, str(os.getpid()).encode())
+        _name_holder(lock)
         _close_to_others(data_dir)
         yield
     finally:
@@ -54,6 +53,13 @@ def _open(data_dir: Path) -> int:
         os.close(lock)
         raise DataDirError(f"data_dir {data_dir} is in use by another process, {holder}") from error
     return lock
+
+
+def _name_holder(lock: int) -> None:
+    """Write the process id into the lock; a full disk does not take it, and the lock holds without it."""
+    os.ftruncate(lock, 0)
+    with suppress(OSError):
+        os.write(lock, str(os.getpid()).encode())
 
 
 def _close_to_others(folder: Path) -> None:

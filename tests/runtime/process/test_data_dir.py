@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import stat
 import subprocess
 import sys
@@ -38,6 +39,17 @@ def test_a_second_process_is_told_which_one_has_the_folder(tmp_path: Path) -> No
 
     with locked(tmp_path):
         assert (tmp_path / "lock").read_text() == str(os.getpid())
+
+
+def test_a_full_disk_does_not_keep_the_folder_from_being_used(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("an earlier process")
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, allowed[1]))
+    try:
+        with locked(tmp_path), pytest.raises(DataDirError, match=r"in use by another process, unknown$"):
+            locked(tmp_path).__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
