@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _FOLDER = files("monitor.storage") / "schema"
 
 _LEDGER = """
-CREATE TABLE IF NOT EXISTS health_schema (
+CREATE TABLE health_schema (
     version integer PRIMARY KEY,
     name text NOT NULL,
     checksum text NOT NULL,
@@ -80,7 +80,9 @@ async def _apply_next(connection: Any, migrations: Sequence[Migration], level: i
     async with connection.transaction():
         await connection.execute(_LIMITS)
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-        await connection.execute(_LEDGER)
+        is_first = await connection.fetchval("SELECT to_regclass('health_schema') IS NULL")
+        if is_first:  # where the table is there, a role that may only read is enough
+            await connection.execute(_LEDGER)
         rows = await connection.fetch("SELECT version, checksum FROM health_schema")
         applied = {row["version"]: row["checksum"] for row in rows}
         _check_applied(applied, migrations)

@@ -59,6 +59,23 @@ async def test_the_program_needs_no_more_rights_than_documented(
     assert "permission denied" not in monitor.printed()
 
 
+async def test_a_report_needs_no_right_but_to_read(
+    program: Start, postgres_server: PostgresServer, limited: str
+) -> None:
+    store = result_store(limited)
+    await store.save([on(1)])
+    await store.database.close()
+    role, database = urlsplit(limited).username, urlsplit(limited).path[1:]
+    postgres_server.sql(f"REVOKE CREATE ON SCHEMA public FROM {role}", database)
+    postgres_server.sql(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+
+    period = ("--since", "2000-01-01", "--until", "2100-01-01")
+    monitor = program(pg_uri=limited, url_to_monitor="http://127.0.0.1:1/")
+    code, printed = await asyncio.to_thread(monitor.run, "--report", *period, "--format", "csv")
+
+    assert (code, "\nshop," in printed, monitor.printed()) == (0, True, "")
+
+
 async def test_to_remove_what_is_too_old_needs_no_more_rights_than_documented(limited: str) -> None:
     store = result_store(limited)
     await store.save([on(4, **FAILED), on(6, **FAILED)])
