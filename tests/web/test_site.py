@@ -60,6 +60,17 @@ def sites(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "url": DOWN, "interval_s": 0.5} for name in names]
 
 
+def test_without_monitors_the_program_makes_the_checks_that_it_is_asked_for(program: Start) -> None:
+    monitor = program(modules={"http_2xx": {}}, probe_targets="127.0.0.1", **GONE)
+    monitor.start()
+
+    status, page = get(monitor, "/probe?target=127.0.0.1:9&module=http_2xx")
+
+    assert (status, "\nprobe_success 0\n" in page) == (200, True)
+    assert get(monitor, "/")[0] == 200
+    assert monitor.stop() == 0
+
+
 def test_prometheus_sees_the_whole_way_from_the_check_to_the_row(program: Start, database: str) -> None:
     probing = {"modules": {"http_2xx": {}}, "probe_targets": "127.0.0.1"}
     monitor = program(pg_uri=database, monitors=sites("shop"), **probing)

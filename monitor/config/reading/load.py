@@ -159,8 +159,9 @@ def _contradictions(
     written: WrittenConfig, monitors: Sequence[_Placed], wrong: set[str | int], environ: Mapping[str, str]
 ) -> Iterator[PlacedMistake]:
     """Return what is right by itself and wrong together, unless `wrong` keys may be the cause."""
-    if not written.monitors and not written.url_to_monitor and wrong.isdisjoint(_MONITORS):
-        yield (), "nothing to monitor; must have url_to_monitor, or monitors with one or more"
+    is_anything = written.monitors or written.url_to_monitor or written.probe_targets
+    if not is_anything and wrong.isdisjoint({*_MONITORS, "probe_targets"}):
+        yield (), "nothing to monitor; must have url_to_monitor, monitors or probe_targets with one or more"
     looks = (("kafka_", security_mistakes), ("retention_", retention_mistakes), ("web_", web_mistakes))
     for prefix, look in looks:
         if not any(str(key).startswith(prefix) for key in wrong):
