@@ -9,6 +9,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from monitor.delivery.kafka.clients import started
 
+_KEY_BYTES = 1_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -25,8 +27,9 @@ SetAside = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 async def set_aside(open_producer: Callable[[], Any], topic: str, letters: Sequence[DeadLetter]) -> None:
     """Send the messages, key and value unchanged, and return when Kafka has acknowledged all.
 
-    A message that leaves no room for the headers is sent without its value, and the error says so. A call
-    that is repeated after a failure or a cancel sends messages twice. The caller bounds the time.
+    A message that leaves no room for the headers is sent without its value and with the beginning of its key,
+    and the error says so. A call that is repeated after a failure or a cancel sends messages twice. The
+    caller bounds the time.
 
     Raises:
         KafkaError, OSError: Kafka is unavailable.
@@ -34,15 +37,18 @@ async def set_aside(open_producer: Callable[[], Any], topic: str, letters: Seque
     """
     async with started(open_producer()) as producer:
         for letter in letters:
+            key, value = letter.record.key, letter.record.value
             try:
-                await _send(producer, topic, letter, letter.record.value)
+                await _send(producer, topic, letter, key, value)
             except MessageSizeTooLargeError:
-                size = len(letter.record.value)
+                size = len(key or b"") + len(value or b"")
                 smaller = letter._replace(error=f"{letter.error} (its {size} bytes are too many to keep)")
-                await _send(producer, topic, smaller, None)
+                await _send(producer, topic, smaller, key and key[:_KEY_BYTES], None)
 
 
-async def _send(producer: Any, topic: str, letter: DeadLetter, value: bytes | None) -> None:
+async def _send(
+    producer: Any, topic: str, letter: DeadLetter, key: bytes | None, value: bytes | None
+) -> None:
     record = letter.record
     headers = {
         "error": letter.error,
@@ -56,6 +62,6 @@ async def _send(producer: Any, topic: str, letter: DeadLetter, value: bytes | No
     await producer.send_and_wait(
         topic,
         value,
-        key=record.key,
+        key=key,
         headers=[(name, str(text).encode(errors="replace")) for name, text in headers.items()],
     )

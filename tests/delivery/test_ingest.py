@@ -255,14 +255,29 @@ async def test_a_dead_letter_that_is_too_large_keeps_what_is_known_of_it(
     store: ResultStore, stream: Stream
 ) -> None:
     bad = b"x" * 1_048_400
-    await stream.send(bad)
+    await stream.send(bad, key=b"a monitor")
 
     async with stream.ingested(store):
         await committed(stream, 1)
 
     (dead,) = await stream.dead()
-    assert dead.value is None
-    assert b"(its 1048400 bytes are too many to keep)" in dict(dead.headers)["error"]
+    assert (dead.key, dead.value) == (b"a monitor", None)
+    assert b"(its 1048409 bytes are too many to keep)" in dict(dead.headers)["error"]
+
+
+@pytest.mark.parametrize("value", [None, b"x"])
+async def test_a_dead_letter_whose_key_is_too_large_keeps_what_is_known_of_it(
+    store: ResultStore, stream: Stream, value: bytes | None
+) -> None:
+    await stream.send(value, key=b"k" * 1_048_400)
+
+    async with stream.ingested(store):
+        await committed(stream, 1)
+
+    (dead,) = await stream.dead()
+    assert (dead.key, dead.value) == (b"k" * 1_000, None)
+    size = 1_048_400 + len(value or b"")
+    assert b"(its %d bytes are too many to keep)" % size in dict(dead.headers)["error"]
 
 
 async def test_all_that_kafka_has_is_stored_without_a_wait_and_what_comes_later_waits_for_the_window(
