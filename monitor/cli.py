@@ -73,11 +73,17 @@ def main(argv: Sequence[str]) -> int:
     except ConfigError as error:
         print(*error.mistakes, sep="\n", file=sys.stderr)  # noqa: T201 - before logging is set up
         return 2
-    except KeyboardInterrupt:  # before `Signals` are there, or at --once
-        return 1 if options.once or options.test_alerts is not None else 0
+    except KeyboardInterrupt:  # before `Signals` are there, or at a command that has none
+        return 1 if is_command(options) else 0
     except (CannotGoOnError, ReplayError, WebError) as error:
         _log.critical("%s", error)
         return 1
+
+
+def is_command(options: argparse.Namespace) -> bool:
+    """Return whether something else is asked for than to run everything until it is stopped."""
+    asked = options.check_config, options.show, options.once, options.report, options.replay_dead_letters
+    return any(asked) or options.test_alerts is not None
 
 
 def about(config: Config, options: argparse.Namespace) -> str:

@@ -251,16 +251,32 @@ def test_once_can_be_interrupted(program: Start, silent_site: str, database: str
     assert "Traceback" not in monitor.printed()
 
 
+PERIOD = ("--since", "2026-11-01", "--until", "2026-11-02")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 0),
+        (("--report", *PERIOD), 1),
+        (("--replay-dead-letters",), 1),
+        (("--test-alerts",), 1),
+        (("--show",), 1),
+        (("--check-config",), 1),
+    ],
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_it_starts_ends_it_in_order(program: Start, number: signal.Signals) -> None:
+def test_a_signal_while_it_starts_ends_it_in_order(
+    program: Start, arguments: tuple[str, ...], code: int, number: signal.Signals
+) -> None:
     monitor = program()
     monitor.script = ("-m", "tests.never_reading_program")
-    monitor.start()
+    monitor.start(*arguments)
     monitor.prints("reads")
 
     monitor.signal(number)
 
-    assert monitor.wait() == 0
+    assert monitor.wait() == code
     assert "Traceback" not in monitor.printed()
 
 
@@ -589,7 +605,16 @@ def test_without_a_stdout_the_exit_code_is_the_answer(program: Start) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--once",), 1), (("--test-alerts",), 1)])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 0),
+        (("--conf", "config.json"), 0),
+        (("--once",), 1),
+        (("--report", *PERIOD), 1),
+        (("--check",), 1),
+    ],
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_while_the_program_loads_leaves_no_traceback(
     program: Start, arguments: tuple[str, ...], code: int, number: signal.Signals
