@@ -21,6 +21,8 @@ def _stop(_number: int, _frame: object) -> None:
 # Loading the program takes a while. A stop in that time is a stop, not a traceback.
 for _number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(_number, _stop)
+if _runs_everything:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is read after that in any case
 
 from monitor.cli import main  # noqa: E402 - after the signals are set
 

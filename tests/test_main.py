@@ -280,6 +280,28 @@ def test_a_signal_while_it_starts_ends_it_in_order(
     assert "Traceback" not in monitor.printed()
 
 
+def test_a_hangup_while_it_starts_does_not_end_it(program: Start) -> None:
+    monitor = program()
+    monitor.script = ("-m", "tests.never_reading_program")
+    monitor.start()
+    monitor.prints("reads")
+
+    monitor.signal(signal.SIGHUP)
+
+    assert monitor.stop() == 0
+
+
+def test_a_hangup_ends_a_command(program: Start) -> None:
+    monitor = program()
+    monitor.script = ("-m", "tests.never_reading_program")
+    monitor.start("--once")
+    monitor.prints("reads")
+
+    monitor.signal(signal.SIGHUP)
+
+    assert monitor.wait() == -signal.SIGHUP
+
+
 def test_closed_standard_streams_do_no_harm(program: Start, database: str) -> None:
     monitor = program(url_to_monitor=DOWN, pg_uri=database)
     command = f"exec {sys.executable} main.py --once --config {monitor.path} <&- >&- 2>&-"
