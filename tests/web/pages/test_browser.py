@@ -588,7 +588,7 @@ async def test_a_form_that_orders_something_is_sent_once(here: World) -> None:
 
     async with here.window(timezone_id="Asia/Tokyo") as shown:
         await shown.open("/monitors/slow")
-        await shown.page.route("**/maintenance", lambda route: asyncio.create_task(hold(route)))
+        await shown.page.route("**/maintenance", hold)
         day = await _plan(shown)
         await shown.page.keyboard.press("Enter")
         await asyncio.wait_for(first.wait(), 60)
