@@ -10,15 +10,27 @@ from monitor.runtime.text import duration, percent
 from monitor.uptime.sums import percentile
 from monitor.web.pages.base import Pages
 from monitor.web.pages.content.history import DAY_H, bounds, times
-from monitor.web.pages.overview import histories, states
+from monitor.web.pages.overview import histories, ordered_states
 from monitor.web.pages.status import StatusPages
 from monitor.web.queries import PageReader
 
-Colour = Literal["green", "yellow", "red", "grey"]
+Colour = Literal["green", "yellow", "red", "blue", "grey"]
 
 _DAYS = 30
-_COLOURS: dict[Colour, str] = {"green": "#1e8e4e", "yellow": "#8a6200", "red": "#c62f2f", "grey": "#5f6975"}
-_STATUS: dict[str, Colour] = {"up": "green", "degraded": "yellow", "down": "red"}
+_COLOURS: dict[Colour, str] = {
+    "green": "#1e8e4e",
+    "yellow": "#8a6200",
+    "red": "#c62f2f",
+    "blue": "#244f96",
+    "grey": "#5f6975",
+}
+_STATUS: dict[str, tuple[str, Colour]] = {
+    "up": ("up", "green"),
+    "degraded": ("degraded", "yellow"),
+    "down": ("down", "red"),
+    "partial": ("partly down", "red"),
+    "maintenance": ("in maintenance", "blue"),
+}
 _GOOD_UPTIME, _FAIR_UPTIME = 0.999, 0.99
 _CHARACTER, _PADDING = 6.7, 12  # in pixels, for Verdana of 11 px, the font of most badges
 _BADGE = Markup(
@@ -48,8 +60,9 @@ class BadgePages:
 
         async def make(reader: PageReader) -> str:
             if kind == "status":
-                (state,) = await states(reader, [self._pages.unknown[name]])
-                return status_badge(state.status)
+                (state,) = await ordered_states(self._pages, reader, [name])
+                is_planned = state.orders.maintenance_until_at is not None
+                return status_badge("maintenance" if is_planned else state.status)
             if kind == "uptime":
                 return uptime_badge((await histories(reader, [name]))[name].uptime_of(_DAYS), _DAYS)
             end = bounds(time.time()).end_hour
@@ -63,7 +76,8 @@ class BadgePages:
 
 
 def status_badge(status: str) -> Markup:
-    return _badge("status", status, _STATUS.get(status, "grey"))
+    """Return the badge of a status, or of `maintenance`."""
+    return _badge("status", *_STATUS.get(status, (status, "grey")))
 
 
 def uptime_badge(share: float | None, days: int) -> Markup:

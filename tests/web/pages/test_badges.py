@@ -22,6 +22,8 @@ def texts(badge: Markup) -> tuple[str, str]:
         (status_badge("up"), "status: up", "#1e8e4e"),
         (status_badge("degraded"), "status: degraded", "#8a6200"),
         (status_badge("down"), "status: down", "#c62f2f"),
+        (status_badge("partial"), "status: partly down", "#c62f2f"),
+        (status_badge("maintenance"), "status: in maintenance", "#244f96"),
         (status_badge("unknown"), "status: unknown", "#5f6975"),
         (uptime_badge(0.99954, 30), "uptime 30 d: 99.95 %", "#1e8e4e"),
         (uptime_badge(0.99, 7), "uptime 7 d: 99.00 %", "#8a6200"),

@@ -71,6 +71,18 @@ async def test_only_the_monitors_that_are_chosen_are_shown(
         assert badge.status == (200 if name in shown else 404)
 
 
+async def test_a_badge_shows_maintenance_as_the_status_page_does(store: ResultStore) -> None:
+    window = {"starts_at": "2026-01-01T00:00Z", "ends_at": "2126-01-01T00:00Z"}
+    await store.save([*outage("shop"), *outage("blog")])
+
+    async with site_of(configured({"name": "shop", "maintenance": [window]}, "blog"), store) as visitor:
+        badges = [(await visitor.get(f"/badges/{name}/status.svg")).text for name in ("shop", "blog")]
+        page = await visitor.get("/status")
+
+    assert ["status: in maintenance" in badge for badge in badges] == [True, False]
+    assert page.text.count("in maintenance") == 1
+
+
 async def test_the_feed_has_what_began_what_ended_and_what_is_partial(store: ResultStore) -> None:
     past = [*outage("blog", 3_600), result("blog", 3_360), result("blog", 3_300)]
     half = [result("shop", ago_s, location="there") for ago_s in (360, 300, 240, 180, 120)]
