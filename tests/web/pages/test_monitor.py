@@ -69,7 +69,7 @@ async def test_each_range_has_its_charts(store: ResultStore, asked: str) -> None
     assert f'range={asked}" aria-current="page"' in page.text
     assert "p50 250 ms" in page.text or "p95 2" in page.text
     assert 'class="transfer"' in page.text
-    assert "No data in this range" not in page.text
+    assert "No good check in this range" not in page.text
 
 
 STEPS = [{"name": name, "url": "https://shop.example/"} for name in ("form", "log <in>", "out")]
@@ -131,7 +131,7 @@ async def test_a_range_without_data_says_so_and_an_unknown_one_is_a_day(store: R
     async with site_of(configured("shop"), store) as visitor:
         page = await visitor.get("/monitors/shop?range=x")
 
-    assert page.text.count("No data in this range.") == 2
+    assert page.text.count("No good check in this range.") == 2
     assert 'range=24h" aria-current="page"' in page.text
     assert 'No incidents in this range. <a href="/monitors/shop?range=90d">' in page.text
 

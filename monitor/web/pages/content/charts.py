@@ -22,6 +22,7 @@ ChartState = Literal["up", "degraded", "down", "maintenance", "unknown"]
 _WIDTH, _HEIGHT = 1_000, 180  # of the drawing, in units of its own
 _ROUND = (1, 2, 5, 10)
 _MAX_TICKS = 5
+_NO_VALUE = "no good check"  # "no data" is said of a monitor of which no result comes
 _EDGE = 1 / 12  # of the width: nearer to an edge there is no room for the text of a tick
 _WEEK_S = 7 * DAY_S
 _MONDAY_S = 4 * DAY_S  # 1970 began on a Thursday
@@ -117,7 +118,7 @@ def sparkline(values: Sequence[float | None], label: str, first_hour: int) -> Ma
     ).format(
         label,
         first_hour * HOUR_S,
-        "|".join("no data" if value is None else duration(value) for value in values),
+        "|".join(_NO_VALUE if value is None else duration(value) for value in values),
         _line(dots, "p50"),
     )
 
@@ -195,7 +196,7 @@ def _chart(
         _joined(_moments(points, names, shaded, frame)),
     )
     is_known = any(value is not None for point in points for value in point.values)
-    nothing = Markup("") if is_known else Markup('<p class="nothing">No data in this range.</p>')
+    nothing = Markup("") if is_known else Markup('<p class="nothing">No good check in this range.</p>')
     return Markup('<div class="chart">{}{}{}{}</div>').format(_scale(top), drawn, _times(frame), nothing)
 
 
@@ -228,7 +229,7 @@ def _moments(
         known = zip(names, point.values, strict=True)
         values = ", ".join(f"{name} {duration(value)}" for name, value in known if value is not None)
         labels = [shade.label for shade in shades if shade.since < end and shade.until > point.at]
-        title = "; ".join((f"{clock(point.at)} UTC: {values or 'no data'}", *labels))
+        title = "; ".join((f"{clock(point.at)} UTC: {values or _NO_VALUE}", *labels))
         yield _column("moment", left, max(0.5, right - left), title, None if frame.is_of_days else point.at)
 
 

@@ -52,7 +52,7 @@ def test_a_sparkline_has_a_gap_where_nothing_is_known() -> None:
 def test_a_sparkline_has_its_values_for_the_page() -> None:
     chart = sparkline([0.1, None, 1.5], "response time", 1)
 
-    assert 'data-since="3600" data-values="100 ms|no data|1.5 s"' in chart
+    assert 'data-since="3600" data-values="100 ms|no good check|1.5 s"' in chart
 
 
 @pytest.mark.parametrize("values", [[], [None], [0.0, 0.0]])
@@ -72,17 +72,19 @@ def test_a_moment_of_an_outage_shows_that_too() -> None:
     chart = response_chart(points, NAMES, [Shade("down", 6 * HOUR_S, 12 * HOUR_S, "down for 6 h")], DAY)
 
     assert titles(chart, "moment") == [
-        "05:00 UTC: no data",
-        "06:00 UTC: no data; down for 6 h",
-        "12:00 UTC: no data",
+        "05:00 UTC: no good check",
+        "06:00 UTC: no good check; down for 6 h",
+        "12:00 UTC: no good check",
     ]
 
 
 def test_a_chart_without_data_says_so() -> None:
-    assert "No data in this range." in response_chart([], NAMES, [], DAY)
-    assert "No data in this range." in stacked_chart("phases", [], [], [], DAY)
-    assert "No data in this range." in stacked_chart("phases", [ChartPoint(0.0, (None,))], [TLS], [], DAY)
-    assert "No data" not in stacked_chart("phases", [ChartPoint(0.0, (0.1,))], [TLS], [], DAY)
+    assert "No good check in this range." in response_chart([], NAMES, [], DAY)
+    assert "No good check in this range." in stacked_chart("phases", [], [], [], DAY)
+    assert "No good check in this range." in stacked_chart(
+        "phases", [ChartPoint(0.0, (None,))], [TLS], [], DAY
+    )
+    assert "No good check" not in stacked_chart("phases", [ChartPoint(0.0, (0.1,))], [TLS], [], DAY)
 
 
 def test_a_line_breaks_where_spans_of_time_are_missing() -> None:
