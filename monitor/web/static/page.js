@@ -295,7 +295,8 @@ document.addEventListener("submit", async (event) => {
   answer.dataset.before ??= answer.textContent;
   answer.textContent = `Checking, for ${dataset.limit} at most …`;
   try {
-    const page = await fetch(action, { method: "POST", headers: { Accept: "text/html" } });
+    const { pathname, search } = new URL(action); // of a page whose address has a user, no URL with that user can be asked for
+    const page = await fetch(location.origin + pathname + search, { method: "POST", headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
     localize(fresh);
     const outcome = fresh.querySelector(".answer");

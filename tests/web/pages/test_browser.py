@@ -513,6 +513,14 @@ async def test_a_check_answers_on_the_page_without_a_new_one(here: World) -> Non
         shown.troubles = [each for each in shown.troubles if "ERR_FAILED" not in each]
 
 
+async def test_a_check_is_made_from_a_page_whose_address_has_a_user(here: World) -> None:
+    async with here.window() as shown:
+        await shown.page.goto(f"{here.url}/monitors/fine".replace("://", "://me:secret@"))
+        await shown.page.get_by_role("button", name="Check now").click()
+        await shown.page.locator(".answer", has_text="Not checked").wait_for()
+        shown.troubles = [each for each in shown.troubles if "me:secret@" not in each]
+
+
 async def test_a_check_without_an_answer_stays_on_the_page_until_there_is_one(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/monitors/fine")
