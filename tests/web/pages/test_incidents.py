@@ -54,6 +54,22 @@ async def test_incidents_are_found_by_monitor_state_and_day(store: ResultStore) 
     assert 'href="/incidents?monitor=shop">All' in of_shop
 
 
+async def test_the_days_of_the_filter_say_that_they_are_of_utc(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        page = (await visitor.get("/incidents")).text
+
+    assert re.findall(r"<label>(.+?) <input type=\"date\"", page) == ["Since (UTC)", "Until (UTC)"]
+
+
+async def test_a_search_for_a_part_of_a_name_says_that_the_whole_is_needed(store: ResultStore) -> None:
+    async with site_of(configured("shop"), store) as visitor:
+        pages = [(await visitor.get(f"/incidents?monitor={name}")).text for name in ("sho", "shop")]
+
+    assert ["No monitor is named “sho”: the whole name is needed." in page for page in pages] == [True, False]
+    assert all("No incident matches." in page for page in pages)
+    assert "No monitor is named" not in pages[1]
+
+
 async def test_a_list_is_saved_as_a_table_with_the_same_filter(store: ResultStore) -> None:
     await store.save([*ended("shop", 10 * DAY_S), *outage("blog")])  # type: ignore[list-item]
     day = datetime.fromtimestamp(time.time() - 10 * DAY_S, UTC).date()
