@@ -310,10 +310,11 @@ async def test_a_connection_is_fresh_by_default(serve: Serve) -> None:
     assert all(each.up and each.phases.connect is not None for each in results)
 
 
-async def test_a_kept_connection_that_the_site_closes_is_no_failure(serve: Serve) -> None:
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "TRACE", "PUT", "DELETE"])
+async def test_a_kept_connection_that_the_site_closes_is_no_failure(serve: Serve, method: str) -> None:
     requests: list[bytes] = []
 
-    first, second = await checks(serve(keeping(requests, 1)), 2, reuse_connection=True)
+    first, second = await checks(serve(keeping(requests, 1)), 2, reuse_connection=True, method=method)
 
     assert (first.up, second.up) == (True, True)
     assert (second.redirects, len([each for each in requests if each])) == (0, 3)
