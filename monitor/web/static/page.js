@@ -121,6 +121,7 @@ async function renew() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (turn < newest) return; // what is here was asked for later
     if (busy()) renew();
+    else if (answer.ok && files(page) !== files(document) && performance.now() > 30_000) location.reload(); // at most twice a minute
     else if (answer.ok) replace(page);
     else if (!main.querySelector(".problem-page")) note({ trouble: `not renewed: ${page.querySelector("h1")?.textContent || answer.status}` });
     newest = turn;
@@ -128,6 +129,9 @@ async function renew() {
     note({ trouble: LOST });
   }
 }
+
+// Returns the scripts and styles that a page needs: after an upgrade of the server, others.
+const files = (page) => [...page.querySelectorAll("head [src], head [rel=stylesheet]")].map((each) => each.getAttribute("src") ?? each.getAttribute("href")).join();
 
 function replace(page) {
   localize(page);

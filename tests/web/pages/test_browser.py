@@ -348,6 +348,23 @@ async def test_a_renewed_page_says_when_it_was_made_and_has_its_title(here: Worl
         assert await shown.page.title() == "Incident of gone - website health"
 
 
+@pytest.mark.parametrize("file", ["script", "[rel=stylesheet]"])
+async def test_a_page_of_an_older_version_is_loaded_anew(here: World, file: str) -> None:
+    async with here.window() as shown:
+        await shown.page.clock.install()
+        await shown.open("/status")
+        await shown.page.evaluate(f"window.old = document.querySelector('head {file}'); window.isOld = true")
+        await shown.page.evaluate("old.setAttribute(old.src ? 'src' : 'href', '/static/page.css?v=old')")
+        await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+        await shown.page.evaluate(RENEW)
+        await shown.page.clock.run_for(300)
+        await shown.page.locator("h1:not([data-old])").wait_for()
+        assert await shown.page.evaluate("window.isOld")
+        async with shown.page.expect_event("load"):
+            await shown.page.clock.run_for(31_000)
+        assert not await shown.page.evaluate("window.isOld")
+
+
 async def test_an_older_page_does_not_come_after_a_newer_one(here: World) -> None:
     asked, held = asyncio.Event(), asyncio.Event()
 
