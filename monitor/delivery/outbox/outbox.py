@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from monitor.delivery.outbox.file import OutboxFile, OutboxRow, is_damage, is_no_room, up_to
-from monitor.delivery.outbox.salvage import salvage
+from monitor.delivery.outbox.salvage import finish, salvage
 from monitor.result import Message
 from monitor.runtime.text import counted
 
@@ -225,6 +225,7 @@ class Outbox:
 
     def _opened(self) -> OutboxFile:
         if self._file is None:
+            finish(self._path)
             self._file = OutboxFile(self._path)
             if not self._window:
                 self._window_start = max(self._window_start, self._file.next_seq)

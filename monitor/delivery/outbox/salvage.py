@@ -1,6 +1,6 @@
 """Moves what can still be read of a damaged outbox to a new file.
 
-The new file is complete before it replaces the old one: after a crash in between, the next start tries again.
+The new file is complete before it replaces the old one: after a crash in between, the next start goes on.
 """
 
 import logging
@@ -29,7 +29,7 @@ def salvage(path: Path) -> None:
         OSError, sqlite3.Error: the new file cannot be written; nothing has changed.
 
     """
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = _fresh(path)
     fresh.unlink(missing_ok=True)
     rescued = OutboxFile(fresh)
     with closing(rescued), closing(sqlite3.connect(path)) as bad:
@@ -40,10 +40,26 @@ def salvage(path: Path) -> None:
         kept = rescued.rows
     aside = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
     path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    fresh.rename(path)
+    finish(path)
     _log.error("The outbox was damaged: %s kept, the old file is %s", counted(kept, "result"), aside)
+
+
+def finish(path: Path) -> None:
+    """Put the new file in its place once the damaged one is away; without a new one, nothing is done.
+
+    Raises:
+        OSError: it cannot be moved.
+
+    """
+    fresh = _fresh(path)
+    if fresh.exists() and not path.exists():
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        fresh.rename(path)
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
 
 
 def _readable_rows(bad: sqlite3.Connection, size: int) -> Iterator[OutboxRow]:

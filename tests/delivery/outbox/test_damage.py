@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -84,6 +86,39 @@ async def test_a_damaged_file_is_closed_though_somebody_keeps_the_error(path: Pa
 
     assert is_damage(refused.value)
     assert list(path.parent.iterdir()) == [path]  # SQLite keeps others beside it as long as it is open
+
+
+DIE = """
+import asyncio, os, pathlib, sys
+from monitor.delivery.outbox.outbox import open_outbox
+
+def die(event, arguments):
+    if event == sys.argv[2] and str(arguments[0]).endswith(sys.argv[3]):
+        os._exit(9)
+
+sys.addaudithook(die)
+asyncio.run(open_outbox(pathlib.Path(sys.argv[1]), 100_000_000))
+"""
+
+
+def die_at(path: Path, event: str, file: str) -> None:
+    """Open the outbox in a process that ends at this event of Python, before it happens."""
+    ended = subprocess.run([sys.executable, "-c", DIE, str(path), event, file], check=False, timeout=60)
+    assert (ended.returncode, path.exists()) == (9, False)
+
+
+@pytest.mark.parametrize(("event", "file"), [("os.remove", "-wal"), ("os.rename", ".new")])
+async def test_a_crash_before_the_new_file_is_in_its_place_loses_none_of_it(
+    path: Path, event: str, file: str
+) -> None:
+    overwrite(path, 36, b"\0\0\0\5")
+    die_at(path, event, file)
+
+    outbox = await open_outbox(path, 100 * MB)
+
+    assert await kept(outbox) == list(range(1, ROWS + 1))
+    await outbox.close()
+    assert sorted(path.parent.iterdir()) == [path, *moved_aside(path)]
 
 
 async def test_damage_beside_the_rows_costs_none(path: Path) -> None:
