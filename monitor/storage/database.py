@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -112,6 +113,19 @@ class Database:
         async with self.transaction() if self._behind_pooler else self._connection() as connection:
             rows: list[Any] = await connection.fetch(statement, *arguments)
         return rows
+
+    async def earlier_now(self) -> float:
+        """Return Unix seconds by the clock of this machine or of the server, whichever is behind.
+
+        For what is removed because of its age: a clock that is ahead must not remove all.
+
+        Raises:
+            StoreUnavailableError: as in `transaction`.
+
+        """
+        (row,) = await self.fetch("SELECT extract(epoch FROM now())::float8 AS now")
+        server_now: float = row["now"]
+        return min(time.time(), server_now)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

@@ -5,7 +5,6 @@ process at a time is at it. Meanwhile all can read the day; who stores a result 
 """
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -46,17 +45,18 @@ class KeptDays(NamedTuple):
 
 
 class _Removal(NamedTuple):
-    """What is made of each day of a table that is too old, unless it has the comment `done`."""
+    """What is made of each day of a table that is too old `now`, unless it has the comment `done`."""
 
     table: str
     days_kept: float
+    now: float
     carry_out: Callable[[Any, int], Awaitable[object]]
     what: str
     done: str = ""
 
     @property
     def first_kept(self) -> int:
-        return int(time.time() / DAY_S - self.days_kept)
+        return int(self.now / DAY_S - self.days_kept)
 
     async def days(self, connection: Any) -> list[int]:
         found = await partitions.days(connection, self.table, self.done)
@@ -78,14 +78,15 @@ async def expire(database: Database, kept: KeptDays) -> None:
 
 
 async def _expire(database: Database, kept: KeptDays) -> None:
-    drop_failures = _Removal(FAILURES, kept.failures, partial(_drop, FAILURES), "failed results dropped")
+    now = await database.earlier_now()
+    drop_failures = _Removal(FAILURES, kept.failures, now, partial(_drop, FAILURES), "failed results dropped")
     drop_rows = partial(_drop_rows, failures_from=drop_failures.first_kept)
-    await _carry_out(database, _Removal(DATA, kept.rows, drop_rows, "results dropped"))
+    await _carry_out(database, _Removal(DATA, kept.rows, now, drop_rows, "results dropped"))
     if kept.bodies is not None:
         for table in (DATA, FAILURES):
             remove_bodies = partial(_remove_bodies, table)
             await _carry_out(
-                database, _Removal(table, kept.bodies, remove_bodies, "bodies removed", _NO_BODIES)
+                database, _Removal(table, kept.bodies, now, remove_bodies, "bodies removed", _NO_BODIES)
             )
     await _carry_out(database, drop_failures)
 

@@ -1,7 +1,6 @@
 """Sums of hours and days in PostgreSQL; whoever writes them holds the locks of these monitors."""
 # ruff: noqa: S608 - what is put in are numbers of buckets
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -172,7 +171,7 @@ async def sum_up_days(database: Database, lock: Callable[[Any, Sequence[str]], A
 
     `lock` holds up whoever writes about these monitors, until the transaction ends.
     """
-    today = int(time.time() // DAY_S)
+    today = int(await database.earlier_now() // DAY_S)
     monitors = [row["monitor"] for row in await database.fetch(_NOT_IN_DAYS, today * 24)]
     for start in range(0, len(monitors), _MONITORS):
         some = monitors[start : start + _MONITORS]

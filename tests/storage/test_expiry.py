@@ -105,6 +105,20 @@ async def test_failed_results_outlive_the_others_with_all_that_was_found(
     assert msgspec.convert(shown[1].evidence, Evidence) == EVIDENCE
 
 
+@pytest.mark.parametrize("days_off", [400, -400])
+async def test_a_clock_that_is_wrong_removes_nothing(
+    database: str, store: ResultStore, monkeypatch: pytest.MonkeyPatch, days_off: int
+) -> None:
+    await store.save([on(4), on(2, **FAILED)])
+    files = await query(database, FILES)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + days_off * DAY_S)
+
+    await expire(store.database, KeptDays(5, 5, 5))
+
+    assert await query(database, FILES) == files
+
+
 async def test_failed_results_of_their_first_kept_day_stay(database: str, store: ResultStore) -> None:
     first, before = on(8, **FAILED), on(9, **FAILED)
     await store.save([first, before])
@@ -246,7 +260,7 @@ async def test_a_day_that_another_process_has_removed_is_left_alone(
             await connection.execute(f"DROP TABLE {name_of(DATA, day(ago))}")
 
     with caplog.at_level("INFO"):
-        await _carry_out(store.database, _Removal(DATA, 3, remove_both, "results dropped"))
+        await _carry_out(store.database, _Removal(DATA, 3, NOW, remove_both, "results dropped"))
 
     assert caplog.messages == ["1 day of results dropped, older than 3 d"]
 
@@ -260,7 +274,7 @@ async def test_a_day_is_worked_off_with_patience_for_its_rows_but_not_for_others
     async def note(connection: Any, _day: int) -> None:
         limits.extend([await connection.fetchval(f"SHOW {of}_timeout") for of in ("lock", "statement")])
 
-    removal = _Removal(DATA, 3, note, "results dropped")
+    removal = _Removal(DATA, 3, NOW, note, "results dropped")
     reader = await asyncpg.connect(database)
     async with reader.transaction():
         await reader.fetch("SELECT FROM health_data")

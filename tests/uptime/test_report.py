@@ -88,6 +88,20 @@ async def test_days_stand_for_hours_that_are_forgotten(
     assert await report(config(database, tmp_path), START - 86_400, START + 86_400) == before
 
 
+async def test_a_clock_that_is_ahead_forgets_no_hours(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: now))
+    await store.save([check((now - START) / 60 - 1)])
+    hours = await query(database, "SELECT * FROM health_hours")
+    monkeypatch.setattr(time, "time", lambda: now + 2 * HOURS_KEPT_D * DAY_S)
+
+    await sum_up_days(store.database, locked)
+    await store.database.close()
+
+    assert hours
+    assert await query(database, "SELECT * FROM health_hours") == hours
+
+
 @pytest.mark.parametrize(
     ("since_h", "until_h", "checks"), [(5, 72, 72), (5, 31, 31), (31, 72, 41), (24, 48, 24), (5, 7, 24)]
 )
