@@ -20,7 +20,7 @@ from monitor.delivery.counts import IngestCounts
 from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
 from monitor.delivery.offsets import Offsets, ends, has_more, is_behind
-from monitor.delivery.retention import Retention
+from monitor.delivery.retention import Retention, identity
 from monitor.result import CheckResult
 from monitor.result_log import ResultLog
 from monitor.runtime.progress import Availability, Progress
@@ -141,6 +141,7 @@ class Ingest:
             decoded, malformed = decode_all(portion)
             dead += [*malformed, *await save_apart(save, decoded)]
             ids += [each.result.id for each in decoded]
+            ids += filter(None, (identity(letter.record.value or b"") for letter in malformed))
         if dead:
             await self._insist(consumer, self.kafka, lambda: self._bury(dead))
         self.on_stored(ids)

@@ -87,6 +87,14 @@ class _Identity(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Identity)
 
 
+def identity(value: bytes) -> UUID | None:
+    """Return the id in a message, also where the rest of it is no result."""
+    try:
+        return _decoder.decode(value).id
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
 class UntilStored:
     """For a topic that may vanish: a row stays until its result is in the database."""
 
@@ -149,11 +157,11 @@ class UntilStored:
         """Expect these rows to be stored, but for those that hold no result, and never will be."""
         self._never_stored.clear()
         for row in rows:
-            try:
-                number = _decoder.decode(row.value).id.int
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            result_id = identity(row.value)
+            if result_id is None:
                 self._never_stored.add(row.seq)
                 continue
+            number = result_id.int
             if number not in self._unstored:
                 self._unstored_bytes += row.size
             self._unstored[number] = row

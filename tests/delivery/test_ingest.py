@@ -63,6 +63,20 @@ async def test_a_thousand_messages_become_a_thousand_rows(
     assert await stream.dead() == []
 
 
+@pytest.mark.parametrize("bad", [b"", b"\xff", b'{"id":"x"}', b'{"x":' * 100_000])
+async def test_what_is_set_aside_is_noted_by_its_id_where_it_has_one(
+    store: ResultStore, stream: Stream, bad: bytes
+) -> None:
+    noted: list[UUID] = []
+    (other,) = slots(1)
+    await stream.send(bad, encode(other).value.replace(b'"schema":1', b'"schema":2'))
+
+    async with stream.ingested(store, on_stored=noted.extend):
+        await committed(stream, 2)
+
+    assert noted == [other.id]
+
+
 def test_a_batch_may_end_with_a_full_portion() -> None:
     full = SimpleNamespace(value=bytes(PORTION_BYTES))
 
