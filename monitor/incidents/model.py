@@ -48,7 +48,7 @@ class Change:
     locations: tuple[str, ...] = ()
     quiet: bool = False
     seen_from: float | None = None
-    """An incident that is known to have begun before this instant keeps its beginning."""
+    """An incident that is known to have begun by this instant keeps its beginning."""
 
 
 class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

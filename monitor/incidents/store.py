@@ -100,7 +100,7 @@ WITH change AS (
         reason text, detail text, locations text[], quiet boolean, seen_from float8)
 )
 UPDATE health_incidents AS known SET ended_at = change.at, started_at = CASE
-    WHEN known.started_at < change.seen_from THEN known.started_at ELSE change.started_at END
+    WHEN known.started_at <= change.seen_from THEN known.started_at ELSE change.started_at END
 FROM change
 WHERE known.monitor = change.monitor AND known.kind = change.kind
     AND known.started_at < change.at AND known.ended_at > change.started_at

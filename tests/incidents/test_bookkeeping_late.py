@@ -152,6 +152,14 @@ async def test_an_incident_gets_the_times_of_late_results(database: str) -> None
     assert len(await changes(database)) == 1
 
 
+async def test_an_outage_that_began_just_when_the_look_back_does_keeps_its_beginning(database: str) -> None:
+    in_time = checks("+" + 59 * "-" + "+"), checks("++", first=62)
+
+    await save(database, *in_time, [check(61)])
+
+    assert await incidents(database) == [("down", 1, 60, False)]
+
+
 async def test_what_was_seen_from_fewer_locations_keeps_its_times(database: str) -> None:
     connection = await asyncpg.connect(database)
     for kind, started_at, at in ((PARTIAL, START + 60, START + 240), (DOWN, START + 120, START + 180)):
