@@ -176,15 +176,31 @@ class _Course:
         if before:
             after = self._supersede(before, after, result)
         self._locations[result.location] = after
+        was_old = before is not None and self._is_old(before.at)
         if at > self._last_at:
             self._last_at = min(at, self._now)
-        is_old, turned = at < self._last_at - self._reach_s, turned_at(before, after)
-        is_better = before is not None and after.level < before.level
-        if before and turned is not None and is_better and (is_old or self._turned_after(turned)):
-            self._rechecks.append(Recheck(_bad_since(before), turned))
+        is_old, turned = self._is_old(at), turned_at(before, after)
+        if before and before.level:
+            self._note_recheck(before, after, turned, caught_up=was_old and not is_old)
         concerns_incidents = after.level or self._outage or self._no_data or self._flapping
         if not is_old and result.up is not None and concerns_incidents:
             self._update_incidents(result, after, turned)
+
+    def _is_old(self, at: float) -> bool:
+        """Return whether a result of this slot is too old to say how the monitor is."""
+        return at < self._last_at - self._reach_s
+
+    def _note_recheck(
+        self, before: LocationState, after: LocationState, turned: float | None, *, caught_up: bool
+    ) -> None:
+        """Note the time in which a location was bad, where that may change what is stored of it.
+
+        Its results did not count while they were old: an outage may have begun or gone on in them.
+        """
+        is_better = turned is not None and after.level < before.level
+        last = after.at if turned is None else turned
+        if caught_up or (is_better and (self._is_old(after.at) or self._turned_after(last))):
+            self._rechecks.append(Recheck(_bad_since(before), last))
 
     def _badness(self, result: CheckResult) -> int:
         if result.up is False:

@@ -127,6 +127,25 @@ async def test_an_outage_that_ended_for_want_of_results_gets_its_end_from_late_o
     assert await incidents(database) == [("down", 2, 10, False)]
 
 
+async def test_an_outage_goes_on_in_results_that_a_location_sends_later(database: str) -> None:
+    there = checks("++----", "there"), checks(14 * "-", "there", first=6)
+    live_on = checks("++", first=20), checks("---", "there", first=20), checks("++", "there", first=23)
+    here = checks("+" * 20)
+
+    await save(database, there[0], *([each] for each in here), there[1], *live_on)
+
+    assert await incidents(database) == [("down", 2, 9, False), ("down", 9, 23, False)]
+
+
+@pytest.mark.parametrize("ended", [15, 16, 18])
+async def test_an_outage_is_found_in_results_that_a_location_sends_later(database: str, ended: int) -> None:
+    there = checks("++++++", "there"), checks(f"++{(ended - 8) * '-'}".ljust(14, "+"), "there", first=6)
+
+    await save(database, there[0], checks("+" * 20), there[1], rules=Rules(successes=1))
+
+    assert await incidents(database) == [("down", 8, ended, True)]
+
+
 async def test_nothing_is_opened_that_late_results_of_the_same_batch_end(database: str) -> None:
     late = [check(2, "-"), check(3, "-"), check(4)]
 
