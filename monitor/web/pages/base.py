@@ -189,8 +189,7 @@ class Pages:
         except RefusedError:
             page = self.problem(400, "This text is not allowed", "The database cannot store such a text.")
         except StoreUnavailableError:
-            text = "Checks continue, and results wait until it is back. The overview shows what is known."
-            page = self.problem(503, "PostgreSQL is unavailable", text)
+            page = self._unavailable(request)
         except web.HTTPClientError as error:
             if not wants_page(request):
                 raise
@@ -199,6 +198,12 @@ class Pages:
                 {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
             )
         return page
+
+    def _unavailable(self, request: web.Request) -> web.Response:
+        sent = "What was sent may not be stored: look, and send it again when it is back. "
+        known = "Checks continue, and results wait until it is back. The overview shows what is known."
+        text = sent + known if request.method == "POST" else known
+        return self.problem(503, "PostgreSQL is unavailable", text)
 
     def login(self, onward: str, problem: str) -> str:
         """Return the page that asks for the token; `onward` is the path that it leads to."""

@@ -67,6 +67,17 @@ async def test_with_postgresql_unavailable_the_pages_say_so_and_the_pipeline_is_
     assert (pipeline.status, "Ready" in pipeline.text) == (200, True)
 
 
+async def test_with_postgresql_unavailable_what_is_sent_may_not_be_stored() -> None:
+    store = result_store("postgresql://nobody:hidden-1@127.0.0.1:9/x")
+
+    async with site_of(configured("shop"), store) as visitor:
+        sent = await visitor.send("/incidents/1/acknowledge", who="Ada", why="looking")
+        read = await visitor.get("/incidents/1")
+
+    assert [each.status for each in (sent, read)] == [503, 503]
+    assert ["What was sent may not be stored" in each.text for each in (sent, read)] == [True, False]
+
+
 async def test_a_page_that_is_not_there_is_a_page_for_browsers_and_a_line_for_programs() -> None:
     async with site_of(configured("shop")) as visitor:
         for_people = await visitor.get("/nothing", **HTML)
