@@ -418,7 +418,9 @@ async def test_an_incident_that_is_over_shows_its_own_failed_check(store: Result
     async with site_of(configured("shop"), store) as visitor:
         page = (await visitor.get("/incidents/1")).text
 
-    assert ": status 503</p>" in page.partition("What the latest failed check saw")[2]
+    saw = page.partition("What the latest failed check saw")[2]
+    assert ": status 503</p>" in saw
+    assert re.search(r"<p><time [^>]+>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</time>: ", saw)
     assert "something else" not in page
 
 
