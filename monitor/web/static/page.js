@@ -168,7 +168,8 @@ document.addEventListener("visibilitychange", () => {
   listen();
   if (isSeen()) renew();
 });
-setInterval(() => { if (isSeen()) renew(); }, 30_000);
+const every = location.pathname === "/pipeline" ? 5_000 : 30_000; // no event says what has changed there
+setInterval(() => { if (isSeen()) renew(); }, every);
 
 // What bars and charts show is at the cursor, or above the finger: the nearest moment, also between two of them.
 const tip = document.body.appendChild(document.createElement("div"));

@@ -365,6 +365,18 @@ async def test_a_page_of_an_older_version_is_loaded_anew(here: World, file: str)
         assert not await shown.page.evaluate("window.isOld")
 
 
+@pytest.mark.parametrize(("path", "every_s"), [("/pipeline", 5), ("/status", 30)])
+async def test_a_page_without_news_is_renewed_now_and_then(here: World, path: str, every_s: int) -> None:
+    async with here.window() as shown:
+        await shown.page.route("**/events", lambda route: route.fulfill(status=503))
+        await shown.page.clock.install()
+        await shown.open(path)
+        await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+        await shown.page.clock.run_for(1_000 * every_s + 500)
+        await shown.page.locator("h1:not([data-old])").wait_for()
+        shown.troubles = [each for each in shown.troubles if "503" not in each]
+
+
 async def test_an_older_page_does_not_come_after_a_newer_one(here: World) -> None:
     asked, held = asyncio.Event(), asyncio.Event()
 
