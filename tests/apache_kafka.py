@@ -1,7 +1,6 @@
 """Apache Kafka itself: brokers in KRaft mode, with plain, TLS and SASL listeners, from Maven."""
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.freeze import freeze
 from tests.leftovers import Watch
+from tests.ports import free_ports
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 VERSION = os.environ.get("KAFKA_VERSION")  # else that of the POM
@@ -222,17 +222,6 @@ class ApacheKafka:
         for listener in ("sasl_plaintext", "sasl_ssl"):
             text += _JAAS.format(listener, "org.apache.kafka.common.security", PASSWORD)
         (self.directory / "properties").write_text(text)
-
-
-def free_ports(count: int) -> list[int]:
-    """Find free ports that the system assigns to no client while a broker that has one is stopped."""
-    ports: list[int] = []
-    for port in random.sample(range(10_000, 32_000), 1_000):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.append(port)
-        if len(ports) == count:
-            break
-    return ports
 
 
 def need_java() -> None:

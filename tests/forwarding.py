@@ -20,6 +20,7 @@ from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.embedded.broker import _binary as broker_binary
 from monitor.result import CheckResult, Message, encode, result_id
+from tests.ports import free_ports
 from tests.tcp_proxy import TcpProxy
 
 PARTITIONS = 3
@@ -185,14 +186,6 @@ def last_seen(partition: Sequence[Message]) -> list[Message]:
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listening.getsockname()[1] for listening in sockets]
-    for listening in sockets:
-        listening.close()
-    return ports
 
 
 def outbox_path(folder: Path) -> Path:

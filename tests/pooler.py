@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+from tests.ports import free_ports
 from tests.postgres import PostgresServer
 from tests.program import until
 
@@ -39,12 +40,10 @@ pool_mode = {mode}
 @contextmanager
 def pgbouncer(server: PostgresServer, mode: str, more: str = "") -> Iterator[str]:
     """Run PgBouncer as it comes, with `more` settings; yield the URI before the name of the database."""
-    with TemporaryDirectory(prefix="whm-") as name, socket.socket() as free:
+    with TemporaryDirectory(prefix="whm-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        (port,) = free_ports(1)
         (folder / "users").write_text('"postgres" ""\n')
         settings = _SETTINGS.format(
             server=server.directory, port=port, users=folder / "users", mode=mode, more=more

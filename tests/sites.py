@@ -21,6 +21,7 @@ from monitor.config.model import Monitor
 from monitor.probe.exchange.connector import Network
 from monitor.probe.probe import Probe
 from monitor.result import CheckResult
+from tests.ports import free_ports
 
 Script = Callable[[socket.socket, threading.Event], None]
 Serve = Callable[..., str]
@@ -119,8 +120,8 @@ def redirect(place: str, *headers: str, status: int = 302) -> bytes:
 
 def closed_port() -> int:
     """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])
+    (port,) = free_ports(1)
+    return port
 
 
 def connecting_to(port: int) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
@@ -20,6 +19,7 @@ from monitor.delivery.dead_letters import set_aside
 from monitor.delivery.ingest import Ingest
 from monitor.delivery.retention import UntilAcknowledged
 from tests.freeze import freeze
+from tests.ports import free_ports
 
 
 async def eventually(what: str, condition: Callable[[], Awaitable[object]], limit_s: float = 60) -> None:
@@ -40,9 +40,8 @@ class Stream:
     """One topic of four partitions, its dead letters, and the broker that a test may end."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        (port,) = free_ports(1)
+        self.address = f"127.0.0.1:{port}"
         self.topic = f"checks-{uuid4().hex[:8]}"
         self.group = f"store-{uuid4().hex[:8]}"
         self.process: subprocess.Popen[bytes] | None = None

@@ -18,7 +18,7 @@ import yaml
 from tests.certificates import issue, serving
 from tests.program import ROOT, Program, need, programs, until
 from tests.prometheus import EXPORTER, Prometheus, blackbox_exporter, documented, get, prometheus
-from tests.sites import Authority, Serve, answer, ok, read_request, sites
+from tests.sites import Authority, Serve, answer, closed_port, ok, read_request, sites
 
 DAYS = timedelta(days=1)
 JOBS = ("website-health", "metrics", "probe", "blackbox")
@@ -78,12 +78,6 @@ def _slow(connection: socket, test_ended: threading.Event) -> None:
     connection.sendall(b"slow")
 
 
-def _refusing() -> str:
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 def _moved(to: str) -> bytes:
     return f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode()
 
@@ -120,7 +114,7 @@ def _urls(serve: Serve, authority: Authority, folder: Path) -> dict[str, str]:
         "wrong name": encrypted(name="127.0.0.2"),
         "not trusted": encrypted(by=trustme.CA()),
         "down": serve(answer(DOWN)),
-        "refused": _refusing(),
+        "refused": f"http://127.0.0.1:{closed_port()}",
         "text missing": serve(answer(WELCOME)),
         "text unwanted": serve(answer(WELCOME)),
         "header missing": serve(answer(WELCOME)),

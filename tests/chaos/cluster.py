@@ -5,7 +5,8 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from tests.apache_kafka import ApacheKafka, free_ports
+from tests.apache_kafka import ApacheKafka
+from tests.ports import free_ports
 from tests.tcp_proxy import TcpProxy
 
 

@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaProducer
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.access import security
-from tests.apache_kafka import JAVA, free_ports, need_java
+from tests.apache_kafka import JAVA, need_java
+from tests.ports import free_ports
 from tests.program import ROOT, Program, Start, need
 
 SERVER = ROOT / "deploy/server"

@@ -12,6 +12,7 @@ from monitor.embedded.broker import Broker
 from monitor.embedded.broker import broker as embedded_broker
 from tests.embedded.running import eventually, gone
 from tests.freeze import freeze
+from tests.ports import free_ports
 
 
 def accepts(broker: Broker) -> bool:
@@ -125,9 +126,8 @@ async def test_a_process_that_only_has_the_number_of_an_earlier_broker_lives(sho
 async def test_a_busy_port_is_given_up_for_another_one(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy, socket.create_server(("127.0.0.1", 0)) as free:
-        ports = [busy.getsockname()[1], free.getsockname()[1]]
-        free.close()
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        ports = [busy.getsockname()[1], *free_ports(1)]
         monkeypatch.setattr("monitor.embedded.broker._free_port", lambda: ports.pop(0))
 
         async with embedded_broker(short_dir) as broker:

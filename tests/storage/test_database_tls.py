@@ -1,6 +1,5 @@
 """TLS to a PostgreSQL server from Debian: the one that comes with the program has none."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import trustme
 
 from monitor.storage.database import StoreUnavailableError
+from tests.ports import free_ports
 from tests.postgres import DEBIAN, PostgresServer, migrated
 
 pytestmark = [
@@ -36,9 +36,7 @@ def address(authority: trustme.CA) -> Iterator[str]:
         (server.directory / "cluster/pg_hba.conf").write_text(
             "hostssl all certified all cert\nhostssl all all all trust\nlocal all all trust\n"
         )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        (port,) = free_ports(1)
         server.start(
             "listen_addresses=127.0.0.1",
             f"port={port}",
