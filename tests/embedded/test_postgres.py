@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
-import psutil
 import psycopg2
 import pytest
 
@@ -86,7 +85,7 @@ async def test_a_killed_server_is_started_again(cluster: Path, caplog: pytest.Lo
         await ask(uri, "CREATE TABLE kept AS SELECT 42 AS number")
         killed = await pid_of(uri)
         os.kill(killed, signal.SIGKILL)
-        await eventually(lambda: psutil.Process(killed).status() == psutil.STATUS_ZOMBIE, "killed")
+        await eventually(lambda: gone(killed), "killed")
 
         await answers(uri)
 
