@@ -32,6 +32,23 @@ async def eventually(what: str, condition: Callable[[], Awaitable[object]], limi
         pytest.fail(f"still not so after {limit_s} s: {what}")
 
 
+async def whole_topic(address: str, topic: str) -> list[Any]:
+    """Read all records that are in a topic now, those of one partition in order.
+
+    For the embedded broker, a topic ends after the first record of its last batch: that comes whole.
+    """
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=address, auto_offset_reset="earliest", fetch_max_wait_ms=50
+    )
+    records: list[Any] = []
+    async with consumer, asyncio.timeout(60):
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            batches = await consumer.getmany(timeout_ms=500)
+            records += [record for batch in batches.values() for record in batch]
+    return records
+
+
 async def look_for_nothing(_consumer: Any) -> None:
     pass
 
@@ -129,14 +146,7 @@ class Stream:
 
     async def dead(self) -> list[Any]:
         """The dead letters so far."""
-        partition = TopicPartition(f"{self.topic}.dead", 0)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.address, auto_offset_reset="earliest", fetch_max_wait_ms=50
-        )
-        consumer.assign([partition])
-        async with consumer:
-            batches = await consumer.getmany(timeout_ms=500)
-        return list(batches.get(partition, []))
+        return await whole_topic(self.address, f"{self.topic}.dead")
 
     def ingest(self, store: Any, **options: Any) -> Ingest:
         """Make the stage, as for real Kafka unless the options differ."""

@@ -17,7 +17,7 @@ from monitor.delivery.replay import BATCH, ReplayError, replay_dead_letters
 from tests.apache_kafka import ApacheKafka
 from tests.clock import NeverWaiting
 from tests.program import Program, Start, until
-from tests.stream import Stream, eventually
+from tests.stream import Stream, eventually, whole_topic
 from tests.test_main import DOWN, rows, stored
 
 REFUSE = (
@@ -78,20 +78,8 @@ def numbered(count: int) -> list[tuple[bytes, bytes]]:
     return [(b"monitor", b"%d" % number) for number in range(count)]
 
 
-async def came(address: str, topic: str) -> list[Any]:
-    """All records of the main topic, those of one partition in order."""
-    source = AIOKafkaConsumer(
-        topic, bootstrap_servers=address, auto_offset_reset="earliest", fetch_max_wait_ms=50
-    )
-    records: list[Any] = []
-    async with source:
-        while batches := await source.getmany(timeout_ms=1000):
-            records += [record for batch in batches.values() for record in batch]
-    return records
-
-
 async def values(stream: Stream) -> list[bytes]:
-    return [record.value for record in await came(stream.address, stream.topic)]
+    return [record.value for record in await whole_topic(stream.address, stream.topic)]
 
 
 async def test_a_dead_letter_comes_again_unchanged_and_says_where_from(stream: Stream) -> None:
@@ -99,7 +87,9 @@ async def test_a_dead_letter_comes_again_unchanged_and_says_where_from(stream: S
 
     assert await replay(stream) == f"{stream.topic}.dead: replayed 2"
 
-    first, second = sorted(await came(stream.address, stream.topic), key=lambda record: record.value[::-1])
+    first, second = sorted(
+        await whole_topic(stream.address, stream.topic), key=lambda record: record.value[::-1]
+    )
     assert {(each.key, each.value) for each in (first, second)} == {(b"shop", b"\xff{"), (None, b"no key")}
     headers = {each.value: each.headers for each in (first, second)}
     where = f"{stream.topic}.dead/0".encode()
@@ -330,7 +320,7 @@ def test_what_postgresql_refused_is_one_row_after_the_mend(
     assert repeated == (0, f"{dead}: replayed 0\n")
     assert monitor.stop() == 0
     assert [row["monitor"] for row in rows(database)] == [DOWN]
-    assert len(asyncio.run(came(names["kafka_bootstrap"], names["kafka_topic"]))) == 3
+    assert len(asyncio.run(whole_topic(names["kafka_bootstrap"], names["kafka_topic"]))) == 3
     assert "Traceback" not in monitor.printed()
 
 
@@ -343,7 +333,7 @@ def test_replays_at_once_and_one_that_is_killed_send_all(program: Start, names: 
     asyncio.run(bury(address, topic, *numbered(3_000)))
     killed = program(**settings)
     killed.start("--replay-dead-letters")
-    until(lambda: bool(asyncio.run(came(address, topic))), "something replayed")
+    until(lambda: bool(asyncio.run(whole_topic(address, topic))), "something replayed")
     killed.signal(signal.SIGKILL)
     killed.wait()
     first, second = program(**settings), program(**settings)
@@ -352,7 +342,7 @@ def test_replays_at_once_and_one_that_is_killed_send_all(program: Start, names: 
     ended = [second.run("--replay-dead-letters"), (first.wait(), "")]
 
     assert [code for code, _ in ended] == [0, 0]
-    got = [record.value for record in asyncio.run(came(address, topic))]
+    got = [record.value for record in asyncio.run(whole_topic(address, topic))]
     assert set(got) == {value for _, value in numbered(3_000)}
     assert len(got) <= 3_000 + BATCH
 
@@ -383,7 +373,7 @@ async def test_on_apache_kafka_each_is_sent_once(names: dict[str, Any], joins: t
 
     summaries = [summary, *await asyncio.gather(*others)]
     assert sum(int(each.rpartition(" ")[2]) for each in summaries) == 1_000
-    got = [record.value for record in await came(address, topic)]
+    got = [record.value for record in await whole_topic(address, topic)]
     assert sorted(got) == sorted(value for _, value in numbered(1_000))
 
 
@@ -393,18 +383,16 @@ async def test_a_cluster_that_falls_silent_in_the_middle_ends_it_in_time(
 ) -> None:
     await ensure_topics(Config(monitors=(), **names), names["kafka_bootstrap"])
     await bury(names["kafka_bootstrap"], names["kafka_topic"], *numbered(250))
-    began = asyncio.get_running_loop().time()
 
     async def fall_silent(number: int) -> None:
         if number == BATCH:
             apache_kafka.pause()
 
-    with pytest.raises(ReplayError, match=f"replayed {BATCH}; nothing went on for 4 s"):
-        await replay_dead_letters(
-            Config(monitors=(), **names),
-            asyncio.Event(),
-            make_producer=lambda _, servers: HookedProducer(servers, fall_silent),
-            patience_s=4,
-        )
-
-    assert asyncio.get_running_loop().time() - began < 30
+    with pytest.raises(ReplayError, match=f"replayed {BATCH}; nothing went on for 15 s"):
+        async with asyncio.timeout(60):
+            await replay_dead_letters(
+                Config(monitors=(), **names),
+                asyncio.Event(),
+                make_producer=lambda _, servers: HookedProducer(servers, fall_silent),
+                patience_s=15,
+            )
