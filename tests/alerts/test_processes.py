@@ -31,7 +31,7 @@ def start(database: str) -> Iterator[Start]:
         def run(webhook: str, lease_s: float = 180) -> subprocess.Popen[bytes]:
             arguments = [sys.executable, "-m", "tests.alerting_process", database, webhook, str(lease_s)]
             process = subprocess.Popen(arguments, cwd=ROOT)
-            after.callback(process.wait, 30)
+            after.callback(process.wait, 60)
             after.callback(process.send_signal, signal.SIGTERM)
             return process
 
@@ -51,7 +51,7 @@ async def test_two_processes_send_each_of_a_thousand_changes_once(
     await asyncio.wait_for(receiver.came.wait(), 60)
     await book.many_past(500)
 
-    await eventually("all is sent", book.all_done, 90)
+    await eventually("all is sent", book.all_done, 180)
 
     sent = ids(receiver)
     assert len(sent) == 1_000
@@ -77,11 +77,11 @@ async def test_what_a_process_was_sending_when_it_was_killed_is_sent_again(
     receiver.hold = asyncio.Event()
     await book.opened("s1")
     killed = start(receiver.url, 1)
-    await asyncio.wait_for(receiver.came.wait(), 30)
+    await asyncio.wait_for(receiver.came.wait(), 60)
 
     killed.kill()
     receiver.hold.set()
-    await asyncio.to_thread(killed.wait, 30)
+    await asyncio.to_thread(killed.wait, 60)
     assert not await book.all_done()
     start(receiver.url, 180)
 

@@ -81,7 +81,7 @@ async def sending(
     )
     yield
     stop.set()
-    await asyncio.wait_for(task, 30)
+    await asyncio.wait_for(task, 60)
 
 
 def titles(receiver: HttpReceiver) -> list[str]:
@@ -354,7 +354,7 @@ async def test_a_database_that_is_unavailable_is_waited_for(
     )
 
     async with sending(store, config({"hook": hook(receiver)})):
-        await asyncio.wait_for(receiver.came.wait(), 30)
+        await asyncio.wait_for(receiver.came.wait(), 60)
         server.kill()
         receiver.hold.set()
 

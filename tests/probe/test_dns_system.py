@@ -151,7 +151,7 @@ asyncio.run(main())
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
 
@@ -171,6 +171,6 @@ def test_an_answer_after_the_end_of_the_event_loop_is_dropped() -> None:
     asyncio.run(give_up())
     (thread,) = set(threading.enumerate()) - before
     names.released.set()
-    thread.join(5)
+    thread.join(60)
 
     assert not thread.is_alive()

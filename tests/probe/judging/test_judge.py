@@ -167,7 +167,7 @@ async def test_judging_that_is_cancelled_reports_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await judging
 
-    await asyncio.to_thread(thread.join, 10)
+    await asyncio.to_thread(thread.join, 60)
     assert not thread.is_alive()
 
 
