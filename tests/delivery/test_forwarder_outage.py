@@ -71,13 +71,24 @@ async def test_results_that_are_sent_through_many_short_outages_arrive_in_order(
 ) -> None:
     queue: Queue = asyncio.Queue()
     sent = [message(number) for number in range(600)]
-    feeding = asyncio.create_task(feed(queue, sent))
+    cuts = 0
+
+    async def feed_between_cuts() -> None:
+        for number, one in enumerate(sent):
+            # No more than belongs to the next cut: after each, something has to go over a new connection.
+            await until(lambda: number < 50 * cuts + 99, "cut in between")  # noqa: B023
+            await queue.put(one)
+            await asyncio.sleep(0.002)
+        await queue.put(None)
+
+    feeding = asyncio.create_task(feed_between_cuts())
     stage = forwarder(line, queue, outbox)
     running = asyncio.create_task(stage.run(asyncio.Event()))
 
-    for count in range(50, 550, 50):
+    for count in range(50, 600, 50):
         await until(lambda: stage.sent >= count, "some are acknowledged")  # noqa: B023
         line.proxy.cut()
+        cuts += 1
     await feeding
     await running
 
