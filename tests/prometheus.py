@@ -77,7 +77,7 @@ class Prometheus:
         data = self.ask("query", query=expression)
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
-    def wait_for(self, expression: str, count: int = 1, limit_s: float = 30) -> list[tuple[Labels, float]]:
+    def wait_for(self, expression: str, count: int = 1, limit_s: float = 60) -> list[tuple[Labels, float]]:
         """Wait until it has at least so many series."""
         until(lambda: len(self.query(expression)) >= count, f"{count} series of {expression}", limit_s)
         return self.query(expression)
@@ -85,8 +85,8 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, config: Mapping[str, Any]) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes each second."""
-    timing = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    """Run a Prometheus that scrapes often; where a scrape takes too long, all its series end for a while."""
+    timing = {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "1s"}
     file = folder / "prometheus.yml"
     file.write_text(json.dumps({"global": timing, **config}))  # JSON is YAML
     with _running("prometheus", file, folder, f"--storage.tsdb.path={folder / 'tsdb'}") as address:

@@ -176,8 +176,6 @@ def _scraping(urls: Mapping[str, str], web: str, exporter: str) -> Settings:
         return {
             "job_name": f"{job} {name}",
             "metrics_path": "/probe",
-            "scrape_interval": "5s",
-            "scrape_timeout": "5s",
             "params": {"module": [module_of(name)]},
             "static_configs": [{"targets": [f"{url}/"]}],
             "relabel_configs": [
