@@ -25,7 +25,6 @@ WAITING = (
     "SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
     " WHERE datname = current_database() AND NOT granted"
 )
-NOW = int(time.time() // DAY_S) * DAY_S + DAY_S / 2
 BODY = "<p>Not found.</p>" * 400
 EVIDENCE = Evidence({"Server": "nginx"}, "<p>Not found.</p>")
 FAILED: dict[str, Any] = {
@@ -47,13 +46,18 @@ FILES = (
 )
 
 
+def noon() -> float:
+    """Return that of today, which is another day in the middle of some runs."""
+    return time.time() // DAY_S * DAY_S + DAY_S / 2
+
+
 def on(days_ago: float, **changes: Any) -> CheckResult:
-    at = NOW - days_ago * DAY_S
+    at = noon() - days_ago * DAY_S
     return result(at, id=result_id("here", "shop", at), **changes)
 
 
 def day(days_ago: int) -> int:
-    return int(NOW // DAY_S) - days_ago
+    return int(noon() // DAY_S) - days_ago
 
 
 async def ids(database: str, table: str) -> list[Any]:
@@ -101,7 +105,7 @@ async def test_failed_results_outlive_the_others_with_all_that_was_found(
     assert [tuple(row) for row in await query(database, ROWS.format("health_failures"))] == [tuple(before)]
     assert len(await ids(database, "health_data")) == 1
     shown = await PageReader(store.database).results("shop", 0, Place(), 10)
-    assert [row.scheduled_at for row in shown] == [NOW - 2 * DAY_S, failed.scheduled_at]
+    assert [row.scheduled_at for row in shown] == [noon() - 2 * DAY_S, failed.scheduled_at]
     assert msgspec.convert(shown[1].evidence, Evidence) == EVIDENCE
 
 

@@ -17,7 +17,7 @@ from monitor.storage.expiry import KeptDays, expire
 from monitor.storage.partitions import MOST_DAYS
 from monitor.storage.results import ResultStore, is_any_stored, stored
 from monitor.web.queries import Incident, PageReader, Place
-from tests.storage.test_expiry import FAILED, NOW, expired, on
+from tests.storage.test_expiry import FAILED, expired, noon, on
 from tests.storage.test_results import query
 
 A_DAY = 4  # locks: of the table and its three indexes
@@ -86,7 +86,7 @@ async def counting(database: str) -> AsyncIterator[Counting]:
 async def test_no_statement_locks_more_days_than_it_reads(counting: Counting, database: str) -> None:
     await query(database, FILL % 400)
     reader, now = PageReader(counting), time.time()
-    bookkeeping = Bookkeeping(MonitorRules(), 90, clock=lambda: NOW + DAY_S)
+    bookkeeping = Bookkeeping(MonitorRules(), 90, clock=lambda: noon() + DAY_S)
     store = ResultStore(counting, bookkeeping.open_books)
     most: dict[str, int] = {}
 
