@@ -113,7 +113,7 @@ class ApacheKafka:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=START_S,
         )
         assert formatted.returncode == 0, formatted.stdout + formatted.stderr
 

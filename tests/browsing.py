@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 RULES = Path(__file__).parent / "browser"
 AXE = RULES / "node_modules/axe-core/axe.min.js"
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 TOO_WIDE = """(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
     return scrollWidth <= clientWidth ? [] : [...document.querySelectorAll("body *")]
@@ -45,7 +45,7 @@ async def chromium() -> AsyncIterator[Browser]:
     program = need_chromium()
     arguments = ["--no-sandbox"] if os.getuid() == 0 else []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=arguments)
+        browser = await playwright.chromium.launch(executable_path=program, args=arguments, timeout=WAIT_MS)
         try:
             yield browser
         finally:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from monitor.config.model import Config
 from monitor.delivery.kafka.access import security
-from tests.apache_kafka import JAVA, need_java
+from tests.apache_kafka import JAVA, START_S, need_java
 from tests.ports import free_ports
 from tests.program import ROOT, Program, Start, need
 
@@ -138,7 +138,7 @@ def allow(properties: Path, port: str) -> None:
     for each, place in (places | {":9093": f":{port}"}).items():
         assert each in commands
         commands = commands.replace(each, place)
-    subprocess.run(["sh", "-e", "-c", commands], check=True, capture_output=True, timeout=120)
+    subprocess.run(["sh", "-e", "-c", commands], check=True, capture_output=True, timeout=START_S)
 
 
 async def send_no_result(settings: dict[str, Any]) -> None:
