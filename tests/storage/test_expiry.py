@@ -264,7 +264,7 @@ async def test_a_day_that_another_process_has_removed_is_left_alone(
             await connection.execute(f"DROP TABLE {name_of(DATA, day(ago))}")
 
     with caplog.at_level("INFO"):
-        await _carry_out(store.database, _Removal(DATA, 3, NOW, remove_both, "results dropped"))
+        await _carry_out(store.database, _Removal(DATA, 3, noon(), remove_both, "results dropped"))
 
     assert caplog.messages == ["1 day of results dropped, older than 3 d"]
 
@@ -278,7 +278,7 @@ async def test_a_day_is_worked_off_with_patience_for_its_rows_but_not_for_others
     async def note(connection: Any, _day: int) -> None:
         limits.extend([await connection.fetchval(f"SHOW {of}_timeout") for of in ("lock", "statement")])
 
-    removal = _Removal(DATA, 3, NOW, note, "results dropped")
+    removal = _Removal(DATA, 3, noon(), note, "results dropped")
     reader = await asyncpg.connect(database)
     async with reader.transaction():
         await reader.fetch("SELECT FROM health_data")
