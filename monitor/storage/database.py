@@ -262,6 +262,8 @@ def _unavailable(error: Exception, uri: str) -> str:
             text = f"{server} refuses the user {unquote(parts.username or '')} or the password"
         case asyncpg.InvalidCatalogNameError():
             text = f"{server} has no database {unquote(parts.path.lstrip('/'))}"
+        case ConnectionError() if "connection_lost" in str(error):
+            text = f"{server} closed the connection"
         case TimeoutError():
             text = f"{server}: no answer in time"
         case OSError(errno=int(number), filename=None) if number > 0 and not isinstance(error, ssl.SSLError):

@@ -91,6 +91,23 @@ async def _refuse_password(reader: asyncio.StreamReader, writer: asyncio.StreamW
     await writer.wait_closed()
 
 
+async def test_a_server_that_closes_the_connection_is_said_so() -> None:
+    async with await asyncio.start_server(_read_and_close, "127.0.0.1", 0) as closing:
+        port = closing.sockets[0].getsockname()[1]
+
+        with pytest.raises(StoreUnavailableError) as refused:
+            await Database(f"postgresql://127.0.0.1:{port}/db").open()
+
+    assert str(refused.value) == f"127.0.0.1:{port} closed the connection"
+
+
+async def _read_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End as a proxy does that has no server behind it."""
+    await reader.read(1_000)
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_server_that_does_not_listen_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailableError) as refused:
         await Database("postgresql://127.0.0.1:9/x").open()
