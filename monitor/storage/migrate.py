@@ -20,6 +20,8 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 # Whoever uses the tables waits while a step waits for their locks, and gives up after 10 s.
 _PATIENCE = "SET LOCAL lock_timeout = '5s'"
 
+_ENCODINGS = {"UTF8", "SQL_ASCII"}  # the second one keeps all bytes as they are
+
 _log = logging.getLogger(__name__)
 
 _FOLDER = files("monitor.storage") / "schema"
@@ -67,9 +69,12 @@ async def migrate(connection: Any, migrations: Sequence[Migration] = MIGRATIONS)
     Each one of a table that is there already is logged before it begins: with many rows it takes minutes.
 
     Raises:
-        SchemaError: the database is newer than the program, or was migrated by other SQL.
+        SchemaError: the database is newer than the program, was migrated by other SQL, or lacks characters.
 
     """
+    encoding = await connection.fetchval("SHOW server_encoding")
+    if encoding not in _ENCODINGS:
+        raise SchemaError(f"the database cannot hold every page: its encoding is {encoding}; must be UTF8")
     is_fresh = await connection.fetchval("SELECT to_regclass('health_data') IS NULL")
     level = logging.DEBUG if is_fresh else logging.INFO
     while await _apply_next(connection, migrations, level):

@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -80,6 +80,31 @@ async def test_a_fresh_table_begins_with_the_five_original_columns(database: str
         ("evidence", "jsonb"),
         ("steps", "jsonb"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mistake"),
+    [
+        ("SQL_ASCII", None),
+        ("LATIN1", "the database cannot hold every page: its encoding is LATIN1; must be UTF8"),
+    ],
+)
+async def test_a_database_that_lacks_characters_is_refused(
+    postgres_server: PostgresServer, encoding: str, mistake: str | None
+) -> None:
+    name = f"t{uuid4().hex}"
+    postgres_server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    store = result_store(postgres_server.uri(name))
+    refused = None
+
+    try:
+        assert await store.save([result(SLOT, response_data="日本")]) == 1
+    except SchemaError as error:
+        refused = str(error)
+    await store.database.close()
+
+    assert refused == mistake
+    postgres_server.sql(f"DROP DATABASE {name}")
 
 
 async def test_the_original_program_may_insert_into_a_fresh_table(database: str) -> None:
