@@ -271,7 +271,7 @@ def checked_at(value: bytes) -> float:
     """
     try:
         return _checked_decoder.decode(value).timestamp
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise InvalidMessageError(str(error)) from error
 
 

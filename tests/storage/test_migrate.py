@@ -321,6 +321,16 @@ async def test_a_fresh_database_is_migrated_without_a_line(
     assert caplog.messages == []
 
 
+async def test_a_migration_takes_longer_than_a_statement_may(empty_database: str) -> None:
+    impatient = {"statement_timeout": "500ms"}
+    connection = await asyncpg.connect(empty_database, server_settings=impatient)
+
+    await migrate(connection, [Migration(1, "long", "SELECT pg_sleep(0.6)")])
+
+    assert await connection.fetchval("SELECT name FROM health_schema") == "long"
+    await connection.close()
+
+
 async def test_a_migration_that_fails_leaves_the_earlier_ones(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     steps = [

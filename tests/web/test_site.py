@@ -13,11 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from monitor.runtime.progress import Availability, Progress, Watch
 from monitor.sharing.process import Process
 from monitor.sharing.shards import SHARDS
+from monitor.storage.results import ResultStore
+from monitor.web.metrics.program import Measurement, Section
 from monitor.web.running import _missing, _unshared
 from tests.postgres import PostgresServer
 from tests.program import Program, Start, until
 from tests.test_main import DOWN, stored
-from tests.web.visitor import shared_with
+from tests.web.visitor import configured, shared_with, site_of
 
 GONE: dict[str, Any] = {
     "pg_uri": "postgresql://127.0.0.1:9/x",
@@ -114,6 +116,20 @@ def test_prometheus_sees_the_whole_way_from_the_check_to_the_row(program: Start,
         assert (status, "\nprobe_success 0\n" in text) == (200, True), target
     assert get(monitor, "/probe?target=http://127.0.0.2:9&module=http_2xx")[0] == 404
     assert monitor.stop() == 0
+
+
+async def test_prometheus_gets_what_is_measured_now(store: ResultStore) -> None:
+    looks: list[float] = []
+
+    async def look() -> None:
+        looks.append(time.time())
+
+    def measure() -> list[Section]:
+        return [Section("Counts", [Measurement("website_health_looks", "Looks.", len(looks))])]
+
+    async with site_of(configured("shop"), store, refresh=look, measure=measure) as visitor:
+        for count in (1, 2):
+            assert f"\nwebsite_health_looks {count}.0\n" in (await visitor.get("/metrics")).text
 
 
 def test_a_server_that_is_unavailable_makes_it_not_ready_with_its_age(program: Start) -> None:

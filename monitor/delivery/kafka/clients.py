@@ -64,7 +64,6 @@ def producer(config: Config, bootstrap: str) -> AIOKafkaProducer:
         acks="all",
         enable_idempotence=not embedded,
         compression_type=None if compression == "none" else compression,
-        linger_ms=0,
         max_batch_size=_MAX_BATCH_BYTES,
         max_request_size=2 * MAX_MESSAGE_BYTES,
         request_timeout_ms=_EMBEDDED_REQUEST_MS if embedded else REQUEST_MS,
