@@ -135,8 +135,8 @@ async def _uptimes(reader: PageReader, names: Sequence[str], asked: Mapping[str,
     since, until = time_range(asked, now, DAY_S)
     hours, days = bounds_of(since, until, now)
     sums = await reader.stretch(names, hours, days)
-    incidents = await reader.incident_counts(names, since, until)
     since, until = hours[0] * HOUR_S, min(hours[1] * HOUR_S, max(now, until))
+    incidents = await reader.incident_counts(names, since, until)
     return [_uptime(name, since, until, sums.get(name, ()), incidents.get(name, {})) for name in names]
 
 

@@ -56,6 +56,17 @@ async def test_a_stretch_is_accounted_for(api: Client, store: ResultStore) -> No
     assert uptime["slowest_s"] == 2
 
 
+async def test_incidents_are_those_of_the_hours_that_are_accounted_for(
+    api: Client, store: ResultStore
+) -> None:
+    begin = hour_of(30)
+    await fill(store, begin)
+
+    uptime = (await api(f"/monitors/shop/uptime?since={begin}&until={begin + 1}")).json
+
+    assert (uptime["checks_down"], uptime["incidents_down"]) == (10, 1)
+
+
 async def test_what_no_result_speaks_for_is_unknown(api: Client, store: ResultStore) -> None:
     begin = hour_of(30)
     await fill(store, begin)
