@@ -64,7 +64,7 @@ class _Deciding:
             if continuation or not notified:
                 self._hand_over(notified, continuation)
                 self._mark_decided([change])
-            elif self._situation.may_go_on(change):
+            elif change.incident.monitor in self._plan.monitors and self._situation.may_go_on(change):
                 continue
             elif notified[0].together is None:
                 self._alert("resolved", [change], [each.channel for each in notified])

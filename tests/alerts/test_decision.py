@@ -122,6 +122,14 @@ def test_going_from_down_to_partial_is_no_recovery() -> None:
     assert {title for _, title in found} == {"shop is down from some locations"}
 
 
+def test_the_end_of_what_is_no_longer_checked_waits_for_nothing() -> None:
+    resolved = change(incident(ended_at=NOW - 10), "resolved")
+    last_seen = {"notified": {1: alerted("mail")}, "down_or_partial": frozenset({"shop"})}
+
+    for others in (plan(monitor("blog")), plan(monitor("shop", paused=True))):
+        assert outcome(others, situation(resolved, **last_seen)) == [("mail", "shop: no longer checked")]
+
+
 @pytest.mark.parametrize(
     ("was", "now", "title"),
     [
