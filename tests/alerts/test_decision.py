@@ -345,6 +345,15 @@ def test_escalation_counts_from_the_incident_where_nobody_is_alerted_at_first() 
     ]
 
 
+def test_escalation_counts_from_the_first_alert() -> None:
+    shop = monitor("shop", notify={"escalate_after_s": 3_600, "escalate_to": ["boss"]})
+    known = alerted("mail", at=NOW - 3_600) + alerted("chat", at=NOW - 10)
+
+    found = outcome(plan(shop), situation(incidents=(incident(),), notified={1: known}))
+
+    assert found == [("boss", "shop has been down for 2 min 10 s")]
+
+
 def test_what_is_held_back_is_not_escalated() -> None:
     shop = monitor("shop", notify={"escalate_after_s": 1, "escalate_to": ["boss"]})
     opened = change(incident(2, kind="partial", noticed_at=NOW - 90), quiet=True)

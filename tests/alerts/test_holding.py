@@ -159,9 +159,10 @@ def test_a_child_that_was_down_for_longer_than_its_parent_is_alerted_of_also_whe
     assert found == [("mail", "shop was down")]
 
 
-def test_a_child_that_was_down_before_its_parent_is_alerted_of() -> None:
+@pytest.mark.parametrize("ended_at", [NOW - 300, NOW - 50])
+def test_a_child_that_was_down_before_its_parent_is_alerted_of(ended_at: float) -> None:
     parent = incident(1, "gateway", started_at=NOW - 100)
-    child = incident(2, "shop", started_at=NOW - 850, ended_at=NOW - 300)
+    child = incident(2, "shop", started_at=NOW - 850, ended_at=ended_at)
 
     found = outcome(BOTH, situation(change(child, at=NOW - 700), incidents=(parent,)))
 
