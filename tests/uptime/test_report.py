@@ -73,6 +73,19 @@ async def test_the_newest_result_counts_up_to_its_reach(database: str, tmp_path:
     assert (offline.uptime, offline.checks) == (None, 1)
 
 
+async def test_the_newest_result_counts_from_the_beginning_of_the_report(
+    database: str, tmp_path: Path
+) -> None:
+    turn = FIRST + HOUR_S
+    store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: turn))
+    await store.save(checks("++", first=(turn - START) / 60 - 2))
+    await store.database.close()
+
+    (shop,) = await report(config(database, tmp_path), turn, turn + HOUR_S)
+
+    assert (shop.uptime, shop.no_data) == (1, pytest.approx(1 - 120 / HOUR_S))
+
+
 async def test_days_stand_for_hours_that_are_forgotten(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
