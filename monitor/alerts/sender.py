@@ -19,7 +19,7 @@ from monitor.alerts.channels.channel import Channel, NotDeliveredError, open_cha
 from monitor.alerts.decision import decide
 from monitor.alerts.expiring import domain_warnings, warnings
 from monitor.alerts.situation import Plan
-from monitor.alerts.store import LEASE_S, AlertStore, Claimed
+from monitor.alerts.store import LEASE_S, LONGEST_WAIT_S, AlertStore, Claimed
 from monitor.config.alerts import Webhook
 from monitor.config.model import Config
 from monitor.runtime.progress import Progress
@@ -33,7 +33,7 @@ _UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable
 _WARN_S = 60.0
 _WARN_OF_S = 300.0  # certificates in older results were looked at before, except in late results
 _WARN_AMONG = 5  # results of each monitor: most of those without a certificate never have one
-_FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
+_FIRST_RETRY_S = 5.0
 
 _T = TypeVar("_T")
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def retry_after_s(attempts: int) -> float:
-    return float(min(_FIRST_RETRY_S * 2 ** min(attempts - 1, 10), _LAST_RETRY_S))
+    return float(min(_FIRST_RETRY_S * 2 ** min(attempts - 1, 10), LONGEST_WAIT_S))
 
 
 async def send_alerts(

@@ -70,7 +70,8 @@ SET told_at = excluded.told_at, reminded_at = excluded.reminded_at, together = e
 """
 
 # The clock is the database's, so that processes agree on who holds a delivery, whatever their clocks say. A
-# delivery waits for earlier ones of the same monitors: a channel's last alert shows how a monitor is.
+# delivery waits for earlier ones of the same monitors: a channel's last alert shows how a monitor is. One that
+# is due later than any of them waits was written before the clock was set back.
 CLAIM = """
 WITH placed AS (
     SELECT id, channel, due_at, min(id) OVER (PARTITION BY channel, concerned->>'monitor') AS first
@@ -79,11 +80,12 @@ WITH placed AS (
 ), next AS (
     SELECT DISTINCT ON (channel) id FROM placed
     GROUP BY channel, id, due_at
-    HAVING due_at <= extract(epoch FROM clock_timestamp()) AND min(first) = id
+    HAVING due_at - extract(epoch FROM clock_timestamp()) NOT BETWEEN 0 AND $3 AND min(first) = id
     ORDER BY channel, id
 ), mine AS (
     SELECT id FROM health_deliveries
-    WHERE id IN (SELECT id FROM next) AND due_at <= extract(epoch FROM clock_timestamp())
+    WHERE id IN (SELECT id FROM next)
+      AND due_at - extract(epoch FROM clock_timestamp()) NOT BETWEEN 0 AND $3
     FOR UPDATE SKIP LOCKED
 )
 UPDATE health_deliveries SET attempts = attempts + 1, due_at = extract(epoch FROM clock_timestamp()) + $2

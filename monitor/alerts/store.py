@@ -22,6 +22,8 @@ from monitor.uptime.maintenance import MadeWindow, MadeWindows
 
 LEASE_S = 180.0
 """Whoever claims a delivery has so long to send it; that is longer than any channel takes."""
+LONGEST_WAIT_S = 600.0
+"""No delivery waits longer for its next attempt."""
 GIVE_UP_S = DAY_S
 REFUSALS = 10
 """After so many of one alert, about half an hour, it is given up if the channel takes others."""
@@ -126,7 +128,7 @@ class AlertStore:
 
     async def claim(self, channels: Sequence[str], lease_s: float = LEASE_S) -> list[Claimed]:
         """Return the next delivery of each channel; nobody else gets it before the lease ends."""
-        rows = await self.database.fetch(sql.CLAIM, channels, lease_s)
+        rows = await self.database.fetch(sql.CLAIM, channels, lease_s, LONGEST_WAIT_S)
         return [
             Claimed(number, channel, attempts, _alert.decode(alert))
             for number, channel, attempts, alert in rows

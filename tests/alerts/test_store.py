@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
 from monitor.alerts.decision import Delivery, decide
 from monitor.alerts.expiring import SeenChain
@@ -109,6 +110,18 @@ async def test_a_delivery_is_claimed_once_until_its_lease_is_over(alert_store: A
     assert await claim(alert_store, lease_s=0) == [(1, 1)]
     assert await claim(alert_store) == [(1, 2)]
     assert await claim(alert_store) == []
+
+
+@pytest.mark.parametrize(("set_back_s", "found"), [(400, []), (86_400, [(1, 2)])])
+async def test_a_clock_of_the_database_that_is_set_back_delays_no_alert_for_long(
+    alert_store: AlertStore, book: Book, set_back_s: float, found: list[tuple[int, int]]
+) -> None:
+    await alert_store.add([delivery()], NOW)
+    assert await claim(alert_store) == [(1, 1)]
+
+    await book.connection.execute("UPDATE health_deliveries SET due_at = due_at + $1", set_back_s)
+
+    assert await claim(alert_store) == found
 
 
 async def test_a_channel_gets_one_at_a_time_in_their_order(alert_store: AlertStore) -> None:
