@@ -70,8 +70,8 @@ SET told_at = excluded.told_at, reminded_at = excluded.reminded_at, together = e
 """
 
 # The clock is the database's, so that processes agree on who holds a delivery, whatever their clocks say. A
-# delivery waits for earlier ones of the same monitors: a channel's last alert shows how a monitor is. One that
-# is due later than any of them waits was written before the clock was set back.
+# delivery waits for earlier ones of the same monitors: a channel's last alert shows how a monitor is. One
+# that is due later than any of them waits was written before the clock was set back.
 CLAIM = """
 WITH placed AS (
     SELECT id, channel, due_at, min(id) OVER (PARTITION BY channel, concerned->>'monitor') AS first

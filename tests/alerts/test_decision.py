@@ -124,10 +124,10 @@ def test_going_from_down_to_partial_is_no_recovery() -> None:
 
 def test_the_end_of_what_is_no_longer_checked_waits_for_nothing() -> None:
     resolved = change(incident(ended_at=NOW - 10), "resolved")
-    last_seen = {"notified": {1: alerted("mail")}, "down_or_partial": frozenset({"shop"})}
+    last_seen = situation(resolved, notified={1: alerted("mail")}, down_or_partial=frozenset({"shop"}))
 
     for others in (plan(monitor("blog")), plan(monitor("shop", paused=True))):
-        assert outcome(others, situation(resolved, **last_seen)) == [("mail", "shop: no longer checked")]
+        assert outcome(others, last_seen) == [("mail", "shop: no longer checked")]
 
 
 @pytest.mark.parametrize(
