@@ -12,6 +12,7 @@ from monitor.incidents.store import locked
 from monitor.storage.results import ResultStore
 from monitor.uptime.store import sum_up_days
 from monitor.web.pages.content.states import PAGE_ROWS
+from tests.clock import Clock
 from tests.web.visitor import Visitor, configured, domains_of, flapping, outage, result, site_of
 
 DAY_S = 86_400
@@ -142,7 +143,10 @@ async def test_the_days_of_a_domain_are_below_those_of_the_certificate(
     assert ("domain" in html) is (shown is not None)
 
 
-async def test_bars_show_hours_until_there_are_days(store: ResultStore) -> None:
+async def test_bars_show_hours_until_there_are_days(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", Clock(time.time()))  # at midnight, yesterday becomes a day more
     await store.save([result("old", 5 * DAY_S), result("old"), result("new", DAY_S), result("new")])
     await sum_up_days(store.database, locked)
 
