@@ -22,6 +22,7 @@ from monitor.uptime.accounts import Account, AccountedOutage
 from monitor.uptime.report import ReportRow, rows, written
 from monitor.uptime.store import HOURS_KEPT_D, sum_up_days
 from monitor.uptime.sums import BUCKETS, Sums
+from tests.clock import Clock
 from tests.observing import START, check, checks
 from tests.postgres import result_store
 from tests.program import Start
@@ -29,6 +30,12 @@ from tests.storage.test_results import query
 
 FIRST = START // HOUR_S * HOUR_S
 WINDOW = ("--since", "2020-01-01", "--until", "2999-01-01")
+
+
+@pytest.fixture
+def _a_day_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be a day after the results, whose hours are forgotten one day."""
+    monkeypatch.setattr(time, "time", Clock(START + DAY_S))
 
 
 def config(uri: str, folder: Path, *names: str) -> Config:
@@ -43,6 +50,7 @@ async def filled(database: str) -> None:
     await store.database.close()
 
 
+@pytest.mark.usefixtures("_a_day_later")
 async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> None:
     await filled(database)
 
@@ -59,6 +67,7 @@ async def test_a_report_accounts_for_a_window(database: str, tmp_path: Path) -> 
     assert shop.p50_s == pytest.approx(0.5, rel=0.2)
 
 
+@pytest.mark.usefixtures("_a_day_later")
 async def test_the_newest_result_counts_up_to_its_reach(database: str, tmp_path: Path) -> None:
     store = result_store(database, Bookkeeping(MonitorRules(), 90, lambda: START + 7_200))
     await store.save(checks("++-"))
@@ -73,6 +82,7 @@ async def test_the_newest_result_counts_up_to_its_reach(database: str, tmp_path:
     assert (offline.uptime, offline.checks) == (None, 1)
 
 
+@pytest.mark.usefixtures("_a_day_later")
 async def test_the_newest_result_counts_from_the_beginning_of_the_report(
     database: str, tmp_path: Path
 ) -> None:
@@ -87,6 +97,7 @@ async def test_the_newest_result_counts_from_the_beginning_of_the_report(
     assert shop.no_data == pytest.approx(1 - 120 / HOUR_S)
 
 
+@pytest.mark.usefixtures("_a_day_later")
 async def test_days_stand_for_hours_that_are_forgotten(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +144,7 @@ async def test_a_day_whose_sums_are_kept_by_hour_and_by_day_counts_once(
     assert shop.checks == checks
 
 
+@pytest.mark.usefixtures("_a_day_later")
 async def test_an_outage_counts_only_where_it_was_not_over_and_had_begun(
     database: str, tmp_path: Path
 ) -> None:
