@@ -181,7 +181,7 @@ async def check_sites(world: World) -> None:
     elsewhere = [{"name": "elsewhere", "url": "http://127.0.0.1:9/", "interval_s": 60}]
     world.second.write(config(world, elsewhere, location="elsewhere"))
     await asyncio.to_thread(world.program.start)
-    await asyncio.to_thread(until, lambda: len(world.site.answered) == MONITORS, "all are checked")
+    await asyncio.to_thread(until, lambda: len(world.site.answered) == MONITORS, "all are checked", DRAIN_S)
     await world.caught_up()
 
 

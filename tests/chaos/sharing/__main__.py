@@ -34,6 +34,7 @@ from tests.program import Program, until
 MONITORS = 600
 INTERVAL_S = 10.0
 PROCESSES = 3
+START_S = 180.0
 SETTLED_S = 15.0
 CALM_S = 20.0
 SHORT_S = 60.0
@@ -164,7 +165,8 @@ async def main(argv: Sequence[str]) -> int:
             if chosen.clocks:
                 set_clocks(location)
             await location.start_all()
-            await asyncio.to_thread(until, lambda: len(site.answered) == MONITORS, "all are checked")
+            await asyncio.to_thread(until, lambda: len(site.answered) == MONITORS, "all are checked", START_S)
+            await location.until_joined()
             await asyncio.sleep(SETTLED_S)
             failing = asyncio.create_task(site.fail_now_and_then())
             changes = await change_things(location, chosen.faults, chosen.seconds)
