@@ -124,10 +124,12 @@ class NoDataWatch:
             return
         ours = {partition.partition for partition in read.ends}
         (topic,) = {partition.topic for partition in read.ends}
-        partitions = len(consumer.partitions_for_topic(topic))
+        partitions = consumer.partitions_for_topic(topic)
+        if partitions is None:
+            return  # it was deleted a moment ago
 
         def is_ours(name: str) -> bool:
-            return self._partition_of(name.encode(), partitions) in ours
+            return self._partition_of(name.encode(), len(partitions)) in ours
 
         newest, patience_s = self._newest, self._rules.no_data_after_s
         deadlines = {

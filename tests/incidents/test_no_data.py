@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -259,6 +260,25 @@ async def test_a_process_without_partitions_judges_nobody(database: str, stream:
 
     assert await changes(database) == []
     await process.store.database.close()
+
+
+async def test_a_topic_that_is_deleted_meanwhile_lets_nobody_be_judged(
+    database: str, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(database, stream, "shop")
+    async with process.reading() as consumer:
+        end_offsets, cluster = consumer.end_offsets, consumer._client.cluster
+
+        async def deleted_after_that(partitions: Any) -> Any:
+            ends = await end_offsets(partitions)
+            cluster._partitions.clear()  # as the next metadata do, between two turns of the loop
+            return ends
+
+        await process.look_for(consumer, PATIENCE_S)
+        monkeypatch.setattr(consumer, "end_offsets", deleted_after_that)
+        await process.look_for(consumer, 4 * LOOK_S)
+
+    assert await changes(database) == []
 
 
 async def test_after_partitions_were_shared_out_anew_results_have_time_to_come(
