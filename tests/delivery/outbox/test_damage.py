@@ -88,6 +88,15 @@ async def test_a_damaged_file_is_closed_though_somebody_keeps_the_error(path: Pa
     assert list(path.parent.iterdir()) == [path]  # SQLite keeps others beside it as long as it is open
 
 
+async def test_a_new_file_that_was_never_complete_replaces_nothing(path: Path) -> None:
+    OutboxFile(path.with_name("outbox.sqlite.new")).close()
+
+    outbox = await open_outbox(path, 100 * MB)
+
+    assert await kept(outbox) == list(range(1, ROWS + 1))
+    await outbox.close()
+
+
 DIE = """
 import asyncio, os, pathlib, sys
 from monitor.delivery.outbox.outbox import open_outbox

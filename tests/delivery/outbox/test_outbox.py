@@ -226,6 +226,21 @@ async def test_rows_that_could_not_be_deleted_are_not_read_again_and_go_later(pa
     await outbox.close()
 
 
+async def test_of_what_was_never_on_a_disk_that_fails_nothing_is_remembered(path: Path) -> None:
+    outbox = await open_outbox(path, 100 * MB)
+    await outbox.append(messages(0, 1))
+    assert outbox._file
+    outbox._file._db.execute("PRAGMA query_only = ON")
+
+    with pytest.raises(OutboxError, match="readonly"):
+        await outbox.append(messages(1, 5))
+    with pytest.raises(OutboxError, match="readonly"):
+        await outbox.remove(range(1, 7))
+
+    assert outbox._gone == {1}
+    await outbox.close()
+
+
 async def test_a_disk_too_full_to_note_a_removal_is_freed_once_nothing_is_wanted(path: Path) -> None:
     outbox = await open_outbox(path, 100 * MB)
     await outbox.append(messages(0, 10, size=10_000))
