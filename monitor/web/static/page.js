@@ -153,14 +153,10 @@ function listen() {
   events?.close();
   note({ news: "" });
   if (!live || !isSeen()) return;
-  const stream = events = new EventSource("/events");
-  for (const name of ["hello", "change", "status"]) stream.addEventListener(name, renew);
-  stream.addEventListener("hello", () => note({ news: "live" }));
-  stream.onerror = () => {
-    note({ news: LOST });
-    const isRefused = stream.readyState === EventSource.CLOSED; // then the browser does not try again
-    if (isRefused) setTimeout(() => { if (stream === events) listen(); }, 5_000);
-  };
+  events = new EventSource("/events");
+  for (const name of ["hello", "change", "status"]) events.addEventListener(name, renew);
+  events.addEventListener("hello", () => note({ news: "live" }));
+  events.onerror = () => note({ news: LOST });
 }
 
 listen();
@@ -169,7 +165,11 @@ document.addEventListener("visibilitychange", () => {
   if (isSeen()) renew();
 });
 const every = location.pathname === "/pipeline" ? 5_000 : 30_000; // no event says what has changed there
-setInterval(() => { if (isSeen()) renew(); }, every);
+setInterval(() => {
+  if (!isSeen()) return;
+  if (events?.readyState === EventSource.CLOSED) listen(); // it was refused: the browser does not try again
+  renew();
+}, every);
 
 // What bars and charts show is at the cursor, or above the finger: the nearest moment, also between two of them.
 const tip = document.body.appendChild(document.createElement("div"));

@@ -212,6 +212,7 @@ Object.defineProperty(document, "visibilityState", { configurable: true, value: 
 document.dispatchEvent(new Event("visibilitychange"));
 """
 SEE = "delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'));"
+RENEW = SEE
 
 
 async def test_more_pages_than_a_browser_has_connections_can_be_open(here: World) -> None:
@@ -221,6 +222,7 @@ async def test_more_pages_than_a_browser_has_connections_can_be_open(here: World
         await shown.open("/")
         await shown.live()
         await shown.page.evaluate(HIDE)
+        assert await shown.page.locator("#live").inner_text() == ""
     await context.close()
 
 
@@ -236,8 +238,10 @@ async def test_a_page_that_is_seen_again_is_renewed(here: World) -> None:
 async def test_a_page_whose_stream_of_news_was_refused_asks_for_it_again(here: World) -> None:
     async with here.window() as shown:
         await shown.page.route("**/events", lambda route: route.fulfill(status=503), times=1)
+        await shown.page.clock.install()
         await shown.open("/")
         await shown.page.locator("#live", has_text="connection lost").wait_for()
+        await shown.page.clock.run_for(30_000)
         await shown.live()
         shown.troubles = [each for each in shown.troubles if "503" not in each]
 
@@ -271,6 +275,10 @@ async def test_a_reader_who_types_is_not_disturbed(here: World) -> None:
     [
         ("document.querySelector('details').open = true", "document.querySelector('details').open = false"),
         ("getSelection().selectAllChildren(document.querySelector('h1'))", "getSelection().empty()"),
+        (
+            "document.querySelector('main form').classList.add('sent')",
+            "document.querySelector('main form').classList.remove('sent')",
+        ),
     ],
 )
 async def test_a_page_that_is_held_back_says_so_and_is_renewed_afterwards(
@@ -289,6 +297,40 @@ async def test_a_page_that_is_held_back_says_so_and_is_renewed_afterwards(
         await shown.live()
 
 
+async def test_who_marks_something_while_a_page_is_on_its_way_gets_the_next_one(here: World) -> None:
+    asked, held = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        asked.set()
+        await held.wait()
+        await route.continue_()
+
+    async with here.window() as shown:
+        await shown.open("/")
+        await shown.live()
+        await shown.page.route(f"{here.url}/", hold, times=1)
+        await shown.page.evaluate(RENEW)
+        await asyncio.wait_for(asked.wait(), 60)
+        await shown.page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+        await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+        held.set()
+        await shown.page.locator("#live", has_text="not renewed").wait_for()
+        assert await shown.page.locator("h1[data-old]").count() == 1
+        await shown.page.evaluate("getSelection().empty()")
+        await shown.page.locator("h1:not([data-old])").wait_for()
+
+
+async def test_a_page_that_says_why_there_is_no_other_says_it_once(here: World) -> None:
+    async with here.window() as shown:
+        await shown.open("/nothing")
+        await shown.live()
+        async with shown.page.expect_response(f"{here.url}/nothing"):
+            await shown.page.evaluate(RENEW)
+        await shown.page.evaluate("fetch('/healthz')")  # what came before has been read
+        await shown.live()
+        shown.troubles = [each for each in shown.troubles if "404" not in each]
+
+
 async def test_what_is_pressed_stays_until_it_is_let_go(here: World) -> None:
     async with here.window() as shown:
         await shown.open("/")
@@ -299,9 +341,6 @@ async def test_what_is_pressed_stays_until_it_is_let_go(here: World) -> None:
         await shown.page.locator("#live", has_text="not renewed").wait_for()
         await shown.page.mouse.up()
         await shown.page.wait_for_url("**/monitors/slow")
-
-
-RENEW = SEE
 
 
 async def test_a_page_that_cannot_be_renewed_says_why(here: World) -> None:
@@ -574,14 +613,59 @@ async def _lost(route: Any) -> None:
     await route.abort()
 
 
+async def test_a_page_from_before_the_end_of_a_check_does_not_hide_its_answer(here: World) -> None:
+    asked = [asyncio.Event(), asyncio.Event()]
+    held = [asyncio.Event(), asyncio.Event()]
+    numbers = iter((0, 1))
+
+    async def hold(route: Any) -> None:
+        number = next(numbers, None)
+        if number is None:
+            await route.continue_()
+            return
+        page = await route.fetch()
+        asked[number].set()
+        await held[number].wait()
+        await route.fulfill(response=page)
+
+    async with here.window() as shown:
+        await shown.open("/monitors/fine")
+        await shown.live()
+        await shown.page.route(f"{here.url}/monitors/fine", hold)
+        await shown.page.evaluate(RENEW)
+        await asyncio.wait_for(asked[0].wait(), 60)
+        await shown.page.get_by_role("button", name="Check now").click()
+        await shown.page.locator(".answer", has_text="Not checked").wait_for()
+        await shown.page.evaluate(HIDDEN_ANSWER)
+        await asyncio.wait_for(asked[1].wait(), 60)
+        held[0].set()
+        await shown.page.evaluate("fetch('/healthz')")  # what came before has been read
+        held[1].set()
+        await shown.page.locator("h1:not([data-old])").wait_for()
+        assert await shown.page.evaluate("window.isHidden") is False
+
+
+HIDDEN_ANSWER = """
+document.querySelector("h1").dataset.old = "";
+window.isHidden = false;
+new MutationObserver(() => {
+    window.isHidden ||= !document.querySelector(".answer").textContent.includes("Not checked");
+}).observe(document.querySelector("main"), { childList: true });
+"""
+
+
 async def test_a_check_that_takes_long_says_so(here: World) -> None:
     async with here.window() as shown:
+        await shown.page.clock.install()
         await shown.open("/monitors/fine")
         held = asyncio.Event()
         await shown.page.route("**/check*", lambda route: asyncio.create_task(_later(route, held)))
         await shown.page.get_by_role("button", name="Check now").click()
         await shown.page.locator(".answer", has_text="Checking, for 15 s at most").wait_for()
         assert await shown.page.get_by_role("button", name="Check now").is_disabled()
+        await shown.page.evaluate(RENEW)
+        await shown.page.clock.run_for(5_000)
+        await shown.live()
         await shown.page.get_by_role("link", name="7d").focus()
         held.set()
         await shown.page.locator(".answer", has_text="Not checked").wait_for()
