@@ -10,12 +10,7 @@ from pathlib import Path
 
 MAX_PEM_BYTES = 4_000_000
 
-_KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe"}  # a socket cannot be opened
 
 
 def read_file(path: str | Path, max_bytes: int) -> bytes:
@@ -38,7 +33,7 @@ def _open_regular(path: str, flags: int) -> int:
     mode = os.fstat(file).st_mode
     if not stat.S_ISREG(mode):
         os.close(file)
-        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        kind = _KINDS.get(stat.S_IFMT(mode), "a device")
         raise OSError(errno.EINVAL, f"{kind}, not a regular file", path)
     return file
 

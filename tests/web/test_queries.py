@@ -1,9 +1,11 @@
-"""What the pages ask the database for is found by index, and in no more days of results than they show."""
+"""What the pages ask the database for: it is right, found by index, and in no more days than they show."""
 
 import pytest
 
 from benchmarks.history import Explained, ask_all, fill, mistakes, read_by
 from monitor.storage.results import ResultStore
+from monitor.web.queries import PageReader
+from tests.web.visitor import outage
 
 MONITORS = [f"m{number}" for number in range(40)]
 
@@ -21,6 +23,18 @@ async def test_no_query_of_a_page_reads_more_than_it_needs(store: ResultStore) -
     assert {asked: found for asked in read if (found := mistakes(read[asked]))} == {}
     days = {table for table, _ in read["results"] if table.startswith("health_data_2")}
     assert 0 < len(days) <= 2
+
+
+async def test_changes_are_read_from_the_next_one_on(store: ResultStore) -> None:
+    await store.save([*outage("shop"), *outage("blog")])
+    reader = PageReader(store.database)
+
+    (first, _), (last, _) = await reader.changes_after(0)
+
+    assert [number for number, _ in await reader.changes_after(first)] == [last]
+    assert [number for number, _ in await reader.changes_after(0, 1)] == [first]
+    assert await reader.changes_after(last) == []
+    assert await reader.last_change() == last
 
 
 @pytest.mark.parametrize(

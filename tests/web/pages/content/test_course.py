@@ -16,7 +16,7 @@ def incident(kind: Any = "down", ended_at: float | None = None) -> Incident:
 
 
 def change(what: Any, at: float, kind: Any = "down", **changes: Any) -> IncidentChange:
-    facts = {"noticed_at": at + 1, "quiet": False, **KNOWN, **changes}
+    facts = {"noticed_at": at + 10, "quiet": False, **KNOWN, **changes}
     return IncidentChange(1, 1, kind, what, at, **facts)
 
 
