@@ -175,6 +175,18 @@ def test_the_end_is_sent_before_an_outage_that_is_none_of_its_own() -> None:
     assert found == [("mail", "shop is up again")]
 
 
+def test_the_end_is_sent_also_where_a_later_outage_is_over_too() -> None:
+    first = change(incident(ended_at=NOW - 60), "resolved")
+    later = change(incident(2, kind="partial", started_at=NOW - 50, ended_at=NOW - 1), "resolved")
+
+    found = outcome(
+        plan(SHOP, channels=("mail",)),
+        situation(first, later, notified={1: alerted("mail"), 2: alerted("mail")}),
+    )
+
+    assert found == [("mail", "shop is up again"), ("mail", "shop is up everywhere again")]
+
+
 def test_who_was_alerted_of_partial_gets_the_end_of_down_which_nobody_was_alerted_of() -> None:
     gateway, shop = monitor("gateway"), monitor("shop", depends_on="gateway")
     both = plan(gateway, shop, channels=("mail",))
