@@ -21,7 +21,7 @@ FINGERPRINT = "[0-9A-Fa-f]{64}|(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}"
 MAX_STEPS = 20
 
 _MAX_SECRET_BYTES = 1_000_000
-_MAX_TOPIC_LENGTH = 249 - len(".dead")
+_MAX_TOPIC_LENGTH = 249 - len(".checks")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
@@ -84,7 +84,7 @@ def check_name(name: str) -> str:
 
 
 def check_topic(name: str) -> str:
-    """Allow Kafka's names of topics, with room for the dead letters' ending."""
+    """Allow Kafka's names of topics, with room for the endings `.dead` and `.checks`."""
     if not _TOPIC.fullmatch(name) or name in {".", ".."} or len(name) > _MAX_TOPIC_LENGTH:
         raise ValueError(f"not a topic; must be 1 to {_MAX_TOPIC_LENGTH} of letters, digits, dot, _ and -")
     return name
