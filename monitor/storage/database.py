@@ -159,7 +159,7 @@ async def _connect(uri: str) -> tuple[Any, bool]:
     """Migrate the database; return a pool of connections to it, and whether a pooler is in between."""
     try:
         reach = {"dsn": uri, "ssl": system_trust(uri), "timeout": _CONNECT_S}
-        connection = await asyncpg.connect(**reach, server_settings=_NAME, statement_cache_size=0)
+        connection = await _connected(reach)
         try:
             behind_pooler = await _has_pooler(connection)
             await migrate(connection)
@@ -180,6 +180,13 @@ async def _connect(uri: str) -> tuple[Any, bool]:
         if _blames_rows(error):
             raise SchemaError(f"this database cannot be used: {_line(error, uri)}") from None
         raise StoreUnavailableError(_unavailable(error, uri)) from None
+
+
+async def _connected(reach: Mapping[str, Any]) -> Any:
+    try:
+        return await asyncpg.connect(**reach, server_settings=_NAME, statement_cache_size=0)
+    except KeyError:  # of getpass, where Python is older than 3.13
+        raise OSError("pg_uri has no user, and the account of this process has no name") from None
 
 
 async def _has_pooler(connection: Any) -> bool:

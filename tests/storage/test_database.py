@@ -53,6 +53,19 @@ async def test_a_database_with_a_locked_table_is_unavailable(database: str, stor
     await owner.close()
 
 
+async def test_a_user_is_missed_where_the_account_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("PGUSER", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)  # as in a container with any user
+    database = Database("postgresql://127.0.0.1:9/x")
+
+    with pytest.raises(StoreUnavailableError) as refused:
+        await database.open()
+
+    assert str(refused.value).startswith("127.0.0.1:9: ")
+    assert "no user" in str(refused.value).lower()
+
+
 async def test_a_database_without_rights_on_it_is_unavailable(
     empty_database: str, postgres_server: PostgresServer
 ) -> None:
