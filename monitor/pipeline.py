@@ -257,10 +257,10 @@ async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator
         running.run_beside("the alerts of the program itself", own)
     else:
         stop.set()
-    stages, progress = running.stages, Progress("the alerts")
+    stages, progress = running.stages, Progress("the alerting")
     running.watch.add(progress)
     alerts = send_alerts(running.alerts, lambda: running.config, stop, progress)
-    sending = stages.start("the alerts", alerts)
+    sending = stages.start("the alerting", alerts)
     heartbeat = send_heartbeats(running.recent, running.alerts.database, lambda: running.config)
     beating = stages.start("the heartbeat", heartbeat)
     yield

@@ -23,7 +23,7 @@ async def send(database: str, webhook: str, lease_s: float) -> None:
     channel = Webhook(webhook=SecretStr(webhook), secret=SecretStr("s3cret"))
     config = Config(monitors=MONITORS, alerts=Alerts(channels={"hook": channel}))
     store = AlertStore(Database(database))
-    await send_alerts(store, lambda: config, stop, Progress("the alerts"), look_s=0.05, lease_s=lease_s)
+    await send_alerts(store, lambda: config, stop, Progress("the alerting"), look_s=0.05, lease_s=lease_s)
     await store.database.close()
 
 

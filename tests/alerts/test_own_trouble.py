@@ -234,7 +234,7 @@ def test_trouble_is_a_server_that_is_away_and_a_stage_that_waits_for_something_e
     clock = Clock(0.0)
     watch = Watch(60.0)
     postgresql, kafka = Availability("PostgreSQL", "db:5432"), Availability("Kafka", "kafka:9092")
-    ingest, alerts, disk = (Progress(name, clock) for name in ("the ingest", "the alerts", "the outbox"))
+    ingest, alerts, disk = (Progress(name, clock) for name in ("the ingest", "the alerting", "the outbox"))
     watch.add(ingest, alerts, disk)
     assert troubles_of(watch, (kafka, postgresql), NOW) == []
 

@@ -72,7 +72,7 @@ async def sending(
             store,
             read,
             stop,
-            progress or Progress("the alerts"),
+            progress or Progress("the alerting"),
             clock=clock,
             retry_after_s=lambda _: 0.01,
             look_s=0.01,
@@ -400,7 +400,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.clock = Clock(0)
-        self.progress = Progress("the alerts", self.clock)
+        self.progress = Progress("the alerting", self.clock)
 
     async def waits_for(self, what: str | None, limit_s: float) -> None:
         async def is_seen() -> bool:

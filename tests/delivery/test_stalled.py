@@ -299,7 +299,7 @@ async def test_the_pipeline_knows_which_of_its_stages_are_stalled_and_what_is_un
     assert {each[:2] for each in stalled} == {
         ("the forwarder", "Kafka"),
         ("the ingest", "Kafka"),
-        ("the alerts", "PostgreSQL"),
+        ("the alerting", "PostgreSQL"),
     }
     assert unavailable_since_at == pytest.approx(time.time(), abs=60)
     assert running.ingest.availability.unavailable_since_at is None
