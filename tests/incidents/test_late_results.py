@@ -239,6 +239,16 @@ def test_a_location_that_was_never_up_stays_unknown_when_the_look_back_begins_in
     assert not health.locations["a"].unproven
 
 
+def test_late_results_that_fill_a_long_gap_prove_a_location_though_the_last_of_them_failed() -> None:
+    rules = Rules(quorum=1, failures=70)
+    known = together(a="+" + "-" * 200, b="+" + " " * 199 + "-")
+
+    health, _ = late(known, checks("+" * 131 + "-" * 68, "b", first=1), rules, START + 12_001)
+
+    assert live(known, rules)[0].locations["b"].unproven
+    assert not health.locations["b"].unproven
+
+
 def test_a_late_failure_moves_the_beginning_of_an_outage_that_was_opened() -> None:
     health, changes = late(checks("+ ---"), [check(1, "-")], RULES, START + 301)
 

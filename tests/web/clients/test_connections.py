@@ -209,6 +209,24 @@ async def test_half_a_request_is_not_waited_for(
         assert "a request of 127.0.0.1 cannot be read: no whole head within 0.1 s" in caplog.messages
 
 
+async def test_a_head_that_comes_a_byte_at_a_time_is_not_waited_for(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 0.5)
+
+    async with serve() as served, connected(served.url) as client, asyncio.TaskGroup() as group:
+
+        async def drip() -> None:
+            client.send(HALF)
+            while True:
+                client.send(b"x")
+                await asyncio.sleep(0.01)
+
+        dripping = group.create_task(drip())
+        assert await client.rest() == b""
+        dripping.cancel()
+
+
 async def test_no_request_at_all_is_not_waited_for_either(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
