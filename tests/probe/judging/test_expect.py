@@ -191,7 +191,7 @@ def test_a_body_that_was_cut_is_judged_by_what_was_read(
     ],
 )
 def test_any_value_of_a_header_counts(values: list[str], has: bool, lacks: bool) -> None:
-    response = Response(200, headers={"x-kind": values})
+    response = Response(200, headers={"x-kind": values} if values else {})
 
     assert (judged([header_has("X-Kind", ["a"])], response) is None) == has
     assert (judged([header_lacks("X-Kind", ["a"])], response) is None) == lacks
