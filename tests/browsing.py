@@ -22,6 +22,14 @@ TOO_WIDE = """(() => {
 })()"""
 
 
+HIDE = """
+Object.defineProperty(document, "visibilityState", { configurable: true, value: "hidden" });
+document.dispatchEvent(new Event("visibilitychange"));
+"""
+SEE = "delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'));"
+RENEW = SEE
+
+
 def need_chromium() -> str:
     """Skip the test where it is not installed."""
     program = shutil.which("chromium")
