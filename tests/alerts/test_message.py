@@ -110,6 +110,44 @@ def test_other_kinds_than_down_say_what_they_mean(kind: str, meaning: str) -> No
     assert meaning not in written("resolved", subject(kind=kind, ended_at=NOW)).text.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("kind", "opened", "past", "resolved", "reminder"),
+    [
+        ("down", "are down", "were down", "are up again", "have been down for 1 h 2 min"),
+        (
+            "partial",
+            "are down from some locations",
+            "were down from some locations",
+            "are up everywhere again",
+            "have been down from some locations for 1 h 2 min",
+        ),
+        (
+            "degraded",
+            "are degraded",
+            "were degraded",
+            "are no longer degraded",
+            "have been degraded for 1 h 2 min",
+        ),
+        (
+            "flapping",
+            "are flapping",
+            "were flapping",
+            "have settled",
+            "have been flapping for 1 h 2 min",
+        ),
+    ],
+)
+def test_the_title_of_many_says_what_they_do(
+    kind: str, opened: str, past: str, resolved: str, reminder: str
+) -> None:
+    both = [subject(name, kind=kind) for name in ("a", "b")]
+    events: tuple[Event, ...] = ("opened", "past", "resolved", "reminder")
+
+    titles = [written(event, *both, among="3 monitors").title for event in events]
+
+    assert titles == [f"2 of 3 monitors {does}" for does in (opened, past, resolved, reminder)]
+
+
 def test_reminders_and_escalations_say_for_how_long() -> None:
     assert written("reminder").title == "shop has been down for 1 h 2 min"
     assert written("escalation").text.splitlines()[-1] == "Nobody has acknowledged it so far."

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -211,7 +212,7 @@ def test_the_alert_says_what_since_when_and_from_where() -> None:
     first, second, *_, process, page = alert.text.splitlines()
     assert first == f"Since 2027-01-15 08:00:00 UTC: {AWAY.text}"
     assert second == f"Since 2027-01-15 08:00:05 UTC: {STALLED.text}"
-    assert process.startswith(f"Sent from: Vienna, process {os.getpid()} on ")
+    assert process == f"Sent from: Vienna, process {os.getpid()} on {socket.gethostname()}"
     assert page == over.text.splitlines()[-1] == "https://watch.example/pipeline"
     assert "from 2027-01-15 08:00:00 to 2027-01-15 08:03:00 UTC, 3 min" in over.text
 

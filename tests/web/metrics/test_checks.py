@@ -242,6 +242,17 @@ async def test_phases_that_did_not_run_are_counted_nowhere() -> None:
     assert counts == {"resolve": 1, "connect": 2, "tls": None}
 
 
+async def test_phases_are_counted_where_they_fall() -> None:
+    made = metrics(SHOP, results=[of_shop(phases=Phases(connect=seconds)) for seconds in (0.02, 2.0, 9.0)])
+
+    found = await series(made)
+
+    name = "website_health_check_phase_duration_seconds_bucket"
+    bounds = ("0.005", "0.025", "0.1", "0.25", "0.5", "1.0", "2.5", "10.0", "+Inf")
+    counts = [value(found, name, phase="connect", le=le) for le in bounds]
+    assert counts == [0, 1, 1, 1, 1, 1, 2, 3, 3]
+
+
 LATEST = {
     "up": of_shop(),
     "encrypted": of_shop(tls=TLS, certificate_expires_at=1.8e9, last_modified_at=1.7e9),
