@@ -272,7 +272,7 @@ async def test_a_result_that_is_expected_twice_counts_once() -> None:
     assert retention._unstored_bytes == 0
 
 
-async def test_in_a_new_epoch_there_is_room_for_as_many_bytes_as_at_first(
+async def test_in_a_new_epoch_there_is_room_for_as_much_as_at_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("monitor.delivery.retention.UNSTORED_BYTES", 1)
@@ -284,7 +284,7 @@ async def test_in_a_new_epoch_there_is_room_for_as_many_bytes_as_at_first(
     topic.renewed()
 
     assert await retention.must_restart(Progress("the forwarder"), is_sending=False)
-    assert retention.room_rows(5) == 5
+    assert retention.room_rows(2 * UNSTORED_ROWS) == UNSTORED_ROWS
 
 
 async def test_what_real_kafka_has_acknowledged_is_never_sent_again() -> None:
