@@ -53,7 +53,7 @@ async def test_once_gives_up_and_says_what_waits_where_without_kafka_and_postgre
 
 async def test_once_gives_up_when_postgresql_does_not_answer(short_dir: Path, silent_server: str) -> None:
     config = Config(
-        monitors=(Monitor(name="gone", url="http://127.0.0.1:9/"),),
+        monitors=tuple(Monitor(name=name, url="http://127.0.0.1:9/") for name in ("gone", "away")),
         data_dir=short_dir,
         kafka_bootstrap="embedded",
         pg_uri=SecretStr(f"postgresql://{silent_server}/x"),
@@ -64,7 +64,7 @@ async def test_once_gives_up_when_postgresql_does_not_answer(short_dir: Path, si
         await check_once(config, short_dir / "config.json", {}, within_s=5)
 
     assert str(given_up.value) == (
-        "not done within 5 s: 0 of 1 results are stored; 1 result waits in the outbox;"
+        "not done within 5 s: 0 of 2 results are stored; 2 results wait in the outbox;"
         " PostgreSQL does not answer"
     )
 
