@@ -2,11 +2,24 @@
 
 import random
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import cycle
 
-# None that the system assigns to clients, or to servers that take any: each is free until it is used.
-_PORTS = cycle(random.SystemRandom().sample(range(10_000, 32_000), 22_000))
+_MARK = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # as long as this process lives
+
+
+def _own_ports() -> Sequence[int]:
+    """Choose some that no other process of the tests has, none of which the system assigns to anybody."""
+    every, a_part = range(10_000, 32_000), 1_000
+    for start in random.SystemRandom().sample(every[::a_part], len(every) // a_part):
+        with suppress(OSError):
+            _MARK.bind(f"\0the ports of tests from {start} on")  # where there are such names: on Linux
+            return range(start, start + a_part)
+    return every
+
+
+_PORTS = cycle(_own_ports())
 
 
 def free_ports(count: int) -> list[int]:
