@@ -448,7 +448,7 @@ def test_each_metric_is_explained_and_none_is_invented(program: Start) -> None:
     url = monitor.prints(r"web: (http://\S+)/")[1]
 
     def exported() -> set[str]:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=60) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{url}/metrics", timeout=60) as response:  # noqa: S310 - our own
             found = re.findall(r"(?m)^# TYPE (\w+) ", response.read().decode())
         return {name for name in found if not name.startswith("process_")}
 

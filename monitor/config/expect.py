@@ -28,7 +28,7 @@ with warnings.catch_warnings():
         """The same, of a header that may be missing."""
         header_not_regex: dict[values.HeaderName, values.Regexes] = {}
         """By header name: regular expressions that must be found in none of its values."""
-        json: Annotated[tuple[values.JmesPath, ...], Many, OneOrMany()] = ()  # type: ignore[assignment]
+        json: Annotated[tuple[values.JmesPath, ...], Many, OneOrMany()] = ()  # type: ignore[assignment]  # pydantic's own
         """JMESPath expressions that must be true of the body."""
         max_response_time_s: Duration | None = None
         """The longest response time that is still up."""

@@ -76,7 +76,7 @@ async def test_results_that_are_sent_through_many_short_outages_arrive_in_order(
     async def feed_between_cuts() -> None:
         for number, one in enumerate(sent):
             # No more than belongs to the next cut: after each, something has to go over a new connection.
-            await until(lambda: number < 50 * cuts + 99, "cut in between")  # noqa: B023
+            await until(lambda: number < 50 * cuts + 99, "cut in between")  # noqa: B023 - it is awaited
             await queue.put(one)
             await asyncio.sleep(0.002)
         await queue.put(None)
@@ -86,7 +86,7 @@ async def test_results_that_are_sent_through_many_short_outages_arrive_in_order(
     running = asyncio.create_task(stage.run(asyncio.Event()))
 
     for count in range(50, 600, 50):
-        await until(lambda: stage.sent >= count, "some are acknowledged")  # noqa: B023
+        await until(lambda: stage.sent >= count, "some are acknowledged")  # noqa: B023 - it is awaited
         line.proxy.cut()
         cuts += 1
     await feeding

@@ -31,7 +31,7 @@ GONE: dict[str, Any] = {
 def get(monitor: Program, path: str, limit_s: float = 60) -> tuple[int, str]:
     url = monitor.prints(r"web: (http://\S+)/", limit_s=limit_s)[1]
     try:
-        with urllib.request.urlopen(f"{url}{path}", timeout=60) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{url}{path}", timeout=60) as response:  # noqa: S310 - our own
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

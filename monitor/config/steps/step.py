@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 
         model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in _SOURCES]})
 
-        json: values.JmesPath | None = None  # type: ignore[assignment]
+        json: values.JmesPath | None = None  # type: ignore[assignment]  # pydantic's own
         """JMESPath expression that returns a string, a number or true or false."""
         header: values.HeaderName | None = None
         """Name of a header."""
@@ -55,7 +55,7 @@ with warnings.catch_warnings():
         """Request headers, beside those of the monitor."""
         body: values.Secret | None = None
         """The request's body."""
-        json: values.SecretJson | None = None  # type: ignore[assignment]
+        json: values.SecretJson | None = None  # type: ignore[assignment]  # pydantic's own
         """The request's body, as JSON."""
         form: dict[str, values.Secret] = {}
         """The request's body, as the fields of a form."""

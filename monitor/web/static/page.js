@@ -91,11 +91,11 @@ function keepAnswer(renewed) {
 }
 
 // Says whether what one reads is how things are: news have to come in, renewals have to succeed, and nothing may hold them back.
-const fresh = { news: "", trouble: "", held: "" };
+const freshness = { news: "", trouble: "", held: "" };
 
 function note(changes) {
-  Object.assign(fresh, changes);
-  const text = fresh.held || fresh.trouble || fresh.news;
+  Object.assign(freshness, changes);
+  const text = freshness.held || freshness.trouble || freshness.news;
   if (live && live.textContent !== text) live.textContent = text;
 }
 
@@ -123,15 +123,16 @@ async function renew() {
     if (busy()) renew();
     else if (answer.ok && files(page) !== files(document) && performance.now() > 30_000) location.reload(); // at most twice a minute
     else if (answer.ok) replace(page);
-    else if (!main.querySelector(".problem-page")) note({ trouble: `not renewed: ${page.querySelector("h1")?.textContent || answer.status}` });
+    else note({ trouble: main.querySelector(".problem-page") ? "" : `not renewed: ${page.querySelector("h1")?.textContent || answer.status}` });
     newest = turn;
   } catch {
     note({ trouble: LOST });
   }
 }
 
-// Returns the scripts and styles that a page needs: after an upgrade of the server, others.
-const files = (page) => [...page.querySelectorAll("head [src], head [rel=stylesheet]")].map((each) => each.getAttribute("src") ?? each.getAttribute("href")).join();
+// Returns the scripts and styles of ours that a page needs: after an upgrade of the server, others. A browser's extensions add their own.
+const files = (page) => [...page.querySelectorAll('head [src^="/static/"], head [href^="/static/"]')]
+  .map((each) => each.getAttribute("src") ?? each.getAttribute("href")).join();
 
 function replace(page) {
   localize(page);

@@ -141,7 +141,11 @@ async def test_a_page_that_says_why_there_is_no_other_says_it_once(here: World) 
             await shown.page.evaluate(RENEW)
         await shown.page.evaluate("fetch('/healthz')")  # what came before has been read
         await shown.live()
-        shown.troubles = [each for each in shown.troubles if "404" not in each]
+        await shown.page.route("**/nothing", _aborted, times=1)
+        for said in ("connection lost", "live"):
+            await shown.page.evaluate(RENEW)
+            await shown.page.locator("#live", has_text=said).wait_for()
+        shown.troubles.clear()
 
 
 async def test_what_is_pressed_stays_until_it_is_let_go(here: World) -> None:
@@ -215,6 +219,24 @@ async def test_a_page_of_an_older_version_is_loaded_anew(here: World, file: str)
         async with shown.page.expect_event("load"):
             await shown.page.clock.run_for(31_000)
         assert not await shown.page.evaluate("window.isOld")
+
+
+async def test_what_an_extension_of_the_browser_adds_is_no_other_version(here: World) -> None:
+    async with here.window() as shown:
+        await shown.page.clock.install()
+        await shown.open("/status")
+        await shown.page.evaluate(FOREIGN)
+        for _ in "a young page", "an old one":
+            await shown.page.evaluate("document.querySelector('h1').dataset.old = ''")
+            await shown.page.clock.run_for(31_000)
+            await shown.page.locator("h1:not([data-old])").wait_for()
+        assert await shown.page.evaluate("window.isOld")
+
+
+FOREIGN = """
+window.isOld = true;
+document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet" }));
+"""
 
 
 @pytest.mark.parametrize(("path", "every_s"), [("/pipeline", 5), ("/status", 30)])
