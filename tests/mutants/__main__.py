@@ -1,6 +1,6 @@
 """Change `monitor/` at random places, one at a time, and count how often the tests notice.
 
-`python -m tests.mutants [--seed 1] [--count 200] [--jobs 2]`
+`python -m tests.mutants [--seed 1] [--count 200] [--jobs 2] [--only monitor/alerts/ monitor/reload.py]`
 """
 
 import argparse
@@ -136,6 +136,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2, help="how many at the same time (2)")
+    parser.add_argument("--only", nargs="+", default=["monitor/"], help="files and folders to change (all)")
     return parser.parse_args(argv)
 
 
@@ -147,13 +148,14 @@ def main(argv: Sequence[str]) -> int:
         tree = folder / "tree"
         copy(ROOT, tree)
         texts = sources(tree)
+        chosen_texts = {path: text for path, text in texts.items() if path.startswith(tuple(chosen.only))}
         every = {mutant.key for line in mutants(texts) for mutant in line}
         for key in equivalent().keys() - every:
             print(f"{EQUIVALENT.name}: no longer there: {' | '.join(key)}")
         reached = reach(tree, folder, ROOT / ".mutants_cache")
         compileall.compile_dir(tree, quiet=2)
         print(f"{len(reached.took_s)} tests; now the mutants", flush=True)
-        sample = run(tree, reached, draw(texts, chosen.seed), chosen.count, chosen.jobs)
+        sample = run(tree, reached, draw(chosen_texts, chosen.seed), chosen.count, chosen.jobs)
     print("\nSurvivors:")
     for mutant, outcome in sample.outcomes:
         if outcome in {Outcome.SURVIVED, Outcome.UNCLEAR}:
