@@ -1,4 +1,4 @@
 """What all operations of the API have in common: how they are defined, described, asked and answered.
 
-Start at `operation.py`. It knows nothing of what a single one does, but for its example.
+Start at `operation.py`. It knows nothing of what a single one does.
 """

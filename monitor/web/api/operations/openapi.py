@@ -5,11 +5,9 @@ from typing import Any
 
 import msgspec
 
-from monitor.web.api.operations.examples import EXAMPLES
 from monitor.web.api.operations.operation import PATH_PATTERNS, ROOT, Operation
 from monitor.web.api.operations.parameters import Parameter
 from monitor.web.api.operations.problems import Problem
-from monitor.web.api.operations.tables import table
 
 _JSON = "application/json"
 _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
@@ -69,12 +67,9 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
         for name in PATH_PATTERNS
         if f"{{{name}}}" in operation.path
     ]
-    example = EXAMPLES[operation.id]
-    shown = msgspec.json.decode(msgspec.json.encode(example.answer))
-    contents: dict[str, Any] = {_JSON: {"schema": described[operation.gives], "example": shown}}
+    contents: dict[str, Any] = {_JSON: {"schema": described[operation.gives]}}
     if operation.columns:
-        lines = table(example.rows, operation.columns).decode()
-        contents["text/csv"] = {"schema": {"type": "string"}, "example": lines}
+        contents["text/csv"] = {"schema": {"type": "string"}}
     written: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
@@ -86,7 +81,7 @@ def _operation(operation: Operation, described: Mapping[Any, Any]) -> dict[str, 
         },
     }
     if operation.takes is not None:
-        content = {_JSON: {"schema": described[operation.takes], "example": example.body}}
+        content = {_JSON: {"schema": described[operation.takes]}}
         written["requestBody"] = {"required": True, "content": content}
     return written
 
