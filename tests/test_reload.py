@@ -76,8 +76,8 @@ def test_keys_that_need_a_restart_are_named() -> None:
     assert difference(old, new) == Difference((), (), ("pg_uri", "data_dir"))
 
 
-def test_histograms_are_by_something_else_without_a_restart() -> None:
-    new = Config(monitors=(SHOP,), metrics_histograms="group")
+def test_histograms_end_without_a_restart() -> None:
+    new = Config(monitors=(SHOP,), metrics_histograms="none")
 
     assert difference(Config(monitors=(SHOP,)), new) == Difference((), (), ())
 

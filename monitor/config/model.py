@@ -24,7 +24,7 @@ from monitor.runtime.hosts.proxies import proxies_of
 SLEEP_DURATION_S = 60.0
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-MetricsHistograms = Literal["auto", "monitor", "group", "none"]
+MetricsHistograms = Literal["auto", "monitor", "none"]
 
 
 class BasicAuth(Strict):
@@ -249,7 +249,7 @@ class Settings(Strict):
     trusted_proxies: Annotated[tuple[values.Network, ...], Many, OneOrMany()] = ()
     """Networks of proxies in front of the web server, whose X-Forwarded-For names the client."""
     metrics_histograms: MetricsHistograms = "auto"
-    """Whether histograms of checks are by monitor or by group; auto: by group with more than 500 monitors."""
+    """Whether each monitor has histograms of its checks; auto: up to 500 monitors."""
     modules: dict[values.Name, MonitorSettings] = {}
     """By the name that `/probe?module=` asks for: any key of a monitor but name, url and steps."""
     probe_targets: Annotated[tuple[values.Target, ...], Many, OneOrMany()] = ()

@@ -6,7 +6,7 @@ A check only pays for counting its result. The text is made when somebody asks f
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ from monitor.sharing.shards import SHARDS, shard_of
 from monitor.uptime.sums import status_of
 from monitor.web.metrics import blackbox, histograms, steps
 from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels
-from monitor.web.metrics.histograms import Durations, kept_by
+from monitor.web.metrics.histograms import Durations, are_kept
 from monitor.web.orders import NO_ORDERS, Orders
 
 DOMAIN_EXPIRY = Family(
@@ -108,26 +108,22 @@ class CheckMetrics:
         self._location = location
         self._orders = orders
         self._by_monitor: dict[str, _MonitorMetrics] = {}
-        self._durations_by: MetricsHistograms = "none"
-        self._durations: dict[str, Durations] = {}
         self._reasons = Counter[str](dict.fromkeys(Reason, 0))
 
     def follow(self, monitors: Sequence[Monitor], wanted: MetricsHistograms = "auto") -> None:
         """Keep the metrics of these monitors, without those that are paused; drop all others.
 
-        When histograms are by something else than before, all begin again with 0.
+        Histograms that were not kept before begin with 0.
         """
         checked = [monitor for monitor in monitors if not monitor.paused]
         names = sorted({name for monitor in checked for name in monitor.labels})
-        by = kept_by(wanted, len(monitors))
-        durations = self._durations if by == self._durations_by else {}
-        self._durations_by, self._durations = by, {}
+        kept = are_kept(wanted, len(monitors))
         before, self._by_monitor = self._by_monitor, {}
         for monitor in checked:
             common = self._labels(monitor, names)
             metrics = before.get(monitor.name) or _MonitorMetrics(monitor, common)
             metrics.monitor, metrics.common = monitor, common
-            metrics.durations = self._durations_of(metrics, durations)
+            metrics.durations = (metrics.durations or Durations()) if kept else None
             self._by_monitor[monitor.name] = metrics
 
     def observe(self, result: CheckResult) -> None:
@@ -168,7 +164,7 @@ class CheckMetrics:
         yield await _page([each for each in latest if each.result.steps], _write_steps)
         yield await _page(monitors, self._write_orders)
         yield await _page(monitors, _write_counts)
-        yield await _page(list(self._durations.values()), _write_durations)
+        yield await _page(monitors, _write_durations)
         page = MetricsText(_FAMILIES)
         samples = ((REASONS, f'reason="{reason}"', count) for reason, count in self._reasons.items())
         page.add(samples, labels(location=self._location))
@@ -188,17 +184,6 @@ class CheckMetrics:
     def _labels(self, monitor: Monitor, names: Iterable[str]) -> str:
         own = {metric_label(name): monitor.labels.get(name, "") for name in names}
         return labels(monitor=monitor.name, group=monitor.group or "", location=self._location, **own)
-
-    def _durations_of(self, metrics: _MonitorMetrics, before: Mapping[str, Durations]) -> Durations | None:
-        if self._durations_by == "none":
-            return None
-        key, common = metrics.monitor.name, metrics.common
-        if self._durations_by == "group":
-            key = metrics.monitor.group or ""
-            common = labels(group=key, location=self._location)
-        durations = self._durations.setdefault(key, before.get(key) or Durations())
-        durations.common = common
-        return durations
 
 
 def domain_samples(domain: Domain | None, now: float) -> Sequence[MetricSample]:
@@ -250,6 +235,7 @@ def _write_counts(monitors: Sequence[_MonitorMetrics], page: MetricsText) -> Non
         page.add(each.failures(), each.common)
 
 
-def _write_durations(durations: Sequence[Durations], page: MetricsText) -> None:
-    for each in durations:
-        each.write(page)
+def _write_durations(monitors: Sequence[_MonitorMetrics], page: MetricsText) -> None:
+    for each in monitors:
+        if each.durations is not None:
+            each.durations.write(page, each.common)

@@ -1,9 +1,7 @@
-"""How long checks took: histograms by monitor, by group, or none at all.
+"""How long checks took: histograms of each monitor, or none at all.
 
 Those of one monitor are up to 69 series, three times as many as all its other ones.
 """
-
-from typing import Literal
 
 from msgspec.structs import astuple
 
@@ -22,21 +20,18 @@ FAMILIES = (
 _DURATION_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PHASE_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _PHASES = Phases.__struct_fields__
-_BY_MONITOR = 500  # monitors at most, with "auto"
+_MAX_MONITORS = 500  # with "auto"
 
 
-def kept_by(wanted: MetricsHistograms, monitors: int) -> Literal["monitor", "group", "none"]:
-    """Return what histograms are kept by, with so many monitors in the configuration."""
-    if wanted == "auto":
-        return "monitor" if monitors <= _BY_MONITOR else "group"
-    return wanted
+def are_kept(wanted: MetricsHistograms, monitors: int) -> bool:
+    """Return whether there are histograms, with so many monitors in the configuration."""
+    return wanted == "monitor" or (wanted == "auto" and monitors <= _MAX_MONITORS)
 
 
 class Durations:
-    """How long the checks of one monitor or of one group took."""
+    """How long the checks of one monitor took."""
 
     def __init__(self) -> None:
-        self.common = ""  # the labels of all its series
         self._duration = Buckets(_DURATION_BOUNDS)
         self._phases = [Buckets(_PHASE_BOUNDS) for _ in _PHASES]
 
@@ -46,8 +41,9 @@ class Durations:
             if seconds is not None:
                 buckets.observe(seconds)
 
-    def write(self, page: MetricsText) -> None:
-        page.add_histogram(DURATION, self._duration, self.common)
+    def write(self, page: MetricsText, common: str) -> None:
+        """Add all its series; they have the labels `common`."""
+        page.add_histogram(DURATION, self._duration, common)
         for phase, buckets in sorted(zip(_PHASES, self._phases, strict=True)):
             if any(buckets.counts):
-                page.add_histogram(PHASE_DURATION, buckets, f'{self.common},phase="{phase}"')
+                page.add_histogram(PHASE_DURATION, buckets, f'{common},phase="{phase}"')

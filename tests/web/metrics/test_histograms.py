@@ -1,4 +1,4 @@
-"""By what the histograms of checks are, and what becomes of them at a reload."""
+"""Whether there are histograms of checks, and what becomes of them at a reload."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 from monitor.config.model import MetricsHistograms, Monitor
 from monitor.result import Phases
 from monitor.web.metrics.checks import CheckMetrics
-from monitor.web.metrics.histograms import FAMILIES, kept_by
+from monitor.web.metrics.histograms import FAMILIES, are_kept
 from tests.program import need
 from tests.prometheus import promtool
 from tests.web.metrics.test_blackbox import result
@@ -22,9 +22,9 @@ IN_SALES = {"group": "sales", "location": "here"}
 IN_NO_GROUP = {"group": "", "location": "here"}
 
 
-def followed(by: MetricsHistograms, *monitors: Monitor, checks: int = 1) -> CheckMetrics:
+def followed(wanted: MetricsHistograms, *monitors: Monitor, checks: int = 1) -> CheckMetrics:
     made = CheckMetrics("here")
-    made.follow(monitors, by)
+    made.follow(monitors, wanted)
     check(made, monitors, checks)
     return made
 
@@ -44,39 +44,11 @@ def many(number: int) -> list[Monitor]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "monitors", "by"),
-    [
-        ("auto", 1, "monitor"),
-        ("auto", 500, "monitor"),
-        ("auto", 501, "group"),
-        ("monitor", 501, "monitor"),
-        ("group", 1, "group"),
-        ("none", 1, "none"),
-    ],
+    ("wanted", "monitors", "kept"),
+    [("auto", 500, True), ("auto", 501, False), ("monitor", 501, True), ("none", 1, False)],
 )
-def test_histograms_are_by_group_when_there_are_many_monitors(
-    wanted: MetricsHistograms, monitors: int, by: str
-) -> None:
-    assert kept_by(wanted, monitors) == by
-
-
-@pytest.mark.parametrize("openmetrics", [False, True])
-async def test_checks_of_a_group_are_counted_together(openmetrics: bool) -> None:
-    found = await series(followed("group", SHOP, CART, BLOG), openmetrics=openmetrics)
-
-    phase = "website_health_check_phase_duration_seconds_count"
-    bucket = frozenset({**IN_SALES, "le": "0.5"}.items())
-    assert counts(found) == [(IN_SALES, 2), (IN_NO_GROUP, 1)]
-    assert counts(found, phase) == [
-        ({**IN_SALES, "phase": "connect"}, 2),
-        ({**IN_NO_GROUP, "phase": "connect"}, 1),
-    ]
-    assert found["website_health_check_duration_seconds_bucket", bucket] == 2
-    assert {dict(labels).get("monitor") for name, labels in found if name == "probe_success"} == {
-        "shop",
-        "cart",
-        "blog",
-    }
+def test_many_monitors_have_no_histograms(wanted: MetricsHistograms, monitors: int, kept: bool) -> None:
+    assert are_kept(wanted, monitors) == kept
 
 
 async def test_a_monitor_has_histograms_with_all_its_labels() -> None:
@@ -97,14 +69,14 @@ async def test_there_may_be_no_histograms() -> None:
     assert [family.name for family in FAMILIES if family.name in text] == []
 
 
-@pytest.mark.parametrize(("number", "labels"), [(500, {"monitor": "site 0"}), (501, {})])
-async def test_paused_monitors_count_for_the_limit(number: int, labels: dict[str, str]) -> None:
+@pytest.mark.parametrize(("number", "series_of_it"), [(500, 1), (501, 0)])
+async def test_paused_monitors_count_for_the_limit(number: int, series_of_it: int) -> None:
     made = followed("auto", *many(number))
 
-    assert counts(await series(made)) == [({**IN_NO_GROUP, **labels}, 1)]
+    assert len(counts(await series(made))) == series_of_it
 
 
-async def test_histograms_begin_again_when_they_are_by_something_else() -> None:
+async def test_histograms_that_come_back_begin_again_and_counters_go_on() -> None:
     made = followed("auto", *many(500), checks=3)
     seen = []
 
@@ -116,37 +88,23 @@ async def test_histograms_begin_again_when_they_are_by_something_else() -> None:
         ups = [v for labels, v in counts(found, "website_health_checks_total") if labels["result"] == "up"]
         seen.append(ups)
 
-    assert seen == [[1], [4], [1], [5]]
+    assert seen == [[], [4], [1], [5]]
 
 
-@pytest.mark.parametrize("by", ["monitor", "group"])
-async def test_a_reload_that_changes_nothing_of_them_keeps_the_counts(by: MetricsHistograms) -> None:
-    made = followed(by, SHOP, BLOG)
+async def test_a_reload_that_changes_nothing_of_them_keeps_the_counts() -> None:
+    made = followed("monitor", SHOP, BLOG)
 
-    made.follow([SHOP.model_copy(update={"labels": {}}), BLOG], by)
+    made.follow([SHOP.model_copy(update={"labels": {}}), BLOG], "monitor")
     check(made, [SHOP])
 
     assert [value for _, value in counts(await series(made))] == [2, 1]
 
 
-async def test_a_group_keeps_the_counts_of_a_monitor_that_leaves_and_goes_with_its_last_one() -> None:
-    made = followed("group", SHOP, CART, BLOG)
-
-    made.follow([SHOP, CART.model_copy(update={"group": None}), BLOG], "group")
-    check(made, [CART])
-    moved = await series(made)
-    made.follow([SHOP.model_copy(update={"paused": True}), BLOG], "group")
-    left = await series(made)
-
-    assert counts(moved) == [(IN_SALES, 2), (IN_NO_GROUP, 2)]
-    assert counts(left) == [(IN_NO_GROUP, 2)]
-
-
 @pytest.mark.clients
-@pytest.mark.parametrize("by", ["monitor", "group", "none"])
-async def test_promtool_finds_nothing_wrong_with_them(by: MetricsHistograms) -> None:
+@pytest.mark.parametrize("wanted", ["monitor", "none"])
+async def test_promtool_finds_nothing_wrong_with_them(wanted: MetricsHistograms) -> None:
     need("promtool")
 
-    text = (await text_of(followed(by, SHOP, CART, BLOG))).decode()
+    text = (await text_of(followed(wanted, SHOP, CART, BLOG))).decode()
 
     assert await asyncio.to_thread(promtool, "check", "metrics", text=text) == ""
