@@ -64,7 +64,7 @@ chaos:
 
 # Processes of one location in virtual time: which slots are missing, or checked twice? See docs/reliability.md.
 simulation:
-	$(PYTHON) -m tests.simulation --seeds 2000
+	$(PYTHON) -m tests.simulation --seeds 500
 
 # Damaged messages and answers for ten minutes: each becomes a row, a dead letter or a result.
 fuzz:

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
@@ -30,23 +31,18 @@ from monitor.runtime.places import Places
 from monitor.runtime.progress import Progress
 from monitor.runtime.shared_sleep import SharedSleep
 from monitor.runtime.tasks import Tasks
-from monitor.shared_checks import SharedChecks
-from monitor.sharing.process import MISSED_S
+from monitor.sharing import LOOK_BACK_S, Shard, Sharing, own_shard, shard_of
 
 log = logging.getLogger(__name__)
 
 RAMP_PER_S = 50
 _LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _TOGETHER = 200  # monitors that are looked at for missed slots, in a few milliseconds
-_DUE_S = 0.05  # after which each check has begun that is due now
+_STOOD_STILL_S = 1.0
 _REPEATED_SLOT_S = 0.001
 NOT_SET_S = 0.1  # a clock that was adjusted while a check was waited for may be off by this much
 SET_BACK_S = 10.0  # a check waits for a clock that was set back by up to this; then slots are repeated
 _ROUNDED_S = 2e-6  # a slot is rounded to microseconds, and may lie this much before itself
-
-
-def _nothing() -> None:
-    pass
 
 
 def offset_s(name: str, interval_s: float) -> float:
@@ -87,16 +83,11 @@ class Slots:
         self._highest = slot
         return slot
 
-    def past(self, now: float, within_s: float) -> list[float]:
-        """Return the slots of the last `within_s` seconds until `now`, oldest first; they are not used up."""
-        first = math.floor((now - within_s - self.offset_s) / self.interval_s) + 1
-        last = math.floor((now - self.offset_s) / self.interval_s)
+    def between(self, since: float, until: float) -> list[float]:
+        """Return the slots after `since` until `until` (Unix seconds), oldest first; they are not used up."""
+        first = math.floor((since + _ROUNDED_S - self.offset_s) / self.interval_s) + 1
+        last = math.floor((until + _ROUNDED_S - self.offset_s) / self.interval_s)
         return [round(self.offset_s + index * self.interval_s, 6) for index in range(first, last + 1)]
-
-    @property
-    def are_repeated(self) -> bool:
-        """Whether the clock was set back, and the slots that come now have come before."""
-        return self._last < self._highest
 
     def passed(self, since: float, elapsed_s: float) -> int:
         """Return how many slots lie within `elapsed_s` after `since` (Unix seconds)."""
@@ -109,6 +100,7 @@ class _Entry:
     monitor: Monitor
     checker: Checker
     limit: Places
+    shard: Shard
     checking: bool = False
     """Whether its own task makes a check."""
     ending: bool = False
@@ -183,7 +175,7 @@ class Schedule:
         once: bool = False,
         on_result: Iterable[Callable[[CheckResult], None]] = (),
         result_log: ResultLog | None = None,
-        shared: SharedChecks | None = None,
+        shared: Sharing | None = None,
     ) -> None:
         self._queue = queue
         self._concurrent = Places(max_concurrent_checks)
@@ -195,11 +187,11 @@ class Schedule:
         self._on_result = on_result
         self._result_log = result_log or ResultLog()
         self._shared = shared
-        if shared is not None:
-            shared.on_missed = self._catch_up_soon
+        self._shards = shared.shards if shared else [own_shard()]
         self._tasks = Tasks()
         self._sleep = SharedSleep(now=time.monotonic).sleep
         self._entries: dict[str, _Entry] = {}
+        self._look_back: asyncio.Task[None] | None = None
         self.progress = Progress("the schedule")
         self.checks = 0
         self.skipped = 0
@@ -208,42 +200,36 @@ class Schedule:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
+        if self._shared is not None:
+            self._look_back = self._tasks.start("the look for missed slots", self._catch_up(self._shared))
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         try:
             await asyncio.sleep(0)  # a task that has not begun would not close its checker
-            if self._shared is not None and failure == (None, None, None):
-                await self._finish()
         except asyncio.CancelledError as error:
             failure = type(error), error, error.__traceback__
-        if self._shared is not None:
-            self._shared.on_missed = _nothing
         self._ending = True
+        if self._look_back is not None:
+            self._tasks.end(self._look_back)
         for entry in self._entries.values():
             if not self._once:
                 entry.end(self._tasks)
         await self._tasks.__aexit__(*failure)  # type: ignore[arg-type]
 
-    async def _finish(self) -> None:
-        """Make the checks of slots until now that are this process's own: no other one will."""
-        await asyncio.sleep(_DUE_S)
-        while turns := [turn for entry in self._entries.values() if (turn := entry.under_way)]:
-            await asyncio.wait(turns)
-            await asyncio.sleep(0)  # a second slot of a monitor takes its turn
-
     def add(self, checkers: Iterable[tuple[Monitor, Checker]]) -> None:
         """Check each of these soon (50 a second), then at its slots; shared checks are made at slots only."""
         for position, (monitor, checker) in enumerate(checkers):
-            entry = _Entry(monitor, checker, self._limit_of(monitor))
+            entry = self._entry(monitor, checker)
             self._entries[monitor.name] = entry
             entry.task = self._tasks.start(
                 f"monitor {monitor.name}", self._watch(entry, position / RAMP_PER_S)
             )
 
-    def _limit_of(self, monitor: Monitor) -> Places:
+    def _entry(self, monitor: Monitor, checker: Checker) -> _Entry:
         host = urlsplit(monitor.url).hostname or ""
-        return self._hosts.setdefault(host, Places(self._max_checks_per_host))
+        limit = self._hosts.setdefault(host, Places(self._max_checks_per_host))
+        return _Entry(monitor, checker, limit, self._shards[shard_of(monitor.name) % len(self._shards)])
 
     def remove(self, name: str) -> None:
         """Stop checking this monitor; the result of a check that runs now still counts."""
@@ -281,7 +267,7 @@ class Schedule:
         """
         if self._ending:
             raise OwnTroubleError("the program ends")
-        entry = _Entry(monitor, checker, self._limit_of(monitor))
+        entry = self._entry(monitor, checker)
         turn = self._ask(entry, self._check_other)
         try:
             return await _outcome(turn, within_s)
@@ -318,42 +304,55 @@ class Schedule:
                 await self._sleep(delay_s)
                 await self._check_at(entry, round(time.time(), 6))
             while not (self._once or entry.ending):
+                waited = not entry.shard.is_own.is_set()
+                await entry.shard.is_own.wait()
                 now = time.time()
-                due_at = entry.next_slot(now)
+                due_at = entry.next_slot(min(now, entry.shard.gained_at) if waited else now)
                 await self._sleep(due_at - now)
                 while NOT_SET_S < (early_s := due_at - time.time()) <= SET_BACK_S:
                     await self._sleep(early_s)
-                await self._check_at(entry, due_at)
+                if entry.shard.covers(due_at):
+                    stood_still = time.time() - due_at > _STOOD_STILL_S
+                    await self._check_at(entry, due_at)
+                    if stood_still and self._shared is not None:
+                        self._make_up(entry, due_at)
+                elif entry.retries:
+                    entry.retries.forget()
         finally:
             await entry.free()
             await entry.checker.close()
 
+    def _make_up(self, entry: _Entry, due_at: float) -> None:
+        """Make the checks of the slots since then: a process that stood still may have kept its share."""
+        now = time.time()
+        if slots := entry.slots.between(max(due_at, now - LOOK_BACK_S), now):
+            self._start_late(entry, slots)
+
     async def _check_at(self, entry: _Entry, slot: float) -> None:
-        if self._shared and not self._shared.take(entry.monitor.name, slot):
-            if entry.retries:
-                entry.retries.forget()
-            return
         began = time.monotonic()
         await self._take_turn(entry, slot)
         if not (self._once or entry.ending):
             self.skipped += entry.slots.passed(slot, time.monotonic() - began)
 
-    def _catch_up_soon(self) -> None:
-        self._tasks.start("the look for missed slots", self._catch_up())
+    async def _catch_up(self, shared: Sharing) -> None:
+        """Make the checks of the slots that may be missing of monitors whose shards were gained."""
+        while True:
+            spans = await shared.gained.get()
+            missed = []
+            for position, entry in enumerate(list(self._entries.values())):
+                if position % _TOGETHER == 0:
+                    await asyncio.sleep(0)
+                if span := spans.get(shard_of(entry.monitor.name)):
+                    missed += [(entry.monitor.name, slot) for slot in entry.slots.between(*span)]
+            late = defaultdict(list)
+            for name, slot in await shared.without_row(missed):
+                late[name].append(slot)
+            for name, slots in late.items():
+                if name in self._entries:
+                    self._start_late(self._entries[name], slots)
 
-    async def _catch_up(self) -> None:
-        """Make the checks of past slots that have become this process's own."""
-        for position, entry in enumerate(list(self._entries.values())):
-            if position % _TOGETHER == 0:
-                await asyncio.sleep(0)
-            missed = self._missed(entry)
-            if missed:
-                self._tasks.start(f"missed slots of {entry.monitor.name}", self._check_late(entry, missed))
-
-    def _missed(self, entry: _Entry) -> list[float]:
-        if self._shared is None or entry.ending or entry.slots.are_repeated:
-            return []
-        return self._shared.missed(entry.monitor.name, entry.slots.past(time.time(), MISSED_S))
+    def _start_late(self, entry: _Entry, slots: Sequence[float]) -> None:
+        self._tasks.start(f"missed slots of {entry.monitor.name}", self._check_late(entry, slots))
 
     async def _check_late(self, entry: _Entry, slots: Sequence[float]) -> None:
         for slot in slots:

@@ -26,7 +26,7 @@ from monitor.runtime.process.service_manager import ServiceManager
 from monitor.runtime.process.signals import Signals
 from monitor.runtime.text import instant
 from monitor.schedule import Schedule
-from monitor.shared_checks import SharedChecks, shared_checks
+from monitor.sharing import Sharing, sharing
 from monitor.storage.database import StoreUnavailableError
 from monitor.storage.migrate import SchemaError
 from monitor.storage.results import stored
@@ -62,13 +62,12 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
         _pipeline(config) as running,
         Network(checks, environ=environ) as network,
     ):
-        shared, manager = shared_checks(config), ServiceManager(environ)
-        on_taken = [site.follow, running.follow]
+        shared, manager = sharing(config, running.store.database), ServiceManager(environ)
         if shared is not None:
             shared.on_known = manager.ready
             running.stages.start("the sharing of checks", shared.run())
-            on_taken.append(shared.follow)
             site.checks.own_shards = shared.own_shards
+        on_taken = [site.follow, running.follow]
         reload = Reload(config, path, environ, network, on_taken, running.domains)
         on_result = [site.checks.observe, running.recent.add]
         try:
@@ -76,8 +75,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 asyncio.timeout(None) as limit,
                 _schedule(config, running, checks, on_result, shared=shared) as schedule,
             ):
-                process = shared.process if shared else None
-                site.program.started = shown = running_program(running, schedule, reload, process)
+                site.program.started = shown = running_program(running, schedule, reload, shared)
                 _run_beside(running, site.events.run(shown.reader), _domain_watch(running, network).run())
                 schedule.add(reload.checkers(config.monitors))
                 log_monitors(config.monitors)
@@ -86,7 +84,7 @@ async def serve(config: Config, path: Path, environ: Mapping[str, str]) -> None:
                 running.begin_grace()
                 limit.reschedule(loop.time() + config.shutdown_grace_s * _CHECKS_SHARE)
                 if shared is not None:
-                    await shared.hand_over()
+                    await shared.leave()
         except TimeoutError:
             log.warning("checks that still ran are given up")
 
@@ -226,7 +224,7 @@ def _schedule(
     on_result: Iterable[Callable[[CheckResult], None]],
     *,
     once: bool = False,
-    shared: SharedChecks | None = None,
+    shared: Sharing | None = None,
 ) -> Schedule:
     schedule = Schedule(
         running.queue,

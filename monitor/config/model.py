@@ -225,8 +225,6 @@ class Settings(Strict):
     """Where this process checks from; by default the host name."""
     share_checks: bool = True
     """Whether processes of one location and `kafka_group` share the checks; not with the embedded broker."""
-    when_alone: Literal["continue", "stop"] = "continue"
-    """What a process that shares its checks does while it cannot reach Kafka."""
     data_dir: values.FilePath = Field(default=Path("data"), validate_default=True)
     """Folder of the outbox and the embedded servers."""
     outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = 1024.0

@@ -133,13 +133,17 @@ class ResultStore:
 
 async def stored(database: Database, results: Iterable[CheckResult]) -> set[UUID]:
     """Return the ids of those of these results that have a row."""
-    wanted = list(results)
-    slots = [result.scheduled_at for result in wanted]
+    return await stored_ids(database, [(each.monitor, each.scheduled_at, each.id) for each in results])
+
+
+async def stored_ids(database: Database, results: Sequence[tuple[str, float, UUID]]) -> set[UUID]:
+    """Return the ids of those of these results (monitor, slot, id) that have a row."""
+    slots = [slot for _, slot, _ in results]
     rows = await database.fetch(
         _STORED,
-        [result.monitor for result in wanted],
+        [monitor for monitor, _, _ in results],
         slots,
-        [result.id for result in wanted],
+        [each for _, _, each in results],
         min(slots, default=0.0),
         max(slots, default=0.0),
     )

@@ -14,7 +14,7 @@ from monitor.reload import Reload
 from monitor.result import CheckResult
 from monitor.runtime.progress import Availability, Watch
 from monitor.schedule import Schedule
-from monitor.sharing.process import Process
+from monitor.sharing import Sharing
 from monitor.web.metrics.program import Section, measurements
 from monitor.web.processes import ProcessList, processes_of
 from monitor.web.queries import PageReader
@@ -44,7 +44,7 @@ class Running:
     """What is known of the registrations of domains."""
     postgresql: Availability = field(default_factory=partial(Availability, "PostgreSQL"))
     """Whether results can be stored."""
-    sharing: Process | None = None
+    sharing: Sharing | None = None
     """Which checks are this process's own, where processes share them."""
 
     @property
@@ -85,7 +85,7 @@ class Program:
 
 
 def running_program(
-    pipeline: Pipeline, schedule: Schedule, reload: Reload, sharing: Process | None = None
+    pipeline: Pipeline, schedule: Schedule, reload: Reload, sharing: Sharing | None = None
 ) -> Running:
     return Running(
         reader=PageReader(pipeline.store.database),
@@ -107,8 +107,8 @@ async def _probe_target(schedule: Schedule, reload: Reload, target: Monitor, wit
     return await schedule.check_other(target, checker, within_s)
 
 
-def _unshared(sharing: Process | None) -> Iterator[str]:
-    if sharing is not None and sharing.is_waiting:
+def _unshared(sharing: Sharing | None) -> Iterator[str]:
+    if sharing is not None and not sharing.is_known:
         yield "no checks are made yet: Kafka has not said which of them are made here"
 
 

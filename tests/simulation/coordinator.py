@@ -71,8 +71,8 @@ class Group:
         self._state = State.EMPTY
         self._generation = 0
         self._leader = ""
-        self._assignment = b""
-        self._stored: tuple[int, str, bytes, Iterable[str]] = (0, "", b"", ())
+        self._assignments: Mapping[str, bytes] = {}
+        self._stored: tuple[int, str, Mapping[str, bytes], Iterable[str]] = (0, "", {}, ())
         self._first_until: float | None = None
         self._newcomers = False
         self._numbers = count(1)
@@ -94,23 +94,31 @@ class Group:
         member.joining = answer
         self._rebalance()
 
+    @property
+    def members(self) -> Iterable[str]:
+        return self._members
+
     def sync(
-        self, name: str, generation: int, assignment: bytes | None, answer: Callable[[bytes | Error], None]
+        self,
+        name: str,
+        generation: int,
+        assignments: Mapping[str, bytes] | None,
+        answer: Callable[[bytes | Error], None],
     ) -> None:
-        """Give the leader's assignment, or wait for it."""
+        """Give the leader's assignments, or wait for them."""
         if error := self._error(name, generation):
             answer(error)
             return
         member = self._members[name]
         self._keep(member)
         member.syncing = answer
-        if self._state is State.SYNCING and assignment is not None:
-            self._assignment = assignment
+        if self._state is State.SYNCING and assignments is not None:
+            self._assignments = assignments
             self._state = State.STABLE
-            self._stored = (self._generation, self._leader, assignment, tuple(self._members))
+            self._stored = (self._generation, self._leader, assignments, tuple(self._members))
         if self._state is State.STABLE:
             for each in self._members.values():
-                each.answer_sync(self._assignment)
+                each.answer_sync(self._assignments[each.name])
 
     def heartbeat(self, name: str, generation: int, answer: Callable[[Error | None], None]) -> None:
         error = self._error(name, generation)
@@ -221,7 +229,7 @@ class Group:
     def come_back(self) -> None:
         """Go on with the last generation that was stored, with new sessions."""
         self.is_away = False
-        self._generation, self._leader, self._assignment, names = self._stored
+        self._generation, self._leader, self._assignments, names = self._stored
         stored = {name: self._members[name] for name in names if name in self._members}
         self._members = stored
         self._state = State.STABLE if stored else State.EMPTY

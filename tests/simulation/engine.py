@@ -14,19 +14,17 @@ class Engine:
     def __init__(self, seed: str, begins_at: float) -> None:
         self.chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self.now = begins_at
-        self._waiting: list[tuple[float, float, int, Do]] = []
+        self._waiting: list[tuple[float, int, Do]] = []
         self._number = count().__next__
 
-    def at(self, when: float, do: Do, due: float | None = None) -> None:
-        """Do this at an instant; of what happens together, what was `due` earlier is first."""
-        when = max(when, self.now)
-        heapq.heappush(self._waiting, (when, when if due is None else due, self._number(), do))
+    def at(self, when: float, do: Do) -> None:
+        heapq.heappush(self._waiting, (max(when, self.now), self._number(), do))
 
     def after(self, delay_s: float, do: Do) -> None:
         self.at(self.now + delay_s, do)
 
     def run(self, until: float) -> None:
         while self._waiting and self._waiting[0][0] <= until:
-            self.now, _, _, do = heapq.heappop(self._waiting)
+            self.now, _, do = heapq.heappop(self._waiting)
             do()
         self.now = until

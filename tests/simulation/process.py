@@ -1,267 +1,232 @@
-"""A process of a location in virtual time: its schedule, its member of the group, its clock, its troubles."""
+"""A process of a location in virtual time: the program's own schedule and sharing, a clock, and troubles."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+import asyncio
+import math
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from unittest.mock import patch
+from uuid import UUID
 
-from monitor.schedule import NOT_SET_S, SET_BACK_S
-from monitor.sharing.leader import assign
-from monitor.sharing.process import MISSED_S, Process, WhenAlone
+from monitor.config.model import Monitor
+from monitor.result import CheckResult, Message, result_id
+from monitor.runtime.progress import Availability
+from monitor.schedule import Schedule
+from monitor.sharing import Sharing
 from tests.simulation.account import Account, Watched
-from tests.simulation.coordinator import Error, Group, Joined
+from tests.simulation.coordinator import Group
 from tests.simulation.engine import Do, Engine
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.member import TOPIC, Member, Wire, sticky
 
-HEARTBEAT_S = 1.0
-TICK_S = 1.0
-LEAVING_TICK_S = 0.1
-GRACE_S = 8.0
-RETRY_S = 0.1
-LOST_S = 1.0  # until a lost connection is noticed
-BETWEEN_PAUSES_S = 3.0
-
-_T = TypeVar("_T")
+LOCATION = "here"
+CHECK_S = 0.1
+STORED_S = 1.0  # from a result to its row
+LOOK_S = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What a configuration file says: monitors, and the hashes of their shards."""
+class Clocks:
+    """Stands for the module `time`, in the process that runs."""
 
-    monitors: Sequence[Watched]
-    hashes: Sequence[int]
+    def __init__(self) -> None:
+        self.running: Simulated | None = None
+
+    def time(self) -> float:
+        return self.running.clock if self.running else time.time()
+
+    def monotonic(self) -> float:
+        return self.running.now if self.running else time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all processes of a location have in common."""
+CLOCKS = Clocks()
 
-    engine: Engine
-    group: Group
-    account: Account
-    lost: float = 0.0
-    """The share of the answers to SyncGroup that is lost; of those to JoinGroup, a quarter of that."""
-    when_alone: WhenAlone = "continue"
+
+def virtual_time() -> AbstractContextManager[object]:
+    """Return a context in which the schedule and the sharing have the clocks of the process that runs."""
+    stack = ExitStack()
+    for module in ("monitor.schedule", "monitor.sharing"):
+        stack.enter_context(patch(f"{module}.time", CLOCKS))
+    return stack
+
+
+class Site:
+    """The checks of one monitor."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.began_at = 0.0
+
+    async def check(self, scheduled_at: float) -> CheckResult:
+        self.began_at = CLOCKS.time()
+        await asyncio.sleep(CHECK_S)
+        return CheckResult(
+            timestamp=scheduled_at,
+            response_data="",
+            response_status=200,
+            response_time=CHECK_S,
+            id=result_id(LOCATION, self.watched.name, scheduled_at),
+            monitor=self.watched.name,
+            location=LOCATION,
+            url="http://site.example/",
+            scheduled_at=scheduled_at,
+            up=True,
+        )
+
+    async def close(self) -> None:
+        pass
 
 
 class Simulated:
     """One process, from its start to its end."""
 
     def __init__(
-        self, name: str, around: Surroundings, config: Config, *, ahead_s: float = 0.0, stored: bytes = b""
+        self,
+        name: str,
+        engine: Engine,
+        group: Group,
+        account: Account,
+        watched: Sequence[Watched],
+        *,
+        ahead_s: float = 0.0,
     ) -> None:
         self.name = name
         self.ahead_s = ahead_s
         """Of its clock, before the true time."""
-        self.cut = False
         self.has_ended = False
         self.is_stopping = False
-        self._around = around
-        self._engine = around.engine
-        self._account = around.account
-        self._began_at = around.engine.now
-        self._room = Process(
-            name,
-            config.hashes,
-            monotonic_s=around.engine.now,
-            when_alone=around.when_alone,
-            stored=stored,
-        )
+        self.wire = Wire(group, lambda: engine.chance.uniform(0.001, 0.05), self._send)
+        self._engine = engine
+        self._account = account
+        self._loop = VirtualLoop(engine)
+        self._wakes_at = math.inf
         self._paused_until = 0.0
-        self._member = ""
-        self._generation = 0
-        self._joining = False
-        self._seen = 0
-        self._stopped_at = 0.0
-        self._has_share = False
-        self._slots = {monitor: monitor.slots for monitor in config.monitors}
-        for monitor in self._slots:
-            self._await_slot(monitor)
-        self._join()
-        self._after(TICK_S, self._tick)
-        self._after(HEARTBEAT_S, self._beat)
+        self._watched = {each.name: each for each in watched}
+        self._sites = {each.name: Site(each) for each in watched}
+        self._member: Member | None = None
+        self._assignor = sticky()
+        self._stop = asyncio.Event()
+        self._do(self._begin)
+
+    @property
+    def now(self) -> float:
+        return self._engine.now
 
     @property
     def clock(self) -> float:
         return self._engine.now + self.ahead_s
 
-    @property
-    def stored(self) -> bytes:
-        return self._room.to_store(self.clock)
+    def _begin(self) -> None:
+        sharing = Sharing(
+            name=self.name,
+            location=LOCATION,
+            topic=TOPIC,
+            prepare=self.wire.ask,
+            open_consumer=self._open_consumer,
+            members=self._members,
+            look=self._look,
+            kafka=Availability("Kafka"),
+        )
+        checkers = [
+            (
+                Monitor(name=each.name, url="http://site.example/", interval_s=each.interval_s),
+                self._sites[each.name],
+            )
+            for each in self._watched.values()
+        ]
+        self._main = self._loop.create_task(_run(sharing, self._schedule(sharing), checkers, self._stop))
+        self._main.add_done_callback(self._end)
+
+    def _schedule(self, sharing: Sharing) -> Schedule:
+        queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        return Schedule(
+            queue, max_concurrent_checks=500, max_checks_per_host=500, on_result=[self._note], shared=sharing
+        )
+
+    def _note(self, result: CheckResult) -> None:
+        site = self._sites[result.monitor]
+        took = site.began_at, self.clock
+        self._account.ran(site.watched, result.scheduled_at, self.name, took, self.now + STORED_S)
+
+    def _end(self, main: "asyncio.Task[None]") -> None:
+        if not main.cancelled():
+            main.result()
+        self.has_ended = True
+
+    # What it asks of Kafka and of PostgreSQL.
+
+    def _open_consumer(self) -> Member:
+        self._member = Member(self.wire, self._assignor, self._joined)
+        return self._member
+
+    def _joined(self) -> None:
+        self._account.members({*self.wire.group.members}, self.now)
+
+    async def _members(self) -> Mapping[str, Collection[int]]:
+        await self.wire.ask()
+        return dict.fromkeys(self.wire.group.members, ())
+
+    async def _look(self, results: Sequence[tuple[str, float, UUID]]) -> Collection[UUID]:
+        await asyncio.sleep(LOOK_S)
+        return {
+            id_ for name, slot, id_ in results if self._account.is_stored(self._watched[name], slot, self.now)
+        }
 
     # What befalls it.
 
     def stop(self) -> None:
         self.is_stopping = True
-        self._stopped_at = self._engine.now
-        self._after(0, self._begin_to_leave)
-        self._after(GRACE_S, self._leave)
+        self._do(self._stop.set)
 
     def kill(self) -> None:
         self.has_ended = True
-        self._account.killed(self.name, self._engine.now)
+        self._account.killed(self._member.member if self._member else "", self.now)
 
     def pause(self, for_s: float) -> None:
-        """Run nothing for so long; a loop that has just paused runs for a while first."""
-        if self._engine.now > self._paused_until + BETWEEN_PAUSES_S:
-            self._paused_until = self._engine.now + for_s
+        """Run nothing for so long."""
+        self._paused_until = self.now + for_s
 
-    def reload(self, config: Config) -> None:
-        self._after(0, partial(self._take_over, config))
+    def _send(self, delay_s: float, arrive: Do) -> None:
+        """Let something arrive at the coordinator, or its answer here."""
 
-    def _take_over(self, config: Config) -> None:
-        self._follow(config)
-        self._room.configure(config.hashes)
-        self._look()
+        def arrived() -> None:
+            arrive()
+            self._run()
 
-    def _after(self, delay_s: float, do: Do) -> None:
-        due = self._engine.now + delay_s
-        self._engine.at(due, partial(self._run, do, due))
+        self._engine.after(delay_s, arrived)
 
-    def _run(self, do: Do, due: float) -> None:
+    def _do(self, do: Do) -> None:
+        self._loop.call_soon(do)
+        self._run()
+
+    def _run(self) -> None:
         if self.has_ended:
             return
-        if self._engine.now < self._paused_until:
-            self._engine.at(self._paused_until, partial(self._run, do, due), due)
+        if self.now < self._paused_until:
+            self._wake_at(self._paused_until)
             return
-        do()
+        CLOCKS.running = self
+        next_at = self._loop.run()
+        CLOCKS.running = None
+        if next_at is not None:
+            self._wake_at(next_at)
 
-    # The schedule.
+    def _wake_at(self, at: float) -> None:
+        if not self.now < self._wakes_at <= at:
+            self._wakes_at = at
+            self._engine.at(at, self._run)
 
-    def _follow(self, config: Config) -> None:
-        added = [monitor for monitor in config.monitors if monitor not in self._slots]
-        self._slots = {monitor: self._slots.get(monitor) or monitor.slots for monitor in config.monitors}
-        for monitor in added:
-            self._await_slot(monitor)
+    def close(self) -> None:
+        """End what is left of it."""
+        self._main.remove_done_callback(self._end)
+        self._loop.end(self._main)
 
-    def _await_slot(self, monitor: Watched) -> None:
-        clock = self.clock
-        slot = self._slots[monitor].next(clock)
-        self._after(slot - clock, partial(self._at_slot, monitor, slot))
 
-    def _at_slot(self, monitor: Watched, slot: float) -> None:
-        early_s = slot - self.clock
-        if NOT_SET_S < early_s <= SET_BACK_S:
-            self._after(early_s, partial(self._at_slot, monitor, slot))
-        elif monitor in self._slots:
-            if self._room.take(monitor.name, slot, self._engine.now):
-                self._account.ran(monitor, slot, self.name)
-            self._await_slot(monitor)
-
-    def _look_back(self) -> None:
-        if self._seen == self._room.version:
-            return
-        self._seen = self._room.version
-        clock = self.clock
-        for monitor, slots in self._slots.items():
-            past = slots.past(clock, MISSED_S)
-            for slot in self._room.missed(monitor.name, past, clock, self._engine.now):
-                self._account.ran(monitor, slot, self.name)
-
-    def _tick(self) -> None:
-        self._look()
-        self._after(LEAVING_TICK_S if self.is_stopping else TICK_S, self._tick)
-
-    def _look(self) -> None:
-        self._room.tick(self.clock, self._engine.now)
-        self._look_back()
-        if self.is_stopping and self._room.may_leave(self._engine.now):
-            self._leave()
-        elif self._room.wants_rejoin and not self._joining:
-            self._join()
-
-    def _begin_to_leave(self) -> None:
-        self._room.leave()
-        self._tick()
-
-    def _leave(self) -> None:
-        now = self._engine.now
-        self.has_ended = True
-        self._account.stopped_s.append(now - self._stopped_at)
-        if not self._room.may_leave(now):
-            self._account.deaths_at.append(now)
-        if not self.cut:
-            self._engine.after(self._latency_s, partial(self._around.group.leave, self._member))
-
-    # The member of the group, as aiokafka is one.
-
-    @property
-    def _latency_s(self) -> float:
-        return self._engine.chance.uniform(0.001, 0.05)
-
-    def _request(
-        self, send: Callable[[Callable[[_T | Error], None]], None], take: Callable[[_T | Error], None]
-    ) -> None:
-        def answered(answer: _T | Error) -> None:
-            lost = self.cut or answer is Error.LOST
-            self._after(LOST_S if lost else self._latency_s, partial(take, Error.LOST if lost else answer))
-
-        def arrive() -> None:
-            if self.cut:
-                answered(Error.LOST)
-            else:
-                if not self._around.group.is_away:  # it is connected, though it may have to wait for others
-                    self._room.answered(self._engine.now)
-                send(answered)
-
-        self._engine.after(self._latency_s, arrive)
-
-    def _join(self) -> None:
-        self._joining = True
-        if not (self.cut or self._around.group.is_away):
-            self._room.answered(self._engine.now)
-        metadata = self._room.announcement(self.clock, self._engine.now)
-        self._request(partial(self._around.group.join, self._member, metadata), self._joined)
-
-    def _joined(self, answer: Joined | Error) -> None:
-        if isinstance(answer, Error) or self._is_lost(self._around.lost / 4):
-            self._join_again(answer)
-            return
-        self._room.answered(self._engine.now)
-        self._member, self._generation = answer.member, answer.generation
-        assignment = None
-        if answer.announced:
-            assignment = assign(answer.announced, self.clock, self._room.known_s(self._engine.now))
-        sync = partial(self._around.group.sync, self._member, self._generation, assignment)
-        self._request(sync, self._synced)
-
-    def _synced(self, answer: bytes | Error) -> None:
-        if isinstance(answer, Error) or self._is_lost(self._around.lost):
-            self._join_again(answer)
-            return
-        self._joining = False
-        self._room.received(answer, self.clock, self._engine.now)
-        self._note_members()
-        self._look()
-
-    def _is_lost(self, share: float) -> bool:
-        return self._engine.chance.random() < share
-
-    def _join_again(self, answer: object) -> None:
-        if answer is Error.UNKNOWN:
-            self._member = ""
-        self._after(RETRY_S, self._join)
-
-    def _beat(self) -> None:
-        self._after(HEARTBEAT_S, self._beat)
-        if self._member and not self._joining:
-            beat = partial(self._around.group.heartbeat, self._member, self._generation)
-            self._request(beat, partial(self._beaten, self._generation))
-
-    def _beaten(self, generation: int, answer: Error | None) -> None:
-        if answer is Error.LOST:
-            return
-        self._room.answered(self._engine.now)
-        if self._joining or generation != self._generation:
-            return
-        if answer is Error.UNKNOWN:
-            self._member = ""
-        if answer is not None:
-            self._join()
-
-    def _note_members(self) -> None:
-        members = self._room.members
-        self._account.members(set(members), self._engine.now)
-        if not self._has_share and members.get(self.name):
-            self._has_share = True
-            share_at = (self._room.epoch or 0) / 1000 - self.ahead_s
-            self._account.joined_s.append(max(share_at, self._engine.now) - self._began_at)
+async def _run(
+    sharing: Sharing, schedule: Schedule, checkers: Sequence[tuple[Monitor, Site]], stop: asyncio.Event
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sharing.run())
+        async with schedule:
+            schedule.add(checkers)
+            await stop.wait()
+            await sharing.leave()

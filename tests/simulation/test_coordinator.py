@@ -23,8 +23,8 @@ class Member:
         if isinstance(answer, Joined):
             self.name, self.generation = answer.member, answer.generation
             self.is_leader = bool(answer.announced)
-            assignment = b"assignment" if self.is_leader else None
-            self._group.sync(self.name, self.generation, assignment, self._note)
+            assignments = dict.fromkeys(answer.announced, b"assignment") if self.is_leader else None
+            self._group.sync(self.name, self.generation, assignments, self._note)
 
     def _note(self, answer: object) -> None:
         self.answers.append((self._engine.now, answer))

@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from monitor.runtime.progress import Availability, Progress, Watch
-from monitor.sharing.process import Process
-from monitor.sharing.shards import SHARDS
 from monitor.storage.results import ResultStore
 from monitor.web.metrics.program import Measurement, Section
 from monitor.web.running import _missing, _unshared
 from tests.postgres import PostgresServer
 from tests.program import Program, Start, until
+from tests.sharing import fake_sharing
 from tests.test_main import DOWN, stored
 from tests.web.visitor import configured, shared_with, site_of
 
@@ -170,15 +169,13 @@ def test_a_stage_that_makes_no_progress_is_not_ready() -> None:
 
 
 def test_a_process_that_does_not_know_its_checks_yet_is_not_ready() -> None:
-    waiting = Process("here-1", (0,) * SHARDS, monotonic_s=0.0)
+    waiting = fake_sharing("here-1")
 
     assert list(_unshared(waiting)) == [
         "no checks are made yet: Kafka has not said which of them are made here"
     ]
     assert list(_unshared(shared_with("there-1"))) == []
     assert list(_unshared(None)) == []
-    waiting.refused()
-    assert list(_unshared(waiting)) == []
 
 
 def test_a_server_that_several_stages_miss_is_named_once() -> None:

@@ -15,9 +15,7 @@ from monitor.config.model import Config
 from monitor.domains.known import Domains
 from monitor.result import CheckResult, result_id
 from monitor.runtime.text import DAY_S
-from monitor.sharing.leader import assign
-from monitor.sharing.process import Process
-from monitor.sharing.shards import SHARDS
+from monitor.sharing import SHARDS, Sharing
 from monitor.storage.database import Database
 from monitor.storage.results import ResultStore
 from monitor.web.clients.access import Access
@@ -26,6 +24,7 @@ from monitor.web.queries import PageReader
 from monitor.web.running import Running
 from monitor.web.server import serving
 from monitor.web.site import Site
+from tests.sharing import fake_sharing
 
 ANYWHERE = Config(monitors=(), web_port=0)
 HTML = {"Accept": "text/html"}
@@ -118,15 +117,12 @@ async def no_check(name: object, within_s: float) -> CheckResult:
     raise KeyError(name, within_s)
 
 
-def shared_with(*others: str, configuration: int = 0) -> Process:
-    """Make the process `here-1`, which shares its checks with others, of this configuration."""
-    here = Process("here-1", (0,) * SHARDS, monotonic_s=0.0)
-    every = [here, *(Process(name, (configuration,) * SHARDS, monotonic_s=0.0) for name in others)]
-    now = time.time()
-    announced = {each.name: each.announcement(now, 0.0) for each in every}
-    here.received(assign(announced, now), now, 0.0)
-    for seconds in (0.0, 4.0, 8.0):  # configurations may differ for a moment
-        here.tick(now + seconds, seconds)
+def shared_with(*others: str) -> Sharing:
+    """Make what the process `here-1` knows, which shares its checks with others."""
+    here = fake_sharing("here-1")
+    names = ["here-1", *others]
+    here.members = {name: [*range(place, SHARDS, len(names))] for place, name in enumerate(names)}
+    here.own({number for number in range(SHARDS) if number % len(names) == 0}, SHARDS)
     return here
 
 

@@ -10,8 +10,6 @@
 - `stop_heartbeats`: a member that joins again as soon as it has joined cancels its heartbeats before they
   begin. aiokafka takes that for a cancellation of the task that keeps it in the group: the member stays out,
   unseen until the next fetch, which is cancelled then. So this replaces a method of all coordinators.
-- `leave`: a member that waits for others to join again does not leave its group when it is stopped: `stop`
-  waits as well. Others would wait for the assignment of a leader that is gone.
 - `lz4_encode`: aiokafka compresses with level 9, and has no setting for it. For a hundred results that takes
   1.8 ms, in which the event loop stands still; level 1 takes 0.2 ms, for a fifth more bytes. So the default
   of its function is replaced.
@@ -19,13 +17,12 @@
   commits together since version 2 of that answer. aiokafka does not look there: nothing seems to be
   committed, and a topic is read from its start. So this replaces a method of all coordinators.
 - `explained`: the error of a client that is not let in does not have the reason.
-- `on_heartbeats`: a client does not show whether its group's coordinator still answers.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +30,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.codec import lz4_encode
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownError, for_code
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
-from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from monitor.config.model import Config
@@ -67,19 +63,6 @@ async def close(client: Any, grace_s: float = _GRACE_S) -> None:
         await asyncio.wait([stopping], timeout=grace_s)
     finally:
         await _end(client, stopping)
-
-
-async def leave(consumer: Any, limit_s: float) -> None:
-    """Send that a consumer leaves its group, whatever it waits for; close it after that."""
-    coordinator = consumer._coordinator  # noqa: SLF001 - a consumer does not show its membership
-    if coordinator is None or not coordinator.member_id:
-        return
-    request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
-    coordinator._coordination_task.cancel()  # noqa: SLF001 - it would join again
-    with suppress(KafkaError, TimeoutError):
-        async with asyncio.timeout(limit_s):
-            # Not over the connection on which an answer to the last request is awaited: it would be next.
-            await consumer._client.send(coordinator.coordinator_id, request)  # noqa: SLF001 - no public way
 
 
 async def _end(client: Any, stopping: asyncio.Future[None]) -> None:
@@ -179,20 +162,6 @@ async def send_to_coordinator(coordinator: Any, request: Any) -> Any:
 
 
 GroupCoordinator._send_req = send_to_coordinator  # noqa: SLF001 - there is no public name for it
-
-
-def on_heartbeats(consumer: Any, answered: Callable[[], None]) -> None:
-    """Call `answered` after each heartbeat of a started consumer that its group's coordinator accepts."""
-    coordinator = consumer._coordinator  # noqa: SLF001 - a consumer shows nothing of its heartbeats
-    beat = coordinator._do_heartbeat  # noqa: SLF001 - for the same reason
-
-    async def observed() -> bool:
-        is_accepted: bool = await beat()
-        if is_accepted:
-            answered()
-        return is_accepted
-
-    coordinator._do_heartbeat = observed  # noqa: SLF001 - for the same reason
 
 
 @asynccontextmanager

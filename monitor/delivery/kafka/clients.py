@@ -9,17 +9,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from monitor.config.model import Config
 from monitor.config.rules import EMBEDDED
 from monitor.delivery.kafka.access import CLIENT_ID, REQUEST_MS, security
 from monitor.delivery.kafka.aiokafka_fixes import ExplainingConsumer, close, explained
-from monitor.delivery.kafka.topics import ensure_topics
+from monitor.delivery.kafka.topics import checks_group, ensure_topics
 from monitor.result import MAX_MESSAGE_BYTES
 from monitor.runtime.waiting import unless_stopped
 
 START_S = 60.0  # a group waits for members that are gone: a session, then a rebalance without them
-SESSION_MS = 6_000  # brokers allow no less by default
+_SESSION_MS = 6_000  # brokers allow no less by default
 _HEARTBEAT_MS = 1_000
 _PRODUCER_S = 20.0
 _MAX_BATCH_BYTES = 512 << 10
@@ -89,15 +90,18 @@ def consumer(config: Config, bootstrap: str) -> AIOKafkaConsumer:
     )
 
 
-def group_member(config: Config, bootstrap: str, group: str, assignor: Any) -> AIOKafkaConsumer:
-    """Make a consumer, not started and without topics, that shares by this assignor and commits nothing."""
+def group_member(config: Config, bootstrap: str, name: str) -> AIOKafkaConsumer:
+    """Make a member of the group that shares the checks, not started and without topics; it commits nothing.
+
+    aiokafka sends its JoinGroup request once for each assignor, so there is one.
+    """
     return ExplainingConsumer(
         bootstrap_servers=bootstrap,
-        client_id=CLIENT_ID,
-        group_id=group,
-        partition_assignment_strategy=[assignor],
+        client_id=name,
+        group_id=checks_group(config),
+        partition_assignment_strategy=[StickyPartitionAssignor],
         enable_auto_commit=False,
-        session_timeout_ms=SESSION_MS,
+        session_timeout_ms=_SESSION_MS,
         heartbeat_interval_ms=_HEARTBEAT_MS,
         request_timeout_ms=REQUEST_MS,
         consumer_timeout_ms=60_000,  # how often it looks whether there is something to fetch: there never is

@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from monitor.config.model import Config
@@ -71,6 +72,23 @@ async def ensure_checks_topic(config: Config, bootstrap: str, partitions: int) -
     """
     async with _admin(config, bootstrap) as admin:
         await _make_missing(admin, {checks_topic(config): partitions})
+
+
+async def members_of_checks(config: Config, bootstrap: str) -> dict[str, Collection[int]]:
+    """Return the processes that share the checks of this location, with the partitions of each.
+
+    Raises:
+        KafkaError: Kafka is unavailable, or does not let us in.
+
+    """
+    async with _admin(config, bootstrap) as admin:
+        (answer,) = await admin.describe_consumer_groups([checks_group(config)])
+    ((_, _, _, _, _, members, *_),) = answer.groups
+    return {
+        name: [each.partition for each in ConsumerProtocolMemberAssignment.decode(assignment).partitions()]
+        for _, name, _, _, assignment in members
+        if assignment
+    }
 
 
 async def remake_topic(config: Config, bootstrap: str) -> None:

@@ -15,7 +15,7 @@ from monitor.config.checks import metric_label
 from monitor.config.model import MetricsHistograms, Monitor
 from monitor.domains.known import Domain, expiry_of
 from monitor.result import CheckResult, Reason
-from monitor.sharing.shards import SHARDS, shard_of
+from monitor.sharing import SHARDS, shard_of
 from monitor.uptime.sums import status_of
 from monitor.web.metrics import blackbox, histograms, steps
 from monitor.web.metrics.exposition import Family, MetricSample, MetricsText, labels

@@ -6,7 +6,7 @@ Values are read where they are, when somebody asks.
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -20,8 +20,7 @@ from monitor.runtime.histogram import Buckets
 from monitor.runtime.process.event_loop import LoopLag
 from monitor.runtime.text import duration
 from monitor.schedule import Schedule
-from monitor.sharing.hand_overs import Kind
-from monitor.sharing.process import Process
+from monitor.sharing import Sharing
 from monitor.version import VERSION
 from monitor.web.clients.requests import Refusals
 
@@ -39,8 +38,6 @@ class Measurement(NamedTuple):
     """`None`: not known at the moment."""
     channel: str = ""
     """Of alerts: the channel that it is about."""
-    kind: str = ""
-    """Of hand-overs: why there was one."""
 
     @property
     def label(self) -> str:
@@ -48,7 +45,7 @@ class Measurement(NamedTuple):
         text = self.text.removesuffix(".").removesuffix(", in unixtime")
         if isinstance(self.value, Buckets):
             return f"{text}, on average"
-        return f"{text}: {self.kind}" if self.kind else text
+        return text
 
     @property
     def shown(self) -> str:
@@ -71,7 +68,7 @@ class Section(NamedTuple):
 
 
 def measurements(
-    pipeline: Pipeline, schedule: Schedule, reload: Reload, sharing: Process | None
+    pipeline: Pipeline, schedule: Schedule, reload: Reload, sharing: Sharing | None
 ) -> list[Section]:
     """Return all measurements, in the order in which results go."""
     return [
@@ -142,42 +139,22 @@ def _checks(schedule: Schedule) -> list[Measurement]:
     ]
 
 
-def _sharing(sharing: Process | None) -> Section:
-    if sharing is None:  # dashboards and rules find the names even so
-        nobody = Process("", (), monotonic_s=0.0)
-        return Section("", [each._replace(value=None) for each in _shared(nobody)])
-    return Section("Shared checks", _shared(sharing))
-
-
-def _shared(sharing: Process) -> list[Measurement]:
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    return [
-        Measurement("website_health_members", "Processes that share the checks.", len(sharing.members)),
-        Measurement(
-            "website_health_shards",
-            "Shards of monitors, of 64, that this process checks.",
-            len(sharing.members.get(sharing.name, ())),
-        ),
-        Measurement(
-            "website_health_shards_differing",
-            "Shards whose owner has another configuration than this process.",
-            len(sharing.differing),
-        ),
-        *(
+def _sharing(sharing: Sharing | None) -> Section:
+    members, own, taken_over = (
+        (len(sharing.members), len(sharing.own_shards()), sharing.taken_over) if sharing else (None,) * 3
+    )
+    return Section(
+        "Shared checks" if sharing else "",  # dashboards and rules find the names even so
+        [
+            Measurement("website_health_members", "Processes that share the checks.", members),
+            Measurement("website_health_shards", "Shards of monitors, of 64, that this process checks.", own),
             Measurement(
-                "website_health_handovers_total",
-                "Times that shards changed their owner.",
-                sharing.hand_overs[kind],
-                kind=kind,
-            )
-            for kind in kinds
-        ),
-        Measurement(
-            "website_health_slots_taken_over_total",
-            "Checks that were made late because another process may have missed them.",
-            sharing.taken_over,
-        ),
-    ]
+                "website_health_slots_taken_over_total",
+                "Checks that were made late because another process may have missed them.",
+                taken_over,
+            ),
+        ],
+    )
 
 
 def _outbox_and_kafka(pipeline: Pipeline) -> list[Measurement]:
@@ -342,7 +319,7 @@ def _family(members: Sequence[Measurement]) -> Metric:
     name, text, value, *_ = members[0]
     if isinstance(value, Buckets):
         return HistogramMetricFamily(name, text, list(value.cumulative()), value.total)
-    labels = [label for label in ("channel", "kind") if getattr(members[0], label)]
+    labels = ["channel"] if members[0].channel else []
     kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
     family = kind(name, text, labels=labels)
     for each in members:

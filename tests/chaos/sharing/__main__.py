@@ -38,7 +38,7 @@ START_S = 180.0
 SETTLED_S = 15.0
 CALM_S = 20.0
 SHORT_S = 60.0
-HAND_OVER = "checks were handed over; |checks were taken over; "
+HAND_OVER = "checks are shared; "
 _CONNECTIONS = 60
 
 

@@ -16,7 +16,7 @@ from monitor.config.model import Config
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.rules import MonitorRules
 from monitor.result import CheckResult, result_id
-from monitor.sharing.process import Process
+from monitor.sharing import Sharing
 from monitor.storage.results import ResultStore
 from monitor.web.running import CheckNow
 from monitor.web.server import serving
@@ -82,7 +82,7 @@ class Client:
         program = self.site.program
         program.started = replace(program.running, check_now=check)
 
-    def share_with(self, *others: str) -> Process:
+    def share_with(self, *others: str) -> Sharing:
         """Let it be one of several processes that share their checks."""
         program, here = self.site.program, shared_with(*others)
         program.started = replace(program.running, sharing=here)

@@ -16,7 +16,7 @@ from monitor.config.model import Monitor
 from monitor.config.steps.step import Step
 from monitor.domains.known import Domain
 from monitor.result import CheckResult, Evidence, Phases, Reason, StepResult
-from monitor.sharing.shards import shard_of
+from monitor.sharing import shard_of
 from monitor.web.metrics.blackbox import FAMILIES, samples
 from monitor.web.metrics.checks import CheckMetrics
 from monitor.web.metrics.exposition import MetricsText, labels

@@ -102,18 +102,14 @@ def test_metrics_of_alerts_have_their_names_where_there_is_no_channel() -> None:
 
 
 def test_prometheus_gets_what_is_known_of_shared_checks() -> None:
-    section = _sharing(shared_with("there-1", configuration=7))
+    section = _sharing(shared_with("there-1"))
 
     text = generate_latest(registry(LoopLag(), lambda: [section])).decode()
 
     assert section.title
     assert "\nwebsite_health_members 2.0\n" in text
     assert "\nwebsite_health_shards 32.0\n" in text
-    assert "\nwebsite_health_shards_differing 32.0\n" in text
-    assert 'website_health_handovers_total{kind="start"} 1.0\n' in text
-    assert 'website_health_handovers_total{kind="death"} 0.0\n' in text
     assert "\nwebsite_health_slots_taken_over_total 0.0\n" in text
-    assert "Times that shards changed their owner: death" in [each.label for each in section.measurements]
 
 
 def test_metrics_of_shared_checks_have_names_where_checks_are_not_shared() -> None:
@@ -122,5 +118,5 @@ def test_metrics_of_shared_checks_have_names_where_checks_are_not_shared() -> No
     text = generate_latest(registry(LoopLag(), lambda: [section])).decode()
 
     assert not section.title
-    assert "# TYPE website_health_handovers_total counter\n" in text
+    assert "# TYPE website_health_slots_taken_over_total counter\n" in text
     assert "\nwebsite_health_shards " not in text

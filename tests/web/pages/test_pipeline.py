@@ -53,16 +53,6 @@ async def test_the_pipeline_lists_the_processes_that_share_the_checks(store: Res
 
     assert "<td>here-1 (this one)</td><td>32</td>" in page
     assert "<td>there-1</td><td>32</td>" in page
-    assert "Last hand-over: start, 64 of 64 shards" in page
-    assert "another configuration" not in page
-
-
-async def test_the_pipeline_warns_of_other_configurations(store: ResultStore) -> None:
-    sharing = shared_with("there-1", configuration=7)
-    async with site_of(configured("shop"), store, sharing=sharing) as visitor:
-        page = (await visitor.get("/pipeline")).text
-
-    assert "32 shards are checked by this process as well: their owners have another configuration" in page
 
 
 async def test_the_pipeline_lists_no_processes_where_checks_are_not_shared(store: ResultStore) -> None:
