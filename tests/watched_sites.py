@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 import trustme
 import yaml
 
-from tests.certificates import issue, serving
 from tests.program import ROOT, Program, need, programs, until
 from tests.prometheus import EXPORTER, Prometheus, blackbox_exporter, documented, get, prometheus
 from tests.sites import Authority, Serve, answer, closed_port, ok, read_request, sites
@@ -26,18 +24,14 @@ JOBS = ("website-health", "metrics", "probe", "blackbox")
 WELCOME = ok(b"welcome", "Last-Modified: Tue, 24 Nov 2026 12:00:00 GMT")
 SITES = (
     *("up", "named", "chunked", "compressed", "old", "head only", "slow", "moved", "moved, not followed"),
-    *("secure", "with a chain", "other authority", "odd subject", "expiring"),
+    *("secure", "with a chain", "other authority", "expiring"),
     *("expired", "wrong name", "not trusted", "down", "refused"),
     *("text missing", "text unwanted", "header missing", "down, text missing", "cut off", "moved too often"),
 )
-SECURE = {"secure", "with a chain", "other authority", "odd subject", "expiring"}
-UNVERIFIED = {"other authority", "odd subject"}
+SECURE = {"secure", "with a chain", "other authority", "expiring"}
+UNVERIFIED = {"other authority"}
 NOT_200 = {"down", "down, text missing", "refused", "expired", "wrong name", "not trusted"}
 NOT_UP = NOT_200 | {"text missing", "text unwanted", "header missing", "cut off", "moved too often"}
-ODD_SUBJECT = (
-    r"DC=test,2.5.4.15=Private Organization,L=Mitte+ST=Berlin,OU=Second,O=Shop\, Inc. \+ \"Co\",C=DE,"
-    "CN=shop.example,2.5.4.5=HRB 1,OU=First,1.3.6.1.4.1.311.60.2.1.3=DE,UID=münchen"
-)
 DOWN = b"HTTP/1.1 500 Oh No\r\nContent-Length: 4\r\n\r\noops"
 
 Settings = dict[str, Any]
@@ -82,9 +76,8 @@ def _moved(to: str) -> bytes:
     return f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
-def _urls(serve: Serve, authority: Authority, folder: Path) -> dict[str, str]:
+def _urls(serve: Serve, authority: Authority) -> dict[str, str]:
     now = datetime.now(UTC)
-    odd = serving(folder, [issue(ODD_SUBJECT, None, "127.0.0.1", "shop.example")])
 
     def encrypted(*, by: trustme.CA = authority.ca, name: str = "127.0.0.1", **valid: Any) -> str:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -108,7 +101,6 @@ def _urls(serve: Serve, authority: Authority, folder: Path) -> dict[str, str]:
         "secure": encrypted(not_after=now + 200 * DAYS),
         "with a chain": encrypted(by=authority.ca.create_child_ca()),
         "other authority": encrypted(by=trustme.CA(), not_after=now + 100 * DAYS),
-        "odd subject": serve(answer(WELCOME), odd),
         "expiring": encrypted(not_after=now + 5 * DAYS),
         "expired": encrypted(not_before=now - 9 * DAYS, not_after=now - 2 * DAYS),
         "wrong name": encrypted(name="127.0.0.2"),
@@ -131,7 +123,6 @@ def _settings(authority: Authority) -> Modules:
         "head only": {"method": "HEAD"},
         "moved, not followed": {"follow_redirects": False},
         "other authority": {"verify_tls": False},
-        "odd subject": {"verify_tls": False},
         "text missing": {"expect": {"body_regex": ["farewell"]}},
         "down, text missing": {"expect": {"body_regex": ["farewell"]}},
         "cut off": {"expect": {"body_regex": ["welcome"]}},
@@ -154,7 +145,6 @@ def _modules(urls: Mapping[str, str], authority: Authority) -> Modules:
         "head only": {"method": "HEAD"},
         "moved, not followed": {"follow_redirects": False},
         "other authority": {"tls_config": {"insecure_skip_verify": True}},
-        "odd subject": {"tls_config": {"insecure_skip_verify": True}},
         "text missing": {"fail_if_body_not_matches_regexp": ["farewell"]},
         "down, text missing": {"fail_if_body_not_matches_regexp": ["farewell"]},
         "cut off": {"fail_if_body_not_matches_regexp": ["welcome"]},
@@ -205,7 +195,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     need("prometheus", "promtool", EXPORTER)
     folder = tmp_path_factory.mktemp("prometheus")
     with sites() as serve, programs() as program:
-        urls = _urls(serve, authority, folder)
+        urls = _urls(serve, authority)
         settings = _settings(authority)
         running = program(
             monitors=[{"name": name, "url": f"{urls[name]}/", **each} for name, each in settings.items()],

@@ -13,7 +13,6 @@ from monitor.config.model import Monitor
 from monitor.probe.exchange.request import REDIRECTS
 from monitor.probe.judging.expect import Response, status_in
 from monitor.result import CheckResult, Reason, Tls
-from monitor.web.metrics.distinguished_names import as_go_writes
 from monitor.web.metrics.exposition import Family, MetricSample, labels
 
 PHASES = ("connect", "processing", "resolve", "tls", "transfer")
@@ -140,8 +139,8 @@ def tls_labels(result: CheckResult) -> tuple[MetricSample, ...]:
         return ()
     leaf = labels(
         fingerprint_sha256=tls.sha256,
-        subject=as_go_writes(tls.subject),
-        issuer=as_go_writes(tls.issuer),
+        subject=tls.subject,
+        issuer=tls.issuer,
         subjectalternative=tls.alternatives,
         serialnumber=tls.serial_number,
     )

@@ -224,14 +224,6 @@ def test_tls() -> None:
     assert found["probe_ssl_last_chain_expiry_timestamp_seconds"] == 1_800_000_000
 
 
-def test_subject_and_issuer_are_written_as_go_does() -> None:
-    tls = msgspec.structs.replace(TLS, subject="O=Shop,CN=a", issuer="DC=b")
-
-    (leaf,) = (each for each in exported(result(tls=tls)) if each.startswith("probe_ssl_last_chain_info"))
-
-    assert 'subject="CN=a,O=Shop",issuer="0.9.2342.19200300.100.1.25=#130162"' in leaf
-
-
 def test_a_chain_that_expired_at_the_epoch_is_a_verified_one() -> None:
     found = exported(result(tls=msgspec.structs.replace(TLS, chain_expires_at=0.0)))
 
