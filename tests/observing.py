@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
-
-import msgspec
 
 from monitor.config.alerts import Maintenance
 from monitor.incidents.course import observe
@@ -58,16 +55,6 @@ def check(slot: float, sign: str = "+", location: str = "here", monitor: str = "
 
 def checks(signs: str, location: str = "here", first: float = 0, monitor: str = "shop") -> list[CheckResult]:
     return [check(first + slot, sign, location, monitor) for slot, sign in enumerate(signs) if sign != " "]
-
-
-def made(*stretches: tuple[float, str], process: str = "a") -> list[CheckResult]:
-    """The results of one process; each stretch begins at a slot of the clock as it is set then."""
-    numbers = count(1)
-    return [
-        msgspec.structs.replace(check(first + slot, sign), process=process, number=next(numbers))
-        for first, signs in stretches
-        for slot, sign in enumerate(signs)
-    ]
 
 
 def together(**locations: str) -> list[CheckResult]:

@@ -4,18 +4,19 @@ Each result counts once, when it is really new. One whose day may have been drop
 counted, since nobody knows whether it was counted before.
 """
 
-import asyncio
+import logging
+import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from monitor.incidents import store
-from monitor.incidents.course import Observed, Recheck, observe, status
+from monitor.incidents.course import observe, status
 from monitor.incidents.incident_log import log_changes
-from monitor.incidents.late_results import correct, retrace_stored
-from monitor.incidents.location import in_order, point_of
+from monitor.incidents.location import point_of
 from monitor.incidents.model import Change, Health
 from monitor.incidents.rules import MonitorRules, Rules
 from monitor.incidents.store import State, StoredChange
@@ -26,19 +27,26 @@ from monitor.storage.results import Enter
 from monitor.uptime import store as uptime_store
 from monitor.uptime.ledger import Ledger
 
-_LATE_S = DAY_S  # a result that comes later changes no open incident
-_MARGIN_S = HOUR_S  # around late results, for the outages that they may belong to
+_SLOT = attrgetter("scheduled_at")
+
+_log = logging.getLogger(__name__)
 
 
 class Bookkeeping:
     """Counts new results in one database."""
 
     def __init__(
-        self, rules: MonitorRules, retention_days: float, clock: Callable[[], float] = time.time
+        self,
+        rules: MonitorRules,
+        retention_days: float,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rules = rules
         self._retention_days = min(retention_days, uptime_store.HOURS_KEPT_D - 1)
         self._clock = clock
+        self._monotonic = monotonic
+        self._ahead_logged_at: dict[str, float] = {}
 
     async def open_books(self, connection: Any, results: Iterable[CheckResult]) -> Enter:
         """Lock the monitors of these results until the transaction ends; return what enters the new ones."""
@@ -54,7 +62,19 @@ class Bookkeeping:
         batch = _Batch(connection, now)
         for monitor, group in self._by_monitor(results, now).items():
             await batch.enter(monitor, group, healths[monitor], self._rules.rules(monitor))
-        return partial(log_changes, await batch.store())
+        return partial(self._log, await batch.store(), batch.ahead)
+
+    def _log(self, changes: Sequence[StoredChange], ahead: Collection[str]) -> None:
+        log_changes(changes)
+        now = self._monotonic()
+        for location in ahead:
+            if now >= self._ahead_logged_at.get(location, -math.inf) + HOUR_S:
+                self._ahead_logged_at[location] = now
+                _log.warning(
+                    "results of the location %s are of the future and change no incident: "
+                    "its clock is ahead, or the clock here is behind",
+                    location or "without a name",
+                )
 
     def _by_monitor(self, results: Iterable[CheckResult], now: float) -> dict[str, list[CheckResult]]:
         counted_from = (int(now / DAY_S - self._retention_days) + 1) * DAY_S
@@ -74,22 +94,20 @@ class _Batch:
         self._ledger = Ledger()
         self._states: list[State] = []
         self._changes: list[tuple[str, Change]] = []
+        self.ahead: set[str] = set()
+        """Locations with results whose slots are still to come."""
 
     async def enter(self, monitor: str, results: list[CheckResult], before: Health, rules: Rules) -> None:
-        if len(results) > 1:
-            results = in_order(results)
+        results.sort(key=_SLOT)
         self._ledger.count_checks(monitor, results)
         observed = observe(before, results, rules, self._now)
         self._ledger.count_time(monitor, observed.superseded, rules.windows)
-        if observed.late or observed.rechecks:
-            await self._connection.execute(OWN_PLANS)  # for what reads days
         if observed.late:
+            await self._connection.execute(OWN_PLANS)  # for what reads days
             await self._insert_late(monitor, observed.late, rules)
-        health, changes = observed.health, observed.changes
-        if observed.rechecks and await self._is_recheck_needed(monitor, observed.rechecks, rules):
-            health, changes = await self._recheck(monitor, before, observed, rules)
-        self._changes += [(monitor, change) for change in changes]
-        self._states.append(State(monitor, status(health, rules), health))
+        self.ahead |= {result.location for result in observed.ahead}
+        self._changes += [(monitor, change) for change in observed.changes]
+        self._states.append(State(monitor, status(observed.health, rules), observed.health))
 
     async def _insert_late(self, monitor: str, late: Iterable[CheckResult], rules: Rules) -> None:
         """Count the time of late results for them, and no longer for the results before them."""
@@ -100,30 +118,6 @@ class _Batch:
             others = await uptime_store.around(self._connection, its, rules.reach_s)
             points = [point_of(result, rules) for result in its]
             self._ledger.insert_late(monitor, location, points, others, rules.windows)
-
-    async def _is_recheck_needed(self, monitor: str, rechecks: Sequence[Recheck], rules: Rules) -> bool:
-        """Return whether late results may change incidents; passed ones only if there was an outage."""
-        if not all(recheck.passed for recheck in rechecks):
-            return True
-        start = min(recheck.first for recheck in rechecks) - rules.reach_s
-        end = max(recheck.last for recheck in rechecks) + rules.reach_s
-        return await store.any_outage(self._connection, monitor, start, end)
-
-    async def _recheck(
-        self, monitor: str, before: Health, observed: Observed, rules: Rules
-    ) -> tuple[Health, list[Change]]:
-        """Go through the stored results around late ones, if possible until the newest."""
-        margin_s = max(_MARGIN_S, rules.memory * rules.reach_s)
-        first = min(recheck.first for recheck in observed.rechecks)
-        last, newest = max(recheck.last for recheck in observed.rechecks), observed.health.last_at
-        start, end = first - margin_s, max(last + margin_s, newest if newest <= last + _LATE_S else last)
-        if last > before.unchecked_after:
-            start = max(start, before.unchecked_after)
-        else:
-            end = before.unchecked_after
-        stored = await store.history(self._connection, monitor, start, end)
-        retraced = await asyncio.to_thread(retrace_stored, start, stored, before, rules)
-        return correct(before, observed, retraced, rules, self._now)
 
     async def store(self) -> list[StoredChange]:
         """Store the states, sums and changes of all monitors of the batch; return the changes."""

@@ -3,11 +3,11 @@
 Pure: results in, changes out; storing them and alerting people are done elsewhere. A monitor is down when a
 quorum of the locations that reported within `REACH` intervals is down. It is partial when fewer are down and
 the others had an interval to agree. It is degraded when none is down and a quorum is slow. Instants are those
-of the results' slots, so an incident has the same beginning and end whenever its results come, and however
-they are cut into batches. An incident that is over when this program first sees it is a change `past`.
+of the results' slots. Results of one location come in the order of their slots; what comes after a newer one
+changes no incident. A location whose results come long after those of the others, since it was cut off, is
+judged by itself until it has caught up. An incident that is over when this program first sees it is `past`.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,6 @@ import msgspec
 from monitor.incidents.cause import follow_cause
 from monitor.incidents.location import (
     LocationState,
-    is_long_after,
     next_state,
     quorum,
     reporting,
@@ -29,7 +28,7 @@ from monitor.runtime.text import HOUR_S
 from monitor.uptime.sums import UptimePoint
 
 _FRESH_S = 60.0  # a result that is not older is news, however short the interval
-_SKEW_S = 60.0  # by which a clock may be ahead
+_SKEW_S = 60.0  # by which a clock may be ahead; later slots are of one that is wrong
 _FLAPPING_S = HOUR_S
 _FLAPPING_CHANGES = 6  # more than these within an hour is flapping, half as many is not
 _FLAPS = f"went up or down more than {_FLAPPING_CHANGES} times within an hour"
@@ -43,54 +42,49 @@ _STATUSES: dict[Kind, Literal["degraded", "partial", "down"]] = {
 _FROM_BAD_TO_WORSE = tuple(_STATUSES)
 
 
-class Recheck(NamedTuple):
-    """Slots around which the stored results have to be gone through once more, since late ones came."""
-
-    first: float
-    last: float
-    passed: bool = False
-    """Whether that is needed only if an incident of that time is stored."""
-
-
 class Observed(NamedTuple):
-    """The health after new results, the changes, and what is to be done for uptime and late results."""
+    """The health after new results, the changes, and what is to be done for uptime."""
 
     health: Health
     changes: list[Change]
     superseded: list[tuple[str, UptimePoint, float]]
-    """For uptime: a location, its latest result until now, and the slot of the result that follows it."""
+    """A location, its newest result until now, and the slot of the result that follows it."""
     late: list[CheckResult]
-    """Results whose slots lie before one that their location already had."""
-    rechecks: list[Recheck]
-    failing: bool
-    """Whether a result of this moment failed."""
+    """Results that are no newer than one that their location already had."""
+    ahead: list[CheckResult]
+    """Results of a wrong clock: their slots are still to come."""
 
 
 def observe(health: Health, results: Iterable[CheckResult], rules: Rules, now: float) -> Observed:
-    """Return what follows from new results, at `now` (Unix seconds).
+    """Return what follows from new results, in this order, at `now` (Unix seconds).
 
-    Those of one location are in the order in which they were made. Late ones change nothing of the present:
-    they are returned as `late` and `rechecks`. How the results are cut into batches decides at most whether
-    an incident is opened and resolved, or `past`.
+    Those that are late or ahead change no incident. How the results are cut into batches decides at most
+    whether an incident is opened and resolved, or `past`.
     """
-    course = _Course(health, rules, now)
+    course = _Course(_believed(health, now), rules, now)
     for result in results:
         course.apply(result)
     course.open_incidents()
     return course.observed()
 
 
-def retrace(health: Health, results: Iterable[CheckResult], rules: Rules) -> tuple[Health, list[Change]]:
-    """Go through a part of the past, in the order of its slots.
-
-    Returns how it ends, and the ends of its outages.
-    """
-    course = _Course(health, rules, now=math.inf)
-    for result in results:
-        course.apply(result)
-    seen = course.observed()
-    ends = [each for each in seen.changes if each.kind is not Kind.FLAPPING and each.change != "changed"]
-    return seen.health, ends
+def _believed(health: Health, now: float) -> Health:
+    """Forget locations whose newest result is of the future: the clock here was ahead when it came."""
+    until = now + _SKEW_S
+    if health.last_at <= until:
+        return health
+    locations = {name: state for name, state in health.locations.items() if state.at <= until}
+    outage = health.outage
+    if outage:
+        started_at, decided_at = min(outage.started_at, now), min(outage.decided_at, now)
+        outage = msgspec.structs.replace(outage, started_at=started_at, decided_at=decided_at)
+    return msgspec.structs.replace(
+        health,
+        locations=locations,
+        outage=outage,
+        alone={name: each for name, each in health.alone.items() if name in locations},
+        turned_at=tuple(at for at in health.turned_at if at <= until),
+    )
 
 
 def _kind(down: int, bad: int, enough: int) -> Kind | None:
@@ -123,10 +117,6 @@ def _decided(locations: Mapping[str, LocationState], since: float) -> dict[str, 
     return {name: state for name, state in reporting(locations, since).items() if state.is_decided}
 
 
-def _bad_since(state: LocationState) -> float:
-    return state.since if state.down else state.slowness.since
-
-
 class _Course:
     """The health of a monitor while results are applied to it."""
 
@@ -134,10 +124,11 @@ class _Course:
         self._changes: list[Change] = []
         self._superseded: list[tuple[str, UptimePoint, float]] = []
         self._late: list[CheckResult] = []
-        self._rechecks: list[Recheck] = []
+        self._ahead: list[CheckResult] = []
         self._health = health
         self._locations = dict(health.locations)
         self._outage = health.outage
+        self._alone = dict(health.alone)
         self._no_data = health.no_data
         self._flapping = health.flapping
         self._turned_at = health.turned_at
@@ -145,7 +136,6 @@ class _Course:
         self._rules = rules
         self._reach_s = rules.reach_s
         self._now = now
-        self._believed_until = now + _SKEW_S  # a later slot is of a wrong clock, and makes nothing late
         self._news_at = now - max(_FRESH_S, rules.reach_s)
         self._fresh = False
         self._worst = 0  # of the results that count now
@@ -156,103 +146,64 @@ class _Course:
             self._health,
             locations=self._locations,
             outage=self._outage,
+            alone=self._alone,
             no_data=self._no_data,
             flapping=self._flapping,
             turned_at=self._turned_at,
         )
-        failing = self._worst_news == _FAILED
-        return Observed(health, self._changes, self._superseded, self._late, self._rechecks, failing)
+        return Observed(health, self._changes, self._superseded, self._late, self._ahead)
 
     def apply(self, result: CheckResult) -> None:
-        before = self._locations.get(result.location)
-        at = result.scheduled_at
-        badness = self._badness(result)
-        if badness > self._worst_news and self._is_fresh(result):
-            self._worst_news = badness
-        if before and before.at <= self._believed_until and not before.precedes(result):
-            self._apply_late(before, result)
+        before, at = self._locations.get(result.location), result.scheduled_at
+        if at > self._now + _SKEW_S:
+            self._ahead.append(result)
             return
-        after = next_state(before, result, self._rules)
+        if before and at <= before.at:
+            self._late.append(result)
+            return
+        after = self._locations[result.location] = next_state(before, result, self._rules)
         if before:
-            after = self._supersede(before, after, result)
-        self._locations[result.location] = after
-        was_old = before is not None and self._is_old(before.at)
+            self._superseded.append((result.location, before.point, at))
         if at > self._last_at:
             self._last_at = min(at, self._now)
-        is_old, turned = self._is_old(at), turned_at(before, after)
-        if before and before.level:
-            self._note_recheck(before, after, turned, caught_up=was_old and not is_old)
-        concerns_incidents = after.level or self._outage or self._no_data or self._flapping
-        if not is_old and result.up is not None and concerns_incidents:
-            self._update_incidents(result, after, turned)
+        badness, is_fresh = self._badness(result), self._is_fresh(result)
+        if is_fresh:
+            self._worst_news = max(self._worst_news, badness)
+        turned = turned_at(before, after)
+        alone = self._alone.pop(result.location, None)
+        if alone and turned is not None:
+            self._changes.append(alone.ended(turned, quiet=self._flapping is not None))
+            alone = None
+        if at < self._last_at - self._reach_s:
+            self._follow_alone(alone, result, after, turned)
+        elif result.up is not None and (after.level or self._outage or self._no_data or self._flapping):
+            self._worst = max(self._worst, badness)
+            self._fresh = self._fresh or is_fresh
+            self._update_incidents(result, after, alone.started_at if alone else turned)
 
-    def _is_old(self, at: float) -> bool:
-        """Return whether a result of this slot is too old to say how the monitor is."""
-        return at < self._last_at - self._reach_s
-
-    def _note_recheck(
-        self, before: LocationState, after: LocationState, turned: float | None, *, caught_up: bool
+    def _follow_alone(
+        self, alone: Episode | None, result: CheckResult, state: LocationState, turned_at: float | None
     ) -> None:
-        """Note the time in which a location was bad, where that may change what is stored of it.
-
-        Its results did not count while they were old: an outage may have begun or gone on in them.
-        """
-        is_better = turned is not None and after.level < before.level
-        last = after.at if turned is None else turned
-        if caught_up or (is_better and (self._is_old(after.at) or self._turned_after(last))):
-            self._rechecks.append(Recheck(_bad_since(before), last))
+        """Follow a location whose results come long after those of the others; it counts for itself only."""
+        if state.level and not alone:
+            locations = _decided(self._locations, self._last_at - self._reach_s).keys() | {result.location}
+            at, names = result.scheduled_at, (result.location,)
+            started_at = at if turned_at is None else turned_at
+            if kind := _kind(int(state.down), 1, quorum(self._rules, len(locations))):
+                alone = Episode(kind, started_at, at, self._now, result.reason, result.detail, names)
+        if alone:
+            self._alone[result.location] = alone
 
     def _badness(self, result: CheckResult) -> int:
         if result.up is False:
             return _FAILED
         return _SLOW if result.degraded and self._rules.degraded else 0
 
-    def _apply_late(self, newest: LocationState, result: CheckResult) -> None:
-        at = result.scheduled_at
-        self._late.append(result)
-        if result.up is not None:
-            self._rechecks.append(Recheck(at, at, passed=not self._badness(result) and not newest.may_turn))
-        if result.up and newest.unproven and not is_long_after(newest.at, at + self._reach_s):
-            self._locations[result.location] = msgspec.structs.replace(newest, unproven=False)
-
-    def _supersede(self, before: LocationState, after: LocationState, result: CheckResult) -> LocationState:
-        """Store for uptime which result counted until this one, by their slots.
-
-        Returns `after`, corrected if the clock was set back.
-        """
-        latest = before.latest
-        if not result.scheduled_at <= latest.at <= self._believed_until:
-            self._superseded.append((result.location, latest, result.scheduled_at))
-        else:
-            self._late.append(result)
-            after = msgspec.structs.replace(after, ahead=latest)
-        return after if result.scheduled_at > before.at else self._set_back(after)
-
-    def _set_back(self, after: LocationState) -> LocationState:
-        """Forget the instants that the clock had reached before it was set back."""
-        at = after.at
-        self._last_at = at
-        self._turned_at = tuple(turned_at for turned_at in self._turned_at if turned_at <= at)
-        if self._outage:
-            self._outage = msgspec.structs.replace(
-                self._outage,
-                started_at=min(self._outage.started_at, at),
-                decided_at=min(self._outage.decided_at, at),
-            )
-        slowness = msgspec.structs.replace(
-            after.slowness, since=min(after.slowness.since, at), streak_at=min(after.slowness.streak_at, at)
-        )
-        return msgspec.structs.replace(
-            after, since=min(after.since, at), streak_at=min(after.streak_at, at), slowness=slowness
-        )
-
     def _is_fresh(self, result: CheckResult) -> bool:
         return result.timestamp + result.response_time >= self._news_at
 
     def _update_incidents(self, result: CheckResult, state: LocationState, turned_at: float | None) -> None:
         at = result.scheduled_at
-        self._fresh = self._fresh or self._is_fresh(result)
-        self._worst = max(self._worst, self._badness(result))
         if self._no_data and self._fresh:
             self._changes.append(self._no_data.ended(at))
             self._no_data = None
@@ -306,9 +257,6 @@ class _Course:
         self._turned_at = (*self._turned_within(at), at)[-_FLAPPING_CHANGES - 1 :]
         if len(self._turned_at) > _FLAPPING_CHANGES and not self._flapping:
             self._flapping = Episode(Kind.FLAPPING, self._turned_at[0], at, self._now, detail=_FLAPS)
-
-    def _turned_after(self, at: float) -> bool:
-        return any(turned_at > at for turned_at in self._turned_at[-1:])
 
     def _turned_within(self, at: float) -> list[float]:
         return [turned_at for turned_at in self._turned_at if turned_at > at - _FLAPPING_S]

@@ -2,14 +2,10 @@
 
 In the same way it is slow until enough checks are fast, where the rules ask for that.
 
-Pure. A location's results count in the order in which they were made, whenever they come: that is the order
-of their slots, unless the clock was set back.
+Pure. A location's results count in the order of their slots.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from heapq import merge
-from operator import attrgetter
+from collections.abc import Mapping
 
 import msgspec
 
@@ -18,7 +14,6 @@ from monitor.result import CheckResult
 from monitor.runtime.text import HOUR_S
 from monitor.uptime.sums import Status, UptimePoint, status_of
 
-_NUMBER_AND_SLOT, _SLOT = attrgetter("number", "scheduled_at"), attrgetter("scheduled_at")
 _FORGOTTEN_S = HOUR_S  # slow checks leave gaps of more than their intervals, but not that long
 
 
@@ -55,9 +50,6 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The newest result counts until then, or until the next one."""
     status: Status
     """By the newest result alone."""
-    process: str = ""
-    """Which process made it, and its number there."""
-    number: int = 0
     known_at: float | None = None
     """Slot of the newest result that shows whether the site is up."""
     down: bool = False
@@ -69,17 +61,9 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Slot of the first of these."""
     failed: tuple[float | None, ...] = ()
     """With a sample: its results while the location is up; of a failed one the slot, of a passed one null."""
-    ahead: UptimePoint | None = None
-    """The result of the latest slot, if the clock was set back since."""
     unproven: bool = False
     """Whether no check has passed since the first result, or since the first one after a long time."""
     slowness: Slowness = _NOT_SLOW
-
-    def precedes(self, result: CheckResult) -> bool:
-        """Return whether the result was made after the newest one; those of two processes go by slots."""
-        if self.process and self.process == result.process:
-            return result.number > self.number
-        return result.scheduled_at > self.at
 
     @property
     def is_decided(self) -> bool:
@@ -92,15 +76,9 @@ class LocationState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return 2 if self.down else int(self.slowness.slow)
 
     @property
-    def may_turn(self) -> bool:
-        """Return whether it is down or slow, or some of its newest results failed or were slow."""
-        is_steady = self.streak == 0 and self.slowness == _NOT_SLOW
-        return self.down or not is_steady or any(slot is not None for slot in self.failed)
-
-    @property
-    def latest(self) -> UptimePoint:
-        """Return the result of the latest slot."""
-        return self.ahead or UptimePoint(self.at, self.status, self.until)
+    def point(self) -> UptimePoint:
+        """Return the newest result, for uptime."""
+        return UptimePoint(self.at, self.status, self.until)
 
 
 def turned_at(before: LocationState | None, after: LocationState) -> float | None:
@@ -123,31 +101,10 @@ def quorum(rules: Rules, reporting: int) -> int:
     return min(rules.quorum or (reporting + 1) // 2, reporting)
 
 
-def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
-    """Return results of one monitor in the order in which they were made, as far as that is known.
-
-    Each process numbers its results, so a clock that is set does not matter; results of several processes go
-    by their slots.
-    """
-    made_by: defaultdict[tuple[str, str], list[CheckResult]] = defaultdict(list)
-    for result in results:
-        made_by[result.location, result.process].append(result)
-    for made in made_by.values():
-        made.sort(key=_NUMBER_AND_SLOT)
-    if len(made_by) == 1:
-        return made
-    return list(merge(*made_by.values(), key=_SLOT))
-
-
 def point_of(result: CheckResult, rules: Rules) -> UptimePoint:
     """Return what the result means for uptime."""
     at = result.scheduled_at
     return UptimePoint(at, status_of(result.up, result.degraded), at + rules.reach_s)
-
-
-def is_long_after(at: float, until: float) -> bool:
-    """Return whether a result at `at` comes too late to be in a row with one that counted until `until`."""
-    return at > until + _FORGOTTEN_S
 
 
 def next_state(before: LocationState | None, result: CheckResult, rules: Rules) -> LocationState:
@@ -156,20 +113,16 @@ def next_state(before: LocationState | None, result: CheckResult, rules: Rules) 
     A result that agrees with the state clears the streak: one lucky answer during an outage does not bring
     its end any nearer. A long time without results clears it too: what lies on both sides is not in a row.
     """
-    at, up, process, number = result.scheduled_at, result.up, result.process, result.number
+    at, up = result.scheduled_at, result.up
     until, status = at + rules.reach_s, status_of(up, result.degraded)
     before = before or LocationState(at, until, status, unproven=True)
-    if is_long_after(at, before.until):
+    if at > before.until + _FORGOTTEN_S:
         slowness = msgspec.structs.replace(before.slowness, streak=0)
         before = msgspec.structs.replace(before, streak=0, failed=(), unproven=True, slowness=slowness)
     unproven = before.unproven and not up
     if up is None:
-        return msgspec.structs.replace(
-            before, at=at, until=until, status=status, process=process, number=number, ahead=None
-        )
-    after = LocationState(
-        at, until, status, process, number, at, before.down, before.since, unproven=unproven
-    )
+        return msgspec.structs.replace(before, at=at, until=until, status=status)
+    after = LocationState(at, until, status, at, before.down, before.since, unproven=unproven)
     if rules.degraded or before.slowness.slow:
         after = msgspec.structs.replace(after, slowness=before.slowness.after(result, rules))
     if up != before.down and not rules.sample:

@@ -27,7 +27,7 @@ class Kind(StrEnum):
     FLAPPING = "flapping"
 
 
-ChangeName = Literal["opened", "changed", "resolved", "past", "moved"]
+ChangeName = Literal["opened", "changed", "resolved", "past"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ class Change:
     """A change of one incident, to be stored.
 
     People are alerted of it, unless it is `quiet`. `past` is an incident that was over before it was known.
-    No one is alerted of the others: an open incident has another reason since (`changed`), or another
-    beginning (`moved`).
+    No one is alerted of an open incident that has another reason since (`changed`).
     """
 
     change: ChangeName
@@ -47,8 +46,6 @@ class Change:
     detail: str | None = None
     locations: tuple[str, ...] = ()
     quiet: bool = False
-    seen_from: float | None = None
-    """An incident that is known to have begun by this instant keeps its beginning."""
 
 
 class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -76,7 +73,7 @@ class Episode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     def ended(self, at: float, *, quiet: bool = False) -> Change:
         """Return the change that ends it: `resolved`, or `past` if it was never opened."""
-        return self.change("resolved" if self.was_opened else "past", at, quiet=quiet)
+        return self.change("resolved" if self.was_opened else "past", max(at, self.started_at), quiet=quiet)
 
     def opened(self, *, quiet: bool) -> tuple[Change, "Episode"]:
         """Return the change that opens it, and the episode after that."""
@@ -93,8 +90,8 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     flapping: Episode | None = None
     turned_at: tuple[float, ...] = ()
     """When outages began and ended, within the last hour."""
-    unchecked_after: float = msgspec.field(default=0.0, name="rested_at")
-    """Slot of the newest result before a time in which nobody checked the monitor."""
+    alone: dict[str, Episode] = {}
+    """What goes on at a location whose results come long after those of the others."""
 
     @property
     def last_at(self) -> float:

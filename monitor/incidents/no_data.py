@@ -271,4 +271,4 @@ def end_unchecked(health: Health, now: float) -> tuple[Health, list[Change]]:
         )
         for name, state in health.locations.items()
     }
-    return Health(locations, unchecked_after=max(health.unchecked_after, health.last_at)), changes
+    return Health(locations), changes

@@ -42,11 +42,6 @@ class Rules:
         """Return how long a result counts for its location if no other one comes."""
         return REACH * self.interval_s
 
-    @property
-    def memory(self) -> int:
-        """Return how many results are certainly enough to know how a location is."""
-        return 10 + self.failures + self.successes + (self.sample.of if self.sample else 0)
-
 
 _DEFAULT = Rules()
 

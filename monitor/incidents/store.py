@@ -4,12 +4,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 
 from monitor.incidents.model import Change, Health
-from monitor.result import CheckResult
 
 # In one order, so that two processes that save results of the same monitors cannot wait for each other.
 _LOCK = "SELECT monitor, health FROM health_states WHERE monitor = ANY($1) ORDER BY monitor FOR UPDATE"
@@ -26,7 +24,7 @@ FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[]) AS now (monitor, s
 WHERE health_states.monitor = now.monitor
 """
 
-# Each of the six statements takes changes of one sort, as a JSON array of objects. It returns the rows that
+# Each of the four statements takes changes of one sort, as a JSON array of objects. It returns the rows that
 # it adds to health_changes.
 
 # There is nothing to decide about it.
@@ -34,7 +32,7 @@ _CHANGE = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
         monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean, seen_from float8)
+        reason text, detail text, locations text[], quiet boolean)
 ), latest AS (
     SELECT DISTINCT ON (monitor, kind) * FROM change ORDER BY monitor, kind, at DESC
 ), incident AS (
@@ -53,7 +51,7 @@ _RESOLVE = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
         monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean, seen_from float8)
+        reason text, detail text, locations text[], quiet boolean)
 ), incident AS (
     UPDATE health_incidents AS known SET ended_at = greatest(change.at, known.started_at) FROM change
     WHERE known.monitor = change.monitor AND known.kind = change.kind AND ended_at IS NULL
@@ -71,7 +69,7 @@ _OPEN = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
         monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean, seen_from float8)
+        reason text, detail text, locations text[], quiet boolean)
 ), incident AS (
     INSERT INTO health_incidents (monitor, kind, started_at, noticed_at, reason, detail, locations)
     SELECT monitor, kind, greatest(change.started_at, (
@@ -92,49 +90,12 @@ FROM change JOIN incident USING (monitor, kind)
 RETURNING id
 """
 
-# Late results show when a known outage really began and ended, unless it is one of several.
-_CORRECT = """
+# What overlaps an incident that is known was seen when it happened, from another location. Takes one change.
+_PAST = """
 WITH change AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
         monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean, seen_from float8)
-)
-UPDATE health_incidents AS known SET ended_at = change.at, started_at = CASE
-    WHEN known.started_at <= change.seen_from THEN known.started_at ELSE change.started_at END
-FROM change
-WHERE known.monitor = change.monitor AND known.kind = change.kind
-    AND known.started_at < change.at AND known.ended_at > change.started_at
-    AND (SELECT count(*) FROM (
-        SELECT FROM health_incidents AS seen
-        WHERE seen.monitor = change.monitor AND (
-            seen.kind = change.kind
-            OR seen.kind IN ('down', 'partial') AND change.kind IN ('down', 'partial'))
-        AND seen.started_at < change.at AND (seen.ended_at IS NULL OR seen.ended_at > change.started_at)
-    ) AS seen) = 1
-"""
-
-_MOVE = """
-WITH change AS (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
-        monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean, seen_from float8)
-)
-UPDATE health_incidents AS known SET started_at = greatest(change.started_at, (
-    SELECT max(ended_at) FROM health_incidents AS seen
-    WHERE seen.monitor = change.monitor AND (
-        seen.kind = change.kind
-        OR seen.kind IN ('down', 'partial', 'degraded')
-        AND change.kind IN ('down', 'partial', 'degraded'))
-    AND seen.ended_at <= known.started_at))
-FROM change WHERE known.monitor = change.monitor AND known.kind = change.kind AND ended_at IS NULL
-"""
-
-# Late results may show an outage that was seen when it happened, in part or from another location.
-_ADD_PAST = """
-WITH change AS (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS change (
-        monitor text, kind text, change text, at float8, started_at float8, noticed_at float8,
-        reason text, detail text, locations text[], quiet boolean, seen_from float8)
+        reason text, detail text, locations text[], quiet boolean)
 ), incident AS (
     INSERT INTO health_incidents (
         monitor, kind, started_at, noticed_at, ended_at, past, reason, detail, locations)
@@ -146,12 +107,12 @@ WITH change AS (
             OR seen.kind IN ('down', 'partial', 'degraded')
             AND change.kind IN ('down', 'partial', 'degraded'))
         AND seen.started_at < change.at AND (seen.ended_at IS NULL OR seen.ended_at > change.started_at))
-    RETURNING id, monitor, kind, started_at, started_at AS began_at
+    RETURNING id
 )
 INSERT INTO health_changes (
     incident_id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet)
-SELECT id, monitor, kind, change, greatest(at, began_at), noticed_at, reason, detail, locations, quiet
-FROM change JOIN incident USING (monitor, kind, started_at)
+SELECT id, monitor, kind, change, at, noticed_at, reason, detail, locations, quiet
+FROM change CROSS JOIN incident
 RETURNING id
 """
 
@@ -166,22 +127,8 @@ _STATEMENTS = (
     ("changed", _CHANGE),
     ("resolved", _RESOLVE),
     ("opened", _OPEN),
-    ("past", _CORRECT),
-    ("moved", _MOVE),
-    ("past", _ADD_PAST),
+    ("past", _PAST),
 )
-
-_ANY_OUTAGE = """
-SELECT EXISTS (
-    SELECT FROM health_incidents
-    WHERE monitor = $1 AND kind IN ('down', 'partial', 'degraded') AND started_at <= $3
-        AND (ended_at IS NULL OR ended_at >= $2))
-"""
-
-_HISTORY = """
-SELECT scheduled_at, location, up, coalesce(degraded, false) AS degraded, reason, detail FROM health_data
-WHERE monitor = $1 AND scheduled_at > $2 AND scheduled_at <= $3 ORDER BY scheduled_at
-"""
 
 _decoder = msgspec.json.Decoder(Health)
 _encoder = msgspec.json.Encoder()
@@ -237,36 +184,8 @@ async def store_changes(
         sorts[change.change].append({**asdict(change), "monitor": monitor, "noticed_at": now})
     ids: list[int] = []
     for sort, statement in _STATEMENTS:
-        if sorts[sort]:
-            rows = await connection.fetch(statement, _encoder.encode(sorts[sort]).decode())
+        some = sorts[sort]
+        for together in [[each] for each in some] if sort == "past" else filter(None, [some]):
+            rows = await connection.fetch(statement, _encoder.encode(together).decode())
             ids += [row["id"] for row in rows]
     return [StoredChange(*row) for row in await connection.fetch(_STORED, ids)] if ids else []
-
-
-async def any_outage(connection: Any, monitor: str, start: float, end: float) -> bool:
-    """Return whether an outage is stored that touches the time from `start` to `end`."""
-    found: bool = await connection.fetchval(_ANY_OUTAGE, monitor, start, end)
-    return found
-
-
-async def history(connection: Any, monitor: str, start: float, end: float) -> list[CheckResult]:
-    """Return the results of a monitor after `start`, in the order of slots, as far as incidents need them."""
-    rows = await connection.fetch(_HISTORY, monitor, start, end)
-    return [
-        CheckResult(
-            timestamp=row["scheduled_at"],
-            response_data="",
-            response_status=None,
-            response_time=0,
-            id=UUID(int=0),
-            monitor=monitor,
-            url="",
-            location=row["location"] or "",
-            scheduled_at=row["scheduled_at"],
-            up=row["up"],
-            degraded=row["degraded"],
-            reason=row["reason"],
-            detail=row["detail"],
-        )
-        for row in rows
-    ]

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from monitor.incidents.course import Recheck, observe, status
+from monitor.incidents.course import observe, status
 from monitor.incidents.location import LocationState
 from monitor.incidents.model import Episode, Health, Kind
 from monitor.incidents.no_data import end_unchecked, open_no_data
@@ -80,61 +80,10 @@ def test_a_result_that_came_before_does_not_count_twice() -> None:
     health, _ = live(checks("--"))
     again = check(1, "-")
 
-    health, new, _, late, *_ = observe(health, [again], Rules(), again.timestamp + 1)
+    health, new, _, late, _ = observe(health, [again], Rules(), again.timestamp + 1)
 
     assert (new, late) == ([], [again])
     assert health.locations["here"].streak == 2
-
-
-def test_a_late_result_changes_nothing_of_the_present() -> None:
-    before, _ = live([check(5), check(6)])
-
-    after, new, _, late, rechecks, _ = observe(before, checks("---"), Rules(), START + 400)
-
-    assert (after, new) == (before, [])
-    assert late == checks("---")
-    assert rechecks == [Recheck(each.scheduled_at, each.scheduled_at) for each in late]
-
-
-@pytest.mark.parametrize(
-    ("signs", "rules", "passed"),
-    [
-        ("+++", Rules(), True),
-        ("+--", Rules(), False),
-        ("---", Rules(), False),
-        ("-++", Rules(sample=Sample(of=4, bad=3)), False),
-        ("+++", Rules(sample=Sample(of=4, bad=3)), True),
-    ],
-)
-def test_a_late_pass_matters_where_others_failed(signs: str, rules: Rules, passed: bool) -> None:
-    before, _ = live(checks(signs, first=1), rules)
-
-    assert observe(before, [check(1.5)], rules, START + 400).rechecks == [
-        Recheck(START + 90, START + 90, passed=passed)
-    ]
-    assert observe(before, [check(1.5, "?")], rules, START + 400).rechecks == []
-
-
-def test_a_clock_that_was_ahead_makes_no_later_result_late() -> None:
-    ahead, _, *_ = observe(Health(), [check(120)], Rules(), START)
-
-    _, changed = live(checks("---"), health=ahead)
-
-    assert in_slots(changed) == [("opened", DOWN, 0, 2)]
-
-
-def test_a_clock_may_be_a_little_ahead() -> None:
-    health, _, *_ = observe(Health(), [check(1)], Rules(), START)
-
-    assert observe(health, [check(0)], Rules(), START).late == [check(0)]
-
-
-def test_a_location_whose_clock_is_ahead_does_not_hide_the_others() -> None:
-    ahead, _, *_ = observe(Health(), [check(120, "+", "ahead")], Rules(quorum=1), START)
-
-    _, changed = live(checks("---"), Rules(quorum=1), ahead)
-
-    assert in_slots(changed) == [("opened", DOWN, 0, 2)]
 
 
 def test_an_outage_that_is_over_when_its_results_come_is_past() -> None:
@@ -174,16 +123,6 @@ def test_a_short_interval_does_not_make_news_old() -> None:
 
     assert observe(Health(), failing, rules, failing[-1].timestamp + 60).changes
     assert not observe(Health(), failing, rules, failing[-1].timestamp + 61).changes
-
-
-def test_a_clock_that_is_behind_delays_an_incident_but_does_not_hide_it() -> None:
-    behind_s = 7_200
-    health, opened = Health(), []
-    for result in checks("------"):
-        health, new, *_ = observe(health, [result], Rules(), result.timestamp + behind_s)
-        opened += in_slots(new)
-
-    assert opened == [("opened", DOWN, 0, 2)]
 
 
 @pytest.mark.parametrize("behind_s", [1, 7_200])
@@ -306,8 +245,8 @@ def test_what_an_earlier_version_stored_is_read() -> None:
 
     health = msgspec.json.decode(b'{"silence":%s,"rested_at":4.0}' % episode, type=Health)
 
-    assert health == Health(no_data=Episode(NO_DATA, 1.0, 2.0, 3.0, was_opened=True), unchecked_after=4.0)
-    assert msgspec.json.encode(health) == b'{"silence":%s,"rested_at":4.0}' % episode
+    assert health == Health(no_data=Episode(NO_DATA, 1.0, 2.0, 3.0, was_opened=True))
+    assert msgspec.json.encode(health) == b'{"silence":%s}' % episode
 
 
 def test_what_is_not_stored_of_a_location_is_as_usual() -> None:
@@ -317,14 +256,11 @@ def test_what_is_not_stored_of_a_location_is_as_usual() -> None:
         1.0,
         2.0,
         "up",
-        process="",
-        number=0,
         known_at=None,
         down=False,
         since=0.0,
         streak=0,
         streak_at=0.0,
         failed=(),
-        ahead=None,
         unproven=False,
     )

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from monitor.incidents.course import Recheck, observe, status
+from monitor.incidents.course import observe, status
 from monitor.incidents.location import LocationState, Slowness
 from monitor.incidents.model import Health, Kind
 from monitor.incidents.no_data import end_unchecked
@@ -20,7 +20,6 @@ from tests.observing import (
     checks,
     in_slots,
     live,
-    made,
     together,
 )
 
@@ -154,13 +153,6 @@ def test_it_ends_when_nobody_checks_any_more() -> None:
     assert live(checks("~~", first=20), SLOW_COUNTS, rested)[1] == []
 
 
-def test_it_begins_and_ends_by_a_clock_that_is_set_back() -> None:
-    health, opened = live(made((100, "~~"), (0, "~~++")), SLOW_COUNTS)
-
-    assert in_slots(opened) == [("opened", DEGRADED, 0, 0), ("resolved", DEGRADED, 0, 2)]
-    assert health.locations["here"].slowness == Slowness(since=START + 120)
-
-
 @pytest.mark.parametrize(
     ("locations", "expected", "word"),
     [
@@ -178,35 +170,6 @@ def test_half_of_the_locations_make_a_monitor_degraded(
 
     assert in_slots(changed)[: len(expected)] == expected
     assert status(health, SLOW_COUNTS) == word
-
-
-@pytest.mark.parametrize(
-    ("signs", "late", "rules", "passed"),
-    [
-        ("+++", "+", SLOW_COUNTS, True),
-        ("+++", "~", SLOW_COUNTS, False),
-        ("+++", "~", RULES, True),
-        ("+~~", "+", SLOW_COUNTS, False),
-        ("~~~", "+", SLOW_COUNTS, False),
-        ("+~~", "+", RULES, True),
-    ],
-)
-def test_a_late_result_matters_where_it_may_be_of_a_streak(
-    signs: str, late: str, rules: Rules, passed: bool
-) -> None:
-    before, _ = live(checks(signs, first=1), rules)
-
-    assert observe(before, [check(1.5, late)], rules, START + 400).rechecks == [
-        Recheck(START + 90, START + 90, passed=passed)
-    ]
-
-
-def test_old_results_of_a_location_that_was_slow_are_looked_at_again() -> None:
-    health, _ = live(checks("+" * 20, "a"), SLOW_COUNTS)
-
-    seen = observe(health, checks("~~~++", "b"), SLOW_COUNTS, START + 1_201)
-
-    assert seen.rechecks == [Recheck(START, START + 180)]
 
 
 def test_slowness_survives_the_database() -> None:

@@ -1,18 +1,12 @@
 """How many locations make a monitor down."""
 
-from typing import Any
-
 import pytest
 
-from monitor.incidents.course import Recheck, observe, retrace, status
-from monitor.incidents.model import Health
+from monitor.incidents.course import status
 from monitor.incidents.rules import Rules
-from monitor.result import CheckResult
 from tests.observing import (
     DOWN,
     PARTIAL,
-    START,
-    check,
     checks,
     in_slots,
     live,
@@ -93,15 +87,6 @@ def test_a_location_that_comes_back_after_hours_and_fails_does_not_end_an_outage
     assert in_slots(changed) == [("opened", DOWN, 203, 205)]
 
 
-@pytest.mark.parametrize(("slot", "unproven"), [(99, False), (37, False), (36, True)])
-def test_a_late_pass_decides_how_a_new_location_is_unless_it_is_hours_old(slot: int, unproven: bool) -> None:
-    health, _ = live([check(100, "-")])
-
-    health, *_ = observe(health, [check(slot)], Rules(), START + 6_060)
-
-    assert health.locations["here"].unproven == unproven
-
-
 def test_a_new_location_whose_first_checks_fail_is_no_reason_for_partial() -> None:
     _, changed = live(together(a="------++", b="   --+  "), Rules(quorum=2))
 
@@ -113,33 +98,6 @@ def test_a_location_without_network_does_not_count() -> None:
     _, changed = live(together(a="-----????", b="+++++++++", c="+++++++++"))
 
     assert in_slots(changed) == [("opened", PARTIAL, 0, 2), ("resolved", PARTIAL, 0, 8)]
-
-
-def test_results_of_a_location_that_is_hours_behind_do_not_count_now() -> None:
-    health, _ = live(together(a="+++++++++"))
-
-    late, new, _, _, rechecks, _ = observe(health, checks("---", "b"), Rules(), START + 540)
-
-    assert (new, rechecks) == ([], [])
-    assert late.locations["b"].down
-
-
-def test_an_outage_that_a_location_shows_hours_later_needs_a_recheck() -> None:
-    health, _ = live(together(a="+++++++++++++"))
-
-    observed = observe(health, checks("+---++", "b"), Rules(), START + 780)
-
-    assert observed.changes == []
-    assert observed.rechecks == [Recheck(START + 60, START + 240)]
-
-
-def test_the_past_of_all_locations_shows_what_late_results_add() -> None:
-    def past(results: list[CheckResult]) -> list[Any]:
-        return in_slots(retrace(Health(), results, Rules())[1])
-
-    assert past(together(a="+---++++++", b="++++++++++", c="+---++++++")) == [("past", DOWN, 1, 4)]
-    assert past(checks("+----")) == []
-    assert past(checks("---++" * 4)) == [("past", DOWN, 5 * outage, 5 * outage + 3) for outage in range(4)]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def incidents(parts: Sequence[Sequence[CheckResult]], rules: Rules, late_s: floa
     """Every incident that is found, with its end or None."""
     health, ended = Health(), []
     for batch in parts:
-        health, new, _, late, *_ = observe(health, batch, rules, START + 7_201 + late_s)
+        health, new, _, late, _ = observe(health, batch, rules, START + 7_201 + late_s)
         assert not late
         ended += [(each.kind, each.started_at, each.at) for each in new if each.change != "opened"]
         health = msgspec.json.decode(msgspec.json.encode(health), type=Health)

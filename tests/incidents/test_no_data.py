@@ -105,6 +105,7 @@ async def test_three_intervals_without_a_result_are_an_incident(database: str, s
         assert incident["started_at"] == START
         assert incident["noticed_at"] == pytest.approx(START + PATIENCE_S, abs=2 * LOOK_S)
 
+        process.clock.advance(120)
         await process.store.save([check(5)])
         assert await changes(database) == [("shop", "no_data", "opened"), ("shop", "no_data", "resolved")]
 
@@ -159,8 +160,9 @@ async def test_a_monitor_is_looked_at_when_its_newest_known_result_is_too_old(
 ) -> None:
     process = Process(database, stream, "shop")
     async with process.reading() as consumer:
+        process.clock.advance(60)
         await process.store.save(checks("+++"))
-        await process.look_for(consumer, PATIENCE_S + 6 * LOOK_S)
+        await process.look_for(consumer, PATIENCE_S + 6 * LOOK_S - 90)
         await query(database, FORGET)
 
         await process.look_for(consumer, 60)
@@ -420,11 +422,12 @@ async def test_what_is_open_of_a_monitor_that_is_paused_or_gone_is_over(
 ) -> None:
     process = Process(database, stream, "shop", "paused")
     async with process.reading() as consumer:
+        process.clock.advance(60)
         await process.store.save(checks("---") + checks("---", monitor="paused") + checks("---", monitor="b"))
         process.rules.follow([monitor("paused", paused=True)])
-        await process.look_for(consumer, 240)
+        await process.look_for(consumer, 180)
         assert len(await changes(database)) == 3
-        await process.store.save(checks("-------", monitor="b"))
+        await process.store.save(checks("------", monitor="b"))
         await process.look_for(consumer, 100)
 
     assert sorted(await changes(database))[-4:] == [
