@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 from uvloop import new_event_loop
 
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.channels.trial import try_channels
 from monitor.config.alerts import Webhook
 from monitor.config.model import Config
@@ -210,7 +211,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
             unchecked = sum(not monitor.paused for monitor in config.monitors) - len(results)
             return 0 if not unchecked and all(result.up for result in results) else 1
         if options.test_alerts is not None:
-            trials = runner.run(try_channels(chosen_channels(config, options), config.location))
+            chosen = chosen_channels(config, options)
+            trials = runner.run(try_channels(Channels(lambda: chosen), chosen, config.location))
             with answer():
                 print(*(printable(str(trial)) for trial in trials), sep="\n")  # noqa: T201 - the answer
             return 0 if all(trial.error is None for trial in trials) else 1

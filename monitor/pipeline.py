@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.heartbeat import RecentResults, send_heartbeats
 from monitor.alerts.own_trouble import Trouble, send_own_trouble, troubles_of
-from monitor.alerts.sender import retry_after_s, send_alerts
+from monitor.alerts.sender import send_alerts
 from monitor.alerts.store import AlertStore
 from monitor.config.model import Config
 from monitor.config.public_url import MASK, public_url
@@ -252,14 +253,15 @@ async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
 async def _sending_alerts(running: Pipeline, *, alerting: bool) -> AsyncIterator[None]:
     """Send alerts and heartbeats; on leaving, what is being sent is sent, as far as the grace allows."""
     stop = asyncio.Event()
+    channels = Channels(lambda: running.config.alerts.channels)
     if alerting:
-        own = send_own_trouble(running.troubles, lambda: running.config, retry_after_s)
+        own = send_own_trouble(running.troubles, lambda: running.config, channels)
         running.run_beside("the alerts of the program itself", own)
     else:
         stop.set()
     stages, progress = running.stages, Progress("the alerting")
     running.watch.add(progress)
-    alerts = send_alerts(running.alerts, lambda: running.config, stop, progress)
+    alerts = send_alerts(running.alerts, channels, lambda: running.config, stop, progress)
     sending = stages.start("the alerting", alerts)
     heartbeat = send_heartbeats(running.recent, running.alerts.database, lambda: running.config)
     beating = stages.start("the heartbeat", heartbeat)

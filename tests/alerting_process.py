@@ -6,6 +6,7 @@ import sys
 
 from pydantic import SecretStr
 
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.sender import send_alerts
 from monitor.alerts.store import AlertStore
 from monitor.config.alerts import Alerts, Webhook
@@ -23,7 +24,9 @@ async def send(database: str, webhook: str, lease_s: float) -> None:
     channel = Webhook(webhook=SecretStr(webhook), secret=SecretStr("s3cret"))
     config = Config(monitors=MONITORS, alerts=Alerts(channels={"hook": channel}))
     store = AlertStore(Database(database))
-    await send_alerts(store, lambda: config, stop, Progress("the alerting"), look_s=0.05, lease_s=lease_s)
+    channels = Channels(lambda: config.alerts.channels)
+    progress = Progress("the alerting")
+    await send_alerts(store, channels, lambda: config, stop, progress, look_s=0.05, lease_s=lease_s)
     await store.database.close()
 
 

@@ -27,7 +27,7 @@ class AlertCounts:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.sent: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
-        """Alerts that will never be sent: refused for good, or given up."""
+        """Alerts that will never be sent: they were given up."""
         self.failed_attempts: Counter[str] = Counter()
         self._monotonic = monotonic
         self._waiting: Mapping[str, Waiting] = {}

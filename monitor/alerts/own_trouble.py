@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pydantic import SecretStr
-
-from monitor.alerts.channels.channel import Channel, NotDeliveredError, open_channel
+from monitor.alerts.channels.channels import GIVE_UP_S, Channels
 from monitor.alerts.message import Alert
 from monitor.alerts.situation import page_url_of
-from monitor.config.alerts import Webhook
 from monitor.config.model import Config
 from monitor.runtime.progress import Availability, Watch
 from monitor.runtime.tasks import Tasks
@@ -56,17 +53,17 @@ def troubles_of(watch: Watch, servers: Iterable[Availability], now: float) -> li
 async def send_own_trouble(
     troubles: Callable[[], Sequence[Trouble]],
     config: Callable[[], Config],
-    retry_after_s: Callable[[int], float],
+    channels: Channels,
     *,
     clock: Callable[[], float] = time.time,
     look_s: float = _LOOK_S,
 ) -> None:
     """Send one alert to each channel when trouble lasts, and one when none is left, until cancelled.
 
-    A channel that does not take an alert gets it again later, unless the trouble is over by then.
+    A channel that does not take an alert gets it again later, for a day, unless the trouble is over by then.
     """
     async with Tasks() as sending:
-        own = _OwnTrouble(troubles, config, retry_after_s, clock, sending)
+        own = _OwnTrouble(troubles, config, channels, clock, sending)
         while True:
             own.look()
             await asyncio.sleep(look_s)
@@ -76,7 +73,7 @@ async def send_own_trouble(
 class _OwnTrouble:
     troubles: Callable[[], Sequence[Trouble]]
     config: Callable[[], Config]
-    retry_after_s: Callable[[int], float]
+    channels: Channels
     clock: Callable[[], float]
     sending: Tasks
     lasting: Alert | None = None
@@ -88,20 +85,18 @@ class _OwnTrouble:
     busy: set[str] = field(default_factory=set)
     attempts: dict[str, int] = field(default_factory=dict)
     due_at: dict[str, float] = field(default_factory=dict)
-    channels: dict[str, tuple[SecretStr | Webhook, Channel]] = field(default_factory=dict)
 
     def look(self) -> None:
         """Note what has begun or ended, and start to send what channels do not know yet."""
         config, now = self.config(), self.clock()
         self._judge(config, now)
-        for name, settings in config.alerts.channels.items():
+        for name in self.channels.names:
             alert = (
                 None if (name in self.alerted) == (self.lasting is not None) else self.lasting or self.over
             )
             if alert and name not in self.busy and now >= self.due_at.get(name, now):
                 self.busy.add(name)
-                channel = self._channel(name, settings)
-                self.sending.start(f"the alert of the program to {name}", self._send(name, channel, alert))
+                self.sending.start(f"the alert of the program to {name}", self._send(name, alert))
 
     def _judge(self, config: Config, now: float) -> None:
         found = self.troubles()
@@ -118,31 +113,17 @@ class _OwnTrouble:
         self.due_at.clear()
         log.log(level, "%s", alert.title)
 
-    def _channel(self, name: str, settings: SecretStr | Webhook) -> Channel:
-        known = self.channels.get(name)
-        if known is None or known[0] != settings:
-            known = self.channels[name] = settings, open_channel(settings)
-        return known[1]
-
-    async def _send(self, name: str, channel: Channel, alert: Alert) -> None:
-        try:
-            await channel.send(-round(alert.at * 1_000), alert)
-        except NotDeliveredError as error:
-            log.warning("alert not sent to %s: %s: %s", name, alert.title, error)
-            if error.permanent:
-                self._note_alerted(name, alert)
-            attempts = self.attempts[name] = self.attempts.get(name, 0) + 1
-            self.due_at[name] = self.clock() + self.retry_after_s(attempts)
-        else:
-            log.info("alert sent to %s: %s", name, alert.title)
-            self._note_alerted(name, alert)
+    async def _send(self, name: str, alert: Alert) -> None:
+        attempts = self.attempts[name] = self.attempts.get(name, 0) + 1
+        refusal = await self.channels.deliver(name, -round(alert.at * 1_000), alert, attempts)
+        is_old = self.clock() >= alert.at + GIVE_UP_S
+        if refusal is not None:
+            self.due_at[name] = self.clock() + refusal.retry_after_s
+            if is_old:
+                log.error("alert to %s given up, after a day of attempts: %s", name, alert.title)
+        if refusal is None or is_old:
+            (self.alerted.add if alert.event == "own_trouble" else self.alerted.discard)(name)
         self.busy.discard(name)
-
-    def _note_alerted(self, name: str, alert: Alert) -> None:
-        if alert.event == "own_trouble":
-            self.alerted.add(name)
-        else:
-            self.alerted.discard(name)
 
 
 def compose_own_trouble(troubles: Sequence[Trouble], config: Config, now: float) -> Alert:

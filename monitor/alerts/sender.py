@@ -8,19 +8,16 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
 
-from pydantic import SecretStr
-
-from monitor.alerts.channels.channel import Channel, NotDeliveredError, open_channel
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.decision import decide
 from monitor.alerts.expiring import domain_warnings, warnings
 from monitor.alerts.situation import Plan
-from monitor.alerts.store import LEASE_S, LONGEST_WAIT_S, AlertStore, Claimed
-from monitor.config.alerts import Webhook
+from monitor.alerts.store import LEASE_S, AlertStore, Claimed
 from monitor.config.model import Config
 from monitor.runtime.progress import Progress
 from monitor.runtime.tasks import Tasks
@@ -33,25 +30,20 @@ _UNAVAILABLE_S = 5.0  # between attempts while the database is unavailable
 _WARN_S = 60.0
 _WARN_OF_S = 300.0  # certificates in older results were looked at before, except in late results
 _WARN_AMONG = 5  # results of each monitor: most of those without a certificate never have one
-_FIRST_RETRY_S = 5.0
 
 _T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
 
-def retry_after_s(attempts: int) -> float:
-    return float(min(_FIRST_RETRY_S * 2 ** min(attempts - 1, 10), LONGEST_WAIT_S))
-
-
 async def send_alerts(
     store: AlertStore,
+    channels: Channels,
     config: Callable[[], Config],
     stop: asyncio.Event,
     progress: Progress,
     *,
     clock: Callable[[], float] = time.time,
-    retry_after_s: Callable[[int], float] = retry_after_s,
     look_s: float = _LOOK_S,
     lease_s: float = LEASE_S,
 ) -> None:
@@ -60,7 +52,7 @@ async def send_alerts(
     A database that is unavailable is waited for. When cancelled, what was being sent may be sent again later.
     """
     async with Tasks() as sending:
-        sender = _Sender(store, sending, stop, clock, retry_after_s, lease_s, progress)
+        sender = _Sender(store, channels, sending, stop, clock, lease_s, progress)
         while not stop.is_set():
             sender.follow(config())
             progress.begin("PostgreSQL")
@@ -81,15 +73,14 @@ class _Sender:
     """The decisions and deliveries of one process."""
 
     store: AlertStore
+    channels: Channels
     sending: Tasks
     stop: asyncio.Event
     clock: Callable[[], float]
-    retry_after_s: Callable[[int], float]
     lease_s: float
     progress: Progress
     config: Config | None = None
     plan: Plan = field(init=False)
-    channels: Mapping[str, tuple[SecretStr | Webhook, Channel]] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     one_free: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a channel has nothing more to send."""
@@ -97,17 +88,9 @@ class _Sender:
     tidied_at: float = -math.inf
 
     def follow(self, config: Config) -> None:
-        """Use a configuration; channels that did not change stay as they are."""
-        if config is self.config:
-            return
-        self.config = config
-        self.plan = Plan(config)
-        self.channels = {
-            name: self.channels[name]
-            if name in self.channels and self.channels[name][0] == settings
-            else (settings, open_channel(settings))
-            for name, settings in config.alerts.channels.items()
-        }
+        if config is not self.config:
+            self.config = config
+            self.plan = Plan(config)
 
     async def look(self) -> None:
         """Decide on new changes, and start sending what is due."""
@@ -118,12 +101,11 @@ class _Sender:
         if _is_due(self.warned_at, _WARN_S, now):
             await self._upkeep(now)
             self.warned_at = now
-        idle = [name for name in self.channels if name not in self.busy]
+        idle = [name for name in self.channels.names if name not in self.busy]
         if idle:
             for claimed in await self.store.claim(idle, self.lease_s):
                 self.busy.add(claimed.channel)
-                _, channel = self.channels[claimed.channel]
-                self.sending.start(f"the alert to {claimed.channel}", self._send(claimed, channel))
+                self.sending.start(f"the alert to {claimed.channel}", self._send(claimed))
 
     async def _upkeep(self, now: float) -> None:
         """Warn of what expires; once an hour also of certificates in late results. Then tidy the store."""
@@ -142,40 +124,27 @@ class _Sender:
             if given_up:
                 log.error("%s given up, after a day of attempts", counted(given_up, "alert"))
 
-    async def _send(self, claimed: Claimed, channel: Channel) -> None:
+    async def _send(self, claimed: Claimed) -> None:
         """Send it, then the later ones of the channel."""
         name = claimed.channel
         waiting = [claimed]
         while waiting:
-            await self._send_one(waiting[0], channel)
-            if self.stop.is_set() or self.channels.get(name, (None, None))[1] is not channel:
+            await self._send_one(waiting[0])
+            if self.stop.is_set() or name not in self.channels.names:
                 break
             waiting = await _until_available(lambda: self.store.claim([name], self.lease_s))
         self.busy.discard(name)
         self.one_free.set()
 
-    async def _send_one(self, claimed: Claimed, channel: Channel) -> None:
-        self.progress.begin(f"the channel {claimed.channel}", claimed.channel, self.lease_s)
-        try:
-            await channel.send(claimed.id, claimed.alert)
-        except NotDeliveredError as error:
-            self.progress.end(claimed.channel)
-            await self._note_failure(claimed, error)
-        else:
-            self.progress.end(claimed.channel)
-            log.info("alert sent to %s: %s", claimed.channel, claimed.alert.title)
+    async def _send_one(self, claimed: Claimed) -> None:
+        name, alert = claimed.channel, claimed.alert
+        self.progress.begin(f"the channel {name}", name, self.lease_s)
+        refusal = await self.channels.deliver(name, claimed.id, alert, claimed.attempts)
+        self.progress.end(name)
+        if refusal is None:
             await _until_available(lambda: self.store.mark_sent(claimed))
-
-    async def _note_failure(self, claimed: Claimed, error: NotDeliveredError) -> None:
-        to, title = claimed.channel, claimed.alert.title
-        if error.permanent:
-            log.error("alert not sent to %s, and it never will be: %s: %s", to, title, error)
-            await _until_available(lambda: self.store.fail(claimed, str(error)))
-        else:
-            delay_s = self.retry_after_s(claimed.attempts)
-            log.warning("alert not sent to %s, trying again in %g s: %s: %s", to, delay_s, title, error)
-            if await _until_available(lambda: self.store.postpone(claimed, str(error), delay_s)):
-                log.error("alert to %s given up, as it takes others: %s", to, title)
+        elif await _until_available(lambda: self.store.postpone(claimed, *refusal)):
+            log.error("alert to %s given up, as it takes others: %s", name, alert.title)
 
 
 async def _until_available(attempt: Callable[[], Awaitable[_T]]) -> _T:

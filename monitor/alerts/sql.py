@@ -115,11 +115,6 @@ WHERE id = $1 AND attempts = $2 AND attempts >= $3 AND due_at IS NOT NULL AND EX
 RETURNING true
 """
 
-FAILED = """
-UPDATE health_deliveries SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL, error = $3
-WHERE id = $1 AND attempts = $2 AND due_at IS NOT NULL
-"""
-
 GIVEN_UP = """
 UPDATE health_deliveries SET failed_at = extract(epoch FROM clock_timestamp()), due_at = NULL,
     error = coalesce(error || '; given up', 'given up: no process has this channel')

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor.alerts import sql
+from monitor.alerts.channels.channels import GIVE_UP_S, LONGEST_WAIT_S
 from monitor.alerts.counts import AlertCounts, Waiting
 from monitor.alerts.decision import Decision, Delivery
 from monitor.alerts.expiring import SeenChain
@@ -22,9 +23,6 @@ from monitor.uptime.maintenance import MadeWindow, MadeWindows
 
 LEASE_S = 180.0
 """Whoever claims a delivery has so long to send it; that is longer than any channel takes."""
-LONGEST_WAIT_S = 600.0
-"""No delivery waits longer for its next attempt."""
-GIVE_UP_S = DAY_S
 REFUSALS = 10
 """After so many of one alert, about half an hour, it is given up if the channel takes others."""
 PROVEN_S = 1_800.0
@@ -150,12 +148,6 @@ class AlertStore:
         self.counts.failed_attempts[claimed.channel] += 1
         self.counts.failed[claimed.channel] += given_up
         return given_up
-
-    async def fail(self, claimed: Claimed, error: str) -> None:
-        """Store that it can never be sent."""
-        await self.database.fetch(sql.FAILED, claimed.id, claimed.attempts, error)
-        self.counts.failed_attempts[claimed.channel] += 1
-        self.counts.failed[claimed.channel] += 1
 
     async def tidy(self, give_up_s: float = GIVE_UP_S, keep_s: float = KEEP_S) -> int:
         """Give up what could not be sent for a day, and return how many; delete what was done long ago."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.own_trouble import (
     Trouble,
     compose_own_trouble,
@@ -68,7 +69,11 @@ async def sending(config: Config, retry_after_s: Callable[[int], float] = lambda
     world = World(config)
     task = asyncio.create_task(
         send_own_trouble(
-            world.look, lambda: world.config, retry_after_s, clock=lambda: world.now, look_s=0.01
+            world.look,
+            lambda: world.config,
+            Channels(lambda: world.config.alerts.channels, retry_after_s),
+            clock=lambda: world.now,
+            look_s=0.01,
         )
     )
     yield world
@@ -169,14 +174,24 @@ async def test_a_channel_that_was_never_alerted_gets_no_end(receiver: HttpReceiv
     assert events(receiver) == ["own_trouble", "own_trouble"]
 
 
-async def test_what_a_channel_refuses_for_good_is_not_sent_again(receiver: HttpReceiver) -> None:
-    receiver.statuses = [404]
-    async with sending(configured(receiver), lambda _: 0.0) as world:
+async def test_what_a_channel_did_not_take_for_a_day_is_given_up(
+    receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.statuses = [404, 404, 404]
+    async with sending(configured(receiver), lambda _: 600.0) as world:
         world.troubles, world.now = [AWAY], NOW + 120
         await got(receiver, 1)
+        world.now += 86_399
+        await got(receiver, 2)
+        await world.after_looks()
+        world.now += 600
+        await got(receiver, 3)
+        await world.after_looks()
+        world.now += 600
         await world.after_looks()
 
-    assert events(receiver) == ["own_trouble"]
+    assert events(receiver) == ["own_trouble"] * 3
+    assert caplog.text.count("alert to hook1 given up, after a day of attempts: The website health") == 1
 
 
 async def test_an_end_during_the_alert_is_sent_after_it(receiver: HttpReceiver) -> None:

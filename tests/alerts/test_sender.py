@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts.sender import retry_after_s, send_alerts
+from monitor.alerts.channels.channels import Channels, retry_after_s
+from monitor.alerts.sender import send_alerts
 from monitor.alerts.store import REFUSALS, AlertStore, Silence
 from monitor.config.alerts import Alerts
 from monitor.config.model import Config, Monitor
@@ -60,21 +61,22 @@ def hook(receiver: HttpReceiver) -> dict[str, str]:
 @asynccontextmanager
 async def sending(
     store: AlertStore,
-    settings: Config | Callable[[], Config],
+    settings: Config | Settings,
     clock: Callable[[], float] = lambda: NOW,
     progress: Progress | None = None,
 ) -> AsyncIterator[None]:
     """Send alerts while the block runs."""
     stop = asyncio.Event()
-    read = settings if callable(settings) else lambda: settings
+    given = settings if isinstance(settings, Settings) else Settings(settings)
+    channels = Channels(lambda: given.current.alerts.channels, lambda _: 0.01)
     task = asyncio.create_task(
         send_alerts(
             store,
-            read,
+            channels,
+            given,
             stop,
             progress or Progress("the alerting"),
             clock=clock,
-            retry_after_s=lambda _: 0.01,
             look_s=0.01,
             lease_s=60,
         )
@@ -157,27 +159,6 @@ async def test_one_alert_that_a_channel_keeps_refusing_is_given_up_and_the_next_
         "shop is up again",
     ]
     assert "alert to hook given up, as it takes others: shop is down" in caplog.text
-
-
-async def test_a_failure_for_good_is_shown_and_not_tried_again(
-    alert_store: AlertStore, book: Book, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
-) -> None:
-    receiver.statuses = [400]
-    number = await book.opened("shop")
-
-    async with sending(alert_store, config({"hook": hook(receiver)})):
-        await eventually("it is given up", book.all_done)
-        await book.resolved(number)
-        await eventually("the end is sent", book.all_done)
-
-    assert titles(receiver) == ["shop is down", "shop is up again"]
-    assert await book.outcome() == [
-        ("hook", "shop is down", "the answer was 400"),
-        ("hook", "shop is up again", "sent"),
-    ]
-    assert ("ERROR", "alert not sent to hook, and it never will be: shop is down: the answer was 400") in [
-        (record.levelname, record.getMessage()) for record in caplog.records
-    ]
 
 
 async def test_reminders_come_until_somebody_acknowledges(

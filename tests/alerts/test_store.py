@@ -170,19 +170,14 @@ async def test_one_that_a_channel_refuses_again_and_again_while_it_takes_others_
 
 
 async def test_what_became_of_it_is_noted(alert_store: AlertStore, book: Book) -> None:
-    await alert_store.add([delivery(1), delivery(2), delivery(3)], NOW)
-    sent, refused, later = [(await alert_store.claim(["mail"]))[0] for _ in range(3)]
+    await alert_store.add([delivery(1), delivery(2)], NOW)
+    sent, later = [(await alert_store.claim(["mail"]))[0] for _ in range(2)]
 
     await alert_store.mark_sent(sent)
-    await alert_store.fail(refused, "the answer was 400")
     await alert_store.postpone(later, "the answer was 500", -1)
 
-    assert [fate for _, _, fate in await book.outcome()] == [
-        "sent",
-        "the answer was 400",
-        "the answer was 500",
-    ]
-    assert await claim(alert_store) == [(3, 2)]
+    assert [fate for _, _, fate in await book.outcome()] == ["sent", "the answer was 500"]
+    assert await claim(alert_store) == [(2, 2)]
 
 
 async def test_who_comes_late_changes_nothing(alert_store: AlertStore, book: Book) -> None:
@@ -191,10 +186,8 @@ async def test_who_comes_late_changes_nothing(alert_store: AlertStore, book: Boo
     (second,) = await alert_store.claim(["mail"])
 
     await alert_store.postpone(late, "the answer was 500", 0)
-    await alert_store.fail(late, "the answer was 400")
     assert await claim(alert_store) == []
     await alert_store.mark_sent(second)
-    await alert_store.fail(second, "the answer was 400")
 
     assert [fate for _, _, fate in await book.outcome()] == ["sent"]
 
@@ -206,7 +199,6 @@ async def test_a_refusal_after_it_was_delivered_changes_nothing(alert_store: Ale
     (before,) = await book.deliveries()
 
     assert not await alert_store.postpone(slow, "the answer was 500", -1)
-    await alert_store.fail(slow, "the answer was 400")
     await alert_store.mark_sent(slow)
 
     assert await claim(alert_store) == []

@@ -1,4 +1,4 @@
 """The ways to people: webhooks, the services that apprise knows, and a test of each.
 
-Start at `channel.py`. It knows nothing of who gets which alert, and when.
+Start at `channels.py`. It knows nothing of who gets which alert, and when.
 """

@@ -5,14 +5,12 @@ It goes straight to the channels: it needs neither Kafka nor PostgreSQL, and not
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydantic import SecretStr
-
-from monitor.alerts.channels.channel import NotDeliveredError, open_channel
+from monitor.alerts.channels.channel import NotDeliveredError
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.message import compose_test
-from monitor.config.alerts import Webhook
 from monitor.runtime.text import duration
 
 
@@ -38,23 +36,21 @@ class Trial(NamedTuple):
         return f"{self.channel}: {self.outcome}"
 
 
-async def try_channels(channels: Mapping[str, SecretStr | Webhook], location: str) -> list[Trial]:
+async def try_channels(channels: Channels, names: Iterable[str], location: str) -> list[Trial]:
     """Send a test message to each of these channels, all at once; return what became of them in their order.
 
     Each has a minute for it.
     """
     async with asyncio.TaskGroup() as trying:
-        tasks = [
-            trying.create_task(_try_channel(name, settings, location)) for name, settings in channels.items()
-        ]
+        tasks = [trying.create_task(_try_channel(channels, name, location)) for name in names]
     return [task.result() for task in tasks]
 
 
-async def _try_channel(name: str, settings: SecretStr | Webhook, location: str) -> Trial:
+async def _try_channel(channels: Channels, name: str, location: str) -> Trial:
     now, began = time.time(), time.monotonic()
     error = None
     try:
-        await open_channel(settings).send(-round(now * 1_000), compose_test(name, location, now))
+        await channels.send(name, -round(now * 1_000), compose_test(name, location, now))
     except NotDeliveredError as refused:
         error = str(refused)
     return Trial(name, now, time.monotonic() - began, error)

@@ -263,7 +263,7 @@ def _alerts_to(channel: str, counts: AlertCounts, waiting: Waiting | None) -> li
         ),
         Measurement(
             "website_health_alerts_failed_total",
-            "Alerts that will never be sent: refused for good, or given up.",
+            "Alerts that will never be sent: they were given up.",
             counts.failed[channel],
             channel,
         ),

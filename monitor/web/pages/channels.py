@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from pydantic import SecretStr
 
+from monitor.alerts.channels.channels import Channels
 from monitor.alerts.channels.trial import Trial, try_channels
 from monitor.config.alerts import Webhook
 from monitor.web.api.operations.problems import ProblemError
@@ -20,6 +21,7 @@ class ChannelTests:
     def __init__(self, location: str) -> None:
         self._location = location
         self._channels: Mapping[str, SecretStr | Webhook] = {}
+        self._sending = Channels(lambda: self._channels)
         self._trials: dict[str, Trial] = {}
         self._under_way: set[str] = set()
 
@@ -46,7 +48,7 @@ class ChannelTests:
             raise ProblemError(409, "its last test has not ended", title="This channel is being tested")
         self._under_way.add(name)
         try:
-            (trial,) = await try_channels({name: settings}, self._location)
+            (trial,) = await try_channels(self._sending, [name], self._location)
         finally:
             self._under_way.discard(name)
         _log.info("test of the channel %s", trial)

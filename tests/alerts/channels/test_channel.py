@@ -1,44 +1,39 @@
+"""Each kind of channel, with real receivers."""
+
 import asyncio
 import hashlib
 import hmac
 import io
 import json
 import logging
-import resource
-import signal
-import subprocess
-import sys
+import socket
+import threading
 import time
 from typing import get_args
 
-import psutil
 import pytest
 from pydantic import SecretStr
 
-from monitor.alerts.channels import apprise_process
-from monitor.alerts.channels.apprise_process import MEMORY_BYTES, PROCESSOR_S, Order, Outcome, send
-from monitor.alerts.channels.channel import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
-from monitor.alerts.channels.failures import failure_in
+from monitor.alerts.channels.apprise import MAX_ANSWER_BYTES, AppriseChannel, failure_in
+from monitor.alerts.channels.channel import Channel, NotDeliveredError, WebhookChannel
+from monitor.alerts.channels.channels import Channels, Refusal
 from monitor.alerts.message import Alert, Event, compose
 from monitor.config.alerts import Webhook
+from monitor.config.apprise import load_apprise
 from tests.alerting import NOW
 from tests.alerts.test_message import subject
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer
-from tests.sites import Serve, closed_port, flood, no_file_descriptor
+from tests.sites import Serve, closed_port, flood, ok, read_request
 
 ALERT = compose("opened", [subject("café", labels={"team": "ink"}, runbook="https://wiki.example/")], NOW)
+NO_CODE = "no connection, or it was not accepted"
 
 
-BOUND = "from monitor.alerts.channels.apprise_process import bound"
-LOAD = "from monitor.config.apprise import load_apprise; apprise = load_apprise()"
-MAIN = "from monitor.alerts.channels.apprise_process import main; main()"
-
-
-async def failed(channel: Channel, alert: Alert = ALERT) -> tuple[str, bool]:
+async def failed(channel: Channel, alert: Alert = ALERT) -> str:
     with pytest.raises(NotDeliveredError) as error:
         await channel.send(7, alert)
-    return str(error.value), error.value.permanent
+    return str(error.value)
 
 
 def webhook(url: str, deadline_s: float = 30) -> WebhookChannel:
@@ -74,34 +69,19 @@ async def test_a_webhook_takes_no_proxy_from_the_environment(
     assert len(receiver.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "permanent"),
-    [
-        (302, True),
-        (400, True),
-        (404, True),
-        (408, False),
-        (425, False),
-        (429, False),
-        (500, False),
-        (503, False),
-    ],
-)
-async def test_answers_of_a_webhook_are_distinguished(
-    receiver: HttpReceiver, status: int, permanent: bool
+@pytest.mark.parametrize("status", [302, 404, 500])
+async def test_an_answer_of_a_webhook_that_is_no_success_is_named(
+    receiver: HttpReceiver, status: int
 ) -> None:
     receiver.statuses = [status]
 
-    assert await failed(webhook(receiver.url)) == (f"the answer was {status}", permanent)
+    assert await failed(webhook(receiver.url)) == f"the answer was {status}"
     assert len(receiver.requests) == 1
 
 
-async def test_a_webhook_that_cannot_be_reached_is_tried_again(hanging_receiver: str) -> None:
-    assert await failed(webhook("http://127.0.0.1:1/s3cret")) == (
-        "no connection: connection refused",
-        False,
-    )
-    assert await failed(webhook(f"http://{hanging_receiver}/s3cret", 0.05)) == ("no answer in time", False)
+async def test_a_webhook_that_cannot_be_reached_has_not_taken_it(hanging_receiver: str) -> None:
+    assert await failed(webhook("http://127.0.0.1:1/s3cret")) == "no connection: connection refused"
+    assert await failed(webhook(f"http://{hanging_receiver}/s3cret", 0.05)) == "no answer in time"
 
 
 async def test_a_mail_has_the_alert(mail_server: MailServer) -> None:
@@ -112,24 +92,18 @@ async def test_a_mail_has_the_alert(mail_server: MailServer) -> None:
     assert mail.get_content().splitlines()[:2] == ["https://café.example/", "Since: 2027-01-15 06:57:50 UTC"]
 
 
-async def test_refusals_of_a_mail_server_are_distinguished(mail_server: MailServer) -> None:
-    assert await failed(by_apprise(mail_server.url("unknown"))) == ("the mail server answered 550", True)
-    assert await failed(by_apprise(mail_server.url("busy"))) == ("the mail server answered 451", False)
-    assert await failed(
-        by_apprise("mailto://127.0.0.1:1/?from=a@b.example&to=c@d.example&mode=insecure")
-    ) == (
-        "no connection, or it was not accepted",
-        False,
-    )
+async def test_refusals_of_a_mail_server_are_named(mail_server: MailServer) -> None:
+    assert await failed(by_apprise(mail_server.url("unknown"))) == "the mail server answered 550"
+    nowhere = "mailto://127.0.0.1:1/?from=a@b.example&to=c@d.example&mode=insecure"
+    assert await failed(by_apprise(nowhere)) == NO_CODE
 
 
-@pytest.mark.parametrize(("status", "permanent"), [(400, True), (429, False), (500, False)])
-async def test_answers_of_other_services_are_distinguished(
-    receiver: HttpReceiver, status: int, permanent: bool
-) -> None:
-    receiver.statuses = [status]
+async def test_a_failure_of_another_service_is_named_and_the_next_alert_sent(receiver: HttpReceiver) -> None:
+    receiver.statuses = [429]
+    channel = by_apprise(f"json://{receiver.host}/")
 
-    assert await failed(by_apprise(f"json://{receiver.host}/")) == (f"the answer was {status}", permanent)
+    assert await failed(channel) == "the answer was 429"
+    await channel.send(8, ALERT)
 
 
 async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> None:
@@ -144,75 +118,100 @@ async def test_several_alerts_go_through_one_channel(receiver: HttpReceiver) -> 
 
 
 async def test_mails_do_not_wait_for_each_other(mail_server: MailServer) -> None:
-    order = Order(mail_server.url("me"), "title", "text", "failure", 9)
+    channel = by_apprise(mail_server.url("me"), 3)
 
-    assert await asyncio.to_thread(send, order) == Outcome(None, 0.0)
+    for number in range(2):
+        await channel.send(number, ALERT)
+
+    assert len(mail_server.mails) == 2
 
 
 async def test_a_service_whose_limit_apprise_knows_is_not_sent_more(
     receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limited = f"{LOAD}; type(apprise.Apprise.instantiate('json://a')).request_rate_per_sec = 1.5; {MAIN}"
-    monkeypatch.setattr("monitor.alerts.channels.channel._SEND", (sys.executable, "-c", limited))
-    channel = by_apprise(f"json://{receiver.host}/")
+    url = f"json://{receiver.host}/"
+    monkeypatch.setattr(type(load_apprise().Apprise.instantiate(url)), "request_rate_per_sec", 1.5)
+    channel = by_apprise(url)
 
+    began = time.monotonic()
     await channel.send(1, ALERT)
-    free_at = time.monotonic() + 1.4
     await channel.send(2, ALERT)
 
     assert len(receiver.requests) == 2
-    assert time.monotonic() >= free_at
+    assert time.monotonic() >= began + 1.5
 
 
-def alert_processes() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children() if apprise_process.__name__ in each.cmdline()]
+def threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "an alert by apprise"]
 
 
-async def test_one_that_hangs_is_ended_at_the_deadline(hanging_receiver: str) -> None:
-    channel = by_apprise(f"json://{hanging_receiver}/", 0.05)
+async def test_while_a_thread_hangs_beyond_the_deadline_no_other_is_started(receiver: HttpReceiver) -> None:
+    receiver.hold = asyncio.Event()
+    channel = by_apprise(f"json://{receiver.host}/?rto=60", 0.3)
 
-    assert await failed(channel) == ("no answer in time", False)
-    assert await failed(channel) == ("no answer in time", False)
-    assert not alert_processes()
+    for _ in range(3):
+        assert await failed(channel) == "no answer in time"
+    assert (len(receiver.requests), [each.daemon for each in threads()]) == (1, [True])
+
+    receiver.hold.set()
+    await channel.send(7, ALERT)
+    assert len(receiver.requests) == 2
 
 
-async def test_one_that_is_cancelled_is_ended(hanging_receiver: str) -> None:
-    sending = asyncio.create_task(by_apprise(f"json://{hanging_receiver}/").send(7, ALERT))
-    await asyncio.to_thread(until, lambda: bool(alert_processes()), "it is sent")
+async def test_one_that_is_cancelled_is_not_waited_for(receiver: HttpReceiver) -> None:
+    receiver.hold = asyncio.Event()
+    sending = asyncio.create_task(by_apprise(f"json://{receiver.host}/?rto=60").send(7, ALERT))
+    await receiver.came.wait()
 
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
 
-    assert not alert_processes()
+    receiver.hold.set()
+    await asyncio.to_thread(until, lambda: not threads(), "the thread ends")
 
 
-async def test_a_service_that_answers_without_end_gets_no_more_memory(serve: Serve) -> None:
-    place = serve(flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536)).removeprefix("http://")
-
-    assert await failed(by_apprise(f"json://{place}/")) == ("no connection, or it was not accepted", False)
+HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-async def test_a_process_that_cannot_be_started_is_tried_again(receiver: HttpReceiver) -> None:
-    with no_file_descriptor():
-        found = await failed(by_apprise(f"json://{receiver.host}/"))
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (HEAD + b"\r\n", b"x" * 65_536),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 1_000),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+    ],
+)
+async def test_an_answer_without_end_is_not_read_to_its_end(head: bytes, part: bytes, serve: Serve) -> None:
+    place = serve(flood(head, part)).removeprefix("http://")
 
-    assert found == ("no process: Too many open files", False)
-
-
-@pytest.mark.parametrize("limit", [resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_DATA])
-def test_the_process_has_bounds(limit: int) -> None:
-    look = f"{BOUND}; bound(9); import resource; print(resource.getrlimit({limit}))"
-    printed = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True, text=True).stdout
-
-    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: PROCESSOR_S, resource.RLIMIT_DATA: MEMORY_BYTES}
-    assert printed == f"{(bounds[limit], bounds[limit])}\n"
+    assert await failed(by_apprise(f"json://{place}/")) == NO_CODE
 
 
-def test_the_process_ends_by_itself_when_the_program_has_died() -> None:
-    look = f"{BOUND}; bound(0.01); import threading; threading.Event().wait()"
+async def test_a_mail_server_that_greets_without_end_is_not_heard_to_its_end(serve: Serve) -> None:
+    place = serve(flood(b"", b"220-hello\r\n" * 1_000)).removeprefix("http://").rstrip("/")
 
-    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == -signal.SIGALRM
+    url = f"mailto://{place}/?from=a@b.example&to=c@d.example&mode=insecure"
+    assert await failed(by_apprise(url)) == NO_CODE
+
+
+async def test_an_answer_that_comes_slowly_ends_at_the_deadline(serve: Serve) -> None:
+    place = serve(flood(HEAD + b"\r\n", b"x", 0.05)).removeprefix("http://")
+
+    assert await failed(by_apprise(f"json://{place}/", 0.3)) in {"no answer in time", NO_CODE}
+    await asyncio.to_thread(until, lambda: not threads(), "the thread ends")
+
+
+async def test_a_long_answer_is_read_and_never_decompressed(serve: Serve) -> None:
+    body = b"x" * (MAX_ANSWER_BYTES // 2)  # no decoder takes it
+    page = ok(body).replace(b"\r\n", b"\r\nContent-Encoding: gzip\r\n", 1)
+
+    def script(connection: socket.socket, test_ended: threading.Event) -> None:
+        read_request(connection)
+        connection.sendall(page)
+        test_ended.wait()
+
+    await by_apprise(f"json://{serve(script).removeprefix('http://')}/").send(7, ALERT)
 
 
 async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
@@ -234,7 +233,40 @@ async def test_no_secret_of_a_url_is_logged(receiver: HttpReceiver) -> None:
     assert "s3cret" not in "".join(ours)
 
 
-def test_where_any_code_says_try_again_it_is_tried_again() -> None:
+def test_a_failure_is_named_by_all_codes() -> None:
     found = failure_in(["Failed to send: error=400.", "SMTP recipient a@b was refused: 451 b'later'", "x"])
 
-    assert (found.text, found.permanent) == ("the answer was 400, the mail server answered 451", False)
+    assert found == "the answer was 400, the mail server answered 451"
+
+
+def channels_of(**settings: SecretStr | Webhook) -> tuple[dict[str, SecretStr | Webhook], Channels]:
+    return settings, Channels(lambda: settings, lambda attempts: 10.0 * attempts)
+
+
+def hook(url: str) -> Webhook:
+    return Webhook(webhook=SecretStr(url), secret=SecretStr("s3cret"))
+
+
+async def test_a_channel_gets_one_alert_at_a_time_and_no_other_waits_for_it(receiver: HttpReceiver) -> None:
+    receiver.hold = asyncio.Event()
+    _, channels = channels_of(slow=hook(f"{receiver.url}/slow"), other=hook("http://127.0.0.1:1/"))
+
+    waiting = [asyncio.create_task(channels.deliver("slow", number, ALERT, 1)) for number in range(3)]
+    await receiver.came.wait()
+
+    assert await channels.deliver("other", 1, ALERT, 3) == Refusal("no connection: connection refused", 30.0)
+    assert len(receiver.requests) == 1
+    receiver.hold.set()
+    assert await asyncio.gather(*waiting) == [None] * 3
+    assert [json.loads(body)["id"] for _, body in receiver.requests] == [0, 1, 2]
+
+
+async def test_other_settings_of_a_channel_are_used(receiver: HttpReceiver) -> None:
+    settings, channels = channels_of(hook=hook("http://127.0.0.1:1/"))
+    assert await channels.deliver("hook", 1, ALERT, 1)
+
+    settings["hook"] = hook(receiver.url)
+    assert await channels.deliver("hook", 1, ALERT, 2) is None
+    del settings["hook"]
+    assert channels.names == []
+    assert await channels.deliver("hook", 2, ALERT, 1) == Refusal("the channel is no longer configured", 10.0)
