@@ -6,6 +6,7 @@ stored, so a process that ends sends no end.
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
@@ -82,21 +83,20 @@ class _OwnTrouble:
     """What those should know that were alerted of it, when it is over."""
     since_at: float = 0.0
     alerted: set[str] = field(default_factory=set)
-    busy: set[str] = field(default_factory=set)
-    attempts: dict[str, int] = field(default_factory=dict)
-    due_at: dict[str, float] = field(default_factory=dict)
+    tried: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """How many attempts each channel got for the newest alert, and when the next one is due."""
 
     def look(self) -> None:
         """Note what has begun or ended, and start to send what channels do not know yet."""
         config, now = self.config(), self.clock()
         self._judge(config, now)
         for name in self.channels.names:
-            alert = (
-                None if (name in self.alerted) == (self.lasting is not None) else self.lasting or self.over
-            )
-            if alert and name not in self.busy and now >= self.due_at.get(name, now):
-                self.busy.add(name)
-                self.sending.start(f"the alert of the program to {name}", self._send(name, alert))
+            alert = self.lasting or self.over
+            attempts, due_at = self.tried.get(name, (0, now))
+            if alert and (name in self.alerted) != (alert is self.lasting) and now >= due_at:
+                self.tried[name] = attempts + 1, math.inf
+                sending = self._send(name, alert, attempts + 1)
+                self.sending.start(f"the alert of the program to {name}", sending)
 
     def _judge(self, config: Config, now: float) -> None:
         found = self.troubles()
@@ -109,21 +109,18 @@ class _OwnTrouble:
             self._begin(logging.INFO, self.over)
 
     def _begin(self, level: int, alert: Alert) -> None:
-        self.attempts.clear()
-        self.due_at.clear()
+        self.tried.clear()
         log.log(level, "%s", alert.title)
 
-    async def _send(self, name: str, alert: Alert) -> None:
-        attempts = self.attempts[name] = self.attempts.get(name, 0) + 1
+    async def _send(self, name: str, alert: Alert, attempts: int) -> None:
         refusal = await self.channels.deliver(name, -round(alert.at * 1_000), alert, attempts)
-        is_old = self.clock() >= alert.at + GIVE_UP_S
+        now = self.clock()
         if refusal is not None:
-            self.due_at[name] = self.clock() + refusal.retry_after_s
-            if is_old:
-                log.error("alert to %s given up, after a day of attempts: %s", name, alert.title)
-        if refusal is None or is_old:
-            (self.alerted.add if alert.event == "own_trouble" else self.alerted.discard)(name)
-        self.busy.discard(name)
+            self.tried[name] = attempts, now + refusal.retry_after_s
+            if now < alert.at + GIVE_UP_S:
+                return
+            log.error("alert to %s given up, after a day of attempts: %s", name, alert.title)
+        (self.alerted.add if alert.event == "own_trouble" else self.alerted.discard)(name)
 
 
 def compose_own_trouble(troubles: Sequence[Trouble], config: Config, now: float) -> Alert:

@@ -52,7 +52,7 @@ async def send_alerts(
     A database that is unavailable is waited for. When cancelled, what was being sent may be sent again later.
     """
     async with Tasks() as sending:
-        sender = _Sender(store, channels, sending, stop, clock, lease_s, progress)
+        sender = _Sender(store, channels, sending, stop, clock, lease_s)
         while not stop.is_set():
             sender.follow(config())
             progress.begin("PostgreSQL")
@@ -78,7 +78,6 @@ class _Sender:
     stop: asyncio.Event
     clock: Callable[[], float]
     lease_s: float
-    progress: Progress
     config: Config | None = None
     plan: Plan = field(init=False)
     busy: set[str] = field(default_factory=set)
@@ -138,9 +137,7 @@ class _Sender:
 
     async def _send_one(self, claimed: Claimed) -> None:
         name, alert = claimed.channel, claimed.alert
-        self.progress.begin(f"the channel {name}", name, self.lease_s)
         refusal = await self.channels.deliver(name, claimed.id, alert, claimed.attempts)
-        self.progress.end(name)
         if refusal is None:
             await _until_available(lambda: self.store.mark_sent(claimed))
         elif await _until_available(lambda: self.store.postpone(claimed, *refusal)):

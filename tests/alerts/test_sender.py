@@ -376,55 +376,20 @@ def test_waiting_grows_up_to_ten_minutes() -> None:
     assert [retry_after_s(attempts) for attempts in (1, 2, 3, 7, 8, 2_000)] == [5, 10, 20, 320, 600, 600]
 
 
-class Watched:
-    """What the alerts wait for, by a clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.clock = Clock(0)
-        self.progress = Progress("the alerting", self.clock)
-
-    async def waits_for(self, what: str | None, limit_s: float) -> None:
-        async def is_seen() -> bool:
-            found = self.progress.stalled(limit_s)
-            return (found and found.waits_for) == what
-
-        await eventually(f"it waits for {what}", is_seen)
-
-
-async def test_a_channel_that_takes_longer_than_any_should_is_named(
-    alert_store: AlertStore, book: Book, hanging_receiver: str
-) -> None:
-    watched = Watched()
-    async with sending(
-        alert_store, config({"pager": f"json://{hanging_receiver}/?rto=5&cto=5"}), progress=watched.progress
-    ):
-        await book.opened("shop")
-        await watched.waits_for("the channel pager", limit_s=-60)
-        watched.clock.now = 59
-        await watched.waits_for(None, limit_s=0)
-        watched.clock.now = 61
-        await watched.waits_for("the channel pager", limit_s=0.5)
-        await watched.waits_for(None, limit_s=0.5)
-
-
-async def test_a_channel_that_took_its_alert_is_waited_for_no_more(
-    alert_store: AlertStore, book: Book, receiver: HttpReceiver
-) -> None:
-    watched = Watched()
-    async with sending(
-        alert_store, config({"pager": receiver.url.replace("http", "json")}), progress=watched.progress
-    ):
-        await book.opened("shop")
-        await eventually("it is sent", book.all_done)
-        watched.clock.now = 3_600
-        await watched.waits_for(None, limit_s=0.5)
-
-
 async def test_a_database_that_is_unavailable_is_what_alerts_wait_for() -> None:
     store = AlertStore(Database("postgresql://127.0.0.1:9/x"))
-    watched = Watched()
-    async with sending(store, config({"pager": "json://127.0.0.1:9/"}), progress=watched.progress):
-        await watched.waits_for("PostgreSQL", limit_s=0)
-        watched.clock.now = 61
-        await watched.waits_for("PostgreSQL", limit_s=60)
+    clock = Clock(0)
+    progress = Progress("the alerting", clock)
+
+    async def is_stalled() -> bool:
+        return progress.stalled(60) == ("the alerting", "PostgreSQL", clock.now)
+
+    async with sending(store, config({"pager": "json://127.0.0.1:9/"}), progress=progress):
+        await eventually("it waits", lambda: is_begun(progress))
+        clock.now = 61
+        await eventually("it is stalled", is_stalled)
     await store.database.close()
+
+
+async def is_begun(progress: Progress) -> bool:
+    return progress.stalled(0) is not None

@@ -24,7 +24,7 @@ from tests.alerting import NOW
 from tests.alerts.test_message import subject
 from tests.program import until
 from tests.receivers import HttpReceiver, MailServer
-from tests.sites import Serve, closed_port, flood, ok, read_request
+from tests.sites import Script, Serve, closed_port, flood, ok, read_request
 
 ALERT = compose("opened", [subject("café", labels={"team": "ink"}, runbook="https://wiki.example/")], NOW)
 NO_CODE = "no connection, or it was not accepted"
@@ -94,8 +94,7 @@ async def test_a_mail_has_the_alert(mail_server: MailServer) -> None:
 
 async def test_refusals_of_a_mail_server_are_named(mail_server: MailServer) -> None:
     assert await failed(by_apprise(mail_server.url("unknown"))) == "the mail server answered 550"
-    nowhere = "mailto://127.0.0.1:1/?from=a@b.example&to=c@d.example&mode=insecure"
-    assert await failed(by_apprise(nowhere)) == NO_CODE
+    assert await failed(by_apprise(MAIL.format("127.0.0.1:1"))) == NO_CODE
 
 
 async def test_a_failure_of_another_service_is_named_and_the_next_alert_sent(receiver: HttpReceiver) -> None:
@@ -172,27 +171,28 @@ async def test_one_that_is_cancelled_is_not_waited_for(receiver: HttpReceiver) -
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
+JSON = "json://{}/"
+MAIL = "mailto://{}/?from=a@b.example&to=c@d.example&mode=insecure"
+
+
+def greet_without_end(connection: socket.socket, test_ended: threading.Event) -> None:
+    while not test_ended.is_set():
+        connection.sendall(b"220-hello\r\n" * 1_000)
 
 
 @pytest.mark.parametrize(
-    ("head", "part"),
+    ("url", "script"),
     [
-        (HEAD + b"\r\n", b"x" * 65_536),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 1_000),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+        (JSON, flood(HEAD + b"\r\n", b"x" * 65_536)),
+        (JSON, flood(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 1_000)),
+        (JSON, flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)),
+        (MAIL, greet_without_end),
     ],
 )
-async def test_an_answer_without_end_is_not_read_to_its_end(head: bytes, part: bytes, serve: Serve) -> None:
-    place = serve(flood(head, part)).removeprefix("http://")
+async def test_an_answer_without_end_is_not_read_to_its_end(url: str, script: Script, serve: Serve) -> None:
+    place = serve(script).removeprefix("http://").rstrip("/")
 
-    assert await failed(by_apprise(f"json://{place}/")) == NO_CODE
-
-
-async def test_a_mail_server_that_greets_without_end_is_not_heard_to_its_end(serve: Serve) -> None:
-    place = serve(flood(b"", b"220-hello\r\n" * 1_000)).removeprefix("http://").rstrip("/")
-
-    url = f"mailto://{place}/?from=a@b.example&to=c@d.example&mode=insecure"
-    assert await failed(by_apprise(url)) == NO_CODE
+    assert await failed(by_apprise(url.format(place))) == NO_CODE
 
 
 async def test_an_answer_that_comes_slowly_ends_at_the_deadline(serve: Serve) -> None:
