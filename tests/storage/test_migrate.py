@@ -2,17 +2,13 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from monitor.result import decode
-from monitor.runtime.text import DAY_S
 from monitor.storage.database import Database
 from monitor.storage.migrate import MIGRATIONS, Migration, SchemaError, migrate
-from monitor.storage.partitions import make
-from monitor.storage.rows import COLUMNS, row
 from tests.postgres import PostgresServer, migrated, result_store
 from tests.storage.test_results import SLOT, result
 
@@ -25,7 +21,6 @@ OTHER_ORDER = (
     " id serial PRIMARY KEY); ALTER TABLE health_data DROP COLUMN gone"
 )
 ORIGINAL_INSERT = "INSERT INTO health_data (timestamp, data, status, time) VALUES ($1, $2, $3, $4)"
-LOCAL_IDENTITY = 7
 FIRST_COLUMNS = ["id", "timestamp", "data", "status", "time"]
 
 
@@ -276,40 +271,6 @@ async def test_a_database_that_was_migrated_by_another_text_is_refused(database:
 
     with pytest.raises(SchemaError, match="migration 1 of the database is not this program's"):
         await Database(database).open()
-
-
-async def test_results_of_before_are_known_by_their_new_index(
-    empty_database: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    connection = await asyncpg.connect(empty_database)
-    await migrate(connection, [step for step in MIGRATIONS if step.version < LOCAL_IDENTITY])
-    await make(connection, int(SLOT // DAY_S))
-    original = decode(
-        b'{"timestamp":1760000000.5,"response_data":"a","response_status":200,"response_time":1}'
-    )
-    known = [result(), result(id=UUID(int=1)), result(SLOT + 1, location=""), original]
-    columns = COLUMNS[: COLUMNS.index("steps")]  # those of then
-    await connection.copy_records_to_table(
-        "health_data", records=[row(each)[: len(columns)] for each in known], columns=columns
-    )
-    await connection.execute(ORIGINAL_INSERT, 1.5, "<html>", 200, 0.25)
-    before = await connection.fetch("SELECT * FROM health_data ORDER BY id")
-
-    with caplog.at_level("INFO"):
-        store = result_store(empty_database)
-        new = [await store.save([each]) for each in known]
-        await store.database.close()
-
-    assert caplog.messages[0] == f"migrating the schema: {LOCAL_IDENTITY}, local_identity"
-    assert new == [0, 0, 0, 0]
-    after = await connection.fetch("SELECT * FROM health_data ORDER BY id")
-    assert list(map(tuple, after)) == [(*each, None) for each in before]
-    indexes = await connection.fetch(
-        "SELECT relid, count(*) FROM pg_index JOIN pg_partition_tree('health_data') ON relid = indrelid"
-        " GROUP BY relid"
-    )
-    assert [row["count"] for row in indexes] == [3, 3, 3]
-    await connection.close()
 
 
 async def test_a_fresh_database_is_migrated_without_a_line(
