@@ -72,12 +72,12 @@ class AppriseChannel:
         ended: asyncio.Future[str | None] = loop.create_future()
 
         def run() -> None:
-            failure: str | None = _NO_CODE
             try:
                 failure = self._deliver(alert, ends_at)
-            finally:
-                with suppress(RuntimeError):  # the loop is closed: the program ends
-                    loop.call_soon_threadsafe(ended.set_result, failure)
+            except Exception as error:  # noqa: BLE001 - its text may show secrets, and the alert is tried again
+                failure = f"{type(error).__name__} in apprise"
+            with suppress(RuntimeError):  # the loop is closed: the program ends
+                loop.call_soon_threadsafe(ended.set_result, failure)
 
         threading.Thread(target=run, name="an alert by apprise", daemon=True).start()
         return ended
