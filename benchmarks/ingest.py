@@ -21,7 +21,6 @@ from monitor.delivery.dead_letters import DeadLetter
 from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.aiokafka_fixes import close
 from monitor.delivery.kafka.clients import consumer, started_producer
-from monitor.delivery.retention import UntilAcknowledged
 from monitor.embedded.broker import broker
 from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
@@ -88,7 +87,7 @@ async def ingested(config: Config, servers: str, uri: str, count: int) -> float:
         pass
 
     open_consumer = partial(consumer, config, servers)
-    ingest = Ingest(open_consumer, store.save, refuse, UntilAcknowledged(), on_stored, look_for_nothing)
+    ingest = Ingest(open_consumer, store.save, refuse, on_stored, look_for_nothing)
     await ingest.run()
     await database.close()
     (began, first), (ended, _) = times[0], times[-1]  # joining the group takes the embedded broker a second

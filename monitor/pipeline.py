@@ -24,13 +24,11 @@ from monitor.delivery.dead_letters import set_aside
 from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.ingest import Ingest
 from monitor.delivery.kafka.clients import consumer, producer, started_producer
-from monitor.delivery.kafka.topics import dead_topic, ensure_topics
-from monitor.delivery.kafka.volatile_topic import VolatileTopic
+from monitor.delivery.kafka.topics import dead_topic, ensure_topics, remake_topic
 from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.delivery.partitions import partition_of
-from monitor.delivery.retention import Retention, UntilAcknowledged, UntilStored
 from monitor.domains.known import Domains
-from monitor.embedded.broker import broker
+from monitor.embedded.broker import Broker, broker
 from monitor.embedded.postgres import postgres
 from monitor.incidents.bookkeeping import Bookkeeping
 from monitor.incidents.no_data import NoDataWatch
@@ -136,10 +134,10 @@ async def pipeline(config: Config, *, alerting: bool = True) -> AsyncIterator[Pi
             yield running
 
 
-async def _servers(config: Config, resources: AsyncExitStack) -> tuple[str, str, Retention]:
+async def _servers(config: Config, resources: AsyncExitStack) -> tuple[str, str, Broker | None]:
     """Start the embedded servers that the configuration asks for.
 
-    Return the addresses of PostgreSQL and Kafka, and when what Kafka has may leave the outbox.
+    Return the addresses of PostgreSQL and Kafka, and the embedded broker if there is one.
     """
     database = config.pg_uri.get_secret_value()
     shown = public_url(database)
@@ -148,26 +146,23 @@ async def _servers(config: Config, resources: AsyncExitStack) -> tuple[str, str,
     if database == EMBEDDED:
         database = shown = await resources.enter_async_context(postgres(config.data_dir))
     kafka = config.kafka_bootstrap
-    retention: Retention = UntilAcknowledged()
+    embedded = None
     if kafka == EMBEDDED:
         embedded = await resources.enter_async_context(broker(config.data_dir))
         kafka = embedded.bootstrap
-        topic = VolatileTopic(config, kafka)
-        retention = UntilStored(topic)
         await ensure_topics(config, kafka)
-        embedded.on_restart = topic.restore
         log.warning(
             "the embedded broker keeps its log in memory, and every user of this machine can read"
             " and write it: it is for trying out, not for real use"
         )
     log.info("database: %s", shown)
     log.info("broker: %s, topic %s", kafka, config.kafka_topic)
-    return database, kafka, retention
+    return database, kafka, embedded
 
 
 async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
     """Open the servers, the outbox and the stores, and connect the stages; none of them runs yet."""
-    uri, bootstrap, retention = await _servers(config, resources)
+    uri, bootstrap, embedded = await _servers(config, resources)
     outbox = await open_outbox(config.data_dir / "outbox.sqlite", int(config.outbox_max_mb * 1e6))
     resources.push_async_callback(outbox.close)
     rules = MonitorRules(config.monitors)
@@ -182,8 +177,8 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         outbox,
         config.kafka_topic,
         partial(started_producer, config, bootstrap),
-        retention,
         address=bootstrap,
+        end_broker=embedded.kill if embedded else None,
     )
     watch = NoDataWatch(store.database, rules, partition_of)
     result_log = ResultLog()
@@ -192,14 +187,16 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         open_consumer=partial(consumer, config, bootstrap),
         save=store.save,
         set_aside=partial(set_aside, partial(producer, config, bootstrap), dead_topic(config)),
-        retention=retention,
         on_stored=forwarder.stored,
+        on_nothing=forwarder.nothing_fetched,
         on_dead=lambda letter: watch.cannot_store(letter.record.key, letter.error),
         look_for_no_data=watch.look,
         availability=Availability("PostgreSQL", server_of(uri)),
         kafka=Availability("Kafka", bootstrap),
         result_log=result_log,
     )
+    if embedded:
+        embedded.on_restart = partial(_begin_again, config, bootstrap, forwarder, ingest)
     return Pipeline(
         config=config,
         queue=queue,
@@ -213,6 +210,22 @@ async def _opened(config: Config, resources: AsyncExitStack) -> Pipeline:
         grace_s=config.shutdown_grace_s,
         result_log=result_log,
     )
+
+
+async def _begin_again(config: Config, bootstrap: str, forwarder: Forwarder, ingest: Ingest) -> None:
+    """Make the topic of an embedded broker that was started again, and send what is not stored once more.
+
+    A client that asks for the topic earlier makes it too; two that make it at once have two, of one name.
+    So it is deleted first.
+
+    Raises:
+        OSError: the broker is unavailable again.
+
+    """
+    ingest.topic_is_gone()
+    await remake_topic(config, bootstrap)
+    forwarder.begin_again()
+    ingest.topic_is_made()
 
 
 def _database(uri: str, resources: AsyncExitStack) -> Database:
@@ -238,9 +251,8 @@ async def _storing_results(running: Pipeline) -> AsyncIterator[None]:
     running.run_beside("the upkeep", _every_hour(partial(_keep_up, store), _UPKEEP_RETRY_S))
     running.run_beside("the expiry", _every_hour(partial(expire, store.database, kept), _EXPIRY_RETRY_S))
     yield
+    asyncio.get_running_loop().call_later(running.left_s, deadline.set)
     await running.queue.put(None)
-    await asyncio.wait([forwarding], timeout=running.left_s)
-    deadline.set()
     await asyncio.wait([forwarding])
     running.ingest.stop.set()
     running.end_beside()

@@ -212,6 +212,10 @@ class _Checked(msgspec.Struct):
     timestamp: float
 
 
+class _Identity(msgspec.Struct):
+    id: UUID
+
+
 class Message(NamedTuple):
     """A result on its way to Kafka: the monitor's name and the result's JSON, both in UTF-8."""
 
@@ -230,6 +234,7 @@ class OwnTroubleError(Exception):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CheckResult)
 _checked_decoder = msgspec.json.Decoder(_Checked)
+_identity_decoder = msgspec.json.Decoder(_Identity)
 _original_decoder = msgspec.json.Decoder(OriginalResult)
 
 
@@ -273,6 +278,14 @@ def checked_at(value: bytes) -> float:
         return _checked_decoder.decode(value).timestamp
     except msgspec.MsgspecError as error:
         raise InvalidMessageError(str(error)) from error
+
+
+def identity(value: bytes) -> UUID | None:
+    """Return the id in a message, also where the rest of it is no result."""
+    try:
+        return _identity_decoder.decode(value).id
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def decode(value: bytes) -> CheckResult:

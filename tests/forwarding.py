@@ -13,10 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from monitor.config.model import Config
 from monitor.delivery.forwarder import Patience
 from monitor.delivery.kafka.aiokafka_fixes import close as close_producer
-from monitor.delivery.kafka.volatile_topic import VolatileTopic
 from monitor.delivery.outbox.outbox import Outbox, open_outbox
 from monitor.embedded.broker import _binary as broker_binary
 from monitor.result import CheckResult, Message, encode, result_id
@@ -153,24 +151,6 @@ class Line:
         await self.proxy.stop()
         await self.kill_broker()
         self._folder.cleanup()
-
-
-class ShortTopic(VolatileTopic):
-    """A topic that may vanish, and is used up after few batches."""
-
-    def __init__(self, line: Line, limit: int) -> None:
-        super().__init__(Config(monitors=()), line.address)
-        self.epoch = 1
-        self._line = line
-        self._limit = limit
-
-    @property
-    def exhausted(self) -> bool:
-        return self.batches >= self._limit
-
-    async def recycle(self) -> None:
-        await self._line.make_topic(again=True)
-        self.renewed()
 
 
 def first_seen(partition: Iterable[Message]) -> list[Message]:

@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 
 from monitor.delivery.dead_letters import set_aside
 from monitor.delivery.ingest import Ingest
-from monitor.delivery.retention import UntilAcknowledged
 from tests.freeze import freeze
 from tests.ports import free_ports
 
@@ -153,20 +152,19 @@ class Stream:
         usual: dict[str, Any] = {
             "open_consumer": self.consumer,
             "set_aside": partial(set_aside, self.producer, f"{self.topic}.dead"),
-            "retention": UntilAcknowledged(),
             "on_stored": lambda _ids: None,
             "look_for_no_data": look_for_nothing,
         }
         return Ingest(save=store.save, **usual | options)
 
     @contextlib.asynccontextmanager
-    async def ingested(self, store: Any, **options: Any) -> AsyncIterator[asyncio.Event]:
-        """Run the stage, and in the end stop it in order; yields its stop event."""
+    async def ingested(self, store: Any, **options: Any) -> AsyncIterator[Ingest]:
+        """Run the stage, and in the end stop it in order."""
         ingest = self.ingest(store, **options)
         async with asyncio.TaskGroup() as group:
             stage = group.create_task(ingest.run())
             try:
-                yield ingest.stop
+                yield ingest
             except BaseException:
                 stage.cancel()
                 raise

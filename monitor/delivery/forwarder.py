@@ -1,6 +1,7 @@
 """Results from the queue through the outbox to the topic.
 
-The retention says when a result may leave the outbox.
+With Kafka, a result leaves the outbox when Kafka has acknowledged it. The embedded broker keeps its log in
+memory: there, a result leaves when it is in the database.
 """
 
 import asyncio
@@ -19,14 +20,18 @@ from monitor.delivery.outbox.collector import Collector
 from monitor.delivery.outbox.file import OutboxRow
 from monitor.delivery.outbox.outbox import Outbox, OutboxError
 from monitor.delivery.partitions import PartitionBatch, split
-from monitor.delivery.retention import Retention
-from monitor.result import InvalidMessageError, Message, checked_at
+from monitor.result import InvalidMessageError, Message, checked_at, identity
 from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.tasks import Tasks
 from monitor.runtime.waiting import Spacing, delays, one_line, within
 
 _IN_HAND_ROWS = 500
 _IN_HAND_BYTES = 1 << 20
+UNSTORED_ROWS = 5_000
+"""Of the embedded broker, and not in the database yet."""
+MAX_BATCHES = 10_000
+"""Of the embedded broker: it frees no memory, and each fetch looks at all batches."""
+MAX_BYTES = 64_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +60,9 @@ class Forwarder:
 
     `open_producer` makes the topic where it is missing, and returns a started producer. It ends in bounded
     time. It raises `KafkaError` or `OSError` when Kafka is unavailable; then the forwarder tries again later.
+    With `end_broker`, results stay in the outbox until `stored` says that they are in the database. It is
+    called when the broker is full, does not answer, or does not have what it took; whoever starts it again
+    calls `begin_again`.
     """
 
     def __init__(
@@ -63,9 +71,9 @@ class Forwarder:
         outbox: Outbox,
         topic: str,
         open_producer: Callable[[], Awaitable[AIOKafkaProducer]],
-        retention: Retention,
         patience: Patience = PATIENCE,
         *,
+        end_broker: Callable[[], None] | None = None,
         address: str = "",
     ) -> None:
         self.sent = 0
@@ -74,7 +82,7 @@ class Forwarder:
         self._outbox = outbox
         self._topic = topic
         self._open_producer = open_producer
-        self._retention = retention
+        self._end_broker = end_broker
         self._patience = patience
         self._spacing = Spacing(patience.window_s)
         self._wake = asyncio.Event()
@@ -86,6 +94,12 @@ class Forwarder:
         self._in_hand: list[OutboxRow] = []
         self._cursor = 0
         self._safe: set[int] = set()
+        self._unstored: dict[int, int] = {}
+        """Rows by the number of the result's id: a UUID is hashed and compared in Python."""
+        self._expected: int | None = None
+        self._never_stored: set[int] = set()
+        self._batches = 0
+        self._bytes = 0
         self._removed_at = 0.0
 
     @property
@@ -114,16 +128,38 @@ class Forwarder:
         async with Tasks() as tasks:
             sender = tasks.start("the sender", self._forward())
             watch = tasks.start("the deadline", _end_at(deadline, tasks, sender))
-            await self._collector.run()
+            await self._collector.run(deadline)
             await asyncio.wait([sender])
             tasks.end(watch)
 
     def stored(self, ids: Iterable[UUID]) -> None:
-        """Note that these results are in the database: some may leave the outbox only then."""
-        safe = self._retention.stored(ids)
+        """Note that these results are in the database."""
+        if self._end_broker is None:
+            return
+        safe = [self._unstored.pop(each.int) for each in ids if each.int in self._unstored]
         if safe:
             self._safe.update(safe)
             self._progress.end()
+        self._wake.set()
+
+    def nothing_fetched(self) -> None:
+        """Note that a consumer gets nothing more for now, at most once in some seconds.
+
+        What was sent before the last time, and is not stored by now, the broker does not have.
+        """
+        before = self._expected
+        self._expected = next(iter(self._unstored.values()), None)
+        if self._end_broker and before is not None and self._expected == before and not self._in_hand:
+            _log.warning("The embedded broker does not give %d results that it took", len(self._unstored))
+            self._expected = None
+            self._end_broker()
+
+    def begin_again(self) -> None:
+        """Send all rows of the outbox from the first on: the broker is a new one, with an empty topic."""
+        self._in_hand, self._cursor = [], 0
+        self._unstored.clear()
+        self._expected = None
+        self._batches = self._bytes = 0
         self._wake.set()
 
     async def _forward(self) -> None:
@@ -143,6 +179,8 @@ class Forwarder:
         except (KafkaError, OSError) as error:
             why = self.availability.failed(error)
             await self._abandon()
+            if self._end_broker and isinstance(error, TimeoutError):
+                self._end_broker()
             await self._pause("Kafka takes no results", why)
         return True
 
@@ -190,13 +228,14 @@ class Forwarder:
                 or time.monotonic() >= self._removed_at + self._patience.look_s
             ):
                 await self._remove_safe()
-            if await self._retention.must_restart(self._progress, is_sending=bool(self._in_hand)):
-                self._in_hand, self._cursor = [], 0
+            if self._is_full and self._end_broker and not (self._in_hand or self._unstored):
+                self._batches = self._bytes = 0
+                self._end_broker()
             if self._in_hand or await self._read():
                 return True
-            if ended and not self._retention.waits:
+            if ended and not self._unstored:
                 return False
-            if self._retention.waits or self._cursor < self._outbox.last_seq:
+            if self._unstored or self._cursor < self._outbox.last_seq:
                 self._progress.begin("what was sent to be stored")
             else:
                 self._progress.end()
@@ -206,33 +245,43 @@ class Forwarder:
         """Return when to look again though nothing happens."""
         if self._cursor < self._outbox.last_seq and (left_s := self._spacing.left_s):
             return min(left_s, self._patience.look_s)
-        return self._patience.look_s if self._retention.waits or self._safe else None
+        return self._patience.look_s if self._unstored or self._safe else None
 
     async def _read(self) -> bool:
         """Take the next rows of the outbox in hand, as many as may be sent; return whether there are any."""
         waiting = self._outbox.last_seq - self._cursor
         if self._spacing.left_s and waiting < _IN_HAND_ROWS and not self._collector.ended:
             return False
-        room = self._retention.room_rows(_IN_HAND_ROWS)
-        while room and not self._in_hand and self._cursor < self._outbox.last_seq:
-            last = self._outbox.last_seq
+        room = 0 if self._is_full else min(_IN_HAND_ROWS, UNSTORED_ROWS - len(self._unstored))
+        while room > 0 and not self._in_hand and self._cursor < self._outbox.last_seq:
+            cursor, last = self._cursor, self._outbox.last_seq
             self._progress.begin("the disk of the outbox")
-            rows = await self._outbox.after(self._cursor, room, _IN_HAND_BYTES)
-            self._cursor = rows[-1].seq if rows else last
-            self._in_hand = [row for row in rows if row.seq not in self._safe]
+            rows = await self._outbox.after(cursor, room, _IN_HAND_BYTES)
+            if self._cursor == cursor:  # else everything begins again
+                self._cursor = rows[-1].seq if rows else last
+                self._in_hand = [row for row in rows if row.seq not in self._safe]
         return bool(self._in_hand)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._batches >= MAX_BATCHES or self._bytes >= MAX_BYTES
 
     async def _remove_safe(self) -> None:
         if self._safe:
-            safe, self._safe = self._safe, set()
+            safe = set(self._safe)
             self._removed_at = time.monotonic()
             with suppress(OutboxError):
                 await self._outbox.remove(safe)
-            self._collector.make_room()
+                self._safe -= safe
 
     async def _send(self, producer: AIOKafkaProducer) -> None:
         """Send what is in hand, in each partition one batch after the other: none can overtake another."""
-        self._retention.sending(self._in_hand)
+        if self._end_broker:
+            for row in self._in_hand:
+                if id_ := identity(row.value):
+                    self._unstored[id_.int] = row.seq
+                else:
+                    self._never_stored.add(row.seq)
         batches = split(self._in_hand, await producer.partitions_for(self._topic))
         while batches:
             for batch in batches:
@@ -258,7 +307,13 @@ class Forwarder:
         seqs = {row.seq for row in rows}
         self._in_hand = [row for row in self._in_hand if row.seq not in seqs]
         self.sent += len(rows)
-        self._safe.update(self._retention.acknowledged(rows))
+        if self._end_broker is None:
+            self._safe |= seqs
+            return
+        self._safe |= seqs & self._never_stored
+        self._never_stored -= seqs
+        self._batches += 1
+        self._bytes += sum(row.size for row in rows)
 
 
 async def _end_at(deadline: asyncio.Event, tasks: Tasks, task: asyncio.Task[None]) -> None:

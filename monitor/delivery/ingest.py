@@ -20,8 +20,7 @@ from monitor.delivery.counts import IngestCounts
 from monitor.delivery.dead_letters import DeadLetter, SetAside
 from monitor.delivery.kafka.clients import started
 from monitor.delivery.offsets import Offsets, ends, has_more, is_behind
-from monitor.delivery.retention import Retention, identity
-from monitor.result import CheckResult
+from monitor.result import CheckResult, identity
 from monitor.result_log import ResultLog
 from monitor.runtime.progress import Availability, Progress
 from monitor.runtime.waiting import Spacing, StoppedError, delays, pause, unless_stopped
@@ -44,17 +43,17 @@ class Ingest:
     `open_consumer` makes a consumer, not started, that commits nothing by itself. `save` stores all results
     or none, and returns how many were new. `on_stored` gets the ids of results that are stored or set aside,
     before the commit. `on_dead` gets each message that was set aside. `look_for_no_data` gets the consumer
-    each time that all that it has fetched is stored.
+    each time that all that it has fetched is stored, `on_nothing` is called now and then when nothing comes.
     After a batch, the next one begins `window_s` later, unless Kafka has more already.
     """
 
     open_consumer: Callable[[], Any]
     save: Callable[[Sequence[CheckResult]], Awaitable[int]]
     set_aside: SetAside
-    retention: Retention
     on_stored: Callable[[Sequence[UUID]], None]
     look_for_no_data: Callable[[Any], Awaitable[None]]
     on_dead: Callable[[DeadLetter], None] = lambda _: None
+    on_nothing: Callable[[], None] = lambda: None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     counts: IngestCounts = field(default_factory=IngestCounts)
     progress: Progress = field(default_factory=partial(Progress, "the ingest"))
@@ -63,10 +62,21 @@ class Ingest:
     window_s: float = 0.5
     result_log: ResultLog = field(default_factory=ResultLog)
     _next_look_at: float = 0.0
+    _topics: int = 0
 
     def __post_init__(self) -> None:
         self._spacing = Spacing(self.window_s)
-        self._offsets = Offsets(self.retention)
+        self._offsets = Offsets()
+        self._has_topic = asyncio.Event()
+        self._has_topic.set()
+
+    def topic_is_gone(self) -> None:
+        """Commit nothing more of it, and open no other consumer before `topic_is_made`."""
+        self._topics += 1
+        self._has_topic.clear()
+
+    def topic_is_made(self) -> None:
+        self._has_topic.set()
 
     async def run(self) -> None:
         """Store results until `stop` is set, and commit their offsets; the batch in hand is finished first.
@@ -79,6 +89,7 @@ class Ingest:
             while not self.stop.is_set():
                 try:
                     self.progress.begin("Kafka")
+                    await unless_stopped(self.stop, self._has_topic.wait(), None)
                     consumer = self.counts.consumer = self.open_consumer()
                     async with started(consumer, self.stop):
                         delays_s = delays()
@@ -92,13 +103,14 @@ class Ingest:
     async def _ingest(self, consumer: Any) -> None:
         self._next_look_at = 0.0
         self._offsets.forget()
-        while not self.stop.is_set():
-            await self._offsets.follow_epoch(consumer)
+        topic = self._topics
+        while not self.stop.is_set() and topic == self._topics:
             records = await self._fetch(consumer)
             offsets = ends(records)
             if records and await self._offsets.are_valid(consumer, offsets):
                 await self._take_in(consumer, records)
-                await self._offsets.commit(consumer, offsets)
+                if topic == self._topics:
+                    await self._offsets.commit(consumer, offsets)
                 self.progress.end()
             else:
                 await self._look_for_more(consumer)
@@ -124,9 +136,9 @@ class Ingest:
             behind = True
         if behind:
             self.progress.begin("Kafka")
-            return
-        self.progress.end()
-        self.retention.drained()
+        else:
+            self.progress.end()
+        self.on_nothing()
 
     async def _take_in(self, consumer: Any, records: Sequence[Any]) -> None:
         """Return when each record has its row or its dead letter."""

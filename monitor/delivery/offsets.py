@@ -8,8 +8,6 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from monitor.delivery.retention import Retention
-
 _COMMIT_S = 5.0
 _SURE_S = 0.5  # a topic that was deleted and made anew is not read earlier
 
@@ -19,24 +17,15 @@ _log = logging.getLogger(__name__)
 class Offsets:
     """The offsets of one consumer after the other, and whether they still mean the same records.
 
-    They do not in a new epoch of the retention, or when somebody deleted the topic and made it anew: then
-    the topic is read from its first record.
+    They do not when somebody deleted the topic and made it anew: then it is read from its first record.
     """
 
-    def __init__(self, retention: Retention) -> None:
-        self._retention = retention
-        self._epoch = self._read_epoch = retention.epoch
+    def __init__(self) -> None:
         self._committed_at: dict[TopicPartition, float] = {}
 
     def forget(self) -> None:
         """Forget the last consumer's commits: other members may have gone on from them since."""
         self._committed_at.clear()
-
-    async def follow_epoch(self, consumer: Any) -> None:
-        """Go to the first record if the epoch is a new one; before each fetch."""
-        self._read_epoch = self._retention.epoch
-        if self._read_epoch != self._epoch and await rewind(consumer):
-            self._epoch = self._read_epoch
 
     async def are_valid(self, consumer: Any, partitions: Iterable[TopicPartition]) -> bool:
         """Return whether the group's commits are still known; if not, the topic is read from its start.
@@ -45,7 +34,7 @@ class Offsets:
         """
         ours = self._committed_at.keys() & consumer.assignment() & set(partitions)
         oldest = min(ours, key=self._committed_at.__getitem__, default=None)
-        if oldest is None or self._retention.epoch != self._epoch:  # we made it anew, and know
+        if oldest is None:
             return True
         age_s = asyncio.get_running_loop().time() - self._committed_at[oldest]
         if age_s <= _SURE_S or not await is_forgotten(consumer, oldest):
@@ -57,8 +46,6 @@ class Offsets:
 
     async def commit(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit what was fetched last, unless it is of a topic that is gone, maybe only since the fetch."""
-        if self._retention.epoch != self._read_epoch:
-            return
         if await self.are_valid(consumer, offsets) and await commit(consumer, offsets):
             now = asyncio.get_running_loop().time()
             self._committed_at |= dict.fromkeys(offsets.keys() & consumer.assignment(), now)

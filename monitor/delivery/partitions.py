@@ -62,7 +62,7 @@ class PartitionBatch:
             smaller = None
         if smaller:
             _log.warning("A result of %s is too large for Kafka: half of it is cut", self.first_monitor)
-            self.rows[0] = OutboxRow.of(first.seq, *smaller)
+            self.rows[0] = OutboxRow(first.seq, *smaller)
         return smaller is not None
 
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -62,6 +62,11 @@ class Broker:
             if attempts == 1:
                 raise
             await self._launch_somewhere(attempts - 1)
+
+    def kill(self) -> None:
+        """End it, so that it is started again."""
+        with suppress(psutil.NoSuchProcess):
+            self.child.process.kill()
 
     async def restart(self) -> None:
         """Start it on the same port."""

@@ -12,7 +12,6 @@ from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedEr
 from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.outbox.collector import Collector
 from monitor.delivery.outbox.outbox import Outbox, open_outbox
-from monitor.delivery.retention import UntilAcknowledged
 from monitor.result import Message, decode
 from tests.forwarding import HASTE, Line, first_seen, message, outbox_path, until
 
@@ -27,7 +26,6 @@ def queue_of(*messages: Message | None) -> "asyncio.Queue[Message | None]":
 def forwarder(line: Line, queue: "asyncio.Queue[Message | None]", outbox: Outbox, **others: Any) -> Forwarder:
     arguments: dict[str, Any] = {
         "open_producer": line.open_producer,
-        "retention": UntilAcknowledged(),
         "patience": HASTE,
     }
     return Forwarder(queue, outbox, line.topic, **(arguments | others))
@@ -126,7 +124,7 @@ async def test_results_that_come_soon_after_a_batch_are_written_together(outbox:
     queue = queue_of(message(0))
     written: list[int] = []
     collector = Collector(queue, outbox, lambda: written.append(outbox.last_seq), window_s=2.0)
-    running = asyncio.create_task(collector.run())
+    running = asyncio.create_task(collector.run(asyncio.Event()))
     await until(lambda: written == [1], "the first is on disk")
 
     queue.put_nowait(message(1))
@@ -172,7 +170,7 @@ async def test_what_was_acknowledged_but_not_removed_is_sent_again_after_a_crash
 
 async def test_cancelling_leaves_what_is_in_hand_in_the_outbox(outbox: Outbox) -> None:
     queue = queue_of(message(0))
-    running = asyncio.create_task(Collector(queue, outbox, lambda: None, window_s=3_600).run())
+    running = asyncio.create_task(Collector(queue, outbox, lambda: None, window_s=3_600).run(asyncio.Event()))
     await until(lambda: outbox.rows == 1, "the first is on disk")
     queue.put_nowait(message(1))
     await until(queue.empty, "the second is in hand")

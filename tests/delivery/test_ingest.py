@@ -357,8 +357,8 @@ async def test_what_is_in_hand_at_the_stop_is_saved_and_committed(
     await stream.send(*values(500), key=b"one")
     noted = asyncio.Event()
 
-    async with stream.ingested(store, on_stored=lambda _: noted.set()) as stop:
+    async with stream.ingested(store, on_stored=lambda _: noted.set()) as stage:
         await noted.wait()
-        stop.set()
+        stage.stop.set()
 
     assert await stream.committed() == await count(database) > 0

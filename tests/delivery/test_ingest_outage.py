@@ -247,9 +247,9 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_away(
     own_postgres_server.stop()
     await stream.send(*values(10))
 
-    async with stream.ingested(result_store(own_postgres_server.uri())) as stop:
+    async with stream.ingested(result_store(own_postgres_server.uri())) as stage:
         await eventually("it is logged", logged(caplog, "PostgreSQL is unavailable"))
-        stop.set()
+        stage.stop.set()
 
     assert await stream.committed() == 0
 
@@ -271,7 +271,7 @@ async def test_a_rebalance_during_an_outage_loses_nothing(
     async def shared() -> bool:
         return [len(consumer.assignment()) for consumer in consumers] == [2, 2]
 
-    async with stream.ingested(store, open_consumer=open_consumer) as first_stop:
+    async with stream.ingested(store, open_consumer=open_consumer) as first:
         postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres_server.disconnect(name)
         await stream.send(*values(2_000))
@@ -283,7 +283,7 @@ async def test_a_rebalance_during_an_outage_loses_nothing(
             assert await stream.committed() == 0
             postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
             await stored(database, 4_000)
-            first_stop.set()
+            first.stop.set()
             await committed(stream, 4_000)
 
     assert await stream.dead() == []
@@ -337,9 +337,9 @@ async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
 ) -> None:
     monkeypatch.setattr("monitor.delivery.ingest.delays", partial(repeat, 3_600.0))
 
-    async with unstarted_stream.ingested(store) as stop:
+    async with unstarted_stream.ingested(store) as stage:
         await eventually("it is logged", logged(caplog, "Kafka is unavailable"))
-        stop.set()
+        stage.stop.set()
 
 
 async def test_setting_aside_waits_for_kafka(

@@ -10,32 +10,11 @@ from aiokafka import TopicPartition
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 
 from monitor.delivery.offsets import Offsets, is_forgotten
-from monitor.delivery.retention import UntilAcknowledged
 from monitor.storage.results import ResultStore
 from tests.delivery.test_ingest import committed, stored, values
 from tests.forwarding import until
 from tests.storage.test_results import SLOT, count, query
-from tests.stream import Stream, eventually
-
-
-class Recycled:
-    """Stands for the retention of results in the embedded broker's topic."""
-
-    def __init__(self) -> None:
-        self._epoch = 1
-        self.looks = 0
-        self.drains = 0
-
-    @property
-    def epoch(self) -> int:
-        self.looks += 1
-        return self._epoch
-
-    def renew(self) -> None:
-        self._epoch, self.looks = 2, 0
-
-    def drained(self) -> None:
-        self.drains += 1
+from tests.stream import Stream
 
 
 @pytest.fixture
@@ -52,36 +31,76 @@ async def member(stream: Stream) -> AsyncIterator[Any]:
         yield consumer
 
 
-async def test_a_recycled_topic_is_read_from_its_beginning(
-    database: str, store: ResultStore, stream: Stream
+async def test_a_topic_that_the_program_makes_anew_is_read_from_its_beginning(
+    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    retention = Recycled()
-
-    async with stream.ingested(store, retention=retention):
+    async with stream.ingested(store) as ingest:
         await stream.send(*values(400))
         await committed(stream, 400)
+        ingest.topic_is_gone()
         await stream.recycle()
-        retention.renew()
-        await stream.send(*values(100, first=400))
-        await stored(database, 500)
+        await stream.send(*values(800, first=400))
+        ingest.topic_is_made()
+        await stored(database, 1_200)
+        await committed(stream, 800)
 
-    assert await stream.committed() == 100
+    assert "made anew" not in caplog.text
 
 
-async def test_the_retention_is_told_when_all_of_it_is_stored(
+async def test_a_batch_of_a_topic_that_is_gone_is_not_committed(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
+    batches: list[int] = []
+
+    def topic_is_gone(ids: Sequence[object]) -> None:
+        batches.append(len(ids))
+        if len(batches) == 1:
+            stage.topic_is_gone()
+            stage.topic_is_made()
+
+    await stream.send(*values(10), key=b"one")
+
+    async with stream.ingested(store, on_stored=topic_is_gone) as stage:
+        await committed(stream, 10)
+
+    assert batches == [10, 10]
+    assert await count(database) == 10
+
+
+async def test_no_consumer_is_opened_while_the_topic_is_gone(
+    database: str, store: ResultStore, stream: Stream
+) -> None:
+    opened: list[Any] = []
+
+    def open_consumer() -> Any:
+        opened.append(stream.consumer())
+        return opened[-1]
+
+    async with stream.ingested(store, open_consumer=open_consumer) as stage:
+        await stream.send(*values(10))
+        await committed(stream, 10)
+        stage.topic_is_gone()
+        await until(lambda: stage.progress.stalled(-1) is not None, "it has noticed")
+        await stream.send(*values(10, first=10))
+        assert (len(opened), await count(database)) == (1, 10)
+
+        stage.topic_is_made()
+        await stored(database, 20)
+
+    assert len(opened) == 2
+
+
+async def test_it_says_now_and_then_that_nothing_comes(
     database: str, store: ResultStore, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.delivery.ingest._LOOK_S", 0.0)
-    retention = Recycled()
+    looks: list[None] = []
 
-    async def drained() -> bool:
-        return retention.drains > 1
-
-    async with stream.ingested(store, retention=retention):
+    async with stream.ingested(store, on_nothing=lambda: looks.append(None)):
         await stream.send(*values(10))
         await stored(database, 10)
-        retention.drains = 0
-        await eventually("it is drained", drained)
+        looks.clear()
+        await until(lambda: len(looks) > 1, "nothing has come for a while")
 
 
 @pytest.mark.usefixtures("at_once")
@@ -101,37 +120,6 @@ async def test_a_topic_that_somebody_made_anew_is_read_in_order_from_its_beginni
     assert "the topic was made anew: it is read from its first record" in caplog.messages
 
 
-@pytest.mark.usefixtures("at_once")
-async def test_a_topic_that_is_recycled_while_it_is_read_is_not_taken_for_somebody_elses(
-    database: str, store: ResultStore, stream: Stream, caplog: pytest.LogCaptureFixture
-) -> None:
-    retention, is_new = Recycled(), asyncio.Event()
-
-    def open_consumer() -> Any:
-        consumer = stream.consumer()
-        getmany = consumer.getmany
-
-        async def recycled_meanwhile(**options: Any) -> Any:
-            fetched = await getmany(**options)
-            if fetched and is_new.is_set():
-                retention.renew()
-            return fetched
-
-        consumer.getmany = recycled_meanwhile
-        return consumer
-
-    async with stream.ingested(store, retention=retention, open_consumer=open_consumer):
-        await stream.send(*values(400))
-        await committed(stream, 400)
-        await stream.recycle()
-        is_new.set()
-        await stream.send(*values(800, first=400))
-        await stored(database, 1_200)
-        await committed(stream, 800)
-
-    assert "made anew" not in caplog.text
-
-
 async def test_only_the_commit_that_is_the_oldest_is_looked_for_and_not_at_once(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +131,7 @@ async def test_only_the_commit_that_is_the_oldest_is_looked_for_and_not_at_once(
 
     monkeypatch.setattr("monitor.delivery.offsets.is_forgotten", noted)
     monkeypatch.setattr("monitor.delivery.offsets._SURE_S", 3_600.0)
-    offsets, loop = Offsets(UntilAcknowledged()), asyncio.get_running_loop()
+    offsets, loop = Offsets(), asyncio.get_running_loop()
     newer, older = (TopicPartition(stream.topic, number) for number in (1, 2))
     async with member(stream) as consumer:
         await offsets.commit(consumer, {older: 1})
@@ -175,7 +163,7 @@ async def test_what_a_coordinator_cannot_say_yet_is_not_forgotten(
             return await send(node, request, **how)
 
         monkeypatch.setattr(consumer._client, "send", after_a_restart)
-        await Offsets(UntilAcknowledged()).commit(consumer, {partition: 5})
+        await Offsets().commit(consumer, {partition: 5})
 
         assert not await is_forgotten(consumer, partition)
     assert errors == []
@@ -200,67 +188,3 @@ async def test_a_new_topic_loses_nothing_when_kafka_forgets_the_old_one_late(
         await stored(database, 1_200)
 
     assert answers[:2] == [False, True]
-
-
-async def test_a_batch_of_the_topic_before_is_not_committed(
-    database: str, store: ResultStore, stream: Stream
-) -> None:
-    retention = Recycled()
-    batches: list[int] = []
-
-    def recycled_meanwhile(ids: Sequence[object]) -> None:
-        batches.append(len(ids))
-        retention.renew()
-
-    await stream.send(*values(10), key=b"one")
-
-    async with stream.ingested(store, retention=retention, on_stored=recycled_meanwhile):
-        await committed(stream, 10)
-
-    assert batches[0] == batches[-1] == 10
-    assert len(batches) > 1
-    assert await count(database) == 10
-
-
-async def test_what_was_fetched_before_a_new_epoch_is_never_committed(stream: Stream) -> None:
-    retention: Any = Recycled()
-    offsets, partition = Offsets(retention), TopicPartition(stream.topic, 1)
-    async with member(stream) as consumer:
-        await offsets.follow_epoch(consumer)
-        retention.renew()
-        await offsets.commit(consumer, {partition: 10})
-        assert await consumer.committed(partition) is None
-
-        await offsets.follow_epoch(consumer)
-        await offsets.commit(consumer, {partition: 5})
-
-        assert await consumer.committed(partition) == 5
-
-
-async def test_a_member_without_partitions_has_nothing_to_read_again(
-    database: str, store: ResultStore, unstarted_stream: Stream
-) -> None:
-    stream = unstarted_stream
-    await stream.start(partitions=1)
-    consumers: list[Any] = []
-    retention = Recycled()
-
-    def open_consumer() -> Any:
-        consumers.append(stream.consumer())
-        return consumers[-1]
-
-    async def one_is_idle() -> bool:
-        return sorted(len(consumer.assignment()) for consumer in consumers) == [0, 1]
-
-    async def looked_twice() -> bool:
-        return retention.looks > 4
-
-    async with (
-        stream.ingested(store, retention=retention, open_consumer=open_consumer),
-        stream.ingested(store, retention=retention, open_consumer=open_consumer),
-    ):
-        await eventually("one member is idle", one_is_idle)
-        retention.renew()
-        await eventually("both members have looked", looked_twice)
-        await stream.send(*values(10))
-        await stored(database, 10)

@@ -15,13 +15,12 @@ from monitor.config.model import Config
 from monitor.delivery import ingest
 from monitor.delivery.forwarder import Forwarder
 from monitor.delivery.outbox.outbox import Outbox
-from monitor.delivery.retention import UntilAcknowledged, UntilStored
 from monitor.pipeline import pipeline
 from monitor.runtime.progress import Availability, Progress
 from monitor.storage.results import ResultStore
 from tests.delivery.test_forwarder_outage import Queue, make_read_only
 from tests.delivery.test_ingest import committed, stored, values
-from tests.forwarding import HASTE, Line, ShortTopic, identity, message, until
+from tests.forwarding import HASTE, Line, identity, message, until
 from tests.postgres import PostgresServer
 from tests.stream import Stream
 from tests.test_schedule import Site, make_schedule, monitor, take
@@ -186,7 +185,7 @@ async def test_an_ingest_waits_for_a_broker_that_says_nothing(store: ResultStore
 async def test_a_forwarder_waits_for_kafka_while_it_is_unavailable(line: Line, outbox: Outbox) -> None:
     await line.proxy.refuse()
     queue: Queue = asyncio.Queue()
-    stage = Forwarder(queue, outbox, line.topic, line.open_producer, UntilAcknowledged(), HASTE)
+    stage = Forwarder(queue, outbox, line.topic, line.open_producer, HASTE)
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await queue.put(message(1))
     await until(lambda: stage.availability.unavailable_since_at, "Kafka is away")
@@ -200,7 +199,7 @@ async def test_a_forwarder_waits_for_kafka_while_it_is_unavailable(line: Line, o
     await running
 
 
-async def test_a_forwarder_whose_topic_may_vanish_waits_for_what_it_sent_to_be_stored(
+async def test_a_forwarder_whose_broker_forgets_waits_for_what_it_sent_to_be_stored(
     line: Line, outbox: Outbox
 ) -> None:
     queue: Queue = asyncio.Queue()
@@ -209,8 +208,8 @@ async def test_a_forwarder_whose_topic_may_vanish_waits_for_what_it_sent_to_be_s
         outbox,
         line.topic,
         line.open_producer,
-        UntilStored(ShortTopic(line, 9)),
         HASTE,
+        end_broker=lambda: None,
     )
     running = asyncio.create_task(stage.run(asyncio.Event()))
     await queue.put(message(1))
@@ -228,12 +227,11 @@ async def test_a_forwarder_whose_topic_may_vanish_waits_for_what_it_sent_to_be_s
 async def test_an_outbox_waits_for_a_disk_that_takes_nothing(line: Line, outbox: Outbox) -> None:
     await line.proxy.refuse()
     queue: Queue = asyncio.Queue()
-    stage = Forwarder(queue, outbox, line.topic, line.open_producer, UntilAcknowledged(), HASTE)
+    stage = Forwarder(queue, outbox, line.topic, line.open_producer, HASTE)
     deadline = asyncio.Event()
     running = asyncio.create_task(stage.run(deadline))
     make_read_only(outbox, "ON")
-    for number in range(6):
-        await queue.put(message(number, body="x" * 900_000))
+    await queue.put(message(1))
 
     await until(lambda: ("the outbox", "its disk") in waits_for(stage.progress), "it waits")
 

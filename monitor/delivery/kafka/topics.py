@@ -95,13 +95,16 @@ async def remake_topic(config: Config, bootstrap: str) -> None:
     """Delete the topic and make it again, empty; the one for dead letters stays. Repeating it is safe.
 
     Raises:
-        KafkaError: Kafka is unavailable, or does not let us do that.
+        OSError: Kafka is unavailable, or does not let us do that.
 
     """
-    async with _admin(config, bootstrap) as admin:
-        answer = await admin.delete_topics([config.kafka_topic])
-        _refuse(answer.topic_error_codes, UnknownTopicOrPartitionError)
-        await _make_missing(admin, _topics(config))
+    try:
+        async with _admin(config, bootstrap) as admin:
+            answer = await admin.delete_topics([config.kafka_topic])
+            _refuse(answer.topic_error_codes, UnknownTopicOrPartitionError)
+            await _make_missing(admin, _topics(config))
+    except KafkaError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _topics(config: Config) -> dict[str, int]:
