@@ -220,24 +220,24 @@ async def test_monitors_are_found_by_what_is_ordered_about_them(alerts: AlertSto
 async def test_a_monitor_is_acknowledged_when_all_that_is_listed_of_it_is(
     alerts: AlertStore, acknowledged: set[str], began_before: bool, shown: list[str]
 ) -> None:
-    await save(alerts.database, flapping("wiki"))
-    failed = [each for ago_s in (45, 30, 15) for each in outage("wiki", ago_s=ago_s, checks=1)[1:]]
+    await save(alerts.database, flapping("news"))
+    failed = [each for ago_s in (45, 30, 15) for each in outage("news", ago_s=ago_s, checks=1)[1:]]
     await save(alerts.database, failed)
     if began_before:
         await alerts.database.fetch(
             "UPDATE health_incidents SET started_at = started_at - 86400"
-            " WHERE monitor = 'wiki' AND kind = 'down' AND ended_at IS NULL"
+            " WHERE monitor = 'news' AND kind = 'down' AND ended_at IS NULL"
         )
     every = await alerts.database.fetch(
-        "SELECT kind, id FROM health_incidents WHERE monitor = 'wiki' AND ended_at IS NULL"
+        "SELECT kind, id FROM health_incidents WHERE monitor = 'news' AND ended_at IS NULL"
     )
     numbers = dict(map(tuple, every))
     for kind in acknowledged:
         await acknowledge(alerts, numbers[kind])
 
-    async with site_of(world(), alerts) as visitor:
-        its = (await overview(visitor))[1]["wiki"]
-        listed = pills((await visitor.get("/incidents?monitor=wiki")).text)
+    async with site_of(configured("news"), alerts) as visitor:
+        its = (await overview(visitor))[1]["news"]
+        listed = pills((await visitor.get("/incidents?monitor=news")).text)
 
     assert set(numbers) == {"down", "flapping"}
     assert its == shown
