@@ -132,6 +132,7 @@ class _Course:
         self._no_data = health.no_data
         self._flapping = health.flapping
         self._turned_at = health.turned_at
+        self._ended_at = health.ended_at
         self._last_at = min(health.last_at, now)
         self._rules = rules
         self._reach_s = rules.reach_s
@@ -150,6 +151,7 @@ class _Course:
             no_data=self._no_data,
             flapping=self._flapping,
             turned_at=self._turned_at,
+            ended_at=self._ended_at,
         )
         return Observed(health, self._changes, self._superseded, self._late, self._ahead)
 
@@ -228,10 +230,11 @@ class _Course:
         at = result.scheduled_at if turned_at is None else turned_at
         if kind is Kind.DOWN and turned_at is not None:
             at = sorted(down.values())[enough - 1]
-        at = max(at, *self._turned_at[-1:], was.started_at if was else at)
+        at = max(at, self._ended_at, was.started_at if was else at)
         if _is_up(kind) is not _is_up(was.kind if was else None):
             self._note_turn(at)
         if was:
+            self._ended_at = at
             self._end(was, at, escalates=_is_worse(kind, was.kind))
         self._outage = None
         if kind:

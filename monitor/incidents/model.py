@@ -90,6 +90,8 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     flapping: Episode | None = None
     turned_at: tuple[float, ...] = ()
     """When outages began and ended, within the last hour."""
+    ended_at: float = 0.0
+    """When the last outage ended, one of slow answers included: the next one does not begin before that."""
     alone: dict[str, Episode] = {}
     """What goes on at a location whose results come long after those of the others."""
 

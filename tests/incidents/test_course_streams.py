@@ -84,12 +84,19 @@ def test_results_that_come_twice_change_no_incident(
 
 
 @given(RESULTS, ANY_RULES)
+@example(
+    [
+        check(*each)
+        for each in [(0, "~", "b"), (0, "~", "c"), (1, "~", "b"), (2, "+", "a"), (2, "~", "c"), (6, "+", "a")]
+    ],
+    Rules(failures=2, degraded=True),
+)
 def test_incidents_of_one_kind_never_overlap(results: list[CheckResult], rules: Rules) -> None:
     _, changed = live(results, rules)
 
     for kind in Kind:
         ended_at = -math.inf
         for each in changed:
-            if each.kind is kind and each.change != "opened":
+            if each.kind is kind and each.change in {"resolved", "past"}:
                 assert ended_at <= each.started_at <= each.at
                 ended_at = each.at
