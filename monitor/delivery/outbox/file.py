@@ -43,13 +43,6 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code & 0xFF in _DAMAGE
 
 
-def damaged(what: str) -> sqlite3.DatabaseError:
-    """Return the error that SQLite itself would raise for a damaged file."""
-    error = sqlite3.DatabaseError(what)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
-
-
 class OutboxFile:
     """An open file, made when it is missing, and locked against other processes."""
 
@@ -86,7 +79,9 @@ class OutboxFile:
             )
         verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise damaged(verdict)
+            error = sqlite3.DatabaseError(verdict)
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
 
     def insert(self, rows: Collection[OutboxRow]) -> None:
         """Write all rows or none."""
@@ -144,12 +139,9 @@ class OutboxFile:
         self._db.close()
 
 
-def _up_to(cursor: Iterable[tuple[int, object, object]], max_bytes: int) -> list[OutboxRow]:
+def _up_to(cursor: Iterable[tuple[int, bytes, bytes]], max_bytes: int) -> list[OutboxRow]:
     rows: list[OutboxRow] = []
-    for seq, key, value in cursor:
-        if not (isinstance(key, bytes) and isinstance(value, bytes)):
-            raise damaged(f"row {seq} does not hold bytes")
-        row = OutboxRow(seq, key, value)
+    for row in map(OutboxRow._make, cursor):
         max_bytes -= row.size
         if rows and max_bytes < 0:
             break

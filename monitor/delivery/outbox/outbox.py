@@ -64,7 +64,7 @@ class Outbox:
         """Add at the end and commit; `last_seq` is the number of the last one then.
 
         Raises:
-            OutboxError: none of them was added.
+            OutboxError: none was added; or all were, but the oldest could not be dropped.
 
         """
         await self._in_thread(self._append, messages)
