@@ -155,8 +155,9 @@ class Reconnecting:
 
 
 async def test_a_connection_that_is_made_during_the_end_is_closed(
-    embedded_config: Config, broker: Broker
+    embedded_config: Config, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("monitor.delivery.kafka.aiokafka_fixes._AGAIN_S", 60.0)  # it is not cancelled twice
     sending = producer(embedded_config, broker.bootstrap)
     sending.part = part = Reconnecting(broker.port)
     working = asyncio.create_task(part.work())
